@@ -1,0 +1,101 @@
+"""The `unisono` command: one thin function per verb. Each takes its stage's options and hands over to its `run`.
+
+Stages are imported inside the functions, so that `unisono --help` loads none of them.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from unisono import __version__, console
+from unisono.download.options import DownloadOptions
+from unisono.errors import UnisonoError
+from unisono.evaluate.options import EvaluateOptions
+from unisono.prepare.options import PrepareOptions
+from unisono.search.options import SearchOptions
+from unisono.train.options import TrainOptions
+from unisono.unify.options import UnifyOptions
+
+app = App(
+    name="unisono",
+    help="Turn any mix of music-caption datasets into one training set, and train models that find music by description.",
+    version=__version__,
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=""),
+)
+
+
+@app.command
+def download(*names: str, options: DownloadOptions = DownloadOptions()) -> None:  # noqa: B008 - frozen
+    """Fetch datasets from their official sources into `<data-root>/raw/<dataset>/`."""
+    from unisono.download.run import run
+
+    run(replace(options, datasets=(*names, *options.datasets)))
+
+
+@app.command
+def unify(options: UnifyOptions = UnifyOptions()) -> None:  # noqa: B008
+    """Make one unified file out of the releases on disk."""
+    from unisono.unify.run import run
+
+    run(options)
+
+
+@app.command
+def prepare(options: PrepareOptions = PrepareOptions()) -> None:  # noqa: B008
+    """Embed the tracks of a unified file into `embeddings.h5`."""
+    from unisono.prepare.run import run
+
+    run(options)
+
+
+@app.command
+def train(options: TrainOptions = TrainOptions()) -> None:  # noqa: B008
+    """Train a model that puts descriptions where the music is."""
+    from unisono.train.run import run
+
+    run(options)
+
+
+@app.command
+def evaluate(options: EvaluateOptions) -> None:
+    """Measure how well a model finds held-out music by its descriptions, and descriptions by their music."""
+    from unisono.evaluate.run import run
+
+    run(options)
+
+
+@app.command
+def search(query: str, options: SearchOptions) -> None:
+    """Find the tracks that fit a description best."""
+    from unisono.search.run import run
+
+    run(query, options)
+
+
+@app.meta.default
+def _launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: Annotated[bool, Parameter(negative="", help="Show tracebacks and debugging messages.")] = False,
+) -> int:
+    console.configure(debug=debug)
+    try:
+        app(tokens)
+    except UnisonoError as error:
+        if debug:
+            raise
+        console.err.print(f"[bold red]Error:[/] {console.escape(error.message)}", soft_wrap=True)
+        if error.hint:
+            console.err.print(console.escape(error.hint), soft_wrap=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        console.err.print("Interrupted. What was finished is kept; run the same command again to go on.")
+        return 130
+    return 0
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run a command line (by default the program's own) and exit with its code: 0, 1 failed, 2 wrong usage."""
+    sys.exit(app.meta(tokens, result_action="return_value"))

@@ -1,0 +1,80 @@
+"""The datasets: one module each, registered by being in this folder.
+
+Each module holds, in this order: a docstring that is the data card (what, size, captions and their origin, licence,
+where per-track licences come from, known defects), the release as data, `parse`, and `DATASET`, which names them.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unisono.errors import UsageError
+from unisono.release import HubFiles, RemoteFile
+from unisono.tally import Dropped
+from unisono.track import CaptionOrigin, Track
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParseOptions:
+    """What a user may ask of the parsers; each looks at what concerns it."""
+
+    valid_only: bool = False
+    """Only captions that upstream has validated (Song Describer's `is_valid_subset`)."""
+
+
+Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A dataset of the family, as its module declares it."""
+
+    name: str
+    title: str
+    homepage: str
+    parse: Parser
+    """Read the release in a folder; audio, network and other datasets are out of its reach.
+
+    Yields tracks whose `audio_path` is relative to one of `audio_folders`, whose `duration` is what the release
+    documents for the audio on disk (0 where it says nothing), whose `license` is as upstream spells it, and whose
+    `caption` is empty where it is to be made from `genre` and `tags`.
+    """
+    marker_files: tuple[str, ...]
+    """Glob patterns relative to the dataset's folder: any match means that the release is there."""
+    audio_folders: tuple[str, ...] = (".",)
+    """Where audio lies, best first, relative to the dataset's folder; `**` at the end: anywhere below, by file name."""
+    captions: dict[CaptionOrigin, int] = field(default_factory=dict)
+    """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks."""
+    tracks: int
+    """How many tracks the whole release holds."""
+    caption_license: str
+    audio_license: str
+    """In words, e.g. "per track"."""
+    evaluation_only: bool = False
+    """The authors ask that nobody trains on it."""
+    in_default_mix: bool = True
+    """Whether it takes part when no datasets are named."""
+    files: tuple[RemoteFile | HubFiles, ...] = ()
+    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Download options that select among `files`: option name -> the values of `parts`, the default first."""
+    not_fetched: str = ""
+    """What the release does not contain, and what to do about it."""
+
+
+def names() -> list[str]:
+    """List the datasets, in alphabetical order, without importing them."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def get(name: str) -> Dataset:
+    """Give the dataset of that name.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    if name not in names():
+        raise UsageError(f"There is no dataset {name!r}.", hint="Known datasets: " + ", ".join(names()))
+    dataset: Dataset = importlib.import_module(f"{__name__}.{name}").DATASET
+    return dataset

@@ -1,0 +1,1 @@
+"""download: official sources -> releases on disk. Knows no dataset."""

@@ -1,0 +1,93 @@
+"""The audio encoders: one module each, registered by being in this folder.
+
+Each module holds a docstring that is the model card, `SPEC`, and `build(device, weights) -> AudioEncoder`. Modules import
+torch and friends inside `build` or below, so that `SPEC` can be read without them.
+"""
+
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+from unisono.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderSpec:
+    """What is known of an encoder before its weights are loaded; recorded in `embeddings.h5`."""
+
+    name: str
+    title: str
+    rate_hz: int
+    """Sample rate of the audio it wants, mono."""
+    window_s: float
+    """Length of the windows it is given; every window is exactly `round(window_s * rate_hz)` samples."""
+    hop_s: float
+    """Distance of the windows' beginnings; the last one is shifted back to end with the excerpt."""
+    dim: int
+    """Size D of one window's embedding (of one layer, if there are several)."""
+    layers: int = 1
+    """How many layers an embedding holds; more than one makes it [L, D]."""
+    weights_license: str
+    noncommercial: bool = False
+    source: str = ""
+    """Where the weights come from: a hub repository, or a package."""
+    revision: str = ""
+    """Pinned revision of the source, or the sha256 of the weights."""
+    size: int = 0
+    """Bytes to download; 0 for none."""
+
+
+class AudioEncoder(Protocol):
+    """A built encoder on one device."""
+
+    spec: EncoderSpec
+
+    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Embed windows [B, samples] float32 on the encoder's device as [B, D] (or [B, L, D]) float32.
+
+        Row i depends on window i alone, not on its neighbours nor on B.
+        """
+        ...
+
+
+def names() -> list[str]:
+    """List the encoders, in alphabetical order, without importing them."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def module(name: str) -> ModuleType:
+    """Give the module of the encoder of that name.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    if name not in names():
+        raise UsageError(f"There is no audio encoder {name!r}.", hint="Known encoders: " + ", ".join(names()))
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def spec(name: str) -> EncoderSpec:
+    """Give the spec of the encoder of that name."""
+    found: EncoderSpec = module(name).SPEC
+    return found
+
+
+def build(name: str, device: str = "cpu", weights: Path | None = None) -> AudioEncoder:
+    """Load an encoder onto a device.
+
+    Args:
+        name: one of `names()`.
+        device: "cpu", "cuda:0", ...
+        weights: folder or file of the weights; None takes them from where `unisono encoders fetch` puts them.
+
+    Raises:
+        UnisonoError: the weights are not here (the message says how to get them), cut short, or of another model.
+    """
+    encoder: AudioEncoder = module(name).build(device, weights)
+    return encoder

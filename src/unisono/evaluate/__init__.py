@@ -1,0 +1,1 @@
+"""evaluate: a checkpoint and held-out embeddings -> numbers with their protocol."""

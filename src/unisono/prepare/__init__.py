@@ -1,0 +1,1 @@
+"""prepare: a unified file -> `embeddings.h5`."""

@@ -1,0 +1,1 @@
+"""search: a description -> the tracks that fit it best."""

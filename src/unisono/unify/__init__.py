@@ -1,0 +1,1 @@
+"""unify: official releases on disk -> one unified file."""

@@ -1,0 +1,7 @@
+"""The same as `unisono train`."""
+
+import sys
+
+from unisono.cli import main
+
+main(["train", *sys.argv[1:]])
