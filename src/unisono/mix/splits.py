@@ -1,0 +1,113 @@
+"""Train, validation and test parts that share no recording, no artist and no file.
+
+Groups of tracks (see `groups`) are ranked by a seeded hash of their names, and the parts are filled in that order: the
+result does not depend on the order of the tracks. Counts are exact wherever the sizes of the groups allow it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Literal
+
+from unisono.mix.groups import groups
+from unisono.seeded import rank_key
+from unisono.track import Split, Track, replace
+
+TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
+HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
+
+
+def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upstream", "seed"]) -> list[Track]:
+    """Give every track a split, 80/10/10; returns the tracks in the order in which they came.
+
+    With `split_by="upstream"` the splits that tracks bring are honoured and only the rest is drawn. Where a group brings
+    several, the whole group is held out: it goes to test if any of its tracks is there, else to val.
+    """
+    group_of = groups(tracks)
+    members: dict[int, list[Track]] = defaultdict(list)
+    for track, group in zip(tracks, group_of, strict=True):
+        members[group].append(track)
+    split_of: dict[int, Split] = {}
+    if split_by == "upstream":
+        for group, its_tracks in members.items():
+            brought = {track.split for track in its_tracks}
+            for split in HELD_OUT_FIRST:
+                if split in brought:
+                    split_of[group] = split
+                    break
+    undecided = {group: its_tracks for group, its_tracks in members.items() if group not in split_of}
+    split_of.update(_draw(undecided, seed))
+    return [
+        track if track.split == split_of[group] else replace(track, split=split_of[group])
+        for track, group in zip(tracks, group_of, strict=True)
+    ]
+
+
+def counts(total: int) -> dict[Split, int]:
+    """Divide a number of tracks 80/10/10; what does not divide goes to the largest remainders, train first."""
+    shares = {split: total * tenths // 10 for split, tenths in TENTHS.items()}
+    by_remainder = sorted(TENTHS, key=lambda split: -(total * TENTHS[split] % 10))
+    for split in by_remainder[: total - sum(shares.values())]:
+        shares[split] += 1
+    return shares
+
+
+def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
+    """Draw the splits of groups: fill test, then val, and leave the rest to train."""
+    names = {group: min(track.id for track in its_tracks) for group, its_tracks in members.items()}
+    ranked = sorted(members, key=lambda group: (rank_key(seed, "split", names[group]), names[group]))
+    sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
+    shares = counts(sum(sizes.values()))
+    split_of: dict[int, Split] = {}
+    for split in ("test", "val"):
+        free = [group for group in ranked if group not in split_of]
+        for group in nearest_subset(free, [sizes[group] for group in free], shares[split]):
+            split_of[group] = split
+    for group in ranked:
+        split_of.setdefault(group, "train")
+    return split_of
+
+
+def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
+    """Choose items whose sizes add up to `target`, or as near to it as they can, the first items where possible."""
+    chosen: list[int] = []
+    missing = target
+    for item, size in zip(items, sizes, strict=True):
+        if size <= missing:
+            chosen.append(item)
+            missing -= size
+        if not missing:
+            return chosen
+    of_size: dict[int, list[int]] = defaultdict(list)
+    for item, size in zip(items, sizes, strict=True):
+        of_size[size].append(item)
+    how_many = _nearest_sum({size: len(its_items) for size, its_items in of_size.items()}, target)
+    return [item for size, its_items in of_size.items() for item in its_items[: how_many.get(size, 0)]]
+
+
+def _nearest_sum(available: dict[int, int], target: int) -> dict[int, int]:
+    """Solve the subset-sum problem: how many of each size to take so that the sum is nearest to `target`.
+
+    Sums are bits of one large integer: bit s is set if s can be reached. Each size is offered in lots of 1, 2, 4, ...
+    so that a number of equal groups costs its logarithm.
+    """
+    lots: list[tuple[int, int]] = []
+    for size in sorted(available):
+        left, lot = available[size], 1
+        while left:
+            take = min(lot, left)
+            lots.append((size, take))
+            left, lot = left - take, lot * 2
+    limit = (1 << (2 * target + 1)) - 1  # a sum above 2 * target is farther off than the empty sum
+    reached = [1]
+    for size, count in lots:
+        reached.append(
+            (reached[-1] | reached[-1] << size * count) & limit if size * count <= 2 * target else reached[-1]
+        )
+    off = next(off for off in range(target + 1) if reached[-1] >> target - off & 1 or reached[-1] >> target + off & 1)
+    total = target - off if reached[-1] >> target - off & 1 else target + off
+    how_many: dict[int, int] = defaultdict(int)
+    for (size, count), before in zip(reversed(lots), reversed(reached[:-1]), strict=True):
+        if not before >> total & 1:
+            how_many[size] += count
+            total -= size * count
+    return how_many

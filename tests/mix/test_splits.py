@@ -1,0 +1,100 @@
+"""Splits are exact as far as groups allow, keep groups together and do not depend on order."""
+
+from collections import Counter
+from itertools import combinations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unisono.mix.groups import identities
+from unisono.mix.splits import assign_splits, counts, nearest_subset
+from unisono.track import Track
+
+names = st.sampled_from(["", *"abcdefghijkl"])
+splits = st.sampled_from([None, "train", "val", "test"])
+
+
+@st.composite
+def mixes(draw: st.DrawFn) -> list[Track]:
+    rows = draw(st.lists(st.tuples(names, names, st.sampled_from(["", "", "x", "y"]), splits), max_size=40))
+    return [
+        Track(
+            id=f"d_{number}",
+            audio_path="/a.mp3",
+            caption="a",
+            duration=1,
+            recording=recording,
+            artist_id=artist,
+            sha256=sha256,
+            split=split,
+        )
+        for number, (recording, artist, sha256, split) in enumerate(rows)
+    ]
+
+
+def test_exact_where_groups_are_single():
+    tracks = [Track(id=f"d_{n}", audio_path="/a", caption="a", duration=1, recording=f"r:{n}") for n in range(10_000)]
+    parts = Counter(track.split for track in assign_splits(tracks, seed=42, split_by="upstream"))
+    assert parts == {"train": 8000, "val": 1000, "test": 1000}
+
+
+@given(st.integers(0, 200))
+def test_counts_add_up_and_are_nearest(total):
+    shares = counts(total)
+    assert sum(shares.values()) == total
+    assert all(abs(shares[split] - total * part) < 1 for split, part in {"train": 0.8, "val": 0.1, "test": 0.1}.items())
+
+
+@given(mixes(), st.sampled_from(["upstream", "seed"]))
+def test_no_identity_stands_on_two_sides(tracks, split_by):
+    side: dict[tuple[str, str], str] = {}
+    for track in assign_splits(tracks, seed=1, split_by=split_by):
+        for identity in identities(track):
+            assert side.setdefault(identity, track.split) == track.split
+
+
+@given(mixes(), st.randoms(use_true_random=False), st.sampled_from(["upstream", "seed"]))
+def test_order_does_not_matter_and_is_kept(tracks, random, split_by):
+    shuffled = random.sample(tracks, len(tracks))
+    once = assign_splits(tracks, seed=5, split_by=split_by)
+    again = assign_splits(shuffled, seed=5, split_by=split_by)
+    assert [track.id for track in again] == [track.id for track in shuffled]
+    assert sorted(once, key=lambda track: track.id) == sorted(again, key=lambda track: track.id)
+
+
+@given(mixes())
+def test_upstream_splits_are_honoured_or_held_out_further(tracks):
+    strictness = {"train": 0, "val": 1, "test": 2}
+    for before, after in zip(tracks, assign_splits(tracks, seed=5, split_by="upstream"), strict=True):
+        if before.split is not None:
+            assert strictness[after.split] >= strictness[before.split]
+            if not any(identities(before)):
+                assert after.split == before.split
+
+
+def test_upstream_splits_are_ignored_when_drawing_all():
+    tracks = [Track(id=f"d_{n}", audio_path="/a", caption="a", duration=1, split="test") for n in range(100)]
+    parts = Counter(track.split for track in assign_splits(tracks, seed=0, split_by="seed"))
+    assert parts == {"train": 80, "val": 10, "test": 10}
+
+
+@given(st.lists(st.integers(1, 9), max_size=9), st.integers(0, 20))
+def test_nearest_subset_is_nearest(sizes, target):
+    chosen = nearest_subset(range(len(sizes)), sizes, target)
+    assert len(set(chosen)) == len(chosen)
+    reachable = {sum(subset) for n in range(len(sizes) + 1) for subset in combinations(sizes, n)}
+    found = sum(sizes[item] for item in chosen)
+    assert abs(found - target) == min(abs(total - target) for total in reachable)
+
+
+def test_upstream_conflicts_and_unassigned_relatives_join_the_held_out_side():
+    def track(name, split=None, **identity):
+        return Track(id=name, audio_path="/a", caption="a", duration=1, split=split, **identity)
+
+    tracks = [
+        track("a", "train", artist_id="x", sha256="s"),
+        track("b", "test", artist_id="y", sha256="s"),
+        track("c", artist_id="y"),
+        track("d", "val", artist_id="z"),
+    ]
+    assert [t.split for t in assign_splits(tracks, seed=0, split_by="upstream")] == ["test", "test", "test", "val"]
