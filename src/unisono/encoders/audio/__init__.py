@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
-from unisono.errors import UsageError
+from unisono.errors import UnisonoError, UsageError
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +41,14 @@ class EncoderSpec:
     """Pinned revision of the source, or the sha256 of the weights."""
     size: int = 0
     """Bytes to download; 0 for none."""
+
+
+class WeightsAbsentError(UnisonoError):
+    """The weights of an encoder are not on this machine."""
+
+    def __init__(self, name: str, hint: str, *, where: str = "") -> None:
+        super().__init__(f"The weights of {name} are not here{f' (looked in {where})' if where else ''}.", hint=hint)
+        self.name = name
 
 
 class AudioEncoder(Protocol):
