@@ -14,7 +14,12 @@ from unisono.errors import DataError
 
 FOOTER_BYTES = 48
 TABLE_MAGIC = 0xDB4775248B80FB57
-DATA_TYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
+DATA_TYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype("<f4"),
+    2: np.dtype("<f8"),
+    3: np.dtype("<i4"),
+    9: np.dtype("<i8"),
+}
 """TensorFlow's `DataType` numbers that occur in models."""
 
 

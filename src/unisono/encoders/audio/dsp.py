@@ -60,7 +60,7 @@ class Dsp:
 
         bins = FFT_SIZE // 2 + 1
         mel = mel_filter_bank(bins, MEL_BANDS, 0, RATE_HZ / 2, RATE_HZ, norm="slaney", mel_scale="slaney")
-        chroma = chroma_filter_bank(bins, CHROMA, RATE_HZ).T
+        chroma = chroma_filter_bank(FFT_SIZE, CHROMA, RATE_HZ).T
         self._mel_filters = torch.tensor(mel, dtype=torch.float32, device=device)  # [bins, 128]
         self._chroma_filters = torch.tensor(chroma, dtype=torch.float32, device=device)  # [bins, 12]
         self._cosines = _dct_matrix(MEL_BANDS, MFCC).to(device)  # [128, 20]
@@ -126,7 +126,8 @@ def _autocorrelation(onsets: "torch.Tensor") -> "torch.Tensor":
     length = onsets.shape[1]
     spectrum = torch.fft.rfft(centred, n=2 * length)
     correlation = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), n=2 * length)
-    return correlation[:, 1 : LAGS + 1] / correlation[:, :1].clamp_min(POWER_FLOOR)
+    at_no_lag: torch.Tensor = correlation[:, :1].clamp_min(POWER_FLOOR)
+    return correlation[:, 1 : LAGS + 1] / at_no_lag
 
 
 def _dct_matrix(bands: int, coefficients: int) -> "torch.Tensor":
@@ -135,6 +136,6 @@ def _dct_matrix(bands: int, coefficients: int) -> "torch.Tensor":
 
     band = torch.arange(bands, dtype=torch.float64).unsqueeze(1)
     order = torch.arange(coefficients, dtype=torch.float64).unsqueeze(0)
-    matrix = torch.cos(torch.pi / bands * (band + 0.5) * order) * (2 / bands) ** 0.5
+    matrix: torch.Tensor = torch.cos(torch.pi / bands * (band + 0.5) * order) * (2 / bands) ** 0.5
     matrix[:, 0] /= 2**0.5
     return matrix.to(torch.float32)

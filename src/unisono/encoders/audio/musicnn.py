@@ -16,7 +16,7 @@ float32, because float16 overflows on loud bass.
 import hashlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unisono.encoders.audio import EncoderSpec
 from unisono.errors import DataError
@@ -95,7 +95,7 @@ class Musicnn:
 
     spec = SPEC
 
-    def __init__(self, variables: dict[str, Any], device: str) -> None:
+    def __init__(self, variables: "dict[str, torch.Tensor]", device: str) -> None:
         import torch
         from transformers.audio_utils import mel_filter_bank
 
@@ -125,7 +125,7 @@ class Musicnn:
 
         with torch.inference_mode():
             hidden = self._batch_norm(self.hidden(self.pool(self.log_mel(windows))), 10)
-            return torch.sigmoid(hidden @ self._variables["dense_1/kernel"] + self._variables["dense_1/bias"])
+            return torch.sigmoid(self._dense(hidden, "dense_1"))
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Give the log-mel spectrogram [B, 187, 96] of windows [B, 48000], with librosa's defaults of the time."""
@@ -152,8 +152,7 @@ class Musicnn:
 
     def hidden(self, pooled: "torch.Tensor") -> "torch.Tensor":
         """Give the hidden layer [B, 200] of pooled features [B, 1506], before its batch normalisation."""
-        normalised = self._batch_norm(pooled, 9)
-        return (normalised @ self._variables["dense/kernel"] + self._variables["dense/bias"]).relu()
+        return self._dense(self._batch_norm(pooled, 9), "dense").relu()
 
     def _front(self, spectrogram: "torch.Tensor", number: int) -> "torch.Tensor":
         """Apply a filter over time and bands, and keep each frame's strongest band: [B, 1, T, 96] -> [B, C, T]."""
@@ -170,6 +169,11 @@ class Musicnn:
 
         kernel, bias = self._convolution(number)  # [64, 1, 7, C]: all channels are seen at once
         return self._batch_norm(conv1d(features, kernel[:, 0].transpose(1, 2), bias, padding=3).relu(), number + 1)
+
+    def _dense(self, features: "torch.Tensor", name: str) -> "torch.Tensor":
+        from torch.nn.functional import linear
+
+        return linear(features, self._variables[f"{name}/kernel"].T, self._variables[f"{name}/bias"])
 
     def _convolution(self, number: int) -> tuple["torch.Tensor", "torch.Tensor"]:
         name = f"conv2d_{number}" if number else "conv2d"
