@@ -1,0 +1,94 @@
+"""Any sentence-transformers model, by its name on the hub or by the path of its folder."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unisono.encoders.text import TextEncoderSpec
+from unisono.encoders.text._transformer import CPU_ROWS, GPU_ROWS, embed_in_fixed_shapes
+from unisono.errors import UnisonoError, UsageError
+
+
+class SentenceTransformersEncoder(torch.nn.Module):
+    """A model of the sentence-transformers library, with its own pooling and prompt."""
+
+    def __init__(self, spec: TextEncoderSpec, model: Any) -> None:
+        super().__init__()
+        self.spec = spec
+        self.model = model
+        self.requires_grad_(False).eval()
+
+    def tokens(self, captions: list[str]) -> list[list[int]]:
+        """Cut captions into token ids, with the model's prompt before them."""
+        texts = [self.spec.instruction + caption for caption in captions]
+        ids: list[list[int]] = self.model.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)[
+            "input_ids"
+        ]
+        return ids
+
+    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
+        device = next(self.model.parameters()).device
+        features = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(device)
+        return torch.nn.functional.normalize(self.model(dict(features))["sentence_embedding"].float(), dim=-1)
+
+    @torch.no_grad()
+    def embed(self, captions: list[str]) -> NDArray[np.float32]:
+        """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
+        on_cpu = next(self.model.parameters()).device.type == "cpu"
+        return embed_in_fixed_shapes(
+            self.tokens(captions), self.spec.dim, self.forward, CPU_ROWS if on_cpu else GPU_ROWS
+        )
+
+
+def build(name: str, device: str) -> SentenceTransformersEncoder:
+    """Load a model of the hub, or of a folder, without running any code that comes with it.
+
+    Raises:
+        UsageError: there is no such folder or repository, or it is not such a model.
+        UnisonoError: the sentence-transformers library is not installed.
+    """
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise UnisonoError(
+            f"The text encoder {name} needs the sentence-transformers library.", hint="pip install 'unisono[train]'"
+        ) from error
+    if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
+        raise UsageError(f"There is no folder {name} with a text encoder.")
+    place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    try:
+        model = SentenceTransformer(
+            place, device=device, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+        )
+    except Exception as error:  # the libraries below raise many kinds
+        raise UsageError(
+            f"Cannot load {name} as a sentence-transformers model: {error}.",
+            hint="Check the name, and the connection to the hub.",
+        ) from error
+    prompts = getattr(model, "prompts", None) or {}
+    spec = TextEncoderSpec(
+        name=name,
+        title=name,
+        dim=int(model.get_embedding_dimension() or 0),
+        max_tokens=int(model.max_seq_length or 512),
+        weights_license="unknown",
+        source=name,
+        revision=fingerprint(model),
+        instruction=prompts.get("query", ""),
+    )
+    return SentenceTransformersEncoder(spec, model)
+
+
+def fingerprint(model: torch.nn.Module) -> str:
+    """Give a sha256 of a model's weights: the same weights, the same revision, wherever they came from."""
+    import hashlib
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,136 @@
+"""What the text encoders share: a transformer, one vector a caption out of its last layer.
+
+A matrix product rounds differently with the number of rows it is given. So that a caption gets the same vector, bit for
+bit, alone or among others, captions are embedded in batches of one shape: equal length in tokens, and a fixed number
+of rows, the last batch of a length filled up by repeating a row.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unisono.encoders.text import TextEncoderSpec
+from unisono.errors import UnisonoError
+
+Pooling = Literal["mean", "last"]
+
+CPU_ROWS = 8
+GPU_ROWS = 64
+
+
+class TransformerTextEncoder(torch.nn.Module):
+    """A transformer of the hub with pooling; frozen unless its parameters are told otherwise."""
+
+    def __init__(
+        self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling, *, add_end: bool = False
+    ) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            spec: what it is; `instruction` is put before each caption.
+            model: takes `input_ids` and `attention_mask` [B, T], gives `last_hidden_state` [B, T, D].
+            tokenizer: of the transformers library.
+            pooling: the mean over the tokens, or the last token.
+            add_end: whether the end token, where the last token's state is read, must be appended here.
+        """
+        super().__init__()
+        self.spec = spec
+        self.model = model
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.add_end = add_end
+        self.requires_grad_(False).eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def tokens(self, captions: list[str]) -> list[list[int]]:
+        """Cut captions into token ids, at most `spec.max_tokens` each, with the instruction before them."""
+        texts = [self.spec.instruction + caption for caption in captions]
+        room = self.spec.max_tokens - (1 if self.add_end else 0)
+        found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=room)["input_ids"]
+        if self.add_end:
+            end = self.tokenizer.eos_token_id if self.pooling == "last" else self.tokenizer.sep_token_id
+            found = [ids if ids and ids[-1] == end else [*ids, end] for ids in found]
+        return found
+
+    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
+        length = max(len(ids) for ids in tokens)
+        padding = self.tokenizer.pad_token_id or 0
+        left = self.pooling == "last"
+        rows = [
+            [padding] * (length - len(ids)) + ids if left else ids + [padding] * (length - len(ids)) for ids in tokens
+        ]
+        ones = [[0] * (length - len(ids)) + [1] * len(ids) for ids in tokens]
+        mask = torch.tensor(ones if left else [row[::-1] for row in ones], device=self.device)
+        states = self.model(
+            input_ids=torch.tensor(rows, device=self.device), attention_mask=mask
+        ).last_hidden_state.float()
+        if self.pooling == "last":
+            pooled = states[:, -1]
+        else:
+            weight = mask.unsqueeze(-1).float()
+            pooled = (states * weight).sum(dim=1) / weight.sum(dim=1)
+        return torch.nn.functional.normalize(pooled, dim=-1)
+
+    @torch.no_grad()
+    def embed(self, captions: list[str]) -> NDArray[np.float32]:
+        """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
+        return embed_in_fixed_shapes(
+            self.tokens(captions), self.spec.dim, self.forward, CPU_ROWS if self.device.type == "cpu" else GPU_ROWS
+        )
+
+
+def embed_in_fixed_shapes(
+    tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], rows: int
+) -> NDArray[np.float32]:
+    """Embed token lists in batches of `rows` of one length each, and give the vectors [n, dim] in the order asked for."""
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for position, ids in enumerate(tokens):
+        by_length[len(ids)].append(position)
+    embeddings = np.empty((len(tokens), dim), dtype=np.float32)
+    for positions in by_length.values():
+        for start in range(0, len(positions), rows):
+            part = positions[start : start + rows]
+            filled = part + [part[0]] * (rows - len(part))
+            vectors = forward([tokens[position] for position in filled])
+            embeddings[part] = vectors[: len(part)].cpu().numpy()
+    return embeddings
+
+
+def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """Load a model (safetensors only) and its tokenizer from a folder, without running any code that came with it."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=dtype, trust_remote_code=False)
+    return model.to(device), tokenizer
+
+
+def snapshot(repository: str, revision: str | None, *, install: str = "") -> Path:
+    """Give the folder of a hub repository's files at a revision, from the cache or else from the hub.
+
+    Raises:
+        UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
+    """
+    from huggingface_hub import snapshot_download
+
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    try:
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
+    except Exception as error:  # the hub's client raises many kinds
+        raise UnisonoError(
+            f"Cannot get {repository} from the hub: {error}.",
+            hint=install or "Check the name and the connection, or give the path of a folder that holds the model.",
+        ) from error
