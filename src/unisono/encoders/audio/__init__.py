@@ -59,7 +59,8 @@ class AudioEncoder(Protocol):
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] float32 on the encoder's device as [B, D] (or [B, L, D]) float32.
 
-        Row i depends on window i alone, not on its neighbours nor on B.
+        Row i depends on window i alone, not on its neighbours nor on B. Several threads may call this at once, so a
+        built encoder keeps no state from or during a call.
         """
         ...
 

@@ -126,8 +126,9 @@ def _autocorrelation(onsets: "torch.Tensor") -> "torch.Tensor":
     length = onsets.shape[1]
     spectrum = torch.fft.rfft(centred, n=2 * length)
     correlation = torch.fft.irfft(spectrum.real.square() + spectrum.imag.square(), n=2 * length)
-    at_no_lag: torch.Tensor = correlation[:, :1].clamp_min(POWER_FLOOR)
-    return correlation[:, 1 : LAGS + 1] / at_no_lag
+    at_no_lag = correlation[:, :1].clamp_min(POWER_FLOOR)
+    normalised: torch.Tensor = correlation[:, 1 : LAGS + 1] / at_no_lag
+    return normalised
 
 
 def _dct_matrix(bands: int, coefficients: int) -> "torch.Tensor":
