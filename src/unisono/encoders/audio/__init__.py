@@ -5,16 +5,23 @@ torch and friends inside `build` or below, so that `SPEC` can be read without th
 """
 
 import importlib
+import inspect
 import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
+from unisono import console
 from unisono.errors import UnisonoError, UsageError
 
 if TYPE_CHECKING:
     import torch
+
+
+Layers = Literal["last", "all"] | tuple[int, ...]
+"""Which hidden states an embedding holds: the model's output, all of them, or some by number (0 is the first layer's
+input, the highest is the output)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,7 @@ class AudioEncoder(Protocol):
     """A built encoder on one device."""
 
     spec: EncoderSpec
+    """As built: dimension, layers and revision of the weights at hand, which may differ from the module's `SPEC`."""
 
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] float32 on the encoder's device as [B, D] (or [B, L, D]) float32.
@@ -87,16 +95,38 @@ def spec(name: str) -> EncoderSpec:
     return found
 
 
-def build(name: str, device: str = "cpu", weights: Path | None = None) -> AudioEncoder:
+def build(name: str, device: str = "cpu", weights: Path | None = None, *, layers: Layers | None = None) -> AudioEncoder:
     """Load an encoder onto a device.
 
     Args:
         name: one of `names()`.
         device: "cpu", "cuda:0", ...
         weights: folder or file of the weights; None takes them from where `unisono encoders fetch` puts them.
+        layers: which hidden states to embed with, for the encoders that have several; None: the encoder's default.
 
     Raises:
         UnisonoError: the weights are not here (the message says how to get them), cut short, or of another model.
+        UsageError: the encoder has no layers to choose from, or not that one.
     """
-    encoder: AudioEncoder = module(name).build(device, weights)
+    found = module(name)
+    if layers is None:
+        encoder: AudioEncoder = found.build(device, weights)
+    elif "layers" in inspect.signature(found.build).parameters:
+        encoder = found.build(device, weights, layers=layers)
+    else:
+        raise UsageError(f"The encoder {name} has one embedding, no layers to choose from.")
+    _warn_once_of_noncommercial(encoder.spec)
     return encoder
+
+
+_warned: set[str] = set()
+
+
+def _warn_once_of_noncommercial(spec: EncoderSpec) -> None:
+    if spec.noncommercial and spec.name not in _warned:
+        _warned.add(spec.name)
+        console.log.warning(
+            "%s: its weights are %s, NOT for commercial use; the same goes for what is made with them.",
+            spec.title,
+            spec.weights_license,
+        )
