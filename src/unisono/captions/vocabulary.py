@@ -98,60 +98,62 @@ workout, yoga
 
 # Other spellings, by key, and the term of the tables above that each stands for.
 _ALIASES = """
-2step=UK Garage, 20thcenturyclassical=Modern Classical, accordeon=accordion, acousticbass=double bass, acoustique=acoustic,
-acousticguitars=acoustic guitar, alternativecountryrock=Alternative Country, alternatif=Alternative, altrock=Alternative Rock,
-ambiant=Ambient, ambiente=Ambient, ambientmusic=Ambient, angrymusic=angry, asiafareast=Far Eastern, basso=bass, bajo=bass,
-bassoelettrico=electric bass, bateria=drums, batteria=drums, batterie=drums, beat=beats, bell=bells, bongo=bongos,
-bigbandswing=Big Band, bluesrockmusic=Blues Rock, breakcorehard=Breakcore, chill=chill, chipmusic=Chiptune, chitarra=guitar,
-8bit=Chiptune, childrens=children's, children=children's, child=children's, kids=children's, kidfriendly=Children's Music,
-childrensmusic=Children's Music, choralmusic=Choral, choirs=choir, chorus=choir, christmasmusic=Christmas Music, cinema=film,
-xmas=Christmas, clapping=claps, handclaps=claps, classicalmusic=Classical, classic=Classical, classique=Classical,
-claviers=keyboard, clavier=keyboard, composedmusic=Contemporary Classical, concertband=brass, contrabass=double bass,
-countrywestern=Country, countryandwestern=Country, cosy=cosy, cozy=cosy, dancemusic=Dance, darkness=dark, deephousemusic=Deep House,
-detentemusic=relaxing, dnb=Drum and Bass, drumbass=Drum and Bass, drumnbass=Drum and Bass, drum=drums, drumset=drum kit,
-dream=dreamy, dreams=dreamy, dubreggae=Dub, reggaedub=Dub, reggaedancehall=Dancehall, easylisteningvocal=Vocal Easy Listening,
-eletronica=Electronica, electronical=Electronic, electronik=Electronic, electronika=Electronica, electronicmusic=Electronic,
-electroamplified=electrified, electronicambient=Ambient Electronic, electropop=Electro Pop, electricbassguitar=electric bass,
-electricguitars=electric guitar, eguitar=electric guitar, elegiac=sorrowful, emotion=emotional, emotive=emotional,
-emotionalmusic=emotional, energic=energetic, energy=energetic, englishhorn=cor anglais, epicmusic=epic, ethnic=Ethno,
-europe=European, fastpaced=fast, uptempo=fast, fasttempo=fast, fastmusic=fast, female=female vocals, femalevoice=female vocals,
-femalevocal=female vocals, femalesinger=female vocals, femalevocalist=female vocals, femalevocalists=female vocals,
-festif=festive, fieldrecording=Field Recordings, filmmusic=film, filmscore=film, movie=film, movies=film, soundtracks=Soundtrack,
-ost=Soundtrack, flutes=flute, folkmusic=Folk, folky=Folk, folkpop=Pop Folk, forro=Brazilian, freeimprovisation=Free Improvisation,
-games=game, gaming=game, gothic=Gothic, goth=Gothic, groovey=groovy, guitare=guitar, guitareelectrique=electric guitar,
-guitareacoustique=acoustic guitar, guitares=guitar, guitarra=guitar, happiness=happy, happymusic=happy, hardcorepunk=Hardcore Punk,
-harmonies=background vocals, hihat=hi-hats, hihats=hi-hats, hiphopinstrumental=Instrumental Hip-Hop, hop=hopeful, hope=hopeful,
-holidays=holiday, hornsection=brass section, houseelectro=Electro House, housemusic=House, improv=Improvisation,
-improvised=Improvisation, impro=Improvisation, inspirational=inspiring, inspiration=inspiring, inspire=inspiring,
-instrumentals=instrumental, instrumentalmusic=instrumental, jazzout=Avant-Garde Jazz, jazzvocal=Vocal Jazz, joy=joyful,
-keyboards=keyboard, keys=keyboard, latino=Latin, lofi=Lo-Fi, lofihiphop=Lo-Fi Hip-Hop, loungemusic=Lounge, lovemusic=love,
-lovesong=love, lovesongs=love, male=male vocals, malevoice=male vocals, malevocal=male vocals, malesinger=male vocals,
-malevocalist=male vocals, malevocalists=male vocals, meditation=meditative, meditationmusic=meditative, melancolic=melancholic,
-melancholia=melancholic, melancholy=melancholic, mellotron=Mellotron, middleeast=Middle Eastern, midtempo=mid-tempo,
-mediumtempo=mid-tempo, minimalist=minimalistic, motivate=motivational, motivation=motivational, motivationmusic=motivational,
-mouthharp=jaw harp, musicbox=music box, mystery=mysterious, nindiantraditional=North Indian, northindiantraditional=North Indian,
-nostalgia=nostalgic, nuages=Ambient, oldtimehistoric=Old-Time, orchestralmusic=Orchestral, organo=organ, orgue=organ, pad=pads,
-synthpads=synth pad, peace=peaceful, percussions=percussion, percussive=percussion, pianoforte=piano, pianos=piano,
-pianosolo=piano, solopiano=piano, popelectro=Electro Pop, postpunk=Post-Punk, poetry=Spoken Word, power=powerful,
-prog=Progressive, progrock=Progressive Rock, psychfolk=Psychedelic Folk, psychrock=Psychedelic Rock, punkmusic=Punk, raps=Rap,
-rapper=rapping, relax=relaxing, relaxation=relaxing, relaxingmusic=relaxing, rhodes=Rhodes piano, rhythmandblues=R&B, rnb=R&B,
-randb=R&B, rb=R&B, rockalternatif=Alternative Rock, rockandroll=Rock and Roll, rocknroll=Rock and Roll, rockroll=Rock and Roll,
-rockpop=Pop Rock, romance=romantic, romanygypsy=Romani, gypsy=Romani, sadness=sad, sadmusic=sad, samba=Samba, sax=saxophone,
-saxo=saxophone, saxophones=saxophone, scifi=sci-fi, sciencefiction=sci-fi, scratching=turntables, turntable=turntables,
-score=Soundtrack, shakers=shaker, singing=vocals, singer=vocals, songwriter=Singer-Songwriter, slowtempo=slow, slowpaced=slow,
-slowstyle=slow, soulrnb=R&B, soundpoetry=Spoken Word, southindiantraditional=South Indian, spoken=Spoken Word,
-spokenweird=Spoken Word, sports=sport, steelpan=steel drums, string=strings, synth=synthesizer, synths=synthesizer, synthe=synthesizer,
-synthesiser=synthesizer, synthesisers=synthesizer, synthesizers=synthesizer, synthetizer=synthesizer, synthetiseur=synthesizer,
-synthetiseurs=synthesizer, synthlead=synth lead, synthesizerpad=synth pad, syntheziser=synthesizer, tablas=tabla, tecno=Techno,
-teclados=keyboard, threatening=menacing, trailermusic=trailer, trancemusic=Trance, trompette=trumpet, tv=TV, television=TV,
-ukelele=ukulele, uprightpiano=piano, veryfast=very fast, veryslow=very slow, vibes=vibraphone, videogames=video game,
-videogamemusic=video game, violins=violin, violon=violin, violons=violin, violoncello=cello, vocalist=vocals, voice=vocals,
-voices=vocals, vocal=vocals, voix=vocals, backingvocals=background vocals, backgroundvocal=background vocals, wistfulmusic=wistful,
-world music=World, worldmusic=World, 50smusic=50s, 1950s=50s, 1960s=60s, 1970s=70s, 1980s=80s, 1990s=90s, eighties=80s,
-nineties=90s, seventies=70s, sixties=60s, fifties=50s, ballad=ballad-like, balada=ballad-like, ballade=ballad-like,
-backgroundmusic=background music, background=background music, newagemusic=New Age, latinamerica=Latin American,
-nuevoflamenco=Flamenco, lofirock=Lo-Fi, popmusic=Pop, rockmusic=Rock, hardrockmusic=Hard Rock, metalmusic=Metal,
-souljazzfunk=Soul Jazz, bebopjazz=Bebop, theatre=Musical Theatre, musicaltheater=Musical Theatre, musical=Musical Theatre
+1950s=50s, 1960s=60s, 1970s=70s, 1980s=80s, 1990s=90s, 20thcenturyclassical=Modern Classical, 2step=UK Garage,
+8bit=Chiptune, accordeon=accordion, acousticbass=double bass, acousticguitars=acoustic guitar, acoustique=acoustic,
+alternatif=Alternative, alternativecountryrock=Alternative Country, altrock=Alternative Rock, ambiant=Ambient,
+ambiente=Ambient, ambientmusic=Ambient, angrymusic=angry, asiafareast=Far Eastern, background=background music,
+backgroundmusic=background music, backgroundvocal=background vocals, backingvocals=background vocals, bajo=bass,
+balada=ballad-like, ballad=ballad-like, ballade=ballad-like, basso=bass, bassoelettrico=electric bass, bateria=drums,
+batteria=drums, batterie=drums, beat=beats, bell=bells, bigbandswing=Big Band, bluesrockmusic=Blues Rock,
+bongo=bongos, breakcorehard=Breakcore, child=children's, children=children's, childrens=children's,
+childrensmusic=Children's Music, chipmusic=Chiptune, chitarra=guitar, choirs=choir, choralmusic=Choral, chorus=choir,
+christmasmusic=Christmas Music, cinema=film, clapping=claps, classic=Classical, classicalmusic=Classical,
+classique=Classical, clavier=keyboard, claviers=keyboard, composedmusic=Contemporary Classical, concertband=brass,
+contrabass=double bass, countryandwestern=Country, countrywestern=Country, cozy=cosy, dancemusic=Dance, darkness=dark,
+deephousemusic=Deep House, dnb=Drum and Bass, dream=dreamy, dreams=dreamy, drum=drums, drumbass=Drum and Bass,
+drumnbass=Drum and Bass, drumset=drum kit, dubreggae=Dub, easylisteningvocal=Vocal Easy Listening, eguitar=electric
+guitar, eighties=80s, electricbassguitar=electric bass, electricguitars=electric guitar, electroamplified=electrified,
+electronical=Electronic, electronicambient=Ambient Electronic, electronicmusic=Electronic, electronik=Electronic,
+electronika=Electronica, eletronica=Electronica, emotion=emotional, emotionalmusic=emotional, emotive=emotional,
+energic=energetic, energy=energetic, englishhorn=cor anglais, epicmusic=epic, ethnic=Ethno, europe=European,
+fastmusic=fast, fastpaced=fast, fasttempo=fast, female=female vocals, femalesinger=female vocals, femalevocal=female
+vocals, femalevocalist=female vocals, femalevocalists=female vocals, femalevoice=female vocals, festif=festive,
+fieldrecording=Field Recordings, fifties=50s, filmmusic=film, filmscore=film, flutes=flute, folkmusic=Folk,
+folkpop=Pop Folk, folky=Folk, forro=Brazilian, games=game, gaming=game, goth=Gothic, groovey=groovy, guitare=guitar,
+guitareacoustique=acoustic guitar, guitareelectrique=electric guitar, guitares=guitar, guitarra=guitar, gypsy=Romani,
+handclaps=claps, happiness=happy, happymusic=happy, hardcorepunk=Hardcore Punk, hardrockmusic=Hard Rock,
+harmonies=background vocals, hihat=hi-hats, hihats=hi-hats, hiphopinstrumental=Instrumental Hip-Hop, holidays=holiday,
+hope=hopeful, hornsection=brass section, houseelectro=Electro House, housemusic=House, impro=Improvisation,
+improv=Improvisation, improvised=Improvisation, inspiration=inspiring, inspirational=inspiring, inspire=inspiring,
+instrumentalmusic=instrumental, instrumentals=instrumental, jazzout=Avant-Garde Jazz, jazzvocal=Vocal Jazz,
+joy=joyful, keyboards=keyboard, keys=keyboard, kidfriendly=Children's Music, kids=children's, latinamerica=Latin
+American, latino=Latin, lofirock=Lo-Fi, loungemusic=Lounge, lovemusic=love, lovesong=love, lovesongs=love, male=male
+vocals, malesinger=male vocals, malevocal=male vocals, malevocalist=male vocals, malevocalists=male vocals,
+malevoice=male vocals, meditation=meditative, meditationmusic=meditative, mediumtempo=mid-tempo,
+melancholia=melancholic, melancholy=melancholic, melancolic=melancholic, metalmusic=Metal, middleeast=Middle Eastern,
+midtempo=mid-tempo, minimalist=minimalistic, motivate=motivational, motivation=motivational,
+motivationmusic=motivational, mouthharp=jaw harp, movie=film, movies=film, musical=Musical Theatre,
+musicaltheater=Musical Theatre, mystery=mysterious, newagemusic=New Age, nindiantraditional=North Indian,
+nineties=90s, northindiantraditional=North Indian, nostalgia=nostalgic, nuevoflamenco=Flamenco,
+oldtimehistoric=Old-Time, orchestralmusic=Orchestral, organo=organ, orgue=organ, ost=Soundtrack, pad=pads,
+peace=peaceful, percussions=percussion, percussive=percussion, pianoforte=piano, pianos=piano, pianosolo=piano,
+poetry=Spoken Word, popelectro=Electro Pop, popmusic=Pop, power=powerful, prog=Progressive, progrock=Progressive Rock,
+psychfolk=Psychedelic Folk, psychrock=Psychedelic Rock, punkmusic=Punk, randb=R&B, rapper=rapping, raps=Rap, rb=R&B,
+reggaedancehall=Dancehall, reggaedub=Dub, relax=relaxing, relaxation=relaxing, relaxingmusic=relaxing, rhodes=Rhodes
+piano, rhythmandblues=R&B, rnb=R&B, rockalternatif=Alternative Rock, rockandroll=Rock and Roll, rockmusic=Rock,
+rocknroll=Rock and Roll, rockpop=Pop Rock, rockroll=Rock and Roll, romance=romantic, romanygypsy=Romani, sadmusic=sad,
+sadness=sad, sax=saxophone, saxo=saxophone, saxophones=saxophone, sciencefiction=sci-fi, scifi=sci-fi,
+score=Soundtrack, scratching=turntables, seventies=70s, shakers=shaker, singer=vocals, singing=vocals, sixties=60s,
+slowpaced=slow, slowstyle=slow, slowtempo=slow, solopiano=piano, songwriter=Singer-Songwriter, soulrnb=R&B,
+soundpoetry=Spoken Word, soundtracks=Soundtrack, southindiantraditional=South Indian, spoken=Spoken Word,
+spokenweird=Spoken Word, sports=sport, steelpan=steel drums, string=strings, synth=synthesizer, synthe=synthesizer,
+synthesiser=synthesizer, synthesisers=synthesizer, synthesizerpad=synth pad, synthesizers=synthesizer,
+synthetiseur=synthesizer, synthetiseurs=synthesizer, synthetizer=synthesizer, syntheziser=synthesizer, synthlead=synth
+lead, synthpads=synth pad, synths=synthesizer, tablas=tabla, teclados=keyboard, tecno=Techno, television=TV,
+theatre=Musical Theatre, threatening=menacing, trailermusic=trailer, trancemusic=Trance, trompette=trumpet,
+turntable=turntables, ukelele=ukulele, uprightpiano=piano, uptempo=fast, vibes=vibraphone, videogamemusic=video game,
+videogames=video game, violins=violin, violon=violin, violoncello=cello, violons=violin, vocal=vocals,
+vocalist=vocals, voice=vocals, voices=vocals, voix=vocals, worldmusic=World, xmas=Christmas
 """
 
 _TABLES: dict[Kind, str] = {
@@ -227,9 +229,9 @@ def sort_tags(genre: str, tags: Iterable[str]) -> Facts:
 
 
 _NO_GENRE = frozenset(
-    "nan na none null unknown unknowngenre undefined unclassifiable other others misc miscellaneous various genre music "
-    "default compilation blank empty untagged notavailable nogenre".split()
-)
+    {"nan", "na", "none", "null", "unknown", "unknowngenre", "undefined", "unclassifiable", "other", "others", "misc",
+     "miscellaneous", "various", "genre", "nogenre", "music", "default", "compilation", "blank", "empty", "untagged"}
+)  # fmt: skip
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ where per-track licences come from, known defects), the release as data, `parse`
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,8 @@ class Dataset:
     """Glob patterns relative to the dataset's folder: any match means that the release is there."""
     audio_folders: tuple[str, ...] = (".",)
     """Where audio lies, best first, relative to the dataset's folder; `**` at the end: anywhere below, by file name."""
+    audio_names: Callable[[Track], Iterable[str]] | None = None
+    """For a track whose audio users have under other names too: those paths, best first, tried after `audio_path`."""
     captions: dict[CaptionOrigin, int] = field(default_factory=dict)
     """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks."""
     tracks: int
