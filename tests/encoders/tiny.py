@@ -1,0 +1,283 @@
+"""Tiny random weights of the encoders, in the files and formats that their publishers use.
+
+They embed nothing sensible, but take the same path as real ones: files on disk, configuration read, tensors checked and
+loaded. Besides the tests, they let the whole of `prepare` be tried without a download:
+
+    python tests/encoders/tiny.py /tmp/tiny
+    UNISONO_WEIGHTS=/tmp/tiny unisono prepare --encoders muq mert latent
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+Tensors = dict[str, torch.Tensor]
+
+DIM = 32
+DEPTH = 3
+CHANNELS = 8
+LATENT_CHANNELS = 4
+
+
+def write_muq(folder: Path, seed: int = 0) -> None:
+    """Write a MuQ: `config.json`, and `model.safetensors` with the heads of its pre-training."""
+    _write_json(folder / "config.json", muq_config())
+    save_file({f"model.{name}": tensor for name, tensor in muq_tensors(seed).items()}, folder / "model.safetensors")
+
+
+def write_muq_mulan(folder: Path, seed: int = 1) -> None:
+    """Write a MuQ-MuLan: `config.json`, MuQ's as `muq_config.json`, and `pytorch_model.bin` with (some of) a text tower."""
+    generator = torch.Generator().manual_seed(seed)
+    _write_json(folder / "muq_config.json", muq_config())
+    _write_json(
+        folder / "config.json",
+        {
+            "mulan": {"sr": 24000, "clip_secs": 10, "dim_latent": 12},
+            "audio_model": {"name": "OpenMuQ/MuQ-large-msd-iter", "model_dim": DIM, "use_layer_idx": -1},
+            "text_model": {"name": "xlm-roberta-base", "model_dim": None, "use_layer_idx": -1},
+            "audio_transformer": {"dim": 24, "tf_depth": 0, "heads": 8, "dim_head": 64, "ff_mult": 4},
+            "text_transformer": {"dim": 24, "tf_depth": 8, "max_seq_len": 1024, "heads": 8, "dim_head": 64},
+        },
+    )
+    tensors = {f"mulan.audio.model.model.{name}": tensor for name, tensor in muq_tensors(seed).items()}
+    shapes = {
+        "mulan.audio.aggregator.weight": (1, 25, 1),
+        "mulan.audio.proj.weight": (24, DIM),
+        "mulan.audio.proj.bias": (24,),
+        "mulan.audio_to_latents.weight": (12, 24),
+        "mulan.audio_to_latents.bias": (12,),
+        "mulan.text_to_latents.weight": (12, 24),
+    }
+    torch.save(
+        tensors | {name: _random(generator, shape) for name, shape in shapes.items()}, folder / "pytorch_model.bin"
+    )
+
+
+def write_mert(folder: Path, seed: int = 2, *, large: bool = True) -> None:
+    """Write a MERT of the kind of the 330M (normalised before its layers) or of the 95M (after them)."""
+    from transformers import HubertConfig, HubertModel
+
+    sizes: dict[str, Any] = {
+        "hidden_size": DIM,
+        "intermediate_size": 2 * DIM,
+        "num_attention_heads": 4,
+        "num_hidden_layers": DEPTH,
+        "conv_dim": [CHANNELS] * 7,
+        "conv_kernel": [10, 3, 3, 3, 3, 2, 2],
+        "conv_stride": [5, 2, 2, 2, 2, 2, 2],
+        "conv_bias": False,
+        "do_stable_layer_norm": large,
+        "feat_extract_norm": "group",
+        "feat_proj_layer_norm": True,
+        "num_conv_pos_embeddings": 128,
+        "num_conv_pos_embedding_groups": 16,
+        "mask_time_prob": 0.0,
+        "layerdrop": 0.0,
+    }
+    _write_json(
+        folder / "config.json",
+        {
+            "architectures": ["MERTModel"],
+            "auto_map": {"AutoConfig": "configuration_MERT.MERTConfig", "AutoModel": "modeling_MERT.MERTModel"},
+            "model_type": "mert_model",
+            "attention_relax": 32.0 if large else -1.0,
+            "deepnorm": False,
+            "feature_extractor_cqt": False,
+            "feature_extractor_cqt_bins": 336,
+            "sample_rate": 24000,
+            **sizes,
+        },
+    )
+    tensors = _with_random_values(HubertModel(HubertConfig(**sizes)), seed)
+    torch.save(_with_old_names(tensors), folder / "pytorch_model.bin")
+
+
+def write_mert_95m(folder: Path, seed: int = 3) -> None:
+    """Write a MERT of the kind of the 95M."""
+    write_mert(folder, seed, large=False)
+
+
+def write_latent(folder: Path, seed: int = 4) -> None:
+    """Write a Music2Latent, narrower than the published one: `music2latent.pt` with decoder and training state."""
+    encoder = tiny_music2latent()
+    tensors = {f"encoder.{name}": tensor for name, tensor in _with_random_values(encoder, seed).items()}
+    decoder = {"decoder.conv_inp.weight": torch.zeros(2, 2, 1)}
+    content = {"gen_state_dict": tensors | decoder, "it": 12, "loss": np.float64(0.5), "best": np.float32(0.25)}
+    torch.save(content, folder / "music2latent.pt")
+
+
+def write_clap(folder: Path, seed: int = 5) -> None:
+    """Write a CLAP: `config.json`, `preprocessor_config.json`, and `pytorch_model.bin` with both towers."""
+    from transformers import ClapConfig, ClapModel
+
+    sizes: dict[str, Any] = {
+        "projection_dim": 12,
+        "audio_config": {
+            "depths": [1, 1],
+            "hidden_size": 2 * CHANNELS,
+            "model_type": "clap_audio_model",
+            "num_attention_heads": [2, 4],
+            "patch_embeds_hidden_size": CHANNELS,
+        },
+        "text_config": {
+            "model_type": "clap_text_model",
+            "hidden_size": DIM,
+            "intermediate_size": DIM,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 1,
+            "vocab_size": 16,
+        },
+    }
+    _write_json(folder / "config.json", {"architectures": ["ClapModel"], "model_type": "clap", **sizes})
+    _write_json(
+        folder / "preprocessor_config.json",
+        {
+            "feature_extractor_type": "ClapFeatureExtractor",
+            "chunk_length_s": 10,
+            "feature_size": 64,
+            "fft_window_size": 1024,
+            "frequency_max": 14000,
+            "frequency_min": 50,
+            "hop_length": 480,
+            "max_length_s": 10,
+            "nb_max_samples": 480000,
+            "padding": "repeatpad",
+            "sampling_rate": 48000,
+            "truncation": "rand_trunc",
+        },
+    )
+    torch.save(_with_random_values(ClapModel(ClapConfig(**sizes)), seed), folder / "pytorch_model.bin")
+
+
+def tiny_music2latent() -> torch.nn.Module:
+    """Build the package's own encoder with fewer channels, which are constants of its module."""
+    from music2latent import models
+
+    with mock.patch.multiple(models, base_channels=LATENT_CHANNELS, bottleneck_base_channels=16):
+        return models.Encoder()
+
+
+WRITERS: dict[str, Callable[[Path], None]] = {
+    "muq": write_muq,
+    "muq_mulan": write_muq_mulan,
+    "mert": write_mert,
+    "mert_95m": write_mert_95m,
+    "latent": write_latent,
+    "clap": write_clap,
+}
+
+
+def write_all(root: Path) -> None:
+    """Write tiny weights of all encoders, each into a folder of its name."""
+    for name, write in WRITERS.items():
+        (root / name).mkdir(parents=True, exist_ok=True)
+        write(root / name)
+
+
+def muq_config() -> dict[str, Any]:
+    """Give a `config.json` as MuQ's, with small sizes."""
+    return {
+        "label_rate": 25,
+        "num_codebooks": 1,
+        "codebook_dim": 16,
+        "codebook_size": 64,
+        "features": ["melspec_2048"],
+        "hop_length": 240,
+        "n_mels": 128,
+        "conv_dim": CHANNELS,
+        "encoder_dim": DIM,
+        "encoder_depth": DEPTH,
+        "is_flash": False,
+        "stat": {"melspec_2048_cnt": 14282760192, "melspec_2048_mean": 6.768444971712967, "melspec_2048_std": 18.4179},
+        "w2v2_config": {
+            "architectures": ["Wav2Vec2ConformerForCTC"],
+            "model_type": "wav2vec2-conformer",
+            "hidden_size": DIM,
+            "intermediate_size": 2 * DIM,
+            "num_attention_heads": 4,
+            "num_hidden_layers": 24,
+            "hidden_act": "swish",
+            "position_embeddings_type": "rotary",
+            "rotary_embedding_base": 10000,
+            "conv_depthwise_kernel_size": 31,
+            "num_conv_pos_embeddings": 128,
+            "num_conv_pos_embedding_groups": 16,
+            "layer_norm_eps": 1e-05,
+        },
+    }
+
+
+def muq_tensors(seed: int) -> Tensors:
+    """Give the tensors of a MuQ by the names of its checkpoints, without the leading `model.`."""
+    from transformers import Wav2Vec2ConformerConfig
+    from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import Wav2Vec2ConformerEncoder
+
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {
+        "cls_token": _random(generator, (DIM,)),
+        "linear.weight": _random(generator, (64, DIM)),
+        "rvq.quantizers.0.codebook.weight": _random(generator, (16, 4)),
+        "conv.linear.weight": _random(generator, (DIM, CHANNELS * 32)) / 16,
+        "conv.linear.bias": _random(generator, (DIM,)),
+    }
+    for block, channels_in in enumerate((1, CHANNELS)):
+        for convolution, channels in ((1, channels_in), (2, CHANNELS), (3, channels_in)):
+            name = f"conv.conv.{block}.conv{convolution}"
+            tensors[f"{name}.weight"] = _random(generator, (CHANNELS, channels, 3, 3)) / 2
+            tensors[f"{name}.bias"] = _random(generator, (CHANNELS,))
+            name = f"conv.conv.{block}.bn{convolution}"
+            tensors[f"{name}.weight"] = 1 + _random(generator, (CHANNELS,)) / 4
+            tensors[f"{name}.bias"] = _random(generator, (CHANNELS,))
+            tensors[f"{name}.running_mean"] = _random(generator, (CHANNELS,))
+            tensors[f"{name}.running_var"] = 1 + _random(generator, (CHANNELS,)).abs()
+            tensors[f"{name}.num_batches_tracked"] = torch.tensor(7)
+    config = Wav2Vec2ConformerConfig(**{**muq_config()["w2v2_config"], "num_hidden_layers": DEPTH})
+    conformer = _with_old_names(_with_random_values(Wav2Vec2ConformerEncoder(config), seed))
+    return tensors | {f"conformer.{name}": tensor for name, tensor in conformer.items()}
+
+
+def _with_random_values(model: torch.nn.Module, seed: int) -> Tensors:
+    """Give a model's tensors with every one of them random, also those that are born as zeros or ones."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = model.state_dict()
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point() or "inv_freq" in name or "relative_position" in name:
+            continue
+        noise = _random(generator, tuple(tensor.shape))
+        if "var" in name or "original0" in name or name.endswith("gain.scale"):
+            tensors[name] = 1 + noise.abs()
+        elif tensor.dim() > 1:
+            tensors[name] = noise / tensor[0].numel() ** 0.5
+        else:
+            tensors[name] = tensor + noise / 8
+    return tensors
+
+
+def _with_old_names(tensors: Tensors) -> Tensors:
+    """Name the parts of weight-normed convolutions as the published checkpoints do."""
+    new = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    renamed = {}
+    for name, tensor in tensors.items():
+        for present, old in new.items():
+            name = name.replace(present, old)
+        renamed[name] = tensor
+    return renamed
+
+
+def _random(generator: torch.Generator, shape: tuple[int, ...]) -> torch.Tensor:
+    return torch.randn(shape, generator=generator)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    write_all(Path(sys.argv[1]))
