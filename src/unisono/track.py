@@ -8,6 +8,7 @@ import gc
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,8 @@ FIELDS = frozenset(Track.__struct_fields__) - {"extra"}
 replace: Callable[..., Track] = msgspec.structs.replace
 
 _encoder = msgspec.json.Encoder()
+_CHOICES: dict[str, tuple[str, ...]] = {"split": SPLITS, "caption_origin": CAPTION_ORIGINS}
+_INFINITE = float("inf")
 
 
 def read_tracks(path: Path) -> list[Track]:
@@ -90,7 +93,7 @@ def read_tracks(path: Path) -> list[Track]:
         UsageError: the file is missing or its ending is none of .json, .jsonl, .parquet.
         DataError: a record breaks a rule; names its number, id, field, what was found and what was expected.
     """
-    with _no_garbage_collection():
+    with without_garbage_collection():
         tracks = list(iter_tracks(path))
     _refuse_duplicates(path, tracks)
     return tracks
@@ -101,7 +104,7 @@ def iter_tracks(path: Path) -> Iterator[Track]:
 
     Checks each record like `read_tracks`, but cannot see duplicate ids.
     """
-    kind = _kind(path)
+    kind = file_kind(path)
     if not path.is_file():
         raise UsageError(f"There is no file {path}.", hint="Make one with: unisono unify --output " + str(path))
     if kind == "json":
@@ -111,7 +114,8 @@ def iter_tracks(path: Path) -> Iterator[Track]:
     else:
         from unisono.track_parquet import read_parquet  # pyarrow is an extra, and slow to import
 
-        yield from (_from_dict(path, number, record) for number, record in enumerate(read_parquet(path), 1))
+        for number, row in enumerate(itertools.chain.from_iterable(read_parquet(path)), 1):
+            yield _checked(path, number, row) if isinstance(row, Track) else _from_dict(path, number, row)
 
 
 def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
@@ -119,26 +123,38 @@ def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
 
     The same tracks give the same bytes. Strings that no encoding can hold (lone surrogates) are refused.
     """
-    kind = _kind(path)
+    kind = file_kind(path)
     with whole_file(path) as partial:
-        if kind == "parquet":
-            from unisono.track_parquet import write_parquet
+        try:
+            if kind == "parquet":
+                from unisono.track_parquet import write_parquet
 
-            return write_parquet(partial, tracks)
-        opening, between, closing = (b"[\n", b",\n", b"\n]\n") if kind == "json" else (b"", b"\n", b"\n")
-        count = 0
-        with partial.open("wb", buffering=1 << 20) as file:
-            file.write(opening)
-            for track in tracks:
-                if count:
-                    file.write(between)
-                file.write(_encoder.encode(_to_dict(track) if track.extra else track))
-                count += 1
-            file.write(closing if count or kind == "json" else b"")
-        return count
+                return write_parquet(partial, tracks)
+            return _write_json(partial, tracks, lines=kind == "jsonl")
+        except UnicodeEncodeError as error:
+            raise DataError(f"{path}: text that cannot be encoded as UTF-8: {_say(error.object)}.") from error
 
 
-def _kind(path: Path) -> str:
+def _write_json(path: Path, tracks: Iterable[Track], *, lines: bool) -> int:
+    opening, between, closing = (b"", b"\n", b"\n") if lines else (b"[\n", b",\n", b"\n]\n")
+    count = 0
+    with path.open("wb", buffering=1 << 20) as file:
+        file.write(opening)
+        for track in tracks:
+            if count:
+                file.write(between)
+            file.write(_encoder.encode(_to_dict(track) if track.extra else track))
+            count += 1
+        file.write(closing if count or not lines else b"")
+    return count
+
+
+def file_kind(path: Path) -> str:
+    """Say which kind of unified file a path names: json, jsonl or parquet.
+
+    Raises:
+        UsageError: it names none of them.
+    """
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("json", "jsonl", "parquet"):
         raise UsageError(f"{path}: a unified file ends in .json, .jsonl or .parquet, not in {path.suffix!r}.")
@@ -149,7 +165,7 @@ def _read_json(path: Path) -> Iterator[Track]:
     content = path.read_bytes()
     try:
         tracks = msgspec.json.decode(content, type=list[Track])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         tracks = None  # a field that is kept in `extra`, or a fault: the slow way tells which
     if tracks is None:
         records = _parse(path, content)
@@ -158,7 +174,7 @@ def _read_json(path: Path) -> Iterator[Track]:
         yield from (_from_dict(path, number, record) for number, record in enumerate(records, 1))
         return
     for number, track in enumerate(tracks, 1):
-        yield _checked(path, number, track)
+        yield _checked(path, number, _nested(track))
 
 
 def _read_jsonl(path: Path) -> Iterator[Track]:
@@ -169,15 +185,22 @@ def _read_jsonl(path: Path) -> Iterator[Track]:
                 continue
             try:
                 track = decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 yield _from_dict(path, number, _parse(path, line, f" line {number}"))
             else:
-                yield _checked(path, number, track)
+                yield _checked(path, number, _nested(track))
+
+
+def _nested(track: Track) -> Track:
+    """Undo what the decoder makes of a field that happens to be called `extra`: it is one unknown field among others."""
+    return replace(track, extra={"extra": track.extra}) if track.extra else track
 
 
 def _parse(path: Path, content: bytes, where: str = "") -> Any:
     try:
         return json.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise DataError(f"{path}{where}: nested too deeply to be a unified file.") from error
     except json.JSONDecodeError as error:
         where = where or f" line {error.lineno} column {error.colno}"
         raise DataError(f"{path}{where}: not valid JSON: {error.msg}.") from error
@@ -200,25 +223,30 @@ def _from_dict(path: Path, number: int, record: Any) -> Track:
 def _fault(path: Path, number: int, record: dict[str, Any], reason: str) -> DataError:
     expected, _, place = reason.partition(" - at `$.")
     field = place.rstrip("`").partition("[")[0]
-    found = f", found {_say(record[field])}" if field in record else ""
-    about = f", field {field!r}" if field else ""
-    return DataError(f"{path}: record {number} (id {record.get('id')!r}){about}: {expected}{found}.")
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", expected):
+        field, expected = missing[1], "required, but it is missing or null"
+    elif field in _CHOICES:
+        expected = "expected one of " + ", ".join(_CHOICES[field])
+    elif expected[:1] == "E":
+        expected = "e" + expected[1:]
+    return _broken(path, number, record.get("id"), field, expected, record.get(field, ...))
+
+
+def _broken(path: Path, number: int, id: object, field: str, expected: str, found: object) -> DataError:
+    found = "" if found is ... else f", found {_say(found)}"
+    return DataError(f"{path}: record {number} (id {_say(id)}), field {field!r}: {expected}{found}.")
 
 
 def _checked(path: Path, number: int, track: Track) -> Track:
+    """Check what the types cannot say."""
     if not os.path.isabs(track.audio_path):  # noqa: PTH117 - called once a record
-        raise DataError(
-            f"{path}: record {number} (id {track.id!r}), field 'audio_path': expected an absolute path, "
-            f"found {track.audio_path!r}."
-        )
+        raise _broken(path, number, track.id, "audio_path", "expected an absolute path", track.audio_path)
     if track.caption.isspace():
-        raise DataError(
-            f"{path}: record {number} (id {track.id!r}), field 'caption': expected words, found only blanks."
-        )
-    if track.duration == float("inf"):
-        raise DataError(
-            f"{path}: record {number} (id {track.id!r}), field 'duration': expected seconds, found infinity."
-        )
+        raise _broken(path, number, track.id, "caption", "expected words", track.caption)
+    if track.duration == _INFINITE:
+        raise _broken(path, number, track.id, "duration", "expected seconds", track.duration)
+    if track.start == _INFINITE:
+        raise _broken(path, number, track.id, "start", "expected seconds", track.start)
     return track
 
 
@@ -237,8 +265,7 @@ def _refuse_duplicates(path: Path, tracks: list[Track]) -> None:
 
 def _to_dict(track: Track) -> dict[str, Any]:
     record: dict[str, Any] = msgspec.to_builtins(track)
-    record.update(record.pop("extra", {}))
-    return record
+    return record | {name: value for name, value in record.pop("extra", {}).items() if name not in FIELDS}
 
 
 def _say(value: Any) -> str:
@@ -247,7 +274,7 @@ def _say(value: Any) -> str:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Loading millions of objects that hold no cycles is several times faster without the collector's passes."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from unisono.errors import DataError, UsageError
-from unisono.track import Track, batched
+from unisono.track import CAPTION_ORIGINS, FIELDS, SPLITS, Track, batched
 
 try:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 except ImportError as error:
     raise UsageError(
@@ -26,6 +27,8 @@ _TYPES = {
     "alt_captions": pa.list_(pa.string()),
 }
 COLUMNS = [name for name in Track.__struct_fields__ if name != "extra"]
+_REQUIRED = ("id", "audio_path", "caption", "duration")
+_EXAMPLE = Track(id="-", audio_path="-", caption="-", duration=1.0)  # for its defaults
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS] + [(EXTRA, pa.string())])
 
 
@@ -41,20 +44,81 @@ def write_parquet(path: Path, tracks: Iterable[Track]) -> int:
     return count
 
 
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows as records, in bounded memory; empty cells are left out, unknown columns kept."""
+def read_parquet(path: Path) -> Iterator[list[Track] | list[dict[str, Any]]]:
+    """Yield batches of rows, in bounded memory: as tracks where every cell of the batch keeps to the format, else as
+    records for the caller to check one by one. Empty cells are left out, unknown columns kept."""
     try:
         file = pq.ParquetFile(path)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path}: not a Parquet file: {error}.") from error
     with file:
-        for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
-            columns = [column.to_pylist() for column in batch.columns]
-            for row in zip(*columns, strict=True):
-                record = {name: cell for name, cell in zip(batch.schema.names, row, strict=True) if cell is not None}
-                if EXTRA in record:
-                    record |= json.loads(record.pop(EXTRA))
-                yield record
+        try:
+            for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
+                yield _tracks(batch) if _is_sound(batch) else _records(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
+
+
+def _tracks(batch: pa.RecordBatch) -> list[Track]:
+    names = [name for name in COLUMNS if batch.column(name).null_count < len(batch)]
+    columns = [_filled(batch.column(name), getattr(_EXAMPLE, name)) for name in names]
+    if batch.column(EXTRA).null_count < len(batch):
+        names.append("extra")
+        columns.append([_extra(text) for text in batch.column(EXTRA).to_pylist()])
+    return [Track(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+
+
+def _filled(column: pa.Array, default: Any) -> list[Any]:
+    """Give a column's cells, with the field's default in place of empty ones."""
+    cells: list[Any] = column.to_pylist()
+    if column.null_count and default is not None:
+        return [([] if default == [] else default) if cell is None else cell for cell in cells]
+    return cells
+
+
+def _is_sound(batch: pa.RecordBatch) -> bool:
+    """Whether a batch has the columns that `write_parquet` writes, and no cell out of bounds."""
+    if not batch.schema.equals(SCHEMA):
+        return False
+    columns = {name: batch.column(name) for name in COLUMNS}
+    return (
+        all(not columns[name].null_count for name in _REQUIRED)
+        and all(_all(pc.greater(pc.binary_length(columns[name]), 0)) for name in ("id", "audio_path", "caption"))
+        and _all(pc.greater(columns["duration"], 0))
+        and _all(pc.greater_equal(columns["start"], 0))
+        and not any(columns[name].flatten().null_count for name in ("tags", "alt_captions"))
+        and _all(pc.greater(pc.binary_length(columns["alt_captions"].flatten()), 0))
+        and all(
+            _all(pc.is_in(columns[name].drop_null(), pa.array(allowed, pa.string())))
+            for name, allowed in (("split", SPLITS), ("caption_origin", CAPTION_ORIGINS))
+        )
+    )
+
+
+def _all(flags: pa.Array) -> bool:
+    return pc.all(flags, min_count=0).as_py() is True
+
+
+def _records(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    names, columns = batch.schema.names, [column.to_pylist() for column in batch.columns]
+    records = []
+    for row in zip(*columns, strict=True):
+        record = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+        if EXTRA in record:
+            record = _extra(record.pop(EXTRA)) | record
+        records.append(record)
+    return records
+
+
+def _extra(text: str | None) -> dict[str, Any]:
+    """Read a cell of the column of unknown fields; what is not of our making is kept under the column's name."""
+    if text is None:
+        return {}
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        fields = None
+    return fields if isinstance(fields, dict) and fields.keys().isdisjoint(FIELDS) else {EXTRA: text}
 
 
 def _extra_text(track: Track) -> str | None:
