@@ -1,0 +1,231 @@
+"""Rendering: from scores to mp3 files, in child processes that a processor time limit ends if the synthesizer hangs.
+
+What is already there is not rendered again. The same recipe gives the same bytes, whatever the number of workers.
+"""
+
+import json
+import multiprocessing
+import signal
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demo.arrange import DRUM_TRACK, Clip, Facts, arrange, plan
+from demo.instruments import INSTRUMENTS
+from demo.scores import Work, read
+from unisono import console
+from unisono.errors import UnisonoError
+from unisono.files import whole_file, write_whole
+from unisono.seeded import rng
+
+TICKS_PER_SECOND = 960
+"""480 ticks a quarter note at the 120 quarter notes a minute that MIDI assumes."""
+MAX_ATTEMPTS = 8
+"""Arrangements tried for a clip before giving up on it."""
+TIME_LIMIT_S = 20
+"""Processor time for one file; rendering takes a fraction of a second, so more means that the synthesizer hangs."""
+PEAK = 0.7
+QUIET_DB, MAX_QUIET_SHARE = -50.0, 0.4
+"""A clip of which more than this share lies this far below its peak is rejected as near silent."""
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """One arrangement that is wanted."""
+
+    work: Work
+    number: int
+    """Number of the arrangement among those of its work."""
+    lead: str
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One audio file that is wanted: one arrangement, or several one after the other."""
+
+    path: Path
+    """The mp3 file."""
+    facts_path: Path
+    """Where the facts about its excerpts go; written last, it marks the recording as done."""
+    excerpts: tuple[Excerpt, ...]
+    rate_hz: int
+    channels: int
+
+
+@dataclass
+class Share:
+    """The part of the recordings that one child process makes."""
+
+    recordings: list[Recording]
+    skipped: dict[Path, int] = field(default_factory=dict)
+    """Recording -> how many attempts at it hung."""
+    process: BaseProcess | None = None
+
+    def missing(self) -> list[Recording]:
+        """List what is not made yet."""
+        return [recording for recording in self.recordings if not recording.facts_path.exists()]
+
+
+def soundfont() -> Path:
+    """Find the General MIDI soundfont that comes with pretty_midi, without importing pretty_midi."""
+    from importlib.util import find_spec
+
+    spec = find_spec("pretty_midi")
+    if spec is None or not spec.submodule_search_locations:
+        raise UnisonoError("The demo plays with pretty_midi's soundfont, which is not installed.", hint="make setup")
+    return Path(spec.submodule_search_locations[0]) / "TimGM6mb.sf2"
+
+
+def read_works(candidates: list[str], count: int, workers: int, title: str) -> list[Work]:
+    """Read scores in this order until so many usable ones are found, no two of which open alike."""
+    works: list[Work] = []
+    openings: set[tuple[int, ...]] = set()
+    with (
+        ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
+        console.progress("scores") as bar,
+    ):
+        task = bar.add_task(title, total=count)
+        step = 4 * workers
+        for first in range(0, len(candidates), step):
+            for work in pool.map(read, candidates[first : first + step]):
+                if work and work.opening not in openings and len(works) < count:
+                    openings.add(work.opening)
+                    works.append(work)
+            bar.update(task, completed=len(works))
+            if len(works) == count:
+                return works
+    raise UnisonoError(f"Only {len(works)} of {count} scores could be read.", hint="Ask for fewer with --clips.")
+
+
+def render_all(recordings: list[Recording], seed: int, seconds: float, workers: int) -> None:
+    """Make every recording that is not there yet."""
+    todo = [recording for recording in recordings if not recording.facts_path.exists()]
+    if not todo:
+        return
+    context = multiprocessing.get_context("spawn")
+    shares = [Share(todo[worker::workers]) for worker in range(workers)]
+    with console.progress("files") as bar:
+        task = bar.add_task("Rendering", total=len(recordings), completed=len(recordings) - len(todo))
+        try:
+            while running := [share for share in shares if _keep_going(share, context, seed, seconds)]:
+                for share in running:
+                    assert share.process is not None
+                    share.process.join(timeout=0.3)
+                left = sum(len(share.missing()) for share in shares)
+                bar.update(task, completed=len(recordings) - left)
+            bar.update(task, completed=len(recordings))
+        finally:
+            for share in shares:
+                if share.process is not None and share.process.is_alive():
+                    share.process.terminate()
+
+
+def _keep_going(share: Share, context: Any, seed: int, seconds: float) -> bool:
+    """Start or restart a share's process where needed; False when all of it is made."""
+    if share.process is not None and share.process.is_alive():
+        return True
+    missing = share.missing()
+    if not missing:
+        return False
+    if share.process is not None:
+        if share.process.exitcode != -signal.SIGPROF:
+            raise UnisonoError(f"Rendering {missing[0].path} failed (exit code {share.process.exitcode}).")
+        share.skipped[missing[0].path] = share.skipped.get(missing[0].path, 0) + 1
+        console.log.warning("%s: the synthesizer hung; another arrangement is tried", missing[0].path)
+    share.process = context.Process(target=_render_share, args=(missing, share.skipped, seed, seconds), daemon=True)
+    share.process.start()
+    return True
+
+
+def _render_share(recordings: list[Recording], skipped: dict[Path, int], seed: int, seconds: float) -> None:
+    """Run in a child process: make recordings one by one, each within the time limit."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process at once, even inside the synthesizer
+    for recording in recordings:
+        signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
+        make(recording, seed, seconds, skip=skipped.get(recording.path, 0))
+    signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def make(recording: Recording, seed: int, seconds: float, skip: int = 0) -> None:
+    """Arrange, render and write one recording and the facts about it."""
+    import soundfile
+
+    sounds, facts = [], []
+    for excerpt in recording.excerpts:
+        clip, audio = attempt(excerpt, seed, seconds, recording.rate_hz, skip)
+        sounds.append(audio)
+        facts.append(clip.facts)
+    joined = np.concatenate(sounds, axis=1)
+    if recording.channels == 1:
+        joined = joined.mean(axis=0, keepdims=True)
+    with whole_file(recording.path) as partial:
+        soundfile.write(partial, joined.T, recording.rate_hz, format="MP3")
+    write_whole(recording.facts_path, json.dumps([asdict(found) for found in facts]) + "\n")
+
+
+def attempt(
+    excerpt: Excerpt, seed: int, seconds: float, rate_hz: int, skip: int = 0
+) -> tuple[Clip, NDArray[np.float32]]:
+    """Arrange and render an excerpt, again where the result is near silent. Returns it with its audio [2, samples]."""
+    for number in range(skip, MAX_ATTEMPTS):
+        random_ = rng(seed, excerpt.work.source, excerpt.number, number)
+        clip = arrange(excerpt.work, plan(excerpt.work, excerpt.lead, random_), seconds, random_)
+        audio = play(clip, seconds, rate_hz)
+        if not near_silent(audio, rate_hz):
+            return clip, audio
+    raise UnisonoError(f"No audible arrangement of {excerpt.work.source} for {excerpt.lead} was found.")
+
+
+def play(clip: Clip, seconds: float, rate_hz: int) -> NDArray[np.float32]:
+    """Play an arrangement: stereo samples [2, seconds * rate_hz], loudest sample at `PEAK`, the end faded out."""
+    import symusic as library
+
+    symusic: Any = library  # its types cover three units of time at once
+    score = symusic.Score(TICKS_PER_SECOND // 2)
+    for name in dict.fromkeys(sound.track for sound in clip.sounds):
+        is_drum = name == DRUM_TRACK
+        track = symusic.Track(program=0 if is_drum else INSTRUMENTS[name].program, is_drum=is_drum, name=name)
+        for sound in clip.sounds:
+            if sound.track == name:
+                start, length = (round(time * TICKS_PER_SECOND) for time in (sound.start, sound.length))
+                track.notes.append(symusic.Note(start, max(1, length), sound.pitch, sound.velocity))
+        score.tracks.append(track)
+    rendered = np.asarray(_synthesizer(rate_hz).render(score, stereo=True), dtype=np.float32)
+    samples = round(seconds * rate_hz)
+    audio = np.zeros((2, samples), np.float32)
+    audio[:, : rendered.shape[1]] = rendered[:, :samples]
+    fade = round(0.05 * rate_hz)
+    audio[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
+    peak = float(np.abs(audio).max())
+    return audio * np.float32(PEAK / peak) if peak > 0 else audio
+
+
+def near_silent(audio: NDArray[np.float32], rate_hz: int) -> bool:
+    """Tell whether too much of a clip cannot be heard, by the level of frames of 50 ms."""
+    frame = rate_hz // 20
+    mono = audio.mean(axis=0)
+    frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
+    levels_db = 20 * np.log10(np.sqrt((frames**2).mean(axis=1)) / PEAK + 1e-9)
+    return bool((levels_db < QUIET_DB).mean() > MAX_QUIET_SHARE)
+
+
+_synthesizers: dict[int, Any] = {}
+
+
+def _synthesizer(rate_hz: int) -> Any:
+    if rate_hz not in _synthesizers:
+        import symusic
+
+        _synthesizers[rate_hz] = symusic.Synthesizer(sf_path=str(soundfont()), sample_rate=rate_hz, quality=0)
+    return _synthesizers[rate_hz]
+
+
+def facts_of(recording: Recording) -> list[Facts]:
+    """Read the facts about a finished recording's excerpts back."""
+    found = json.loads(recording.facts_path.read_text())
+    return [Facts(**{**one, "players": tuple(one["players"])}) for one in found]
