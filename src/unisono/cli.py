@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from unisono import __version__, console
 from unisono.download.options import DownloadOptions
+from unisono.encoders.options import FetchOptions
 from unisono.errors import UnisonoError
 from unisono.evaluate.options import EvaluateOptions
 from unisono.prepare.options import PrepareOptions
@@ -68,11 +69,31 @@ def evaluate(options: EvaluateOptions) -> None:
 
 
 @app.command
-def search(query: str, options: SearchOptions) -> None:
-    """Find the tracks that fit a description best."""
+def search(*queries: str, options: SearchOptions) -> None:
+    """Find the tracks that fit a description best; several descriptions are searched for one after the other."""
     from unisono.search.run import run
 
-    run(query, options)
+    run(queries, options)
+
+
+encoders = App(name="encoders", help="List the encoders, and fetch their weights.")
+app.command(encoders)
+
+
+@encoders.command(name="list")
+def list_encoders() -> None:
+    """Show what the encoders are, what their weights allow, and whether those are on this machine."""
+    from unisono.encoders.run import list_encoders
+
+    list_encoders()
+
+
+@encoders.command(name="fetch")
+def fetch_encoders(*names: str, options: FetchOptions = FetchOptions()) -> None:  # noqa: B008
+    """Fetch the weights of audio encoders from their publishers' repositories on the Hugging Face Hub, verified."""
+    from unisono.encoders.run import fetch
+
+    fetch(names, options)
 
 
 @app.meta.default

@@ -133,13 +133,10 @@ def is_here(name: str, hub: HubWeights) -> bool:
     return (_tensors_in(root() / name, hub) or _in_hub_cache(hub)) is not None
 
 
-def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Path:
+def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Found:
     """Bring an encoder's weights to this machine, from the hub or from a folder, and verify them.
 
     What is there already and whole is not fetched again; an interrupted download is taken up where it stopped.
-
-    Returns:
-        The folder that holds them.
 
     Raises:
         UnisonoError: no network, no space, no such revision; or a file is not what was published.
@@ -147,18 +144,16 @@ def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Path:
     folder = root() / name
     if from_dir is None and _is_fetched(folder, hub):
         console.log.info("%s: already in %s, nothing to do.", name, folder)
-        return folder
+        return locate(name, hub)
     with explained(folder / RECORD):
-        folder.mkdir(parents=True, exist_ok=True)
-    (folder / RECORD).unlink(missing_ok=True)  # the record comes last: it says that all of it is whole
-    revision = _download(name, hub, folder) if from_dir is None else _copy(hub, from_dir, folder)
+        revision = _download(name, hub, folder) if from_dir is None else _copy(hub, from_dir, folder)
     record = {
         "repo": hub.repo,
         "revision": revision,
         "files": {file.on_disk: asdict(_measure(folder / file.on_disk)) for file in hub.files},
     }
     write_whole(folder / RECORD, json.dumps(record, indent=1) + "\n")
-    return folder
+    return locate(name, hub)
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -312,8 +307,10 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
         _check(found, file)
         if file is hub.weights and not file.sha256:
             load_tensors(found)  # its hash is not known: at least it is whole
+    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
+    for file in hub.files:
         with whole_file(folder / file.on_disk) as partial:
-            shutil.copyfile(found, partial)
+            shutil.copyfile(source / file.on_disk, partial)
     return hub.revision if hub.weights.sha256 else f"sha256:{_measure(folder / hub.weights.on_disk).sha256}"
 
 
@@ -341,6 +338,7 @@ def _download(name: str, hub: HubWeights, folder: Path) -> str:
             f"elsewhere run `hf download {hub.repo} --revision {hub.revision} --local-dir FOLDER`, bring the folder "
             f"here and run: unisono encoders fetch {name} --from-dir FOLDER",
         ) from error
+    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
     for file, path, _ in fetched:
         path.replace(folder / file.on_disk)
     shutil.rmtree(parts)

@@ -76,6 +76,9 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Latent":
         delattr(network, unused)
     fill(network, {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}, found.weights, SPEC.title)
     dim = network.prenorm_1d_to_2d.num_channels * network.freq_dim
+    torch.backends.mha.set_fastpath_enabled(
+        False
+    )  # on a CPU its batched products take twice as long here as the slow path
     return Latent(replace(SPEC, dim=dim, revision=found.revision), network.to(device))
 
 

@@ -1,0 +1,89 @@
+"""`unisono encoders list` and `unisono encoders fetch`."""
+
+from types import ModuleType
+
+from rich.table import Table
+
+from unisono import console
+from unisono.encoders import audio, text, weights
+from unisono.encoders.options import FetchOptions
+from unisono.errors import UsageError
+
+
+def list_encoders() -> None:
+    """Print what the encoders are, what their weights allow, and whether those are on this machine."""
+    table = _table("name", "what", "dim", "rate", "licence", "size", "here")
+    for name in audio.names():
+        spec = audio.spec(name)
+        table.add_row(
+            f"[bold]{name}[/]",
+            spec.title,
+            str(spec.dim),
+            f"{spec.rate_hz / 1000:g} kHz",
+            spec.weights_license,
+            f"{spec.size / 1e6:,.0f} MB" if spec.size else "",
+            _state(audio.module(name)),
+        )
+    console.out.print("Audio encoders (unisono prepare --encoders ...)", style="bold")
+    console.out.print(table)
+    table = _table("name", "what", "dim", "licence")
+    for name in text.names():
+        known = text.spec(name)
+        table.add_row(f"[bold]{name}[/]", known.title, str(known.dim), known.weights_license)
+    console.out.print("\nText encoders (unisono train; their weights are fetched when first used)", style="bold")
+    console.out.print(table)
+    console.out.print(
+        f"\nFetched weights are kept in {weights.root()}; UNISONO_WEIGHTS chooses another place.", soft_wrap=True
+    )
+
+
+def fetch(names: tuple[str, ...], options: FetchOptions) -> None:
+    """Bring the weights of audio encoders to this machine.
+
+    Raises:
+        UsageError: no name is given, or one that is not an audio encoder's.
+        UnisonoError: no network, no space; or a file is not what was published.
+    """
+    if not names:
+        raise UsageError("Name the encoders to fetch.", hint="Known: " + ", ".join(audio.names()))
+    for name in names:  # before the first is fetched
+        if name in text.names() and name not in audio.names():
+            raise UsageError(f"{name} is a text encoder: its weights are fetched when it is first used.")
+        audio.module(name)
+    for name in names:
+        hub = getattr(audio.module(name), "WEIGHTS", None)
+        if hub is None:
+            audio.build(name)  # fails, saying what to install, if its weights are not here
+            console.out.print(f"{name}: nothing to fetch.")
+            continue
+        source = options.from_dir
+        if source is not None and (source / name).is_dir():
+            source = source / name
+        found = weights.fetch(name, hub, source)
+        console.out.print(
+            f"{name}: {found.weights} is "
+            + (
+                "the published file."
+                if found.published
+                else "whole. Whether it is the published one is not known here."
+            ),
+            soft_wrap=True,
+        )
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column != "what", overflow="fold")
+    return table
+
+
+def _state(module: ModuleType) -> str:
+    """Say whether an encoder's weights are on this machine."""
+    hub = getattr(module, "WEIGHTS", None)
+    if hub is not None:
+        return "yes" if weights.is_here(module.SPEC.name, hub) else "no"
+    in_package = getattr(module, "find_weights", None)
+    if in_package is not None:
+        return "yes" if in_package() else "no"
+    return "needs none"
