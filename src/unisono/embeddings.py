@@ -5,6 +5,8 @@
     ids                 [N] string       one row an excerpt of audio
     <encoder>_embeddings [N, D] float16   for each encoder; attributes: what made them (`EncoderRecord`); [N, L, D] for
                                          an encoder that keeps several layers
+    <encoder>_windows, <encoder>_window_of   [K, D] (or [K, L, D]) float16 and [K] int64: the embedding of every window,
+                                         in order of time, and its row of `ids`, ascending; only if they were kept
     dataset, recording, artist_id, artist, title, genre, tags, license, audio_path    [N] string (tags: a JSON list)
     start, duration     [N] float32      seconds
     captions            [M] string
@@ -96,6 +98,10 @@ class EmbeddingsFile:
         """Count the excerpts of each split."""
         return {split: len(self._file[split]["ids"]) for split in SPLITS}
 
+    def ids(self) -> list[str]:
+        """List the ids of the excerpts of all splits."""
+        return [id_ for split in SPLITS for id_ in _strings(self._file[split]["ids"])]
+
     def read(self, split: Split, encoders: list[str] | None = None) -> SplitRows:
         """Read one split into memory, with the embeddings of the named encoders (None: all).
 
@@ -123,6 +129,19 @@ class EmbeddingsFile:
             start_s=group["start"][()],
             duration_s=group["duration"][()],
         )
+
+    def windows(self, split: Split, encoder: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+        """Read the embeddings of all windows of a split, [K, D] or [K, L, D], and the row of `ids` of each, [K].
+
+        Raises:
+            UsageError: they were not kept.
+        """
+        group = self._file[split]
+        if f"{encoder}_windows" not in group:
+            raise UsageError(
+                f"{self.path} holds no windows of {encoder}.", hint="Keep them with: unisono prepare --keep-windows"
+            )
+        return group[f"{encoder}_windows"][()], group[f"{encoder}_window_of"][()]
 
 
 @contextmanager
@@ -180,6 +199,20 @@ class EmbeddingsWriter:
             row += len(block)
         if row != count:
             raise DataError(f"{record.name}, {split}: {row} embeddings for {count} excerpts.")
+
+    def add_windows(
+        self, split: Split, record: EncoderRecord, counts: list[int], excerpts: Iterator[NDArray[np.float16]]
+    ) -> None:
+        """Store the embeddings of the windows: for each excerpt [W, D] (or [W, L, D]), whose W are given as `counts`."""
+        group = self._file[split]
+        window_dim = record.dim // (3 if record.pooling == "stats" else 1)
+        shape = (sum(counts), window_dim) if record.layers == 1 else (sum(counts), record.layers, window_dim)
+        stored = group.create_dataset(f"{record.name}_windows", shape, dtype=np.float16)
+        row = 0
+        for windows in excerpts:
+            stored[row : row + len(windows)] = windows
+            row += len(windows)
+        group[f"{record.name}_window_of"] = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ from typing import Literal
 
 from unisono.options import Continue, StageOptions
 
+Pooling = Literal["mean", "stats"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions(StageOptions):
@@ -23,22 +25,25 @@ class PrepareOptions(StageOptions):
     """Leave out what is shorter, in seconds."""
     max_duration: float | None = None
     """Leave out what is longer, in seconds."""
-    batch_size: int | None = 32
-    """Windows embedded at a time."""
-    pooling: Literal["mean", "stats"] = "mean"
+    batch_size: int | None = None
+    """Windows embedded at a time on a GPU, halved where memory does not suffice. Default: 32 or more, found by trying.
+    On a CPU windows are embedded one by one on every core, which is no slower."""
+    pooling: Pooling = "mean"
     """How the windows of an excerpt become one embedding: `stats` is mean, inter-quartile range and mean absolute change."""
+    keep_windows: bool = False
+    """Store the embedding of every window as well."""
     split_by: Literal["upstream", "seed"] = "upstream"
     """Honour the splits that the file names and draw the rest by seed, or draw all by seed."""
     seed: int = 42
     """Seed of the sample and of the splits."""
-    device: str = "auto"
-    """Where the encoders run: auto, cpu, cuda, cuda:1, ..."""
+    devices: tuple[str, ...] = ()
+    """Where the encoders run: cpu, cuda:0, cuda:1, ... Default: every GPU of this machine, or else the CPU."""
     workers: int | None = None
     """Threads that decode audio. Default: the number of cores."""
     strict: bool = False
     """Fail if any track could not be embedded."""
     continue_: Continue = False
-    """Go on where an interrupted run stopped."""
+    """Go on where an interrupted run stopped; that is what it does anyway."""
 
     @property
     def input_path(self) -> Path:

@@ -1,0 +1,78 @@
+"""From shards to `embeddings.h5`: one writer, rows in the order of the ids, the file appears whole or not at all."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings import FILE_NAME, EncoderRecord, create_embeddings, open_embeddings
+from unisono.prepare.sink import EncoderShards, Shard
+from unisono.track import SPLITS, Split, Track
+
+ROWS_A_BLOCK = 1024
+
+
+def by_split(tracks: list[Track]) -> dict[Split, list[Track]]:
+    """Sort tracks that have their splits into these, by id, so that nothing depends on the order of a file."""
+    ordered = sorted(tracks, key=lambda track: track.id)
+    return {split: [track for track in ordered if track.split == split] for split in SPLITS}
+
+
+def fingerprint(
+    tracks: dict[Split, list[Track]],
+    keys: dict[str, bytes],
+    records: list[EncoderRecord],
+    config: dict[str, Any],
+    failures: int,
+) -> str:
+    """Give a hash of everything that decides the content of `embeddings.h5`."""
+    digest = hashlib.sha256()
+    digest.update(json.dumps([config, failures, *map(asdict, records)], sort_keys=True).encode())
+    encoder = msgspec.json.Encoder()
+    for split_tracks in tracks.values():
+        for track in split_tracks:
+            digest.update(encoder.encode(track))
+            digest.update(keys[track.id])
+    return digest.hexdigest()
+
+
+def is_assembled(folder: Path, content: str) -> bool:
+    """Whether the folder's `embeddings.h5` has that content already."""
+    if not (folder / FILE_NAME).is_file():
+        return False
+    with open_embeddings(folder) as file:
+        return bool(file.config.get("content") == content)
+
+
+def assemble(
+    folder: Path,
+    tracks: dict[Split, list[Track]],
+    keys: dict[str, bytes],
+    shards: dict[str, EncoderShards],
+    records: list[EncoderRecord],
+    config: dict[str, Any],
+    failures: int,
+) -> None:
+    """Write `embeddings.h5`. The shards hold an embedding of every encoder for every track."""
+    with create_embeddings(folder / FILE_NAME, config, failures) as writer:
+        for split, split_tracks in tracks.items():
+            writer.add_split(split, split_tracks)
+        for record in sorted(records, key=lambda record: record.name):
+            index = shards[record.name].index()
+            for split, split_tracks in tracks.items():
+                places = [index[keys[track.id]] for track in split_tracks]
+                writer.add_embeddings(split, record, _blocks(places))
+                if config["keep_windows"]:
+                    counts = [shard.window_count(row) for shard, row in places]
+                    writer.add_windows(split, record, counts, (shard.windows(row) for shard, row in places))
+
+
+def _blocks(places: list[tuple[Shard, int]]) -> Iterator[NDArray[np.float16]]:
+    for begin in range(0, len(places), ROWS_A_BLOCK):
+        yield np.stack([shard.embedding(row) for shard, row in places[begin : begin + ROWS_A_BLOCK]])

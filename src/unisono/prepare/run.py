@@ -1,0 +1,229 @@
+"""`unisono prepare`: a unified file in, `embeddings.h5` out.
+
+plan       which excerpts there are, and which of their embeddings are missing       plan.py
+embed      decode, embed, pool; results go into small shards                         execute.py, embed.py, sink.py
+assemble   shards -> embeddings.h5, in one go                                        assemble.py
+"""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from unisono import console
+from unisono.audio import Fault
+from unisono.embeddings import FILE_NAME, EncoderRecord, open_embeddings
+from unisono.encoders import audio as encoders
+from unisono.errors import UnisonoError, UsageError
+from unisono.files import explained
+from unisono.mix.filters import by_duration
+from unisono.mix.sampling import sample
+from unisono.mix.splits import assign_splits
+from unisono.options import record
+from unisono.prepare import settings
+from unisono.prepare.assemble import assemble, by_split, fingerprint, is_assembled
+from unisono.prepare.embed import embed
+from unisono.prepare.options import PrepareOptions
+from unisono.prepare.plan import Plan, plan
+from unisono.prepare.runner import Runner, choose_devices
+from unisono.prepare.sink import EncoderShards, Failures
+from unisono.prepare.summary import show
+from unisono.tally import Dropped, Tally
+from unisono.track import Track, read_tracks
+
+SHARDS = "shards"
+REPORT = "prepare.report.json"
+LOG = "prepare.log"
+LOCK = ".prepare.lock"
+DECIDING = ("pooling", "keep_windows", "split_by", "seed")
+"""Options that decide what is in `embeddings.h5`, apart from the choice of tracks and encoders."""
+
+
+def run(options: PrepareOptions) -> None:
+    """Embed the tracks of a unified file; what is embedded already is not embedded again.
+
+    Raises:
+        UsageError: the options contradict each other, or what is in the output folder.
+        UnisonoError: weights or audio are not there, the disk is full, or --strict found faults.
+    """
+    _refuse_nonsense(options)
+    names = list(dict.fromkeys(options.encoders))
+    for name in names:
+        encoders.spec(name)
+    tracks = read_tracks(options.input_path)
+    with ExitStack() as stack:
+        _enter_output(options.output_path, stack)
+        console.log.info("Preparing %s tracks of %s", f"{len(tracks):,}", options.input_path)
+        tally = Tally()
+        tracks = _choose(tracks, options, tally)
+        names = sorted({*names, *_held_encoders(options)})
+        shards = {name: EncoderShards(options.output_path / SHARDS / name) for name in names}
+        settings.check_shards(shards, options)
+        work = plan(tracks)
+        _refuse_to_lose(work, options)
+        faults = _embed_missing(work, shards, options)
+        tracks = _without_faults(tracks, work, faults, tally)
+        _finish(tracks, work, shards, tally, options)
+
+
+def _choose(tracks: list[Track], options: PrepareOptions, tally: Tally) -> list[Track]:
+    """Filter and sample, with what is left out in the tally."""
+    for track in tracks:
+        tally.came[track.dataset] += 1
+    dataset_of = {track.id: track.dataset for track in tracks}
+    kept, dropped = by_duration(tracks, options.min_duration, options.max_duration)
+    drawn = sample(kept, seed=options.seed, max_samples=options.sample_size)
+    if len(drawn) < len(kept):
+        ids = {track.id for track in drawn}
+        dropped += [
+            Dropped(id=track.id, reason="not in the sample", fault=False) for track in kept if track.id not in ids
+        ]
+    for item in dropped:
+        tally.drop(dataset_of[item.id], item)
+    if not drawn:
+        raise UsageError(f"No track of {options.input_path} is left: see --min-duration and --max-duration.")
+    return drawn
+
+
+def _embed_missing(work: Plan, shards: dict[str, EncoderShards], options: PrepareOptions) -> dict[bytes, Fault]:
+    """Embed what the shards lack; give key -> fault of all excerpts that cannot be embedded."""
+    failures = Failures(options.output_path / SHARDS / "failures")
+    held = {name: its_shards.held() for name, its_shards in shards.items()}
+    items = work.missing(held, failures.known.keys())
+    if not work.excerpts:
+        first = next(iter(work.faults.values()))
+        raise UnisonoError(
+            f"None of the {len(work.faults):,} audio files is there, e.g. {first.detail}.",
+            hint="Bring the audio folder back, or make the unified file anew with: unisono unify",
+        )
+    passing: dict[bytes, Fault] = {}
+    if items:
+        done = sum(len(keys & work.excerpts.keys()) for keys in held.values())
+        console.log.info(
+            "%s embeddings are there already, %s are missing.",
+            f"{done:,}",
+            f"{sum(len(item.encoders) for item in items):,}",
+        )
+        needed = sorted({name for item in items for name in item.encoders})
+        runners = _runners(needed, shards, options)
+        passing = embed(items, runners, shards, failures, options)
+    return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
+
+
+def _runners(names: list[str], shards: dict[str, EncoderShards], options: PrepareOptions) -> list[Runner]:
+    """Build the encoders on the devices, and make sure that they are the ones that the shards are of."""
+    devices = choose_devices(options.devices)
+    built = settings.build_encoders(names, devices)
+    for name, encoder in built[devices[0]].items():
+        settings.check_built(shards[name], settings.encoder_record(encoder.spec, options), options)
+    console.log.info("Encoders %s on %s", ", ".join(names), ", ".join(dict.fromkeys(devices)))
+    return [Runner(device, built[device], options.batch_size) for device in devices]
+
+
+def _without_faults(tracks: list[Track], work: Plan, faults: dict[bytes, Fault], tally: Tally) -> list[Track]:
+    """Leave out the tracks that could not be embedded, with their reasons in the tally."""
+    kept = []
+    for track in tracks:
+        fault = work.faults.get(track.id) or faults.get(work.key_of[track.id])
+        if fault is None:
+            kept.append(track)
+            tally.kept[track.dataset] += 1
+        else:
+            detail = f"{track.audio_path}: {fault.detail}" if fault.detail != track.audio_path else fault.detail
+            tally.drop(track.dataset, Dropped(id=track.id, reason=fault.reason, detail=detail))
+    return kept
+
+
+def _finish(
+    tracks: list[Track], work: Plan, shards: dict[str, EncoderShards], tally: Tally, options: PrepareOptions
+) -> None:
+    """Write the report and, unless it is there already, `embeddings.h5`; show what came of it."""
+    output = options.output_path
+    report = output / REPORT
+    tally.write(report, options=record(options), encoders=sorted(shards))
+    if options.strict:
+        tally.refuse_faults(report)
+    if not tracks:
+        show(tally, {}, [], options)
+        raise UnisonoError(f"No track could be embedded; the reasons are in {report}.")
+    splits = by_split(assign_splits(tracks, seed=options.seed, split_by=options.split_by))
+    records = [_record_of(its_shards) for its_shards in shards.values()]
+    config = _config(options)
+    config["content"] = fingerprint(splits, work.key_of, records, config, tally.faults)
+    if is_assembled(output, config["content"]):
+        console.log.info("Nothing to do: %s is complete.", output / FILE_NAME)
+    else:
+        console.log.info("Writing %s", output / FILE_NAME)
+        assemble(output, splits, work.key_of, shards, records, config, tally.faults)
+    show(tally, splits, records, options)
+
+
+def _config(options: PrepareOptions) -> dict[str, Any]:
+    """What `embeddings.h5` remembers of the options: what decides its content, not how it was computed."""
+    names = (*DECIDING, "sample_size", "min_duration", "max_duration")
+    return {**{name: getattr(options, name) for name in names}, "dataset_file": options.input_path.name}
+
+
+def _record_of(shards: EncoderShards) -> EncoderRecord:
+    content = dict(shards.settings() or {})
+    content.pop("keep_windows", None)
+    return EncoderRecord(**content)
+
+
+def _held_encoders(options: PrepareOptions) -> list[str]:
+    """Look into the `embeddings.h5` that is there, if any: its encoders stay, its settings must be the same."""
+    if not (options.output_path / FILE_NAME).is_file():
+        return []
+    with open_embeddings(options.output_path) as file:
+        found = settings.differences(file.config, _config(options), DECIDING)
+        if found:
+            raise settings.refusal(options.output_path / FILE_NAME, found)
+        return list(file.encoders)
+
+
+def _refuse_to_lose(work: Plan, options: PrepareOptions) -> None:
+    """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds."""
+    path = options.output_path / FILE_NAME
+    if not path.is_file():
+        return
+    with open_embeddings(path) as file:
+        lost = sorted(id_ for id_ in file.ids() if id_ not in work.key_of)
+    if lost:
+        reason = work.faults[lost[0]].reason if lost[0] in work.faults else "not among the tracks chosen now"
+        raise UsageError(
+            f"{path} holds {len(lost):,} tracks that would be lost, e.g. {lost[0]} ({reason}).",
+            hint=f"Choose the same tracks and more, or another --output-dir; or remove {path}: "
+            "embeddings that are there are not computed again.",
+        )
+
+
+def _enter_output(output: Path, stack: ExitStack) -> None:
+    """Make the output folder, keep others out of it, clear away what a killed run left half-written, open the log."""
+    with explained(output / FILE_NAME):
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            stack.enter_context(FileLock(output / LOCK, timeout=0))
+        except Timeout:
+            raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
+        for partial in _partials(output):
+            partial.unlink(missing_ok=True)
+        stack.enter_context(console.log_to(output / LOG))
+
+
+def _partials(output: Path) -> Iterable[Path]:
+    yield from output.glob(".*.partial")
+    yield from (output / SHARDS).glob("*/.*.partial")
+
+
+def _refuse_nonsense(options: PrepareOptions) -> None:
+    for name in ("sample_size", "batch_size", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {value}.")
+    low, high = options.min_duration, options.max_duration
+    if low is not None and high is not None and low > high:
+        raise UsageError(f"--min-duration {low:g} is above --max-duration {high:g}: no track can be both.")
+    if not options.encoders:
+        raise UsageError("--encoders names no encoder.", hint="Known encoders: " + ", ".join(encoders.names()))

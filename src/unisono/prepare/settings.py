@@ -1,0 +1,117 @@
+"""What makes the embeddings of a run, and whether it is what made those that are there already."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from unisono.embeddings import EncoderRecord
+from unisono.encoders import audio as encoders
+from unisono.encoders.audio import AudioEncoder, EncoderSpec, WeightsAbsentError
+from unisono.errors import UnisonoError, UsageError
+from unisono.prepare.options import PrepareOptions
+from unisono.prepare.pooling import PARTS
+from unisono.prepare.sink import EncoderShards
+
+NEEDING_NO_DOWNLOAD = ("musicnn", "dsp")
+KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "pooling")
+"""What of an `EncoderRecord` is known before the weights are loaded."""
+
+
+def encoder_record(spec: EncoderSpec, options: PrepareOptions) -> EncoderRecord:
+    """Describe the embeddings that an encoder makes with these options."""
+    return EncoderRecord(
+        name=spec.name,
+        weights=spec.source,
+        revision=spec.revision,
+        license=spec.weights_license,
+        rate_hz=spec.rate_hz,
+        window_s=spec.window_s,
+        hop_s=spec.hop_s,
+        pooling=options.pooling,
+        dim=spec.dim * PARTS[options.pooling],
+        layers=spec.layers,
+        noncommercial=spec.noncommercial,
+        library=f"torch {version('torch').partition('+')[0]}, transformers {version('transformers')}",
+    )
+
+
+def differences(held: dict[str, Any], wanted: dict[str, Any], names: Iterable[str]) -> list[str]:
+    """List in words where two settings differ, as far as both have them."""
+    return [
+        f"{name.replace('_', ' ')}: {held[name]!r} there, {wanted[name]!r} now"
+        for name in names
+        if name in held and name in wanted and held[name] != wanted[name]
+    ]
+
+
+def check_shards(shards: dict[str, EncoderShards], options: PrepareOptions) -> None:
+    """Refuse to mix embeddings of different settings, as far as that can be told before the encoders are built.
+
+    Raises:
+        UsageError: lists the differences.
+    """
+    found = []
+    for name, its_shards in shards.items():
+        wanted = asdict(encoder_record(encoders.spec(name), options)) | {"keep_windows": options.keep_windows}
+        held = its_shards.settings() or {}
+        found += [f"{name}: {line}" for line in differences(held, wanted, (*KNOWN_BEFORE_BUILDING, "keep_windows"))]
+    if found:
+        raise refusal(options.output_path, found)
+
+
+def check_built(shards: EncoderShards, record: EncoderRecord, options: PrepareOptions) -> None:
+    """Refuse to add embeddings of a built encoder to those of another; note the settings if it is the first.
+
+    Raises:
+        UsageError: lists the differences.
+    """
+    held = shards.settings()
+    if held is None:
+        shards.write_settings(record, keep_windows=options.keep_windows)
+        return
+    names = [name for name in asdict(record) if name != "library"]
+    found = differences(held, asdict(record), names)
+    if found:
+        raise refusal(options.output_path, [f"{record.name}: {line}" for line in found])
+
+
+def refusal(output: Path, found: Sequence[str]) -> UsageError:
+    """Say what differs between what is there and what is asked for."""
+    return UsageError(
+        f"{output} was made with other settings:\n  " + "\n  ".join(found),
+        hint="Use the same settings, or another --output-dir, or remove the folder to make everything anew.",
+    )
+
+
+def build_encoders(names: Iterable[str], devices: Iterable[str]) -> dict[str, dict[str, AudioEncoder]]:
+    """Build each encoder once for each device: device -> name -> encoder.
+
+    Raises:
+        UnisonoError: weights are not here; names all of them, and what to use instead.
+    """
+    built: dict[str, dict[str, AudioEncoder]] = {}
+    absent: list[WeightsAbsentError] = []
+    for device in dict.fromkeys(devices):
+        built[device] = {}
+        for name in names:
+            try:
+                built[device][name] = encoders.build(name, device)
+            except WeightsAbsentError as error:
+                absent.append(error)
+        if absent:
+            raise _absent(absent)
+    return built
+
+
+def _absent(errors: list[WeightsAbsentError]) -> UnisonoError:
+    names = [error.name for error in errors]
+    if len(errors) == 1 and names[0] in NEEDING_NO_DOWNLOAD:
+        return errors[0]
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+    return UnisonoError(
+        f"The weights of {listed} are not here.",
+        hint=f"Fetch them with: unisono encoders fetch {' '.join(names)}\n"
+        f"Or use encoders that need no download: --encoders {' '.join(NEEDING_NO_DOWNLOAD)}",
+    )
