@@ -86,7 +86,8 @@ class Relevance:
         """Give the positions of these queries' pairs among all pairs."""
         counts = self.counts[queries]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(self.offsets[queries], counts) + within
+        positions: NDArray[np.int64] = np.repeat(self.offsets[queries], counts) + within
+        return positions
 
 
 def normalised(embeddings: NDArray[np.floating], what: str = "embeddings") -> Floats:
@@ -227,8 +228,8 @@ def _best_rank_at_most(relevant: int, candidates: int) -> NDArray[np.float64]:
     """Give the probability that the best of the relevant candidates has a rank of at most 1, 2, ... [C]."""
     rank = np.arange(candidates)
     others_left = np.maximum(candidates - relevant - rank, 0)
-    none_yet: NDArray[np.float64] = np.cumprod(others_left / (candidates - rank))
-    return 1 - none_yet
+    none_yet = np.cumprod(others_left / (candidates - rank), dtype=np.float64)
+    return np.subtract(1, none_yet, dtype=np.float64)
 
 
 def _chance(relevant: int, candidates: int, best_at_most: NDArray[np.float64]) -> dict[str, float]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unisono.options import StageOptions
+from unisono.track import Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,3 +17,18 @@ class SearchOptions(StageOptions):
     """Folder of `embeddings.h5`. Default: `<data-root>/processed_embeddings`."""
     top: int = 10
     """How many tracks to show."""
+    split: Split | None = None
+    """Search in one split only; by default in all."""
+    where: tuple[str, ...] = ()
+    """Only tracks with this value, e.g. `dataset=fma`, `tags=flute`, `license!=unknown`; all of several must hold."""
+    max_per_artist: int | None = None
+    """At most so many tracks of one artist."""
+    playlist: Path | None = None
+    """Write the tracks found as a playlist (.m3u8 or .m3u, UTF-8)."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    @property
+    def data_path(self) -> Path:
+        """The folder of the embeddings."""
+        return self.data_dir or self.data_root / "processed_embeddings"

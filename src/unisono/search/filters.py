@@ -1,0 +1,49 @@
+"""Conditions on tracks, as typed on the command line: `dataset=fma`, `tags=flute`, `license!=unknown`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.errors import UsageError
+from unisono.search.index import COLUMNS, IndexedTrack
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition."""
+
+    column: str
+    value: str
+    """In lower case."""
+    equal: bool
+
+    def holds(self, track: IndexedTrack) -> bool:
+        """Tell whether a track fulfils it, without regard to case; of `tags`, whether any tag does."""
+        found = getattr(track, self.column)
+        values = found if isinstance(found, list) else [found]
+        return any(value.casefold() == self.value for value in values) == self.equal
+
+
+def parse_condition(text: str) -> Condition:
+    """Read `column=value` or `column!=value`.
+
+    Raises:
+        UsageError: it is of another form, or names a column that there is not.
+    """
+    column, sign, value = text.partition("=")
+    column, equal = column.removesuffix("!").strip(), not column.endswith("!")
+    if not sign or column not in COLUMNS:
+        raise UsageError(
+            f"--where {text!r}: expected <column>=<value> or <column>!=<value>.", hint="Columns: " + ", ".join(COLUMNS)
+        )
+    return Condition(column, value.strip().casefold(), equal)
+
+
+def matching(tracks: Sequence[IndexedTrack], conditions: Sequence[str]) -> NDArray[np.int64]:
+    """Give the positions of the tracks that fulfil all conditions."""
+    parsed = [parse_condition(text) for text in conditions]
+    return np.array(
+        [row for row, track in enumerate(tracks) if all(condition.holds(track) for condition in parsed)], dtype=np.int64
+    )

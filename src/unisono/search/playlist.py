@@ -1,0 +1,36 @@
+"""Search results as a playlist: extended M3U in UTF-8, which players read as .m3u8."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from unisono.errors import UsageError
+from unisono.files import write_whole
+from unisono.search.index import IndexedTrack
+
+
+def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> int:
+    """Write a playlist of the tracks' files, each file once, and return how many.
+
+    Raises:
+        UsageError: the ending is neither .m3u8 nor .m3u.
+    """
+    refuse_other_endings(path)
+    first_of_file: dict[str, IndexedTrack] = {}
+    for track in tracks:
+        first_of_file.setdefault(track.audio_path, track)
+    lines = ["#EXTM3U"]
+    for audio_path, track in first_of_file.items():
+        name = " - ".join(part for part in (track.artist, track.title or track.id) if part)
+        lines += [f"#EXTINF:{round(track.duration_s)},{_one_line(name)}", _one_line(audio_path)]
+    write_whole(path, "\n".join(lines) + "\n")
+    return len(first_of_file)
+
+
+def refuse_other_endings(path: Path) -> None:
+    """Refuse a file name that no player would take for a playlist."""
+    if path.suffix.lower() not in (".m3u8", ".m3u"):
+        raise UsageError(f"{path}: a playlist ends in .m3u8 or .m3u, not in {path.suffix!r}.")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())

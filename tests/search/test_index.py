@@ -1,0 +1,52 @@
+import dataclasses
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unisono.search.index import Index, IndexedTrack
+
+BLANK = IndexedTrack(
+    id="", split="test", dataset="", artist="", artist_id="", title="", genre="", tags=[], license="", recording="",
+    audio_path="", start_s=0, duration_s=1,
+)  # fmt: skip
+
+
+def tracks(artists):
+    return [dataclasses.replace(BLANK, id=str(number), artist=artist) for number, artist in enumerate(artists)]
+
+
+def found(hits):
+    return [int(hit.track.id) for hit in hits]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), st.sampled_from(["", "a", "b", "c"])), min_size=1, max_size=40),
+    st.integers(1, 50),
+    st.one_of(st.none(), st.integers(1, 3)),
+    st.data(),
+)
+def test_the_best_are_found_in_order_as_by_sorting_everything(rows, top, max_per_artist, data):
+    index = Index(tracks([artist for _, artist in rows]), np.array([[score, 0] for score, _ in rows], dtype=np.float32))
+    among = data.draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True).map(sorted))
+    expected, times = [], {}
+    for row in sorted(among, key=lambda row: (-rows[row][0], row)):
+        artist = rows[row][1]
+        times[artist] = times.get(artist, 0) + 1
+        if not artist or max_per_artist is None or times[artist] <= max_per_artist:
+            expected.append(row)
+    hits = index.search(np.array([1, 0], dtype=np.float32), top, np.array(among), max_per_artist)
+    assert found(hits) == expected[:top]
+    assert [hit.score for hit in hits] == [rows[row][0] for row in expected[:top]]
+
+
+def test_all_are_searched_by_default():
+    index = Index(tracks("ab"), np.eye(2, dtype=np.float32))
+    assert found(index.search(np.array([0.1, 0.9], dtype=np.float32), 5)) == [1, 0]
+
+
+def test_artists_are_told_apart_by_identity_where_there_is_one():
+    two = [dataclasses.replace(BLANK, id=str(n), artist="John Smith", artist_id=f"a:{n}") for n in range(2)]
+    index = Index(two, np.eye(2, dtype=np.float32))
+    assert len(index.search(np.array([1, 0], dtype=np.float32), 5, max_per_artist=1)) == 2
