@@ -26,6 +26,8 @@ ENSEMBLE_WORDS = {
     "woodwind quartet": ("woodwind quartet", "quartet of flute, oboe, clarinet and bassoon"),
     "saxophone quartet": ("saxophone quartet", "group of four saxophones"),
 }
+TAGS = {"string orchestra": "strings", "brass quartet": "brass", "woodwind quartet": "woodwinds"}
+"""Instruments and ensembles that are tagged by another name."""
 LOUD = ("electric guitar", "trumpet", "trombone", "accordion", "banjo", "brass quartet", "saxophone quartet")
 """Leads that are never called gentle."""
 
@@ -62,13 +64,13 @@ def model_caption(facts: Facts, random_: random.Random) -> str:
 
 def tags(facts: Facts) -> list[str]:
     """Tag a clip: instruments first, then tempo, mood and character."""
-    found = list(facts.players)
+    found = [TAGS.get(name, name) for name in facts.players]
     if facts.lead not in INSTRUMENTS:
-        found.append(facts.lead)
+        found.append(TAGS.get(facts.lead, facts.lead))
     if facts.drums:
         found.append("drums")
-    if facts.tempo in ("slow", "fast"):
-        found.append(facts.tempo)
+    if facts.tempo:
+        found.append("mid-tempo" if facts.tempo == "medium" else facts.tempo)
     found += _moods(facts)[:1]
     if facts.alone and facts.lead != "choir":
         found.append("solo")

@@ -90,7 +90,7 @@ def read_works(candidates: list[str], count: int, workers: int, title: str) -> l
         console.progress("scores") as bar,
     ):
         task = bar.add_task(title, total=count)
-        step = 4 * workers
+        step = 8 * workers
         for first in range(0, len(candidates), step):
             for work in pool.map(read, candidates[first : first + step]):
                 if work and work.opening not in openings and len(works) < count:

@@ -1,0 +1,104 @@
+"""`python -m demo`: render music, make three releases of it, and run the product on them from beginning to end."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from demo import commands, making, targets
+from unisono import console
+from unisono.errors import UnisonoError
+from unisono.prepare.cores import available_cores
+
+app = App(name="demo", help="From rendered music to an answered query, with the product's own commands.")
+
+SEARCHES = ("slow solemn choir", "fast solo fiddle dance", "a brass quartet playing a hymn")
+EPOCHS = 100
+FAST_EPOCHS = 10
+
+
+@app.default
+def main(
+    *,
+    clips: int = 640,
+    seed: int = 42,
+    root: Path = Path("data/demo"),
+    fast: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Run the demo.
+
+    Args:
+        clips: Described excerpts to render; four make a composition.
+        seed: Seed of everything random.
+        root: Folder for all that the demo makes.
+        fast: Train briefly and do not insist on the targets, for tests.
+    """
+    began = time.monotonic()
+    _heading("1. Music: scores from music21, rendered and laid out as three official releases")
+    _say_made(making.make(root, clips, seed, available_cores()), root)
+    embeddings, checkpoints = root / "processed_embeddings", root / "checkpoints"
+    checkpoint, result = checkpoints / "musicnn_best.pt", checkpoints / "musicnn_best_test.json"
+    common = ["--data-root", str(root)]
+
+    _heading("2. One training set out of three datasets")
+    commands.run(["unify", *common])
+    _heading("3. Embeddings of the audio, by a pretrained music tagger")
+    commands.run(["prepare", *common, "--encoders", "musicnn", "--seed", str(seed)])
+    test = targets.held_out(embeddings, root / "raw", making.read_truth(root))
+    console.out.print(f"Held out for the test: {len(test.works)} compositions, none of them in training.")
+
+    _heading("4. A model that puts descriptions where the music is")
+    epochs = FAST_EPOCHS if fast else EPOCHS
+    training = ["--audio-encoder", "musicnn", "--epochs", str(epochs), "--seed", str(seed)]
+    commands.run(["train", *common, *training, "--checkpoint-dir", str(checkpoints)])
+    _heading("5. How well it finds music that it has not heard")
+    commands.run(["evaluate", *common, "--checkpoint", str(checkpoint), "--output", str(result)])
+    _heading("6. Queries")
+    search = ["--checkpoint", str(checkpoint), *common, "--split", "test"]
+    commands.run(["search", *SEARCHES, *search, "--top", "3"])
+    instruments = test.instruments()
+    asked = [*targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
+    precise = targets.precision(commands.run(["search", *asked], capture=True), instruments, test, root / "raw")
+
+    recall, queries, candidates = targets.recall_at_10(result)
+    shown, all_hold = targets.table(recall, precise)
+    console.out.print()
+    console.out.print(shown)
+    console.out.print(
+        f"recall@10: {queries:,} captions among {candidates:,} excerpts of {len(test.works)} compositions."
+    )
+    console.out.print(
+        f"{time.monotonic() - began:.0f} s altogether. Ask your own: {_own(checkpoint, root)}", soft_wrap=True
+    )
+    return 0 if all_hold or fast else 1
+
+
+def _heading(text: str) -> None:
+    console.out.print()
+    console.out.rule(f"[bold]{text}[/]", align="left")
+
+
+def _say_made(counts: dict[str, Any], root: Path) -> None:
+    console.out.print(f"{counts['works']} compositions, every one dressed up four ways, below {root / 'raw'}:")
+    for dataset, number in counts["clips"].items():
+        broken = counts["broken"][dataset]
+        console.out.print(
+            f"  {dataset:<17} {number:4} described excerpts, and {broken} broken tracks as upstream has them"
+        )
+
+
+def _own(checkpoint: Path, root: Path) -> str:
+    return f'{commands.shown()} search "gentle harp" --checkpoint {checkpoint} --data-root {root}'
+
+
+if __name__ == "__main__":
+    console.configure()
+    try:
+        sys.exit(app(result_action="return_value"))
+    except UnisonoError as error:
+        console.err.print(f"[bold red]Error:[/] {console.escape(error.message)}", soft_wrap=True)
+        if error.hint:
+            console.err.print(console.escape(error.hint), soft_wrap=True)
+        sys.exit(error.exit_code)
