@@ -41,7 +41,7 @@ def test_wrong_usage_exits_with_2() -> None:
 
 
 def test_help_loads_no_stage() -> None:
-    heavy = ["torch", "transformers", "h5py", "pyarrow", "soundfile", "numpy", "httpx", "huggingface_hub"]
+    heavy = ["torch", "transformers", "h5py", "pyarrow", "soundfile", "numpy", "requests", "huggingface_hub"]
     code = f"import sys, unisono.cli; loaded = [m for m in {heavy} if m in sys.modules]; assert not loaded, loaded"
     done = run("-c", code)
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
@@ -18,10 +19,11 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
+    TransferSpeedColumn,
 )
 from rich.text import Text
 
-__all__ = ["configure", "err", "escape", "log", "log_to", "out", "progress"]
+__all__ = ["byte_progress", "configure", "err", "escape", "log", "log_to", "out", "progress"]
 
 log = logging.getLogger("unisono")
 out = Console(highlight=False)
@@ -71,6 +73,21 @@ def progress(unit: str = "tracks") -> Progress:
         BarColumn(),
         MofNCompleteColumn(),
         RateColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=err,
+    )
+
+
+def byte_progress() -> Progress:
+    """Make a progress bar that counts bytes; use it as a context manager."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

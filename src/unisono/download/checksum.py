@@ -1,0 +1,41 @@
+"""Published checksums (`md5:...`, `sha1:...`, `sha256:...`, `git:...`) and files hashed while they arrive."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+CHUNK = 1 << 20
+
+
+class Digest:
+    """A checksum under way. Of `git:` the size must be known beforehand, as git hashes it first."""
+
+    def __init__(self, kind: str, size: int = 0) -> None:
+        self.kind = kind
+        self._hash = hashlib.new("sha1" if kind == "git" else kind, usedforsecurity=False)
+        if kind == "git":
+            self._hash.update(b"blob %d\0" % size)
+        self.length = 0
+        """Bytes hashed so far."""
+
+    @classmethod
+    def like(cls, published: str, size: int) -> "Digest":
+        """Start a checksum of the published one's kind; of SHA-256 where none is published."""
+        return cls(published.partition(":")[0] or "sha256", size)
+
+    def update(self, chunk: bytes) -> None:
+        """Hash what follows."""
+        self._hash.update(chunk)
+        self.length += len(chunk)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self._hash.hexdigest()}"
+
+
+def hash_file(path: Path, digest: Digest, each: Callable[[int], None] = lambda count: None) -> Digest:
+    """Hash a file from its beginning; `each` is told of every chunk's length, and may raise to stop."""
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            each(len(chunk))
+    return digest
