@@ -63,7 +63,8 @@ ROWS: dict[int, Row] = {
     3: row(set__subset="medium", track__title="Electric Ave"),
     20: row(
         artist__id="4", artist__name="Nicky Cook", set__subset="large", track__genre_top="", track__genres="[76, 103]",
-        artist__tags="['instrumentals', 'experimental pop', 'nicky', 'cook', 'tabla']", track__genres_all="[17, 10, 76, 103]",
+        artist__tags="['instrumentals', 'experimental pop', 'nicky', 'cook', 'tabla', 'fun']",
+        track__genres_all="[17, 10, 76, 103]",
         track__title="Spiritual Level", track__license="FMA-Limited: Download Only",
     ),
     155320: row(

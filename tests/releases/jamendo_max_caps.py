@@ -76,7 +76,8 @@ METADATA = {
     "2008-01-01.jsonl": [
         metadata(1001, "An Older Name", "Robo"),  # repeated in a later file, which wins
         metadata(1002, "Dawn", "Guitar Guy", genres=["folk"], instruments=["acousticguitar"], vartags=["calm"]),
-        metadata(1003, 'Étude "No. 1"', "Zoë", genres=["classical"], instruments=["piano"], speed="verylow", license_ccurl=""),
+        metadata(1003, 'Étude "No. 1"', "Zoë", genres=["classical"], instruments=["piano"],
+                 speed="verylow", license_ccurl=""),
         metadata(1008, "Never Described", "Nobody"),  # no caption row
     ],
     "2021-03-27.jsonl": [

@@ -68,7 +68,8 @@ def build(root: Path) -> None:
 
 
 def write_csv(path: Path) -> None:
-    header = "caption_id,track_id,caption,is_valid_subset,familiarity,artist_id,album_id,path,duration".split(",")
+    header = ["caption_id", "track_id", "caption", "is_valid_subset", "familiarity"]
+    header += ["artist_id", "album_id", "path", "duration"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

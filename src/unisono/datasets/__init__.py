@@ -47,6 +47,9 @@ class Dataset:
     """Where audio lies, best first, relative to the dataset's folder; `**` at the end: anywhere below, by file name."""
     audio_names: Callable[[Track], Iterable[str]] | None = None
     """For a track whose audio users have under other names too: those paths, best first, tried after `audio_path`."""
+    is_excerpt: Callable[[Track], bool] = lambda track: track.start > 0
+    """Whether a track's `start` and `duration` are those of a described part of its file; otherwise the duration is the
+    file's own, whatever the release documents."""
     captions: dict[CaptionOrigin, int] = field(default_factory=dict)
     """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks."""
     tracks: int

@@ -1,0 +1,397 @@
+"""Reading what upstream publishes: fast, row by row, every fault named by file, line and field.
+
+A fault of one row is yielded as `Dropped`, named `file:line`; a fault of the whole file raises `DataError`.
+"""
+
+import ast
+import csv
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from unisono.errors import DataError
+from unisono.tally import Dropped
+
+T = TypeVar("T")
+
+MALFORMED = "malformed row"
+_BLOCK = 1 << 22
+_LONGEST_CELL = 1 << 24
+_ROWS_BEFORE_GIVING_UP = 100
+
+csv.field_size_limit(_LONGEST_CELL)
+
+
+class CsvTable:
+    """A comma-separated table: iterating gives `(row number, cells of the columns asked for)`, or `Dropped`.
+
+    With pyarrow the file is parsed several times faster; whatever it stumbles on is read again by Python's `csv`, which
+    can tell where a fault is. Columns are found by name, wherever they stand; the names of several header rows are
+    joined by a dot. Cells are text; a column of `optional` that is not there gives empty cells.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a quote is never closed.
+    """
+
+    def __init__(
+        self, path: Path, root: Path, columns: Sequence[str], *, optional: Sequence[str] = (), header_rows: int = 1
+    ) -> None:
+        refuse_pointer(path)
+        self._path = path
+        self._name = place(path, root)
+        self._header_rows = header_rows
+        self._names = self._header()
+        self._columns = [*columns, *optional]
+        missing = [name for name in columns if name not in self._names]
+        if missing:
+            raise DataError(
+                f"{path}: line {header_rows}: the column {missing[0]!r} is missing; found "
+                + ", ".join(self._names[:60])
+            )
+        self._indices = [self._names.index(name) if name in self._names else -1 for name in self._columns]
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
+        done = 0
+        try:
+            for number, cells in self._fast():
+                done = number
+                yield number, cells
+        except (_StumbledError, ImportError):
+            yield from islice(self._careful(), done, None)
+
+    def where(self, number: int) -> str:
+        """Give `file:line` of a row by its number."""
+        with self._open() as file:
+            reader = csv.reader(file)
+            for _ in range(self._header_rows):
+                next(reader)
+            line = reader.line_num + 1
+            for cells in reader:
+                number -= bool(cells)
+                if number == 0:
+                    break
+                line = reader.line_num + 1
+        return f"{self._name}:{line}"
+
+    def malformed(self, number: int, detail: str) -> Dropped:
+        """Drop a row."""
+        return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
+
+    def _open(self) -> Any:
+        return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+    def _header(self) -> list[str]:
+        with self._open() as file:
+            reader = csv.reader(file)
+            try:
+                rows = [next(reader) for _ in range(self._header_rows)]
+            except (StopIteration, csv.Error) as error:
+                raise DataError(f"{self._path}: expected {self._header_rows} header rows, found none.") from error
+        width = max(map(len, rows))
+        padded = [[*row, *[""] * (width - len(row))] for row in rows]
+        return [".".join(filter(None, (name.strip() for name in names))) for names in zip(*padded, strict=True)]
+
+    def _fast(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        import pyarrow  # an extra, and slow to import
+        from pyarrow import csv as arrow_csv
+
+        present = [index for index in self._indices if index >= 0]
+        names = [f"f{index}" for index in range(len(self._names))]
+        number = 1
+        try:
+            batches = arrow_csv.open_csv(
+                self._path,
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False, block_size=_BLOCK, skip_rows=self._header_rows, column_names=names
+                ),
+                parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+                convert_options=arrow_csv.ConvertOptions(
+                    include_columns=[names[index] for index in present],
+                    column_types={name: pyarrow.string() for name in names},
+                ),
+            )
+            for batch in batches:
+                table = {index: batch.column(f"f{index}").to_numpy(zero_copy_only=False).tolist() for index in present}
+                empty = [""] * batch.num_rows
+                columns = [table.get(index, empty) for index in self._indices]
+                yield from enumerate(zip(*columns, strict=True), number)
+                number += batch.num_rows
+        except pyarrow.ArrowInvalid as error:
+            raise _StumbledError from error
+
+    def _careful(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
+        """Read all rows with Python's csv; yields one item a row, so that the row numbers are those of `_fast`."""
+        with self._open() as file:
+            reader = csv.reader(file)
+            for _ in range(self._header_rows):
+                next(reader)
+            number, line, good = 0, reader.line_num + 1, False
+            try:
+                for row in reader:
+                    if row:
+                        number += 1
+                        fault = self._fault(row)
+                        if fault and not good and number >= _ROWS_BEFORE_GIVING_UP:
+                            raise DataError(f"{self._path}: line {line}: {fault}; no row before it was any better.")
+                        good = good or not fault
+                        yield (
+                            Dropped(id=f"{self._name}:{line}", reason=MALFORMED, detail=fault)
+                            if fault
+                            else (number, tuple(row[index] if index >= 0 else "" for index in self._indices))
+                        )
+                    line = reader.line_num + 1
+            except csv.Error as error:
+                raise DataError(
+                    f"{self._path}: line {line}: {error}; is there a quote that is never closed?"
+                ) from error
+
+    def _fault(self, row: list[str]) -> str:
+        if len(row) != len(self._names):
+            return f"expected {len(self._names)} cells, found {len(row)}"
+        for name, index in zip(self._columns, self._indices, strict=True):
+            if index >= 0 and not is_text(row[index]):
+                return f"field {name!r}: not UTF-8"
+        return ""
+
+
+class _StumbledError(Exception):
+    """The fast reader met something that it cannot read."""
+
+
+class JsonLines(Generic[T]):
+    """A file with one JSON object a line: iterating gives `(line number, object)`, or `Dropped`.
+
+    Raises:
+        DataError: none of the first lines is what is expected.
+    """
+
+    def __init__(self, path: Path, root: Path, kind: type[T]) -> None:
+        refuse_pointer(path)
+        self._path = path
+        self._name = place(path, root)
+        self._decoder = msgspec.json.Decoder(kind, strict=False)
+
+    def __iter__(self) -> Iterator[tuple[int, T] | Dropped]:
+        number, is_good = 1, False
+        with self._path.open("rb") as file:
+            for block in _whole_lines(file):
+                try:
+                    items = self._decoder.decode_lines(block)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    items = []
+                lines = block.count(b"\n") + (not block.endswith(b"\n"))
+                if len(items) == lines:
+                    yield from enumerate(items, number)
+                    is_good = True
+                else:  # a fault or a blank line
+                    yield from self._one_by_one(block, number, is_good=is_good)
+                    is_good = True
+                number += lines
+
+    def where(self, number: int) -> str:
+        """Give `file:line`."""
+        return f"{self._name}:{number}"
+
+    def malformed(self, number: int, detail: str) -> Dropped:
+        """Drop a line."""
+        return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
+
+    def _one_by_one(self, block: bytes, first: int, *, is_good: bool) -> Iterator[tuple[int, T] | Dropped]:
+        """Read a block with a fault; gives up if no line of the first many is good."""
+        bad = 0
+        for number, line in enumerate(block.split(b"\n"), first):
+            if not line or line.isspace():
+                continue
+            try:
+                yield number, self._decoder.decode(line)
+                is_good = True
+                continue
+            except msgspec.ValidationError as error:
+                fault = _field(error)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                fault = f"not valid JSON: {error}"
+            bad += 1
+            if not is_good and bad >= _ROWS_BEFORE_GIVING_UP:
+                raise DataError(f"{self._path}: line {number}: {fault}; no line before it was any better.")
+            yield self.malformed(number, fault)
+
+
+def _whole_lines(file: Any) -> Iterator[bytes]:
+    rest = b""
+    is_first = True
+    while block := file.read(_BLOCK):
+        if is_first:
+            block = block.removeprefix(b"\xef\xbb\xbf")
+            is_first = False
+        end = block.rfind(b"\n") + 1
+        if end == 0:
+            rest += block
+            continue
+        yield rest + block[:end]
+        rest = block[end:]
+    if rest:
+        yield rest
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read a JSON file of the type given.
+
+    Raises:
+        DataError: it is not JSON, or a field is not what is expected.
+    """
+    refuse_pointer(path)
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        return msgspec.json.decode(content, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path}: {_field(error)}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}{_json_fault(content)}.") from error
+
+
+def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") -> Iterator[tuple[str, T] | Dropped]:
+    """Yield `(place, item)` of a JSON list, or of the list under `key` of a JSON object.
+
+    Raises:
+        DataError: it is not JSON, or there is no list.
+    """
+    content = read_json(path, object)
+    items = content.get(key) if isinstance(content, dict) else content
+    if not isinstance(items, list):
+        raise DataError(
+            f"{path}: expected a list of items, or an object with {key!r}, found a {type(content).__name__}."
+        )
+    for number, item in enumerate(items, 1):
+        where = f"{place(path, root)}: item {number}"
+        try:
+            yield where, msgspec.convert(item, kind, strict=False)
+        except msgspec.ValidationError as error:
+            yield Dropped(id=where, reason=MALFORMED, detail=_field(error))
+
+
+def _field(error: msgspec.ValidationError) -> str:
+    expected, _, where = str(error).partition(" - at `")
+    return f"field {where.rstrip('`')!r}: {expected}" if where else expected
+
+
+def _json_fault(content: bytes) -> str:
+    try:
+        json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f": line {line}: not UTF-8"
+    except json.JSONDecodeError as error:
+        return f": line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
+    except RecursionError:
+        return ": nested too deeply"
+    return ": not valid JSON"
+
+
+def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped]:
+    """Yield `(line number, cells)` of a tab-separated file without quoting, as MTG publishes them; CRLF or LF."""
+    refuse_pointer(path)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            line = line.rstrip("\r\n")
+            if line and not is_text(line):
+                yield Dropped(id=f"{place(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
+            elif line:
+                yield number, line.split("\t")
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse a Git LFS pointer that stands in place of the file.
+
+    Raises:
+        DataError: it is one, or the file is missing.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(24)
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path} is missing.", hint=f"Fetch the release again: unisono download {path.parent.name}"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
+
+
+def place(path: Path, root: Path) -> str:
+    """Name a file as reports do: relative to the dataset's folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def is_text(text: str) -> bool:
+    """Whether a text was valid UTF-8 in its file (bytes that were not became lone surrogates)."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def given(text: str | None) -> str:
+    """Give a cell's text; empty for what only says that there is none."""
+    text = text.strip() if text else ""
+    return "" if text in ("nan", "NaN", "None", "null") else text
+
+
+def whole_number(value: str | float | None) -> int | None:
+    """Read an id that may have become a float on its way (`226.0`); None if it is no whole number from 0 on."""
+    try:
+        number = (
+            float(value) if isinstance(value, (int, float)) or (value and not value.isdecimal()) else int(value or "")
+        )
+    except (ValueError, OverflowError):
+        return None
+    return int(number) if number >= 0 and math.isfinite(number) and number == int(number) else None
+
+
+def seconds(value: str | float | None) -> float:
+    """Read a duration; 0 if it is none, not finite, or negative."""
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < math.inf else 0.0
+
+
+@lru_cache(maxsize=65536)
+def list_literal(text: str) -> tuple[str, ...]:
+    """Read a Python list literal of texts or numbers, e.g. `['lo-fi', "don't"]`, into texts; nothing is executed.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    if text in ("[]", ""):
+        return ()
+    if text.startswith("['") and text.endswith("']") and '"' not in text and "\\" not in text:
+        items = text[2:-2].split("', '")
+        if text.count("'") == 2 * len(items):
+            return tuple(items)
+    try:
+        value = ast.literal_eval(text) if len(text) <= 100_000 else None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"expected a list, found {text[:60]!r}") from error
+    if not isinstance(value, list) or not all(isinstance(item, (str, int)) for item in value):
+        raise ValueError(f"expected a list, found {text[:60]!r}")
+    return tuple(map(str, value))
+
+
+def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -> Iterator[tuple[int, T]]:
+    """Yield the rows that can be read and append the others to `dropped`."""
+    for row in rows:
+        if isinstance(row, Dropped):
+            dropped.append(row)
+        else:
+            yield row

@@ -1,0 +1,256 @@
+"""JamendoMaxCaps: instrumental music of Jamendo with machine captions of 30-second excerpts, 2025.
+
+What:       362,238 tracks, mp3, served inside Parquet shards whose bytes become `audio/<id>.mp3`.
+Captions:   written by a model (Qwen2-Audio) that heard 30 seconds: `final_caption30sec.jsonl` has several rows a track, in
+            no order. A record here is one distinct excerpt, with all captions of it.
+Licences:   captions CC BY-SA 3.0; audio per track, in the metadata's `license_ccurl`, often non-commercial.
+Splits:     none.
+Source:     https://huggingface.co/datasets/amaai-lab/JamendoMaxCaps (paper: https://arxiv.org/abs/2502.07461)
+Known defects:
+- Excerpts reach past the end of their track (clamped here), repeat exactly (merged), or last less than 5 s (dropped).
+- Metadata rows repeat across the dated files: the latest file's row counts. Some tracks have captions but no row, others
+  a row but no captions.
+- The music is meant to be instrumental; captions speak of vocals now and then, and `vocalinstrumental` may say `vocal`.
+
+A simpler export is read too: `metadata/<split>.json`, a list of items with `id`, `caption`, `audio_path` (relative to the
+dataset's folder), `duration`, `artist`, `title`, `tags` and `license`.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from unisono.datasets import Dataset, ParseOptions
+from unisono.datasets._reading import JsonLines, json_items, seconds, whole_number
+from unisono.datasets._tags import one_genre, tidy_tags
+from unisono.release import HubFiles
+from unisono.tally import Dropped
+from unisono.track import Split, Track, replace
+
+SHORTEST_EXCERPT_S = 5.0
+SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
+SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "very fast"}
+
+Excerpt = tuple[str, float, float]
+"""Jamendo id, start and end in seconds as upstream gives them."""
+
+
+def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+    """Read the captions joined with the dated metadata files, or the simpler export."""
+    for path in (root / "final_caption30sec.jsonl", root / "data" / "final_caption30sec.jsonl"):
+        if path.exists():
+            return _parse_captions(path, root)
+    return _parse_export(root)
+
+
+class _CaptionRow(msgspec.Struct, gc=False):
+    id: str | int | float
+    caption: str | None
+    start_time: float
+    end_time: float
+
+
+class _Tags(msgspec.Struct, gc=False):
+    genres: list[str] = []
+    instruments: list[str] = []
+    vartags: list[str] = []
+
+
+class _MusicInfo(msgspec.Struct, gc=False):
+    vocalinstrumental: str | None = None
+    speed: str | None = None
+    tags: _Tags | None = None
+
+
+class _MetadataRow(msgspec.Struct, gc=False):
+    """What is read of a track of the Jamendo API; the rest, above all `waveform`, is skipped while parsing."""
+
+    id: str | int | float
+    name: str | None = None
+    duration: float | None = None
+    artist_id: str | int | None = None
+    artist_name: str | None = None
+    license_ccurl: str | None = None
+    shareurl: str | None = None
+    musicinfo: _MusicInfo | None = None
+
+
+def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
+    excerpts: dict[Excerpt, tuple[str, ...]] = {}
+    rows = JsonLines(path, root, _CaptionRow)
+    for item in rows:
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        number, row = item
+        jamendo_id = _jamendo_id(row.id)
+        if not jamendo_id:
+            yield rows.malformed(number, f"field 'id': expected a Jamendo id, found {row.id!r}")
+        elif not 0 <= row.start_time < row.end_time < float("inf"):
+            yield rows.malformed(
+                number, f"expected 0 <= start_time < end_time, found {row.start_time} and {row.end_time}"
+            )
+        elif not row.caption or row.caption.isspace():
+            yield Dropped(id=rows.where(number), reason="empty caption")
+        else:
+            excerpt = (jamendo_id, row.start_time, row.end_time)
+            captions = excerpts.get(excerpt, ())
+            if row.caption not in captions:
+                excerpts[excerpt] = (*captions, row.caption)
+    songs: dict[str, Track] = {}
+    for item in _read_songs(root):
+        if isinstance(item, Dropped):
+            yield item
+        else:
+            songs[item.recording.removeprefix("jamendo:")] = item
+    for excerpt, captions in excerpts.items():
+        jamendo_id = excerpt[0]
+        song = songs.get(jamendo_id) or _song(_MetadataRow(id=jamendo_id), jamendo_id)
+        yield _track(excerpt, sorted(captions), song)
+    described = {jamendo_id for jamendo_id, _, _ in excerpts}
+    for jamendo_id, song in songs.items():
+        if jamendo_id not in described:
+            yield Dropped(id=song.id, reason="no caption", detail="upstream has none", fault=False)
+
+
+def _read_songs(root: Path) -> Iterator[Track | Dropped]:
+    """Yield the rows of the dated files, oldest file first, as whole tracks without captions."""
+    for path in sorted([*root.glob("[12][0-9][0-9][0-9]-*.jsonl"), *root.glob("data/[12][0-9][0-9][0-9]-*.jsonl")]):
+        rows = JsonLines(path, root, _MetadataRow)
+        for item in rows:
+            if isinstance(item, Dropped):
+                yield item
+                continue
+            number, row = item
+            if jamendo_id := _jamendo_id(row.id):
+                yield _song(row, jamendo_id)
+            else:
+                yield rows.malformed(number, f"field 'id': expected a Jamendo id, found {row.id!r}")
+
+
+def _song(row: _MetadataRow, jamendo_id: str) -> Track:
+    artist, title = row.artist_name or "", row.name or ""
+    info = row.musicinfo or _MusicInfo()
+    tags = info.tags or _Tags()
+    genre = one_genre(tags.genres)
+    others = [SPEEDS.get(info.speed or "", ""), "instrumental" if info.vocalinstrumental == "instrumental" else ""]
+    free = tidy_tags(tags.vartags, artist=artist)
+    return Track(
+        id=f"jamendo_max_caps_{jamendo_id}",
+        audio_path=f"{jamendo_id}.mp3",
+        caption="",
+        duration=seconds(row.duration),
+        dataset="jamendo_max_caps",
+        artist=artist,
+        title=title,
+        genre=genre,
+        tags=tidy_tags([*tags.genres, *tags.instruments, *free, *others], genre=genre),
+        license=row.license_ccurl or "",
+        recording=f"jamendo:{jamendo_id}",
+        artist_id=f"jamendo-artist:{row.artist_id}" if row.artist_id else "",
+        caption_origin="model",
+        attribution=f"{title} by {artist} (Jamendo)" if title and artist else "",
+        url=row.shareurl or "",
+    )
+
+
+def _track(excerpt: Excerpt, captions: list[str], song: Track) -> Track | Dropped:
+    _, start_s, end_s = excerpt
+    track_id = f"{song.id}_{_span(start_s, end_s)}"
+    song_s = song.duration or end_s
+    duration_s = min(end_s, song_s) - start_s
+    if duration_s < SHORTEST_EXCERPT_S:
+        return Dropped(
+            id=track_id,
+            reason=f"excerpt shorter than {SHORTEST_EXCERPT_S:g} s",
+            detail=f"from {start_s:g} s of {song_s:g} s",
+            fault=False,
+        )
+    return replace(
+        song, id=track_id, caption=captions[0], alt_captions=captions[1:], duration=duration_s, start=start_s
+    )
+
+
+@lru_cache(maxsize=65536)
+def _span(start_s: float, end_s: float) -> str:
+    return f"{start_s:g}-{end_s:g}"
+
+
+def _jamendo_id(value: str | float) -> str:
+    """Give the id as upstream writes it, an unpadded number; empty if it is none."""
+    if isinstance(value, str) and value.isdecimal() and value[0] != "0":
+        return value
+    number = whole_number(value)
+    return "" if number is None else str(number)
+
+
+class _Item(msgspec.Struct):
+    """An item of the simpler export."""
+
+    id: str | int
+    caption: str | None = None
+    audio_path: str | None = None
+    duration: float | None = None
+    artist: str | None = None
+    title: str | None = None
+    tags: list[str] | str | None = None
+    license: str | None = None
+
+
+def _parse_export(root: Path) -> Iterator[Track | Dropped]:
+    for path in sorted((root / "metadata").glob("*.json")):
+        for row in json_items(path, root, _Item):
+            if isinstance(row, Dropped):
+                yield row
+                continue
+            item = row[1]
+            jamendo_id = whole_number(item.id)
+            tags = item.tags.split(",") if isinstance(item.tags, str) else item.tags or []
+            caption = (item.caption or "").strip()
+            yield Track(
+                id=f"jamendo_max_caps_{item.id}",
+                audio_path=item.audio_path or f"audio/{item.id}.mp3",
+                caption=caption,
+                duration=seconds(item.duration),
+                dataset="jamendo_max_caps",
+                artist=item.artist or "",
+                title=item.title or "",
+                tags=tidy_tags(tags, artist=item.artist or ""),
+                license=item.license or "",
+                recording=f"jamendo:{jamendo_id}" if jamendo_id is not None else "",
+                split=SPLITS.get(path.stem.lower()),
+                caption_origin="model" if caption else None,
+            )
+
+
+DATASET = Dataset(
+    name="jamendo_max_caps",
+    title="JamendoMaxCaps",
+    homepage="https://huggingface.co/datasets/amaai-lab/JamendoMaxCaps",
+    parse=parse,
+    marker_files=("final_caption30sec.jsonl", "data/final_caption30sec.jsonl", "metadata/*.json"),
+    audio_folders=(".", "audio/**"),
+    tracks=362_238,
+    caption_license="CC BY-SA 3.0",
+    audio_license="per track",
+    files=(
+        # Its files were replaced more than once, and no publication names a commit: the first download fixes it.
+        HubFiles(
+            repo="amaai-lab/JamendoMaxCaps",
+            revision="main",
+            patterns=("final_caption30sec.jsonl", "[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].jsonl"),
+            size=2_000_000_000,
+        ),
+        HubFiles(
+            repo="amaai-lab/JamendoMaxCaps",
+            revision="main",
+            patterns=("data/train-*.parquet",),
+            size=1_060_000_000_000,
+            audio_column="audio",
+            unpacked_size=1_060_000_000_000,
+            audio=True,
+        ),
+    ),
+)
