@@ -18,10 +18,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-WORDS = (
-    "slow mellow piano guitar with strings and a driving beat the track features synth pads vocals soft drums bass "
-    "energetic melodic calm dark bright rhythm electronic jazz ambient acoustic recording female male voice harmony"
-).split()
+_WORDS = (
+    "slow mellow piano guitar with strings and a driving beat the track features synth pads vocals soft "
+    "drums bass energetic melodic calm dark bright rhythm electronic jazz ambient acoustic recording "
+    "female male voice harmony"
+)
+WORDS = _WORDS.split()
 
 
 def records(count: int) -> Iterator[dict[str, object]]:

@@ -1,16 +1,17 @@
 """The bookkeeping of a stage: how many came in, how many went out, and why the rest did not."""
 
-import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from unisono.errors import UnisonoError
 from unisono.files import write_whole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Something that did not go on. It is counted and listed, never lost silently."""
 
@@ -55,9 +56,18 @@ class Tally:
             "came": dict(sorted(self.came.items())),
             "kept": dict(sorted(self.kept.items())),
             "reasons": dict(sorted(self.reasons().items())),
-            "dropped": [{"dataset": name, **asdict(dropped)} for name, dropped in self.dropped],
+            "dropped": [
+                {
+                    "dataset": name,
+                    "id": dropped.id,
+                    "reason": dropped.reason,
+                    "detail": dropped.detail,
+                    "fault": dropped.fault,
+                }
+                for name, dropped in self.dropped
+            ],
         }
-        write_whole(path, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        write_whole(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
 
     def refuse_faults(self, report: Path) -> None:
         """Fail, for --strict, if anything was dropped for a fault of its own."""

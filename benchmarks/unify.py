@@ -1,0 +1,154 @@
+"""The time of `unisono unify` on releases of full size, over the floor of reading the same files.
+
+    python benchmarks/unify.py [--folder FOLDER]
+
+- FMA: 106,574 rows of 53 columns, 8,000 files present.
+- JamendoMaxCaps: 362,000 captions of 51,715 tracks, all present; once measuring the audio and once without.
+
+The floor reads the same metadata with the fastest library there is (pyarrow on all cores for the table, msgspec for JSON
+lines), lists the same folders and, where audio is measured, opens each file once with soundfile in as many threads. It
+makes no records, no captions, no report and writes nothing. Every measurement runs in a process of its own, alternating;
+the best of `--repeat` counts.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+CASES = [("fma", True), ("jamendo_max_caps", True), ("jamendo_max_caps", False)]
+
+
+def floor(root: Path, name: str, *, check_audio: bool) -> dict[str, float]:
+    steps = {}
+    begin = time.perf_counter()
+    _read_fma(root / "fma") if name == "fma" else _read_jamendo(root / "jamendo_max_caps")
+    steps["read"] = time.perf_counter() - begin
+    if check_audio:
+        begin = time.perf_counter()
+        paths = _list(root / name / ("fma_small" if name == "fma" else "audio"))
+        steps["list"] = time.perf_counter() - begin
+        begin = time.perf_counter()
+        _open(paths)
+        steps["open"] = time.perf_counter() - begin
+    return steps
+
+
+def _read_fma(root: Path) -> None:
+    from pyarrow import csv as arrow_csv
+
+    for name, header_rows in (("tracks", 3), ("genres", 1)):
+        table = arrow_csv.read_csv(
+            root / "fma_metadata" / f"{name}.csv",
+            read_options=arrow_csv.ReadOptions(skip_rows=header_rows, autogenerate_column_names=True),
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        )
+        if name == "tracks" and table.num_rows < 100_000:
+            raise SystemExit("the floor did not read the table")
+
+
+def _read_jamendo(root: Path) -> None:
+    import gc
+
+    import msgspec
+
+    gc.disable()
+    decoder = msgspec.json.Decoder()
+    kept = [decoder.decode_lines(path.read_bytes()) for path in sorted(root.glob("*.jsonl"))]
+    if not any(len(rows) > 300_000 for rows in kept):
+        raise SystemExit("the floor did not read the captions")
+
+
+def _list(folder: Path) -> list[str]:
+    return [f"{folder}/{inner}/{name}" for inner in os.listdir(folder) for name in os.listdir(folder / inner)]
+
+
+def _open(paths: list[str]) -> None:
+    import soundfile
+
+    def seconds(batch: list[str]) -> list[float]:
+        return [soundfile.info(path).duration for path in batch]
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(seconds, [paths[at : at + 64] for at in range(0, len(paths), 64)]))
+
+
+def measure_unify(data: Path, name: str, *, check_audio: bool) -> dict[str, float]:
+    with tempfile.TemporaryDirectory(dir=data) as folder:
+        output = Path(folder) / "unified.json"
+        command = [
+            sys.executable,
+            "-m",
+            "unisono",
+            "unify",
+            "--data-root",
+            data,
+            "--datasets",
+            name,
+            "--output",
+            output,
+        ]
+        begin = time.perf_counter()
+        subprocess.run(command + ([] if check_audio else ["--no-check-audio"]), check=True, capture_output=True)
+        spent = time.perf_counter() - begin
+        report = json.loads(output.with_suffix(".report.json").read_text())
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return {"all": spent, "MB": peak, "kept": sum(report["kept"].values()), "came": sum(report["came"].values())}
+
+
+def measure(data: Path, which: str, name: str, *, check_audio: bool) -> dict[str, float]:
+    command = [sys.executable, __file__, "--folder", data, "--only", which, name, *(["audio"] if check_audio else [])]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(data: Path, name: str, *, check_audio: bool, repeat: int) -> None:
+    floors, runs = [], []
+    for _ in range(repeat):
+        floors.append(measure(data, "floor", name, check_audio=check_audio))
+        runs.append(measure(data, "unify", name, check_audio=check_audio))
+    best_floor = min(floors, key=lambda steps: sum(steps.values()))
+    best = min(runs, key=lambda run: run["all"])
+    total = sum(best_floor.values())
+    print(
+        f"{name}{'' if check_audio else ' --no-check-audio'}: {best['came']:,} rows, {best['kept']:,} kept: "
+        f"{best['all']:.2f} s, {best['MB']:,.0f} MB; floor {total:.2f} s ("
+        + ", ".join(f"{step} {spent:.2f}" for step, spent in best_floor.items())
+        + f"); ratio {best['all'] / total:.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--folder", type=Path, help="data folder to keep the generated releases in, and to find them in"
+    )
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.only:
+        which, name, *audio = arguments.only
+        if which == "floor":
+            result = floor(arguments.folder / "raw", name, check_audio=bool(audio))
+        else:
+            result = measure_unify(arguments.folder, name, check_audio=bool(audio))
+        print(json.dumps(result))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        data = arguments.folder or Path(scratch)
+        for name in ("fma", "jamendo_max_caps"):
+            if not (data / "raw" / name).exists():
+                subprocess.run(
+                    [sys.executable, Path(__file__).with_name("generated.py"), name, data / "raw" / name], check=True
+                )
+        for name, check_audio in CASES:
+            compare(data, name, check_audio=check_audio, repeat=arguments.repeat)
+
+
+if __name__ == "__main__":
+    main()

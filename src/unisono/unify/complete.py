@@ -1,0 +1,111 @@
+"""From what a parser yields to a unified record: audio, duration, caption, licence and tidy text, for all datasets."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from unisono.captions import template
+from unisono.datasets import Dataset, ParseOptions
+from unisono.errors import DataError
+from unisono.licenses import normalise
+from unisono.tally import Dropped
+from unisono.track import Track, replace
+from unisono.unify.audio_index import AudioIndex
+from unisono.unify.durations import Probed
+
+
+@dataclass
+class Draft:
+    """A track as parsed, and where its audio is."""
+
+    track: Track
+    audio_path: str
+    is_excerpt: bool
+    """Whether `track.start` and `track.duration` are those of an excerpt, not of the file."""
+
+
+def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: bool) -> Iterable[Draft | Dropped]:
+    """Parse a release and find the audio of each track.
+
+    Raises:
+        DataError: the release is malformed, or two of its records have one id.
+    """
+    index = AudioIndex(root, dataset.audio_folders)
+    places: dict[str, int] = {}
+    for number, item in enumerate(dataset.parse(root, options), 1):
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        first = places.setdefault(item.id, number)
+        if first != number:
+            raise DataError(
+                f"{dataset.name}: the id {item.id!r} stands twice in {root}: in record {first} and in record {number} "
+                f"({item.audio_path}). Ids must be unique."
+            )
+        found = _audio(index, item, dataset) if check_audio else index.where(item.audio_path)
+        if found is None:
+            yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
+        else:
+            yield Draft(item, found, dataset.is_excerpt(item))
+
+
+def _audio(index: AudioIndex, track: Track, dataset: Dataset) -> str | None:
+    found = index.find(track.audio_path)
+    if found is None and dataset.audio_names is not None:
+        for name in dataset.audio_names(track):
+            found = found or index.find(name)
+    return found
+
+
+def complete(draft: Draft, probed: Probed | None) -> Track | Dropped:
+    """Make the unified record of a draft; without `probed`, its duration is what the release documents."""
+    track = draft.track
+    duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
+    if isinstance(duration, Dropped):
+        return duration
+    captions = [text for text in map(tidy, track.captions) if text]
+    origin = track.caption_origin
+    if not captions:
+        made = template.caption(track.genre, track.tags)
+        captions, origin = ([made] if made else []), "tags"
+    if not captions:
+        return Dropped(id=track.id, reason="no caption", detail="neither a caption nor tags to make one from")
+    return replace(
+        track,
+        audio_path=draft.audio_path,
+        caption=captions[0],
+        alt_captions=captions[1:],
+        caption_origin=origin,
+        duration=duration,
+        artist=tidy(track.artist),
+        title=tidy(track.title),
+        license=normalise(track.license),
+    )
+
+
+def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float | Dropped:
+    if probed is None:
+        if track.duration > 0:
+            return track.duration
+        return Dropped(
+            id=track.id, reason="duration unknown", detail="the release documents none, audio is not checked"
+        )
+    if probed.fault:
+        return Dropped(id=track.id, reason=probed.fault, detail=probed.detail)
+    if not is_excerpt:
+        return probed.duration_s
+    left = probed.duration_s - track.start
+    if left <= 0:
+        return Dropped(
+            id=track.id,
+            reason="excerpt begins after the end of its file",
+            detail=f"at {track.start:g} s of {probed.duration_s:g} s in {track.audio_path}",
+        )
+    return min(track.duration, left) if track.duration > 0 else left
+
+
+def tidy(text: str) -> str:
+    """Join words by single blanks; line breaks and letters that no encoding can hold go."""
+    if text.isprintable() and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())

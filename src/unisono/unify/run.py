@@ -1,0 +1,200 @@
+"""`unisono unify`: releases on disk in, one unified file out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from unisono import console, datasets
+from unisono.datasets import Dataset, ParseOptions
+from unisono.errors import UnisonoError, UsageError
+from unisono.files import explained
+from unisono.mix.filters import by_duration
+from unisono.mix.sampling import sample
+from unisono.options import record
+from unisono.tally import Dropped, Tally
+from unisono.track import Track, file_kind, without_garbage_collection, write_tracks
+from unisono.unify.complete import Draft, complete, drafts
+from unisono.unify.durations import Journal, probe_all
+from unisono.unify.options import UnifyOptions
+from unisono.unify.summary import show, summarise
+
+
+def run(options: UnifyOptions) -> None:
+    """Read the releases, keep what can be used, and write the unified file, its report and its log.
+
+    Raises:
+        UsageError: the options contradict each other, or a release is not on disk.
+        DataError: a release is malformed.
+        UnisonoError: nothing is left, or the output cannot be written.
+    """
+    file_kind(options.output_path)
+    _refuse_contradictions(options)
+    chosen = _datasets(options)
+    output = options.output_path
+    with ExitStack() as stack:
+        stack.enter_context(without_garbage_collection())
+        journal = None
+        if not options.dry_run:
+            stack.enter_context(_log_beside(output))
+            journal = stack.enter_context(_journal(options)) if options.check_audio else None
+        tally = Tally()
+        notes: list[dict[str, str]] = []
+        tracks = [track for dataset in chosen for track in _read(dataset, options, journal, tally, notes)]
+        tracks = _mix(tracks, options, tally)
+        summaries = summarise(tracks, tally)
+        show(summaries, tally)
+        _finish(tracks, tally, {"datasets": summaries, "notes": notes}, options)
+
+
+def _read(
+    dataset: Dataset, options: UnifyOptions, journal: Journal | None, tally: Tally, notes: list[dict[str, str]]
+) -> list[Track]:
+    root = _root(options, dataset.name)
+    console.log.info("Reading %s in %s", dataset.name, root)
+    found: list[Draft] = []
+    tally.came[dataset.name] += 0  # listed even if the release turns out to be empty
+    parsing = ParseOptions(valid_only=options.valid_only)
+    for draft in drafts(dataset, root, parsing, check_audio=options.check_audio):
+        tally.came[dataset.name] += 1
+        if isinstance(draft, Draft):
+            found.append(draft)
+        else:
+            tally.drop(dataset.name, draft)
+    probed = probe_all((draft.audio_path for draft in found), options.workers, journal) if options.check_audio else {}
+    tracks: list[Track] = []
+    for draft in found:
+        known = probed.get(draft.audio_path)
+        item = complete(draft, known)
+        if isinstance(item, Dropped):
+            tally.drop(dataset.name, item)
+            continue
+        tracks.append(item)
+        if known and known.detail:
+            notes.append({"id": item.id, "note": known.detail})
+    if tally.came[dataset.name] and not found and options.check_audio:
+        console.log.warning(
+            "None of the audio of %s is in %s. Fetch it with: %s (or plan without it: --no-check-audio)",
+            dataset.name,
+            root,
+            _fetch(options, dataset.name),
+        )
+    return tracks
+
+
+def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track]:
+    """Filter and sample."""
+    kept, dropped = by_duration(tracks, options.min_duration, options.max_duration)
+    dataset_of = {track.id: track.dataset for track in tracks}
+    for item in dropped:
+        tally.drop(dataset_of[item.id], item)
+    drawn = sample(
+        kept,
+        seed=options.seed,
+        max_samples=options.max_samples,
+        samples_per_dataset=options.samples_per_dataset,
+        stratify_by=options.stratify_by,
+    )
+    if len(drawn) < len(kept):
+        ids = {track.id for track in drawn}
+        for track in kept:
+            if track.id not in ids:
+                tally.drop(track.dataset, Dropped(id=track.id, reason="not in the sample", fault=False))
+    for track in drawn:
+        tally.kept[track.dataset] += 1
+    return drawn
+
+
+def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: UnifyOptions) -> None:
+    output = options.output_path
+    report = output.with_suffix(".report.json")
+    if not options.dry_run:
+        tally.write(report, options=record(options), **about)
+    if options.strict:
+        tally.refuse_faults(report)
+    if not tracks:
+        raise UnisonoError("No track is left: see the table above for why.")
+    if options.dry_run:
+        console.out.print(f"Dry run: {len(tracks):,} tracks would go to {output}; nothing was written.", soft_wrap=True)
+        return
+    write_tracks(output, tracks)
+    console.out.print(f"{len(tracks):,} tracks are in {output.absolute()}; what was left out: {report}", soft_wrap=True)
+
+
+def _datasets(options: UnifyOptions) -> list[Dataset]:
+    """Give the datasets to read, in alphabetical order."""
+    if options.datasets:
+        chosen = [datasets.get(name) for name in sorted(set(options.datasets))]
+        for dataset in chosen:
+            _refuse_absent(dataset, options)
+        return chosen
+    known = [datasets.get(name) for name in datasets.names()]
+    there = [dataset for dataset in known if dataset.in_default_mix and _is_there(dataset, options)]
+    if not there:
+        raise UsageError(
+            f"No release was found in {options.data_root / 'raw'}: expected folders such as "
+            f"{_root(options, known[0].name) if known else '...'}.",
+            hint=f"Fetch one with: {_fetch(options, 'NAME')}, where NAME is one of "
+            + ", ".join(dataset.name for dataset in known),
+        )
+    return there
+
+
+def _is_there(dataset: Dataset, options: UnifyOptions) -> bool:
+    root = _root(options, dataset.name)
+    return any(next(iter(root.glob(pattern)), None) is not None for pattern in dataset.marker_files)
+
+
+def _refuse_absent(dataset: Dataset, options: UnifyOptions) -> None:
+    if not _is_there(dataset, options):
+        expected = " or ".join(dataset.marker_files)
+        raise UsageError(
+            f"The release of {dataset.name} is not in {_root(options, dataset.name)}: expected {expected} there.",
+            hint=f"Fetch it with: {_fetch(options, dataset.name)}",
+        )
+
+
+def _root(options: UnifyOptions, name: str) -> Path:
+    return options.data_root / "raw" / name
+
+
+def _fetch(options: UnifyOptions, name: str) -> str:
+    where = "" if options.data_root == Path("data") else f" --data-root {options.data_root}"
+    return f"unisono download {name}{where}"
+
+
+def _refuse_contradictions(options: UnifyOptions) -> None:
+    for name in ("max_samples", "samples_per_dataset", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {value}.")
+    low, high = options.min_duration, options.max_duration
+    if low is not None and high is not None and low > high:
+        raise UsageError(f"--min-duration {low:g} is above --max-duration {high:g}: no track can be both.")
+    if options.stratify_by and options.max_samples is None:
+        console.log.warning("--stratify-by says how --max-samples is shared out; without it, it changes nothing.")
+
+
+@contextmanager
+def _log_beside(output: Path) -> Iterator[None]:
+    path = output.with_suffix(".log")
+    with ExitStack() as stack:
+        with explained(path):
+            stack.enter_context(console.log_to(path))
+        yield
+
+
+@contextmanager
+def _journal(options: UnifyOptions) -> Iterator[Journal]:
+    """Keep a journal of durations beside the output; it stays only where the run does not come to its end."""
+    output = options.output_path
+    journal = Journal(output.with_suffix(".durations.jsonl"), resume=options.continue_)
+    done = False
+    try:
+        yield journal
+        done = True
+    except KeyboardInterrupt:
+        console.log.warning("Interrupted. The durations measured so far are kept: go on with --continue.")
+        raise
+    finally:
+        journal.close(forget=done)
