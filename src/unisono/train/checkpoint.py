@@ -3,7 +3,9 @@
 A checkpoint is read with `torch.load(weights_only=True)`, which refuses pickles that would run something.
 """
 
+import io
 import pickle
+import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +22,7 @@ from unisono.encoders import text as text_encoders
 from unisono.encoders import text_store
 from unisono.encoders.text import TextEncoder, TextEncoderSpec
 from unisono.errors import DataError, UsageError
-from unisono.files import whole_file
+from unisono.files import write_whole
 from unisono.seeded import rank_key
 from unisono.train.model import Architecture, RetrievalModel
 
@@ -111,8 +113,20 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizer": checkpoint.optimizer,
         "progress": checkpoint.progress,
     }
-    with whole_file(path) as partial, partial.open("wb") as file:
-        torch.save(content, file)
+    buffer = io.BytesIO()  # torch.save turns the operating system's errors into others
+    torch.save(_canonical(content), buffer)
+    write_whole(path, buffer.getvalue())
+
+
+def _canonical(value: Any) -> Any:
+    """Rebuild nested values so that equal ones are pickled to equal bytes, wherever their strings came from."""
+    if isinstance(value, dict):
+        return {_canonical(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_canonical(item) for item in value]
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().clone()
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def load(path: Path, device: str = "cpu") -> Checkpoint:

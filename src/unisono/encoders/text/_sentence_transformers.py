@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from unisono.encoders.text import TextEncoderSpec
-from unisono.encoders.text._transformer import CPU_ROWS, GPU_ROWS, embed_in_fixed_shapes
+from unisono.encoders.text._transformer import embed_in_fixed_shapes
 from unisono.errors import UnisonoError, UsageError
 
 
@@ -23,6 +23,8 @@ class SentenceTransformersEncoder(torch.nn.Module):
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids, with the model's prompt before them."""
+        if not captions:
+            return []
         texts = [self.spec.instruction + caption for caption in captions]
         ids: list[list[int]] = self.model.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)[
             "input_ids"
@@ -35,13 +37,10 @@ class SentenceTransformersEncoder(torch.nn.Module):
         features = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(device)
         return torch.nn.functional.normalize(self.model(dict(features))["sentence_embedding"].float(), dim=-1)
 
-    @torch.no_grad()
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
         """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
-        on_cpu = next(self.model.parameters()).device.type == "cpu"
-        return embed_in_fixed_shapes(
-            self.tokens(captions), self.spec.dim, self.forward, CPU_ROWS if on_cpu else GPU_ROWS
-        )
+        device = next(self.model.parameters()).device
+        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, device)
 
 
 def build(name: str, device: str) -> SentenceTransformersEncoder:

@@ -5,8 +5,10 @@ bit, alone or among others, captions are embedded in batches of one shape: equal
 of rows, the last batch of a length filled up by repeating a row.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +55,8 @@ class TransformerTextEncoder(torch.nn.Module):
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids, at most `spec.max_tokens` each, with the instruction before them."""
+        if not captions:
+            return []
         texts = [self.spec.instruction + caption for caption in captions]
         room = self.spec.max_tokens - (1 if self.add_end else 0)
         found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=room)["input_ids"]
@@ -81,29 +85,50 @@ class TransformerTextEncoder(torch.nn.Module):
             pooled = (states * weight).sum(dim=1) / weight.sum(dim=1)
         return torch.nn.functional.normalize(pooled, dim=-1)
 
-    @torch.no_grad()
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
         """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
-        return embed_in_fixed_shapes(
-            self.tokens(captions), self.spec.dim, self.forward, CPU_ROWS if self.device.type == "cpu" else GPU_ROWS
-        )
+        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
 
 def embed_in_fixed_shapes(
-    tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], rows: int
+    tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], device: torch.device
 ) -> NDArray[np.float32]:
-    """Embed token lists in batches of `rows` of one length each, and give the vectors [n, dim] in the order asked for."""
+    """Embed token lists in batches of a fixed number of rows of one length each, as [n, dim] in the order asked for.
+
+    On a CPU several threads take a batch each, and each computes alone: that is as fast as sharing every product among all
+    cores where the machine is idle, many times faster where it is not, and independent of the number of cores.
+    """
+    rows = CPU_ROWS if device.type == "cpu" else GPU_ROWS
     by_length: dict[int, list[int]] = defaultdict(list)
     for position, ids in enumerate(tokens):
         by_length[len(ids)].append(position)
+    batches = [
+        positions[start : start + rows] for positions in by_length.values() for start in range(0, len(positions), rows)
+    ]
     embeddings = np.empty((len(tokens), dim), dtype=np.float32)
-    for positions in by_length.values():
-        for start in range(0, len(positions), rows):
-            part = positions[start : start + rows]
-            filled = part + [part[0]] * (rows - len(part))
-            vectors = forward([tokens[position] for position in filled])
-            embeddings[part] = vectors[: len(part)].cpu().numpy()
+
+    @torch.no_grad()
+    def embed(batch: list[int]) -> None:
+        filled = batch + [batch[0]] * (rows - len(batch))
+        embeddings[batch] = forward([tokens[position] for position in filled])[: len(batch)].cpu().numpy()
+
+    if device.type != "cpu":
+        for batch in batches:
+            embed(batch)
+        return embeddings
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(cores(), initializer=lambda: torch.set_num_threads(1)) as pool:
+            for _ in pool.map(embed, batches):
+                pass
+    finally:
+        torch.set_num_threads(threads)  # the setting of one thread is in part that of all
     return embeddings
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:

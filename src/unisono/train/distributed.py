@@ -1,0 +1,98 @@
+"""Training on several processes, as `torchrun` starts them; with one process everything here does nothing."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@contextmanager
+def processes(device: torch.device) -> Iterator[None]:
+    """Join the processes that `torchrun` started, until the block ends."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def rank() -> int:
+    """Give the number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Give the number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def local_device(name: str) -> torch.device:
+    """Give the device of this process: with `cuda` or `auto`, each process of a machine takes a GPU of its own."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and "LOCAL_RANK" in os.environ:
+        name = f"cuda:{os.environ['LOCAL_RANK']}"
+    return torch.device(name)
+
+
+class _Gather(torch.autograd.Function):
+    """All processes' rows, with a gradient: each process's loss pulls on the rows of all."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(world_size())]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (gradient,) = gradients
+        gradient = gradient.contiguous()
+        dist.all_reduce(gradient)
+        return gradient.chunk(world_size())[rank()]
+
+
+def gather(rows: Tensor) -> Tensor:
+    """Join the rows [b, D] of all processes to [B, D], in the order of their numbers; differentiable."""
+    if world_size() == 1:
+        return rows
+    joined: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
+    return joined
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Average the gradients over the processes, in one transfer."""
+    if world_size() == 1:
+        return
+    with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
+    joined = torch.cat([parameter.grad.flatten() for parameter in with_gradient if parameter.grad is not None])
+    dist.all_reduce(joined)
+    joined /= world_size()
+    parts = torch.split(joined, [each.numel() for each in with_gradient])
+    for parameter, part in zip(with_gradient, parts, strict=True):
+        parameter.grad = part.view_as(parameter)
+
+
+def any_process(flag: bool, device: torch.device) -> bool:
+    """Tell whether the flag is set in any process; all processes get the same answer."""
+    if world_size() == 1:
+        return flag
+    value = torch.tensor(int(flag), device=device)
+    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    return bool(value)
+
+
+def average(value: float, device: torch.device) -> float:
+    """Average a number over the processes."""
+    if world_size() == 1:
+        return value
+    total = torch.tensor(value, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    return float(total) / world_size()

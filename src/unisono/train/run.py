@@ -1,0 +1,213 @@
+"""`unisono train`: from prepared embeddings to a model."""
+
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unisono import console
+from unisono.embeddings import EncoderRecord
+from unisono.encoders import text as text_encoders
+from unisono.encoders import text_store
+from unisono.encoders.text import TextEncoder, TextEncoderSpec
+from unisono.encoders.text._transformer import cores
+from unisono.errors import UsageError
+from unisono.evaluate.pairing import TEXT_TO_MUSIC
+from unisono.options import record
+from unisono.seeded import rank_key
+from unisono.train import checkpoint as checkpoints
+from unisono.train import distributed
+from unisono.train.checkpoint import Checkpoint
+from unisono.train.data import Sampler, SplitData, mixing_weights, read, sampled, trained_on, weights_from
+from unisono.train.loop import Progress, Training, trained_parameters
+from unisono.train.model import Architecture, RetrievalModel, fit_scaling
+from unisono.train.options import TrainOptions
+from unisono.train.step import Step, StoredTexts
+from unisono.train.validation import Validation
+
+FREE = {"data_root", "data_dir", "checkpoint_dir", "resume", "device", "save_seconds", "epochs", "patience", "threads"}
+"""Options that may differ when a run is resumed."""
+SIGLIP_BIAS = -10.0
+LARGE_STEP = 2e9
+"""Floating point operations of a step from which all cores share it."""
+
+
+def run(options: TrainOptions) -> Progress:
+    """Train, or go on training, and write `<encoder>_last.pt` and `<encoder>_best.pt`.
+
+    Raises:
+        UsageError: the options do not fit the data or the checkpoint.
+        DataError: nothing can be learned from the data.
+        UnisonoError: the training failed; the message says at which step.
+    """
+    found = checkpoints.load(options.resume) if options.resume else None
+    if found is not None:
+        options = resumed_options(options, found)
+    device = distributed.local_device(options.device)
+    with distributed.processes(device), console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"):
+        _check_batch(options)
+        audio, train, val = read(options.data_path, options.audio_encoder)
+        if found is not None:
+            refuse_other_data(options, found, audio, train)
+        training = _prepare(options, device, audio, train, sampled(val, options.val_limit, options.seed), found)
+        progress = training.run()
+        _conclude(training, progress)
+    return progress
+
+
+def resumed_options(options: TrainOptions, found: Checkpoint) -> TrainOptions:
+    """Take the options from a checkpoint; those given anew hold if they do not change what the training does.
+
+    Raises:
+        UsageError: an option was given that is not the checkpoint's.
+    """
+    given = record(options)
+    defaults = {each.name: each.default for each in fields(TrainOptions)}
+    plain_defaults = record(TrainOptions())
+    values: dict[str, Any] = {}
+    for name, saved in found.options.items():
+        if name not in defaults:
+            raise UsageError(f"{options.resume} was made with an option {name!r} that this version does not know.")
+        new = given[name] != plain_defaults[name]
+        if name not in FREE and new and given[name] != saved:
+            raise UsageError(
+                f"--{name.replace('_', '-')} {given[name]} is not what {options.resume} was trained with ({saved}).",
+                hint="Leave the option out to go on with the checkpoint's, or train anew without --resume.",
+            )
+        if name not in FREE or not new:
+            values[name] = tuple(saved) if isinstance(saved, list) else saved
+        else:
+            values[name] = getattr(options, name)
+    for name in ("data_root", "data_dir", "checkpoint_dir"):
+        values[name] = None if values[name] is None else Path(values[name])
+    assert options.resume is not None
+    if given["checkpoint_dir"] == plain_defaults["checkpoint_dir"]:
+        values["checkpoint_dir"] = options.resume.parent
+    return TrainOptions(**{**values, "resume": options.resume})
+
+
+def refuse_other_data(options: TrainOptions, found: Checkpoint, audio: EncoderRecord, train: SplitData) -> None:
+    """Refuse to go on with other data than the training began with.
+
+    Raises:
+        UsageError: the embeddings were made otherwise, or are of other tracks.
+    """
+    for name, value in asdict(audio).items():
+        saved = getattr(found.audio_encoder, name)
+        if saved != value:
+            raise UsageError(
+                f"{options.resume} was trained on {audio.name} embeddings with {name} {saved!r}; "
+                f"{options.data_path} has {value!r}.",
+                hint="Point --data-dir to the embeddings that it was trained on, or train anew without --resume.",
+            )
+    if trained_on(train.rows).ids_sha256 != found.trained_on.ids_sha256:
+        raise UsageError(
+            f"The train split of {options.data_path} is not the one that {options.resume} was trained on.",
+            hint="Point --data-dir to the embeddings that it was trained on, or train anew without --resume.",
+        )
+
+
+def _check_batch(options: TrainOptions) -> None:
+    if options.batch_size % distributed.world_size():
+        raise UsageError(
+            f"--batch-size {options.batch_size} cannot be shared equally by {distributed.world_size()} processes."
+        )
+
+
+def _prepare(
+    options: TrainOptions,
+    device: torch.device,
+    audio: EncoderRecord,
+    train: SplitData,
+    val: SplitData,
+    found: Checkpoint | None,
+) -> Training:
+    encoder, build = _text_encoder(options.text_encoder, device)
+    captions = [*train.rows.captions, *val.rows.captions]
+    table = text_store.embed(captions, encoder, build)
+    weights = mixing_weights(
+        train.rows,
+        options.mix_temperature,
+        weights_from("--mix-datasets", options.mix_datasets),
+        weights_from("--mix-origins", options.mix_origins),
+    )
+    sampler = Sampler(train.rows.caption_of, options.batch_size, options.seed, *weights)
+    model = _model(options, train, table.dim, found).to(device)
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads or _threads(model, sampler.batch_size))
+    step = Step(model, train, StoredTexts(table, device), options)
+    base = found or Checkpoint(
+        options=record(options),
+        audio_encoder=audio,
+        text_encoder=encoder,
+        architecture=model.architecture,
+        trained_on=trained_on(train.rows),
+        weights={},
+    )
+    validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
+    if validation is None:
+        console.log.warning("The val split is empty: the last epoch counts as the best.")
+    if options.batch_size > len(train):
+        console.log.warning("Only %d excerpts to train on: that is the size of the batches.", len(train))
+    console.log.info(
+        "Training on %s excerpts with %s captions; %s numbers to learn; val: %s excerpts.",
+        f"{len(train):,}",
+        f"{len(train.rows.captions):,}",
+        f"{trained_parameters(model):,}",
+        f"{len(val):,}",
+    )
+    return Training(options, step, sampler, validation, base)
+
+
+def _text_encoder(name: str, device: torch.device) -> tuple[TextEncoderSpec, Callable[[], TextEncoder]]:
+    """Give an encoder's spec, and what loads it; it need not be loaded where all its embeddings are stored."""
+    if "/" in name:  # what is not known beforehand is learned by loading it
+        built = text_encoders.build(name, str(device))
+        return built.spec, lambda: built
+    return text_encoders.spec(name), lambda: text_encoders.build(name, str(device))
+
+
+def _threads(model: RetrievalModel, batch_size: int) -> int:
+    """Choose how many threads share the products of a step: more than one only if they have enough to do."""
+    products = 6 * batch_size * (trained_parameters(model) + batch_size * model.architecture.dim)
+    return cores() if products > LARGE_STEP else 1
+
+
+def _model(options: TrainOptions, train: SplitData, text_dim: int, found: Checkpoint | None) -> RetrievalModel:
+    if found is not None:
+        return checkpoints.Model.of(found).heads
+    layers, audio_dim = train.audio.shape[1:]
+    kept = min(options.whiten_dim, audio_dim, len(train)) if options.audio_scaling == "whiten" else audio_dim
+    architecture = Architecture(
+        text_dim=text_dim,
+        audio_dim=audio_dim,
+        layers=layers,
+        projection=options.projection,
+        dim=kept if options.projection == "text" else options.dim,
+        scaled_dim=kept,
+        text_head=options.text_head,
+        audio_head=options.audio_head,
+        hidden=options.hidden,
+        dropout=options.dropout,
+    )
+    torch.manual_seed(rank_key(options.seed, "weights"))
+    bias = SIGLIP_BIAS if options.loss == "siglip" else 0.0
+    model = RetrievalModel(architecture, temperature=options.temperature, bias=bias)
+    fit_scaling(model.scaling, train.audio, options.audio_scaling)
+    return model
+
+
+def _conclude(training: Training, progress: Progress) -> None:
+    if distributed.rank() != 0:
+        return
+    best = progress.history[progress.best_epoch - 1] if progress.history else {}
+    if TEXT_TO_MUSIC in best and training.validation is not None:
+        found, chance = best[TEXT_TO_MUSIC], training.validation.chance
+        console.out.print(
+            f"Best epoch {progress.best_epoch} of {progress.epoch}: val text to music recall@10 {found['recall@10']:.1%} "
+            f"(chance {chance['recall@10']:.1%}), MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f}), "
+            f"{training.validation.data.pairing.relevance.queries:,} queries, {len(training.validation.data):,} candidates."
+        )
+    console.out.print(f"Checkpoints: {training.best_path} (best), {training.last_path} (last)", soft_wrap=True)
