@@ -6,6 +6,7 @@ Stages are imported inside the functions, so that `unisono --help` loads none of
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -66,6 +67,24 @@ def evaluate(options: EvaluateOptions) -> None:
     from unisono.evaluate.run import run
 
     run(options)
+
+
+@app.command
+def compare(first: Path, second: Path, *, seed: int = 42) -> None:
+    """Compare two results of `unisono evaluate`, query by query.
+
+    Parameters
+    ----------
+    first
+        The JSON of one model.
+    second
+        The JSON of the other, evaluated on the same music.
+    seed
+        Seed of the bootstrap.
+    """
+    from unisono.evaluate.compare import run
+
+    run(first, second, seed)
 
 
 @app.command

@@ -246,17 +246,29 @@ def _chance(relevant: int, candidates: int, best_at_most: NDArray[np.float64]) -
 
 
 def intervals(
-    values: PerQuery, cluster: NDArray[np.int64], *, seed: int, resamples: int = 1000, level: float = 0.95
+    values: PerQuery, cluster: NDArray[np.int64], *, seed: int, resamples: int = 1000
 ) -> dict[str, tuple[float, float]]:
-    """Bootstrap the summary: percentile intervals over resampled clusters of queries.
+    """Give the 95 % percentile interval of each measure of the summary, from `resampled`."""
+    return {name: interval(drawn) for name, drawn in resampled(values, cluster, seed, resamples).items()}
+
+
+def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """Give the range that holds the middle 95 % of resampled values."""
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def resampled(
+    values: PerQuery, cluster: NDArray[np.int64], seed: int, resamples: int = 1000
+) -> dict[str, NDArray[np.float64]]:
+    """Bootstrap the summary: its measures on resampled clusters of queries, each [resamples].
 
     Args:
         values: measures of each query.
         cluster: [Q] what the query is about; queries of one recording rise and fall together, so that clusters are
             drawn, not queries.
-        seed: of the resampling.
+        seed: of the resampling; with the same seed and clusters, the same are drawn.
         resamples: how many.
-        level: of the interval.
     """
     _, member = np.unique(cluster, return_inverse=True)
     clusters = int(member.max()) + 1
@@ -265,16 +277,12 @@ def intervals(
     sizes = np.bincount(member, minlength=clusters)
     by_rank = np.argsort(values["rank"], kind="stable")
     rng = np.random.default_rng(seed)
-    drawn_values: dict[str, list[float]] = {name: [] for name in [*names, "median_rank"]}
-    for _ in range(resamples):
+    means, medians = np.empty((resamples, len(names))), np.empty(resamples)
+    for number in range(resamples):
         times = np.bincount(rng.integers(clusters, size=clusters), minlength=clusters)
-        means = times @ sums / (times @ sizes)
-        for name, value in zip(names, means.tolist(), strict=True):
-            drawn_values[name].append(value)
-        drawn_values["median_rank"].append(_weighted_median(values["rank"][by_rank], times[member[by_rank]]))
-    tail = 100 * (1 - level) / 2
-    low_high = {name: np.percentile(drawn, [tail, 100 - tail]) for name, drawn in drawn_values.items()}
-    return {name: (float(low), float(high)) for name, (low, high) in low_high.items()}
+        means[number] = times @ sums / (times @ sizes)
+        medians[number] = _weighted_median(values["rank"][by_rank], times[member[by_rank]])
+    return {**{name: means[:, column] for column, name in enumerate(names)}, "median_rank": medians}
 
 
 def _weighted_median(ascending: NDArray[np.float64], times: NDArray[np.int64]) -> float:

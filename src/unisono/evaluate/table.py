@@ -40,7 +40,7 @@ def say_interval(name: str, estimate: Estimate) -> str:
     return f"{say(name, estimate.low)}–{say(name, estimate.high)}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def narrow_table(title: str, *columns: str) -> Table:
     """Make a table whose first column is words and whose others are numbers, narrow enough for 80 characters."""
     table = Table(title=console.escape(title), title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     for place, heading in enumerate(columns):
@@ -50,7 +50,7 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _retrieval_table(title: str, forth: Measured, back: Measured) -> Table:
-    table = _table(
+    table = narrow_table(
         f"\n{title}\ntext to music: {forth.queries:,} queries among {forth.candidates:,} tracks\n"
         f"music to text: {back.queries:,} queries among {back.candidates:,} captions",
         "",
@@ -67,7 +67,7 @@ def _retrieval_table(title: str, forth: Measured, back: Measured) -> Table:
 
 
 def _tagging_table(tagging: dict[str, CategoryResult]) -> Table:
-    table = _table("\nsingle-tag queries", "", "value", "95%", "chance", "over")
+    table = narrow_table("\nsingle-tag queries", "", "value", "95%", "chance", "over")
     for category, found in tagging.items():
         over = f"{found.measured.queries:,} tags, {found.measured.candidates:,} tracks"
         rows = [(name, estimate, over) for name, estimate in found.measured.estimates.items()]
