@@ -12,16 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.embeddings import FILE_NAME, EncoderRecord, create_embeddings, open_embeddings
+from unisono.mix.splits import assign_splits
+from unisono.prepare.options import PrepareOptions
 from unisono.prepare.sink import EncoderShards, Shard
-from unisono.track import SPLITS, Split, Track
+from unisono.track import SPLITS, Split, Track, replace
 
 ROWS_A_BLOCK = 1024
 
 
-def by_split(tracks: list[Track]) -> dict[Split, list[Track]]:
-    """Sort tracks that have their splits into these, by id, so that nothing depends on the order of a file."""
+def by_split(tracks: list[Track], options: PrepareOptions) -> dict[Split, list[Track]]:
+    """Assign the splits; in each, tracks stand by id, so that nothing depends on the order of a file.
+
+    Where no recording is named, the file is taken for one: parts of it stay on one side.
+    """
     ordered = sorted(tracks, key=lambda track: track.id)
-    return {split: [track for track in ordered if track.split == split] for split in SPLITS}
+    named = [track if track.recording else replace(track, recording=track.audio_path) for track in ordered]
+    splits: dict[Split, list[Track]] = {split: [] for split in SPLITS}
+    for track, assigned in zip(
+        ordered, assign_splits(named, seed=options.seed, split_by=options.split_by), strict=True
+    ):
+        assert assigned.split is not None
+        splits[assigned.split].append(replace(track, split=assigned.split))
+    return splits
 
 
 def fingerprint(

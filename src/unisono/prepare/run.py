@@ -20,7 +20,6 @@ from unisono.errors import UnisonoError, UsageError
 from unisono.files import explained
 from unisono.mix.filters import by_duration
 from unisono.mix.sampling import sample
-from unisono.mix.splits import assign_splits
 from unisono.options import record
 from unisono.prepare import settings
 from unisono.prepare.assemble import assemble, by_split, fingerprint, is_assembled
@@ -148,7 +147,7 @@ def _finish(
     if not tracks:
         show(tally, {}, [], options)
         raise UnisonoError(f"No track could be embedded; the reasons are in {report}.")
-    splits = by_split(assign_splits(tracks, seed=options.seed, split_by=options.split_by))
+    splits = by_split(tracks, options)
     records = [_record_of(its_shards) for its_shards in shards.values()]
     config = _config(options)
     config["content"] = fingerprint(splits, work.key_of, records, config, tally.faults)

@@ -11,6 +11,7 @@ from unisono import console
 from unisono.audio import Samples
 from unisono.encoders.audio import AudioEncoder
 from unisono.errors import UnisonoError
+from unisono.prepare.cores import available_cores
 
 if TYPE_CHECKING:
     import torch
@@ -147,8 +148,6 @@ def choose_devices(asked: Sequence[str]) -> list[str]:
         UnisonoError: a device that was asked for is not there.
     """
     import torch
-
-    from unisono.prepare.cores import available_cores
 
     gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
     chosen: list[str] = []
