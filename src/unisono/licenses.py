@@ -35,8 +35,7 @@ _PORTS = {
 }  # fmt: skip
 _PORT_NAMES = {name: code for code, name in _PORTS.items()} | {
     "united kingdom": "uk",
-    "england and wales": "uk",
-    "england wales": "uk",
+    "wales": "uk",
     "england": "uk",
     "united states of america": "us",
     "usa": "us",

@@ -27,12 +27,11 @@ def tidy_tags(tags: Iterable[str], *, genre: str = "", artist: str = "") -> list
 
     A tag names the artist if all its words are of the artist's name, or the other way round.
     """
-    name = _words(artist) if artist else frozenset()
-    name_key = key(artist)
+    name = _read(artist)
     taken = {"", _read(genre).key}
     tidy: list[str] = []
     for tag in map(_read, tags):
-        if tag.key not in taken and not (name and _is_name(tag, name, name_key)):
+        if tag.key not in taken and not (name.words and _is_name(tag, name)):
             taken.add(tag.key)
             tidy.append(tag.text)
     return tidy
@@ -50,8 +49,8 @@ def _read(tag: str) -> _Tag:
     return _Tag(key(text), key(tag), text, _words(tag))
 
 
-def _is_name(tag: _Tag, name: frozenset[str], name_key: str) -> bool:
-    return tag.words <= name or name <= tag.words or tag.own_key == name_key
+def _is_name(tag: _Tag, name: _Tag) -> bool:
+    return tag.words <= name.words or name.words <= tag.words or tag.own_key == name.own_key
 
 
 def _words(text: str) -> frozenset[str]:

@@ -100,18 +100,18 @@ def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
             if row.caption not in captions:
                 excerpts[excerpt] = (*captions, row.caption)
     songs: dict[str, Track] = {}
-    for item in _read_songs(root):
-        if isinstance(item, Dropped):
-            yield item
+    for song in _read_songs(root):
+        if isinstance(song, Dropped):
+            yield song
         else:
-            songs[item.recording.removeprefix("jamendo:")] = item
+            songs[song.recording.removeprefix("jamendo:")] = song
     for excerpt, captions in excerpts.items():
         jamendo_id = excerpt[0]
-        song = songs.get(jamendo_id) or _song(_MetadataRow(id=jamendo_id), jamendo_id)
-        yield _track(excerpt, sorted(captions), song)
-    described = {jamendo_id for jamendo_id, _, _ in excerpts}
+        described = songs.get(jamendo_id) or _song(_MetadataRow(id=jamendo_id), jamendo_id)
+        yield _track(excerpt, sorted(captions), described)
+    ids = {jamendo_id for jamendo_id, _, _ in excerpts}
     for jamendo_id, song in songs.items():
-        if jamendo_id not in described:
+        if jamendo_id not in ids:
             yield Dropped(id=song.id, reason="no caption", detail="upstream has none", fault=False)
 
 
@@ -136,7 +136,7 @@ def _song(row: _MetadataRow, jamendo_id: str) -> Track:
     tags = info.tags or _Tags()
     genre = one_genre(tags.genres)
     others = [SPEEDS.get(info.speed or "", ""), "instrumental" if info.vocalinstrumental == "instrumental" else ""]
-    free = tidy_tags(tags.vartags, artist=artist)
+    free = tidy_tags(tags.vartags, artist=artist) if tags.vartags else []
     return Track(
         id=f"jamendo_max_caps_{jamendo_id}",
         audio_path=f"{jamendo_id}.mp3",
@@ -232,6 +232,7 @@ DATASET = Dataset(
     parse=parse,
     marker_files=("final_caption30sec.jsonl", "data/final_caption30sec.jsonl", "metadata/*.json"),
     audio_folders=(".", "audio/**"),
+    is_excerpt=lambda track: "_" in track.id.removeprefix("jamendo_max_caps_"),  # `<id>_<start>-<end>`
     tracks=362_238,
     caption_license="CC BY-SA 3.0",
     audio_license="per track",
