@@ -26,6 +26,7 @@ app = App(
     help="Turn any mix of music-caption datasets into one training set, and train models that find music by description.",
     version=__version__,
     default_parameter=Parameter(consume_multiple=True, negative_iterable=""),
+    suppress_keyboard_interrupt=False,
 )
 
 

@@ -1,5 +1,6 @@
 """Fetch several files at once, each through all its steps: get it, check it, note it, unpack it, note that."""
 
+import logging
 import shutil
 import threading
 from collections.abc import Sequence
@@ -21,6 +22,9 @@ from unisono.download.unpack import Unpacker
 from unisono.errors import DataError, UnisonoError
 from unisono.files import whole_file
 from unisono.release import RemoteFile
+
+WORTH_A_LINE = 1_000_000
+"""Bytes from which on a file's arrival is told; small ones may come by the thousand."""
 
 
 def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Ledger, options: DownloadOptions) -> None:
@@ -166,7 +170,8 @@ class _Fetcher:
 
     def _note(self, file: RemoteFile, content: Content, source: str, *, accepted: bool = False) -> None:
         self.ledger.note(file, content.size, content.checksum, source, accepted=accepted)
-        log.info("%s: %s bytes, checked, from %s.", file.name, f"{content.size:,}", source)
+        level = logging.INFO if content.size >= WORTH_A_LINE else logging.DEBUG
+        log.log(level, "%s: %s bytes, checked, from %s.", file.name, f"{content.size:,}", source)
 
     def _advance(self, task: TaskID, count: int) -> None:
         if self.stop.is_set():

@@ -19,11 +19,15 @@ ORIGINS = {"human": "by people", "model": "by a model", "tags": "made from tags"
 
 def table(datasets: Iterable[Dataset], options: DownloadOptions) -> Table:
     """Show all datasets: size, tracks, captions by origin, licences, what is here."""
-    rows = Table("dataset", "to fetch", "tracks", "captions", "licence of captions; audio", "here", show_lines=True)
+    rows = Table(show_lines=True)
+    rows.add_column("dataset", no_wrap=True)
+    rows.add_column("to fetch", no_wrap=True)
+    for title in ("tracks", "captions", "licence: captions; audio", "here"):
+        rows.add_column(title)
     for dataset in datasets:
         captions = "\n".join(f"{count:,} {ORIGINS[origin]}" for origin, count in dataset.captions.items())
         rows.add_row(
-            f"{dataset.name}\n{dataset.title}" + ("\n(for evaluation only)" if dataset.evaluation_only else ""),
+            dataset.name + ("\n(evaluation only)" if dataset.evaluation_only else ""),
             "\n".join(_sizes(dataset, options)),
             f"{dataset.tracks:,}",
             captions or "none",
@@ -88,10 +92,10 @@ def _sizes(dataset: Dataset, options: DownloadOptions) -> Iterable[str]:
             continue
         for value in values:
             total = _total(dataset, replace(options, **{name: value}))  # type: ignore[arg-type]
-            yield f"{size_text(total)} (--{name.replace('_', '-')} {value})"
+            yield f"{size_text(total)} {value}"
     if not set(dataset.choices) - {"parts"}:
         yield size_text(_total(dataset, options))
-    yield f"{size_text(_total(dataset, replace(options, metadata_only=True)))} (--metadata-only)"
+    yield f"{size_text(_total(dataset, replace(options, metadata_only=True)))} metadata"
 
 
 def _total(dataset: Dataset, options: DownloadOptions) -> int:

@@ -1,8 +1,9 @@
 """Read 7z archives with py7zr, member by member, without ever holding one in memory."""
 
+import struct
 import zlib
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
 
 import py7zr
@@ -16,7 +17,7 @@ Writing = Callable[[Member], AbstractContextManager[Callable[[bytes], None]]]
 
 def members_of(path: Path, check: Callable[..., None]) -> dict[str, Member]:
     """List the plain files of an archive by name; `check` refuses what must not be in there."""
-    with _opened(path) as archive:
+    with _explained(path), py7zr.SevenZipFile(path) as archive:
         members = {}
         for entry in archive.files:
             check(entry.filename, plain=entry.is_directory or entry.is_file)
@@ -31,14 +32,15 @@ def unpack_members(path: Path, members: Iterable[Member], writing: Writing) -> N
     wanted = {member.name: member for member in members}
     if not wanted:
         return
-    with _opened(path) as archive:
-        archive.extract(targets=wanted, factory=_Factory(wanted, writing))
+    with _explained(path), py7zr.SevenZipFile(path) as archive:
+        archive.extract(targets=list(wanted), factory=_Factory(wanted, writing))
 
 
-def _opened(path: Path) -> py7zr.SevenZipFile:
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        return py7zr.SevenZipFile(path)
-    except (py7zr.exceptions.ArchiveError, py7zr.exceptions.PasswordRequired) as error:
+        yield
+    except (py7zr.exceptions.ArchiveError, py7zr.exceptions.PasswordRequired, struct.error) as error:
         raise DataError(f"{path}: this 7z archive cannot be read: {error}.") from error
 
 
@@ -73,7 +75,7 @@ class _Writer(Py7zIO):
         self._open = False
         fault = None
         if self._member.crc32 is not None and self._crc != self._member.crc32:
-            fault = DataError(f"the member {self._member.name!r} is damaged (its checksum is another).")
+            fault = py7zr.exceptions.Bad7zFile(f"the member {self._member.name!r} is damaged")
         self._writing.__exit__(type(fault) if fault else None, fault, None)
         if fault:
             raise fault

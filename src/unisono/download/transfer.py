@@ -26,7 +26,6 @@ from unisono import __version__
 from unisono.console import log
 from unisono.download.checksum import CHUNK, Digest, hash_file
 from unisono.errors import UnisonoError
-from unisono.files import write_whole
 from unisono.release import RemoteFile
 
 SLOWEST = 512
@@ -139,7 +138,7 @@ class Part:
     def remember(self) -> None:
         """Write down what the bytes are, before the first of them comes."""
         state = {"source": self.source, "validator": self.validator, "seen": self.seen}
-        write_whole(self.state_path, json.dumps(state))
+        self.state_path.write_text(json.dumps(state))
 
     def reset(self) -> None:
         """Begin again."""
@@ -259,6 +258,8 @@ class Transfer:
 
     def _fetch(self, url: str) -> Content:
         """Fetch the file from one source, however many tries that takes."""
+        if self.part.seen and self.part.source != url:
+            self._reset()  # another source's changed file
         failures, furthest = 0, self.part.size
         while True:
             try:
@@ -304,8 +305,8 @@ class Transfer:
         if self.part.source != url:
             self.part.validator = ""
         continuable = self.part.validator or (self.file.checksum and self.file.size)
-        wrong = (self.part.seen and self.part.source != url) or (self.file.size and self.part.size > self.file.size)
-        if self.part.size and (wrong or not continuable):
+        too_much = self.file.size and self.part.size > self.file.size
+        if self.part.size and (too_much or not continuable):
             self._reset()
         self.part.resumed = self.part.size > 0
 

@@ -6,6 +6,7 @@ below the target, with the permissions that new files have here, and no more byt
 """
 
 import calendar
+import gzip
 import lzma
 import os
 import stat
@@ -93,7 +94,18 @@ class Unpacker:
                     raise
 
     def _tar(self) -> None:
-        with tarfile.open(self.archive, "r|*", bufsize=CHUNK) as archive:
+        with self.archive.open("rb") as file:
+            if file.peek(2).startswith(b"\x1f\x8b"):
+                # tarfile would decompress it too, but without comparing the checksum at its end
+                with gzip.open(file) as content:
+                    self._tar_stream(content)
+                    while content.read(CHUNK):
+                        pass
+            else:
+                self._tar_stream(file)
+
+    def _tar_stream(self, stream: IO[bytes] | gzip.GzipFile) -> None:
+        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
             for info in archive:
                 if info.isdir():
                     continue
