@@ -6,6 +6,7 @@ from rich.table import Table
 
 from unisono import console
 from unisono.encoders import audio, text, weights
+from unisono.encoders import fetch as fetching
 from unisono.encoders.options import FetchOptions
 from unisono.errors import UsageError
 
@@ -59,7 +60,7 @@ def fetch(names: tuple[str, ...], options: FetchOptions) -> None:
         source = options.from_dir
         if source is not None and (source / name).is_dir():
             source = source / name
-        found = weights.fetch(name, hub, source)
+        found = fetching.fetch(name, hub, source)
         console.out.print(
             f"{name}: {found.weights} is "
             + (

@@ -1,7 +1,7 @@
-"""Where the encoders' weights live, how they get there, and how they are recognised.
+"""Where the encoders' weights live and how they are recognised; `fetch` is how they get there.
 
 `unisono encoders fetch <name>` puts the files of an encoder into `<root>/<name>/`, with `fetched.json` beside them: where
-they came from, the commit, sizes and hashes. `locate` finds them there, or in the hub's own cache, or where the user says.
+they came from, the commit, sizes and hashes. `locate` finds them there, in the hub's own cache, or where the user says.
 Files without `fetched.json` (put there by hand) are recognised by their sha256; if they are not the published ones, that
 hash becomes their revision, so that embeddings always name what made them.
 """
@@ -9,15 +9,13 @@ hash becomes their revision, so that embeddings always name what made them.
 import hashlib
 import json
 import os
-import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unisono import console
 from unisono.encoders.audio import WeightsAbsentError
-from unisono.errors import DataError, UnisonoError
-from unisono.files import explained, whole_file, write_whole
+from unisono.errors import DataError
 
 RECORD = "fetched.json"
 
@@ -133,29 +131,6 @@ def is_here(name: str, hub: HubWeights) -> bool:
     return (_tensors_in(root() / name, hub) or _in_hub_cache(hub)) is not None
 
 
-def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Found:
-    """Bring an encoder's weights to this machine, from the hub or from a folder, and verify them.
-
-    What is there already and whole is not fetched again; an interrupted download is taken up where it stopped.
-
-    Raises:
-        UnisonoError: no network, no space, no such revision; or a file is not what was published.
-    """
-    folder = root() / name
-    if from_dir is None and _is_fetched(folder, hub):
-        console.log.info("%s: already in %s, nothing to do.", name, folder)
-        return locate(name, hub)
-    with explained(folder / RECORD):
-        revision = _download(name, hub, folder) if from_dir is None else _copy(hub, from_dir, folder)
-    record = {
-        "repo": hub.repo,
-        "revision": revision,
-        "files": {file.on_disk: asdict(_measure(folder / file.on_disk)) for file in hub.files},
-    }
-    write_whole(folder / RECORD, json.dumps(record, indent=1) + "\n")
-    return locate(name, hub)
-
-
 def load_tensors(path: Path) -> dict[str, Any]:
     """Read a file of tensors (safetensors, or PyTorch's own format without running what it carries) into memory.
 
@@ -165,7 +140,6 @@ def load_tensors(path: Path) -> dict[str, Any]:
     import pickle
 
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
@@ -176,7 +150,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(f"{path} asks for code to be run, or is no PyTorch file; it was not loaded.") from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # the readers stumble over broken files in many ways
         reason = str(error).split("\n", maxsplit=1)[0]
         raise DataError(
             f"{path} is cut short or is no file of tensors: {reason}.", hint="Fetch it again, or copy it again."
@@ -198,15 +172,30 @@ def _harmless() -> list[Any]:
     return [scalar, old_name, np.dtype, *kinds, _codecs.encode]
 
 
-@dataclass(frozen=True)
-class _Measure:
-    size: int
-    sha256: str
-
-
-def _measure(path: Path) -> _Measure:
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
     with path.open("rb") as file:
-        return _Measure(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check(path: Path, file: HubFile) -> None:
+    """Hold a file against what is known of the published one.
+
+    Raises:
+        DataError: size or hash differ.
+    """
+    size = path.stat().st_size
+    if file.size and size != file.size:
+        raise DataError(
+            f"{path} has {size:,} bytes, but the published {file.name} has {file.size:,}: "
+            f"{'it is cut short, or' if size < file.size else 'it is'} of another model.",
+            hint="Copy or fetch it again.",
+        )
+    if file.sha256 and (found := sha256_of(path)) != file.sha256:
+        raise DataError(
+            f"{path} is not the published {file.name}: its sha256 is {found}, expected {file.sha256}.",
+            hint="Copy or fetch it again.",
+        )
 
 
 def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
@@ -244,9 +233,9 @@ def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
         revision = record["revision"]
         return Found(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
     if weights.parent.parent.name == "snapshots":  # the hub's cache, checked by the hub's client
-        _check(weights, hub.weights, measure_hash=False)
+        check(weights, replace(hub.weights, sha256=""))
         return Found(weights=weights, revision=weights.parent.name, published=True)
-    sha256 = _measure(weights).sha256
+    sha256 = sha256_of(weights)
     if hub.weights.sha256 and sha256 == hub.weights.sha256:
         return Found(weights=weights, revision=hub.revision, published=True)
     console.log.warning(
@@ -256,121 +245,3 @@ def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
         sha256[:16],
     )
     return Found(weights=weights, revision=f"sha256:{sha256}", published=False)
-
-
-def _is_fetched(folder: Path, hub: HubWeights) -> bool:
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return (
-        record["repo"] == hub.repo
-        and (hub.revision in ("main", record["revision"]))
-        and all(
-            (folder / name).is_file() and (folder / name).stat().st_size == measure["size"]
-            for name, measure in record["files"].items()
-        )
-    )
-
-
-def _check(path: Path, file: HubFile, *, measure_hash: bool = True) -> None:
-    """Hold a file against what is known of it.
-
-    Raises:
-        DataError: size or hash differ.
-    """
-    size = path.stat().st_size
-    if file.size and size != file.size:
-        raise DataError(
-            f"{path} has {size:,} bytes, but the published {file.name} has {file.size:,}: "
-            f"{'it is cut short, or' if size < file.size else 'it is'} of another model.",
-            hint="Copy or fetch it again.",
-        )
-    if measure_hash and file.sha256 and (found := _measure(path).sha256) != file.sha256:
-        raise DataError(
-            f"{path} is not the published {file.name}: its sha256 is {found}, expected {file.sha256}.",
-            hint="Copy or fetch it again.",
-        )
-
-
-def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
-    """Copy the files from a folder of the user's, verified; give the revision."""
-    missing = [file for file in hub.files if not (source / file.on_disk).is_file()]
-    if missing:
-        names = [f"{file.on_disk} ({file.name} of {file.repo})" if file.saved_as else file.on_disk for file in missing]
-        raise UnisonoError(
-            f"{source} lacks {', '.join(names)} of {hub.repo}.",
-            hint=f"Get them where there is a network: hf download {hub.repo} --revision {hub.revision} --local-dir {source}",
-        )
-    for file in hub.files:
-        found = source / file.on_disk
-        _check(found, file)
-        if file is hub.weights and not file.sha256:
-            load_tensors(found)  # its hash is not known: at least it is whole
-    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
-    for file in hub.files:
-        with whole_file(folder / file.on_disk) as partial:
-            shutil.copyfile(source / file.on_disk, partial)
-    return hub.revision if hub.weights.sha256 else f"sha256:{_measure(folder / hub.weights.on_disk).sha256}"
-
-
-def _download(name: str, hub: HubWeights, folder: Path) -> str:
-    """Download the files into a folder, verified; give the commit."""
-    try:
-        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-    except ImportError:
-        raise UnisonoError(
-            "Fetching from the Hugging Face Hub needs huggingface_hub.",
-            hint="Install it with: pip install 'unisono[embed]'",
-        ) from None
-    parts = folder / ".parts"  # where the hub's client keeps what it can go on from
-    try:
-        fetched = [(file, *_download_file(name, hub, file, parts)) for file in hub.files]
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UnisonoError(f"The hub has no {hub.repo} at revision {hub.revision}.") from error
-    except UnisonoError:
-        raise
-    except Exception as error:  # the hub's client passes on the errors of several libraries
-        reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
-        raise UnisonoError(
-            f"Cannot fetch {hub.repo} from the Hugging Face Hub: {reason}.",
-            hint="What was downloaded is kept; run the same command again to go on. On a machine without a network: "
-            f"elsewhere run `hf download {hub.repo} --revision {hub.revision} --local-dir FOLDER`, bring the folder "
-            f"here and run: unisono encoders fetch {name} --from-dir FOLDER",
-        ) from error
-    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
-    for file, path, _ in fetched:
-        path.replace(folder / file.on_disk)
-    shutil.rmtree(parts)
-    return fetched[-1][2]
-
-
-def _download_file(name: str, hub: HubWeights, file: HubFile, parts: Path) -> tuple[Path, str]:
-    """Download one file, or go on with it, and verify it; give where it is and the commit it is of."""
-    from huggingface_hub import HfApi, hf_hub_download
-
-    repo, revision = file.repo or hub.repo, file.revision or hub.revision
-    info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-    published = next((sibling for sibling in info.siblings or [] if sibling.rfilename == file.name), None)
-    if published is None or info.sha is None:
-        raise UnisonoError(f"{repo} at revision {revision} has no file {file.name}.")
-    parts.mkdir(parents=True, exist_ok=True)
-    _check_space(name, parts, published.size or file.size)
-    console.log.info("%s: %s of %s at %s", name, file.name, repo, info.sha)
-    path = Path(hf_hub_download(repo, file.name, revision=info.sha, local_dir=parts / repo.replace("/", "--")))
-    stated_sha256 = published.lfs.sha256 if published.lfs else ""
-    try:
-        _check(path, replace(file, size=file.size or published.size or 0, sha256=file.sha256 or stated_sha256))
-    except DataError:
-        path.unlink()
-        raise
-    return path, info.sha
-
-
-def _check_space(name: str, folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UnisonoError(
-            f"{name} needs {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
-            hint="Free some space, or choose another place with the environment variable UNISONO_WEIGHTS.",
-        )
