@@ -164,7 +164,8 @@ class Journal:
 
     def close(self, *, forget: bool) -> None:
         """Close the journal, and remove it where the run is complete."""
-        self._file.close()
+        with suppress(OSError):  # what could not be written has been reported by then
+            self._file.close()
         if forget:
             self.path.unlink(missing_ok=True)
 

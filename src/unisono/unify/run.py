@@ -168,6 +168,10 @@ def _refuse_contradictions(options: UnifyOptions) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {value}.")
+    for name in ("min_duration", "max_duration"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value < float("inf"):
+            raise UsageError(f"--{name.replace('_', '-')} must be a number of seconds, found {value}.")
     low, high = options.min_duration, options.max_duration
     if low is not None and high is not None and low > high:
         raise UsageError(f"--min-duration {low:g} is above --max-duration {high:g}: no track can be both.")
