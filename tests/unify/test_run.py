@@ -1,5 +1,6 @@
 """`unisono unify` as its users run it, on small releases in their official layouts."""
 
+import io
 import json
 import os
 import resource
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import soundfile
 
 from tests.conftest import REPOSITORY
 from tests.releases import fma, jamendo_max_caps, song_describer
+from unisono.cli import main
 from unisono.track import Track, read_tracks
 
 BUILT = {"fma": fma, "jamendo_max_caps": jamendo_max_caps, "song_describer": song_describer}
@@ -30,12 +33,19 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def unify(*options: str | Path, code: int = 0, script: bool = False, cwd: Path = REPOSITORY, **more) -> str:
-    """Run the command in a process of its own; returns what it printed."""
-    program = [REPOSITORY / "unify_datasets.py"] if script else ["-m", "unisono", "unify"]
-    done = subprocess.run(
-        [sys.executable, *map(str, [*program, *options])], capture_output=True, text=True, check=False, cwd=cwd, **more
-    )
+def unify(*options: str | Path, code: int = 0) -> str:
+    """Run the command in this process; returns what it printed."""
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
+        main(["unify", *map(str, options)])
+    assert (end.value.code or 0) == code, said.getvalue()
+    return said.getvalue()
+
+
+def unify_in_a_process(*options: str | Path, code: int = 0, cwd: Path = REPOSITORY, **more) -> str:
+    """Run the script in a process of its own; returns what it printed."""
+    command = [sys.executable, str(REPOSITORY / "unify_datasets.py"), *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, **more)
     said = done.stdout + done.stderr
     assert done.returncode == code, said
     assert "Traceback" not in said
@@ -151,7 +161,7 @@ SCRIPTS = {
 def test_the_command_lines_that_users_know(releases: Path, tmp_path: Path, options: str) -> None:
     _folder(tmp_path / "data")
     (tmp_path / "data/raw").symlink_to(releases / "raw")
-    said = unify(*options.split(), script=True, cwd=tmp_path)
+    said = unify_in_a_process(*options.split(), cwd=tmp_path)
     written = {path.name for path in (tmp_path / "data").iterdir()} - {"raw"}
     if SCRIPTS[options] is None:
         assert written == set()
@@ -326,7 +336,7 @@ def test_a_full_disk_leaves_nothing_half_written(releases: Path, tmp_path: Path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 
     output = tmp_path / "unified.json"
-    said = unify("--data-root", releases, "--output", output, code=1, preexec_fn=small_files)
+    said = unify_in_a_process("--data-root", releases, "--output", output, code=1, preexec_fn=small_files)
     assert "Cannot write" in said or "No space" in said
     assert not output.exists()
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*"))
