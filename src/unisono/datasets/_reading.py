@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, Generic, TypeVar
 
 import msgspec
