@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.releases import jamendo_max_caps as release
 from unisono.datasets import ParseOptions
-from unisono.datasets.jamendo_max_caps import parse
+from unisono.datasets.jamendo_max_caps import DATASET, parse
 from unisono.errors import DataError
 from unisono.tally import Dropped
 from unisono.track import Track
@@ -57,6 +57,7 @@ def test_the_end_is_clamped_and_what_is_left_may_be_too_short(root: Path) -> Non
     last, solo = items["jamendo_max_caps_1001_60-90"], items["jamendo_max_caps_1003_0-30"]
     assert isinstance(last, Track) and isinstance(solo, Track)
     assert (last.start, last.duration) == (60, 5)
+    assert DATASET.is_excerpt(last) and DATASET.is_excerpt(solo)
     assert solo.duration == 20
     short = items["jamendo_max_caps_1002_30-60"]
     assert short == Dropped(short.id, "excerpt shorter than 5 s", "from 30 s of 32 s", fault=False)
@@ -109,7 +110,8 @@ def test_the_simpler_export(tmp_path: Path) -> None:
         caption_origin="model",
     )
     for item in items.values():
-        assert isinstance(item, Track) and (tmp_path / item.audio_path).exists()
+        assert isinstance(item, Track) and not DATASET.is_excerpt(item)
+        assert (tmp_path / item.audio_path).exists()
 
 
 def test_faults_of_the_simpler_export(tmp_path: Path) -> None:

@@ -51,10 +51,8 @@ class CsvTable:
         self._columns = [*columns, *optional]
         missing = [name for name in columns if name not in self._names]
         if missing:
-            raise DataError(
-                f"{path}: line {header_rows}: the column {missing[0]!r} is missing; found "
-                + ", ".join(self._names[:60])
-            )
+            found = shorten(", ".join(filter(None, self._names)), 300)
+            raise DataError(f"{path}: line {header_rows}: the column {missing[0]!r} is missing; found {found}.")
         self._indices = [self._names.index(name) if name in self._names else -1 for name in self._columns]
 
     def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:

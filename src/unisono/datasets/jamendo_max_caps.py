@@ -16,6 +16,7 @@ A simpler export is read too: `metadata/<split>.json`, a list of items with `id`
 dataset's folder), `duration`, `artist`, `title`, `tags` and `license`.
 """
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -225,6 +226,11 @@ def _parse_export(root: Path) -> Iterator[Track | Dropped]:
             )
 
 
+def _is_excerpt(track: Track) -> bool:
+    """Tell a record of the captions file, whose id ends in a span of seconds, from one of the export."""
+    return re.search(r"_[\d.]+-[\d.]+$", track.id) is not None
+
+
 DATASET = Dataset(
     name="jamendo_max_caps",
     title="JamendoMaxCaps",
@@ -232,7 +238,7 @@ DATASET = Dataset(
     parse=parse,
     marker_files=("final_caption30sec.jsonl", "data/final_caption30sec.jsonl", "metadata/*.json"),
     audio_folders=(".", "audio/**"),
-    is_excerpt=lambda track: "_" in track.id.removeprefix("jamendo_max_caps_"),  # `<id>_<start>-<end>`
+    is_excerpt=_is_excerpt,
     tracks=362_238,
     caption_license="CC BY-SA 3.0",
     audio_license="per track",
