@@ -14,6 +14,7 @@
     caption_origin      [M] string       human, model, tags, or empty
 """
 
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -218,11 +219,39 @@ class EmbeddingsWriter:
 @contextmanager
 def create_embeddings(path: Path, config: dict[str, Any], failures: int) -> Iterator[EmbeddingsWriter]:
     """Make a new `embeddings.h5` that appears whole, when the block ends without an error, or not at all."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs["format"] = FORMAT
-        file.attrs["config"] = json.dumps(config, sort_keys=True)
-        file.attrs["failures"] = failures
-        yield EmbeddingsWriter(file)
+    with whole_file(path) as partial, _ErrorKeepingFile(partial, "w+b") as raw:
+        with h5py.File(raw, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["config"] = json.dumps(config, sort_keys=True)
+            file.attrs["failures"] = failures
+            yield EmbeddingsWriter(file)
+        if raw.error is not None:
+            raise raw.error
+
+
+class _ErrorKeepingFile(io.FileIO):
+    """A file that keeps the first error of writing instead of raising it: HDF5 crashes if it cannot write while closing."""
+
+    error: OSError | None = None
+
+    def write(self, content: Any, /) -> int:
+        """Write all of the content, or note why that fails."""
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        try:
+            while rest and self.error is None:
+                rest = rest[super().write(rest) :]
+        except OSError as error:
+            self.error = error
+        return size
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Set the size, or note why that fails."""
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
 
 
 def _strings(dataset: h5py.Dataset) -> list[str]:

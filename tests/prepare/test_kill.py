@@ -70,7 +70,8 @@ from pathlib import Path
 from unisono import embeddings, files
 from unisono.embeddings import EmbeddingsWriter
 from unisono.cli import main
-holder, name = {{"EmbeddingsWriter": EmbeddingsWriter, "Path": Path}}.get("{moment}".split(".")[0], files), "{moment}".split(".")[-1]
+holder_name, _, name = "{moment}".rpartition(".")
+holder = {{"EmbeddingsWriter": EmbeddingsWriter, "Path": Path, "": files}}[holder_name]
 original = getattr(holder, name)
 def killing(*arguments, **more):
     if "embeddings.h5" in str(arguments[0]) or holder is EmbeddingsWriter:

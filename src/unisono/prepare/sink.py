@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from unisono.audio import Fault
 from unisono.embeddings import EncoderRecord
 from unisono.errors import DataError
-from unisono.files import whole_file, write_whole
+from unisono.files import write_whole
 from unisono.prepare.plan import KEY_BYTES
 
 SETTINGS = "settings.json"
@@ -77,7 +77,7 @@ class EncoderShards:
 
     def flush(self) -> None:
         """Write what was taken as one more shard, whole and synced."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         if not self._keys:
             return
@@ -89,8 +89,7 @@ class EncoderShards:
             tensors["windows"] = np.concatenate(self._windows)
             tensors["window_counts"] = np.array([len(windows) for windows in self._windows], np.int32)
         path = self.folder / f"{_name(self._keys)}.safetensors"
-        with whole_file(path) as partial:
-            save_file(tensors, partial)
+        write_whole(path, save(tensors))
         self._shards.append(Shard(path))
         self._keys, self._embeddings, self._windows = [], [], []
 
