@@ -19,7 +19,7 @@ Format = tuple[int, int]
 """Sample rate in Hz and number of channels."""
 
 CLIPS_PER_WORK = 4
-CAST: tuple[tuple[str, int], ...] = (("fma", 9), ("jamendo_max_caps", 5), ("song_describer", 3), ("both", 3))
+CAST: tuple[tuple[str, int], ...] = (("fma", 7), ("jamendo_max_caps", 5), ("song_describer", 5), ("both", 3))
 """Of 20 compositions so many go to each dataset; `both` are in Song Describer and in JamendoMaxCaps."""
 FORMATS: dict[DatasetName, tuple[Format, ...]] = {
     "song_describer": ((44_100, 2), (48_000, 1), (24_000, 1), (24_000, 1), (24_000, 1)),

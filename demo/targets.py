@@ -8,7 +8,7 @@ from statistics import mean
 from rich.table import Table
 
 from demo.arrange import Facts
-from demo.instruments import INSTRUMENTS
+from demo.instruments import LEADS
 from unisono.embeddings import open_embeddings
 from unisono.errors import UnisonoError
 from unisono.evaluate.result import Estimate, read_result
@@ -34,9 +34,9 @@ class HeldOut:
     """Sources of its compositions."""
 
     def instruments(self) -> list[str]:
-        """List the instruments that enough excerpts feature for all first answers to be right."""
+        """List the instruments that lead, and that enough excerpts feature for all first answers to be right."""
         heard = [name for facts in self.facts.values() for name in facts.players]
-        return [name for name in INSTRUMENTS if heard.count(name) >= TOP]
+        return [name for name in LEADS if heard.count(name) >= TOP]
 
 
 @dataclass(frozen=True)

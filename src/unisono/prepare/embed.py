@@ -9,6 +9,7 @@ import numpy as np
 
 from unisono import console
 from unisono.audio import Fault, count_windows
+from unisono.decoder_noise import without_decoder_noise
 from unisono.encoders.audio import EncoderSpec
 from unisono.errors import UnisonoError
 from unisono.prepare.cores import available_cores
@@ -40,7 +41,7 @@ def embed(
         UnisonoError: the disk is full, the audio folder has gone away, or a device has too little memory.
     """
     passing: dict[bytes, Fault] = {}
-    with _single_threaded_kernels(runners):
+    with _single_threaded_kernels(runners), without_decoder_noise():
         _estimate(items, runners)
         progress = _Progress(items)
         results = execute(items, runners, options.workers or available_cores())

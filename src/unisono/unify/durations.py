@@ -12,6 +12,7 @@ from typing import NamedTuple
 import soundfile
 
 from unisono import console
+from unisono.decoder_noise import without_decoder_noise
 from unisono.files import explained, write_whole
 from unisono.track import batched
 
@@ -44,7 +45,7 @@ def probe_all(paths: Iterable[str], workers: int | None, journal: "Journal | Non
         return known
     pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="probe")
     try:
-        with console.progress("files") as bar:
+        with without_decoder_noise(), console.progress("files") as bar:
             task = bar.add_task("Measuring audio", total=len(missing))
             batches = list(batched(missing, FILES_A_BATCH))
             for batch, results in zip(batches, pool.map(_probe_batch, batches), strict=True):
