@@ -14,7 +14,7 @@ from unisono.unify.audio_index import AudioIndex
 from unisono.unify.durations import Probed
 
 
-@dataclass
+@dataclass(slots=True)
 class Draft:
     """A track as parsed, and where its audio is."""
 
@@ -46,7 +46,7 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
         if found is None:
             yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
         else:
-            yield Draft(item, found, dataset.is_excerpt(item))
+            yield Draft(item, found, check_audio and dataset.is_excerpt(item))
 
 
 def _audio(index: AudioIndex, track: Track, dataset: Dataset) -> str | None:

@@ -85,9 +85,10 @@ def _read(
 def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track]:
     """Filter and sample."""
     kept, dropped = by_duration(tracks, options.min_duration, options.max_duration)
-    dataset_of = {track.id: track.dataset for track in tracks}
-    for item in dropped:
-        tally.drop(dataset_of[item.id], item)
+    if dropped:
+        dataset_of = {track.id: track.dataset for track in tracks}
+        for item in dropped:
+            tally.drop(dataset_of[item.id], item)
     drawn = sample(
         kept,
         seed=options.seed,
