@@ -36,9 +36,7 @@ def make(root: Path, clips: int, seed: int, workers: int) -> dict[str, Any]:
         counts: dict[str, Any] = _read(made_path)["counts"]
         return counts
     if _read(making_path) != settings:  # not what an interrupted run of the same has begun
-        for name in (MADE, TRUTH, "raw", "facts"):
-            path = root / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        _clear(root)
         write_whole(making_path, json.dumps(settings))
     works = _works(clips, seed, workers)
     wanted = cast(works, seed, root / "raw")
@@ -59,6 +57,16 @@ def read_truth(root: Path) -> dict[tuple[str, float], tuple[str, Facts]]:
         )
         for one in json.loads((root / TRUTH).read_text())
     }
+
+
+def _clear(root: Path) -> None:
+    """Remove what was made with other settings, and what the product's stages have made of it."""
+    for name in (MADE, TRUTH, "raw", "facts", "processed_embeddings", "checkpoints"):
+        path = root / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _works(clips: int, seed: int, workers: int) -> list[Work]:
