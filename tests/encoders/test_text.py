@@ -2,10 +2,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from tests.encoders.tiny_text import write_bert, write_qwen3
 from tests.train.synthetic import WordEncoder
 from unisono.encoders import text, text_store
-from unisono.encoders.text import minilm
+from unisono.encoders.text import e5, minilm, qwen3
+from unisono.encoders.text._transformer import find
 from unisono.errors import DataError, UnisonoError, UsageError
 
 CAPTIONS = [
@@ -59,6 +62,57 @@ def test_unknown_names_are_explained():
     assert "minilm" in caught.value.hint
     with pytest.raises(UsageError, match="no folder"):
         text.build("./nowhere/at/all")
+
+
+def spec_of(instruction: str) -> text.TextEncoderSpec:
+    return text.TextEncoderSpec(
+        name="tiny",
+        title="tiny",
+        dim=24,
+        max_tokens=12,
+        weights_license="none",
+        source="tests",
+        revision="1",
+        instruction=instruction,
+    )
+
+
+SOUNDS = ["piano", "piano and violin", "dark and slow choir and flute and drums and harp and organ", "slow"]
+
+
+@pytest.mark.parametrize("family", ["e5", "qwen3"])
+def test_pooling_padding_and_instruction(tmp_path: Path, family: str):
+    module, write, pooling = {"e5": (e5, write_bert, "mean"), "qwen3": (qwen3, write_qwen3, "last")}[family]
+    write(tmp_path)
+    encoder = module.build(spec_of("query: "), "cpu", tmp_path)
+    together = encoder.embed(SOUNDS)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    for row, caption in enumerate(SOUNDS):
+        assert np.array_equal(encoder.embed([caption])[0], together[row])
+        ids = torch.tensor([encoder.tokenizer("query: " + caption, truncation=True, max_length=12)["input_ids"]])
+        assert ids[0, -1] == 3 and len(ids[0]) <= 12
+        states = encoder.model(input_ids=ids).last_hidden_state[0]
+        pooled = states.mean(dim=0) if pooling == "mean" else states[-1]
+        assert np.allclose(together[row], torch.nn.functional.normalize(pooled, dim=0).detach().numpy(), atol=1e-6)
+    padded = encoder(encoder.tokens(SOUNDS)).detach().numpy()  # lengths mixed, as in tuning
+    assert np.allclose(padded, together, atol=1e-5)
+    plain = module.build(spec_of(""), "cpu", tmp_path).embed(SOUNDS)
+    assert not np.allclose(plain, together, atol=1e-3)
+
+
+def test_known_encoders():
+    assert {"minilm", "e5-small", "e5-base", "e5-large", "qwen3-0.6b", "qwen3-4b"} <= set(text.names())
+    assert text.spec("qwen3-4b").dim == 2560 and text.spec("e5-base").instruction == "query: "
+    assert text.spec("qwen3-0.6b").instruction.startswith("Instruct: ")
+
+
+def test_weights_put_where_weights_are_kept_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    (tmp_path / "e5-small").mkdir()
+    with pytest.raises(UnisonoError, match=r"no config\.json in .*e5-small"):
+        text.build("e5-small")
+    write_bert(tmp_path / "e5-small")
+    assert find(text.spec("e5-small"), None) == tmp_path / "e5-small"
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from unisono.errors import DataError, UsageError
 from unisono.files import write_whole
 from unisono.seeded import rank_key
 from unisono.train.model import Architecture, RetrievalModel
+from unisono.train.tuning import load_adapters
 
 KIND = "unisono checkpoint"
 FORMAT = 1
@@ -202,8 +203,19 @@ class Model:
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
-        """The text encoder, loaded when first needed."""
-        return text_encoders.build(self.checkpoint.text_encoder.name, self.device)
+        """The text encoder, with its adapters if it was tuned; loaded when first needed."""
+        trained_with = self.checkpoint.text_encoder
+        encoder = text_encoders.build(trained_with.name, self.device)
+        for what in ("revision", "instruction", "dim"):
+            wanted, here = getattr(trained_with, what), getattr(encoder.spec, what)
+            if wanted != here:
+                raise DataError(
+                    f"The model was trained with the text encoder {trained_with.name} of {what} {wanted!r}; "
+                    f"the one here has {here!r}."
+                )
+        if self.checkpoint.adapter:
+            load_adapters(encoder, self.checkpoint.adapter, int(self.checkpoint.options["lora_rank"]), dropout=0.0)
+        return encoder
 
     @torch.inference_mode()
     def embed_text(self, captions: list[str], *, cached: bool = False) -> NDArray[np.float32]:
@@ -211,9 +223,9 @@ class Model:
 
         Args:
             captions: n descriptions, in the languages that the text encoder reads.
-            cached: keep the text encoder's results on disk and use those that are there; for many captions.
+            cached: keep the text encoder's results on disk and use those that are there, unless it was tuned.
         """
-        if cached:
+        if cached and not self.checkpoint.adapter:
             table = text_store.embed(captions, self.checkpoint.text_encoder, lambda: self.text_encoder)
             embeddings = table.rows(np.arange(len(captions)))
         else:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from unisono import console
 from unisono.errors import UnisonoError
@@ -53,11 +52,11 @@ class Progress:
     """For each finished epoch: its loss and metrics."""
 
 
-def learning_rate(step: int, steps: int, warmup: int, peak: float) -> float:
-    """Give the learning rate of a step (from 0): linear up to `peak` over `warmup` steps, then a cosine down to 0."""
+def learning_rate(step: int, steps: int, warmup: int) -> float:
+    """Give the learning rate of a step (from 0), over its peak: linear over `warmup` steps, then a cosine down to 0."""
     if step < warmup:
-        return peak * (step + 1) / warmup
-    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+        return (step + 1) / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
 
 
 def make_optimizer(step: Step, options: TrainOptions) -> torch.optim.AdamW:
@@ -65,11 +64,13 @@ def make_optimizer(step: Step, options: TrainOptions) -> torch.optim.AdamW:
     if not options.learn_temperature:
         step.model.log_scale.requires_grad_(False)
     step.model.bias.requires_grad_(options.loss == "siglip")
-    trained = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
+    heads = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [each for each in trained if each.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [each for each in trained if each.ndim <= 1], "weight_decay": 0.0},
+        {"params": [each for each in heads if each.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [each for each in heads if each.ndim <= 1], "weight_decay": 0.0},
+        {"params": step.texts.parameters(), "weight_decay": 0.0, "peak": options.lora_learning_rate},
     ]
+    groups = [{"peak": options.learning_rate, **group} for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=options.learning_rate, fused=True)
 
 
@@ -140,10 +141,9 @@ class Training:
 
     def _take(self, batch: Batch) -> None:
         at = self.progress
-        rate = learning_rate(at.step, self.steps, round(self.options.warmup * self.steps), self.options.learning_rate)
+        share = learning_rate(at.step, self.steps, round(self.options.warmup * self.steps))
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.train()
+            group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.step(batch, at.step)
         if not math.isfinite(loss):
@@ -175,7 +175,7 @@ class Training:
         score = entry[TEXT_TO_MUSIC][self.options.select_by] if self.validation is not None else float(at.epoch)
         if score > at.best:
             at.best, at.best_epoch = score, at.epoch
-            self._best = self._checkpoint(_copied(self.model.state_dict()), {})
+            self._best = self._checkpoint({})
         self._report(entry)
         return entry
 
@@ -214,11 +214,17 @@ class Training:
             if self._best is not None:
                 checkpoints.save(self.best_path, self._best)
                 self._best = None
-            checkpoints.save(self.last_path, self._checkpoint(self.model.state_dict(), self.optimizer.state_dict()))
+            checkpoints.save(self.last_path, self._checkpoint(self.optimizer.state_dict()))
         self._saved = time.monotonic()
 
-    def _checkpoint(self, weights: dict[str, torch.Tensor], optimizer: dict[str, Any]) -> Checkpoint:
-        return replace(self.base, weights=weights, optimizer=optimizer, progress=copy.deepcopy(vars(self.progress)))
+    def _checkpoint(self, optimizer: dict[str, Any]) -> Checkpoint:
+        return replace(
+            self.base,
+            weights=_copied(self.model.state_dict()),
+            adapter=_copied(self.step.texts.state()),
+            optimizer=optimizer,
+            progress=copy.deepcopy(vars(self.progress)),
+        )
 
 
 class Board:
@@ -273,8 +279,3 @@ def _signals() -> Iterator[list[int]]:
 
 def _copied(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: tensor.detach().cpu().clone() for name, tensor in state.items()}
-
-
-def trained_parameters(model: nn.Module) -> int:
-    """Count the numbers that are trained."""
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)

@@ -65,6 +65,15 @@ class TrainOptions(StageOptions):
     precision: Literal["fp32", "bf16"] = "fp32"
     """Numbers that the heads compute with."""
 
+    lora: bool = False
+    """Tune the text encoder too, with adapters (LoRA); the captions then go through it at each step."""
+    lora_rank: int = 8
+    """Rank of the adapters."""
+    lora_dropout: float = 0.05
+    """Dropout of the adapters' inputs."""
+    lora_learning_rate: float = 1e-4
+    """Peak learning rate of the adapters."""
+
     mix_temperature: float = 1.0
     """Above 1, small datasets are drawn more often than their size says; shares grow as size ** (1 / temperature)."""
     mix_datasets: tuple[str, ...] = ()
@@ -91,16 +100,26 @@ class TrainOptions(StageOptions):
         Raises:
             UsageError: a value is out of its range.
         """
-        at_least = {"epochs": 1, "batch_size": 2, "dim": 1, "hidden": 1, "whiten_dim": 1, "val_limit": 2}
+        at_least = {
+            "epochs": 1,
+            "batch_size": 2,
+            "dim": 1,
+            "hidden": 1,
+            "whiten_dim": 1,
+            "val_limit": 2,
+            "lora_rank": 1,
+        }
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}.")
-        for name in ("temperature", "learning_rate", "mix_temperature"):
+        for name in ("temperature", "learning_rate", "lora_learning_rate", "mix_temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-        for name in ("dropout", "warmup"):
+        for name in ("dropout", "lora_dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"--{name} must be at least 0 and below 1, not {getattr(self, name)}.")
+                raise UsageError(
+                    f"--{name.replace('_', '-')} must be at least 0 and below 1, not {getattr(self, name)}."
+                )
         if self.audio_noise < 0 or self.weight_decay < 0:
             raise UsageError("--audio-noise and --weight-decay must not be negative.")
         for name in ("micro_batch", "patience", "threads"):

@@ -1,6 +1,5 @@
 """`unisono train`: from prepared embeddings to a model."""
 
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from unisono import console
 from unisono.embeddings import EncoderRecord
 from unisono.encoders import text as text_encoders
 from unisono.encoders import text_store
-from unisono.encoders.text import TextEncoder, TextEncoderSpec
+from unisono.encoders.text import TextEncoderSpec
 from unisono.encoders.text._transformer import cores
 from unisono.errors import UsageError
 from unisono.evaluate.pairing import TEXT_TO_MUSIC
@@ -21,10 +20,11 @@ from unisono.train import checkpoint as checkpoints
 from unisono.train import distributed
 from unisono.train.checkpoint import Checkpoint
 from unisono.train.data import Sampler, SplitData, mixing_weights, read, sampled, trained_on, weights_from
-from unisono.train.loop import Progress, Training, trained_parameters
+from unisono.train.loop import Progress, Training
 from unisono.train.model import Architecture, RetrievalModel, fit_scaling
 from unisono.train.options import TrainOptions
-from unisono.train.step import Step, StoredTexts
+from unisono.train.step import Step, StoredTexts, TextSource
+from unisono.train.tuning import TunedTexts, add_adapters, load_adapters
 from unisono.train.validation import Validation
 
 FREE = {"data_root", "data_dir", "checkpoint_dir", "resume", "device", "save_seconds", "epochs", "patience", "threads"}
@@ -124,9 +124,7 @@ def _prepare(
     val: SplitData,
     found: Checkpoint | None,
 ) -> Training:
-    encoder, build = _text_encoder(options.text_encoder, device)
-    captions = [*train.rows.captions, *val.rows.captions]
-    table = text_store.embed(captions, encoder, build)
+    encoder, texts = _texts(options, device, [*train.rows.captions, *val.rows.captions], found)
     weights = mixing_weights(
         train.rows,
         options.mix_temperature,
@@ -134,10 +132,10 @@ def _prepare(
         weights_from("--mix-origins", options.mix_origins),
     )
     sampler = Sampler(train.rows.caption_of, options.batch_size, options.seed, *weights)
-    model = _model(options, train, table.dim, found).to(device)
+    model = _model(options, train, encoder.dim, found).to(device)
+    step = Step(model, train, texts, options)
     if device.type == "cpu":
-        torch.set_num_threads(options.threads or _threads(model, sampler.batch_size))
-    step = Step(model, train, StoredTexts(table, device), options)
+        torch.set_num_threads(options.threads or _threads(step, sampler.batch_size))
     base = found or Checkpoint(
         options=record(options),
         audio_encoder=audio,
@@ -155,24 +153,39 @@ def _prepare(
         "Training on %s excerpts with %s captions; %s numbers to learn; val: %s excerpts.",
         f"{len(train):,}",
         f"{len(train.rows.captions):,}",
-        f"{trained_parameters(model):,}",
+        f"{_count(step):,}",
         f"{len(val):,}",
     )
     return Training(options, step, sampler, validation, base)
 
 
-def _text_encoder(name: str, device: torch.device) -> tuple[TextEncoderSpec, Callable[[], TextEncoder]]:
-    """Give an encoder's spec, and what loads it; it need not be loaded where all its embeddings are stored."""
-    if "/" in name:  # what is not known beforehand is learned by loading it
-        built = text_encoders.build(name, str(device))
-        return built.spec, lambda: built
-    return text_encoders.spec(name), lambda: text_encoders.build(name, str(device))
+def _texts(
+    options: TrainOptions, device: torch.device, captions: list[str], found: Checkpoint | None
+) -> tuple[TextEncoderSpec, TextSource]:
+    """Give the spec of the text encoder and the embeddings of the captions: stored ones, unless it is tuned."""
+    if not options.lora and "/" not in options.text_encoder:
+        spec = text_encoders.spec(options.text_encoder)
+        table = text_store.embed(captions, spec, lambda: text_encoders.build(options.text_encoder, str(device)))
+        return spec, StoredTexts(table, device)
+    built = text_encoders.build(options.text_encoder, str(device))
+    if not options.lora:
+        return built.spec, StoredTexts(text_store.embed(captions, built.spec, lambda: built), device)
+    torch.manual_seed(rank_key(options.seed, "adapters"))
+    if found is None:
+        add_adapters(built, options.lora_rank, options.lora_dropout)
+    else:
+        load_adapters(built, found.adapter, options.lora_rank, options.lora_dropout)
+    return built.spec, TunedTexts(built, captions)
 
 
-def _threads(model: RetrievalModel, batch_size: int) -> int:
+def _count(step: Step) -> int:
+    return sum(parameter.numel() for parameter in step.trained())
+
+
+def _threads(step: Step, batch_size: int) -> int:
     """Choose how many threads share the products of a step: more than one only if they have enough to do."""
-    products = 6 * batch_size * (trained_parameters(model) + batch_size * model.architecture.dim)
-    return cores() if products > LARGE_STEP else 1
+    products = 6 * batch_size * (_count(step) + batch_size * step.model.architecture.dim)
+    return cores() if products > LARGE_STEP or step.options.lora else 1
 
 
 def _model(options: TrainOptions, train: SplitData, text_dim: int, found: Checkpoint | None) -> RetrievalModel:

@@ -32,6 +32,14 @@ class TextSource(Protocol):
         """List what is trained in it."""
         ...
 
+    def state(self) -> dict[str, Tensor]:
+        """Give the weights of what is trained in it."""
+        ...
+
+    def train(self, mode: bool) -> None:
+        """Switch to training (True), with dropout, or to use (False)."""
+        ...
+
 
 class StoredTexts:
     """The embeddings of a frozen encoder, computed before."""
@@ -47,6 +55,13 @@ class StoredTexts:
     def parameters(self) -> list[nn.Parameter]:
         """List what is trained in it: nothing."""
         return []
+
+    def state(self) -> dict[str, Tensor]:
+        """Give the weights of what is trained in it: nothing."""
+        return {}
+
+    def train(self, mode: bool) -> None:
+        """Do nothing: stored embeddings are the same in training and in use."""
 
 
 class Step:
@@ -68,6 +83,8 @@ class Step:
             batch: the whole batch; a process takes its part of it.
             number: of the step; what is random in it depends on that and on the seed alone.
         """
+        self.model.train()
+        self.texts.train(True)
         size = len(batch.rows) // distributed.world_size()
         mine = slice(distributed.rank() * size, (distributed.rank() + 1) * size)
         positive = positives(
@@ -86,8 +103,12 @@ class Step:
             loss = loss.detach()
         else:
             loss = self._in_parts(parts, positive, number)
-        distributed.average_gradients([*self.model.parameters(), *self.texts.parameters()])
+        distributed.average_gradients(self.trained())
         return distributed.average(float(loss), self.device)
+
+    def trained(self) -> list[nn.Parameter]:
+        """List all that is trained."""
+        return [each for each in [*self.model.parameters(), *self.texts.parameters()] if each.requires_grad]
 
     def loss(self, text: Tensor, audio: Tensor, positive: Tensor) -> Tensor:
         """Compare this process's rows [b, D] with all processes' rows; the mean over the processes is the batch's loss."""

@@ -32,6 +32,7 @@ class Validation:
     def __call__(self, model: RetrievalModel, texts: TextSource) -> dict[str, dict[str, float]]:
         """Measure both directions: {"text_to_music": {"recall@10": ..., ...}, "music_to_text": {...}}."""
         model.eval()
+        texts.train(False)
         device = model.log_scale.device
         asked = [
             model.embed_text(texts(self._captions[start : start + BLOCK]))

@@ -21,6 +21,12 @@ class SentenceTransformersEncoder(torch.nn.Module):
         self.model = model
         self.requires_grad_(False).eval()
 
+    @property
+    def backbone(self) -> torch.nn.Module:
+        """The transformer, to which adapters are added."""
+        backbone: torch.nn.Module = self.model.transformers_model
+        return backbone
+
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids, with the model's prompt before them."""
         if not captions:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from unisono.encoders.text import TextEncoderSpec
+from unisono.encoders.weights import root
 from unisono.errors import UnisonoError
 
 Pooling = Literal["mean", "last"]
@@ -28,9 +29,7 @@ GPU_ROWS = 64
 class TransformerTextEncoder(torch.nn.Module):
     """A transformer of the hub with pooling; frozen unless its parameters are told otherwise."""
 
-    def __init__(
-        self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling, *, add_end: bool = False
-    ) -> None:
+    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling) -> None:
         """Wrap a loaded model.
 
         Args:
@@ -38,15 +37,18 @@ class TransformerTextEncoder(torch.nn.Module):
             model: takes `input_ids` and `attention_mask` [B, T], gives `last_hidden_state` [B, T, D].
             tokenizer: of the transformers library.
             pooling: the mean over the tokens, or the last token.
-            add_end: whether the end token, where the last token's state is read, must be appended here.
         """
         super().__init__()
         self.spec = spec
         self.model = model
         self.tokenizer = tokenizer
         self.pooling = pooling
-        self.add_end = add_end
         self.requires_grad_(False).eval()
+
+    @property
+    def backbone(self) -> torch.nn.Module:
+        """The transformer, to which adapters are added."""
+        return self.model
 
     @property
     def device(self) -> torch.device:
@@ -58,11 +60,7 @@ class TransformerTextEncoder(torch.nn.Module):
         if not captions:
             return []
         texts = [self.spec.instruction + caption for caption in captions]
-        room = self.spec.max_tokens - (1 if self.add_end else 0)
-        found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=room)["input_ids"]
-        if self.add_end:
-            end = self.tokenizer.eos_token_id if self.pooling == "last" else self.tokenizer.sep_token_id
-            found = [ids if ids and ids[-1] == end else [*ids, end] for ids in found]
+        found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)["input_ids"]
         return found
 
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
@@ -143,19 +141,33 @@ def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tu
     return model.to(device), tokenizer
 
 
-def snapshot(repository: str, revision: str | None, *, install: str = "") -> Path:
-    """Give the folder of a hub repository's files at a revision, from the cache or else from the hub.
+def find(spec: TextEncoderSpec, given: Path | None) -> Path:
+    """Give the folder of an encoder's files: the one named, the one where weights are kept, or the hub's.
+
+    Raises:
+        UnisonoError: they are in none of these, and the hub cannot be reached.
+    """
+    kept = root() / spec.name
+    if given is not None or kept.is_dir():
+        folder = given or kept
+        if not (folder / "config.json").is_file():
+            raise UnisonoError(f"There is no config.json in {folder}: that is no folder of {spec.title}.")
+        return folder
+    return snapshot(spec.source, spec.revision, f"Or put the files of {spec.source} into {kept}.")
+
+
+def snapshot(repository: str, revision: str, otherwise: str) -> Path:
+    """Give the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
 
     Raises:
         UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
     """
     from huggingface_hub import snapshot_download
 
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    unwanted = ["onnx/*", "openvino/*"]
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=patterns))
-    except Exception as error:  # the hub's client raises many kinds
-        raise UnisonoError(
-            f"Cannot get {repository} from the hub: {error}.",
-            hint=install or "Check the name and the connection, or give the path of a folder that holds the model.",
-        ) from error
+        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted))
+    except Exception as error:  # the hub's client passes on the errors of several libraries
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error

