@@ -22,6 +22,10 @@ class ParseOptions:
 
     valid_only: bool = False
     """Only captions that upstream has validated (Song Describer's `is_valid_subset`)."""
+    mtg_split: int = 0
+    """Which of MTG-Jamendo's five splits to keep; only split 0 has all songs of Song Describer in its test part."""
+    lyrics: bool = False
+    """Keep DALI's lyrics, line by line with their times."""
 
 
 Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from unisono.errors import DataError
+from unisono.errors import DataError, UsageError
 from unisono.tally import Dropped
 
 T = TypeVar("T")
@@ -41,9 +41,17 @@ class CsvTable:
     """
 
     def __init__(
-        self, path: Path, root: Path, columns: Sequence[str], *, optional: Sequence[str] = (), header_rows: int = 1
+        self,
+        path: Path,
+        root: Path,
+        columns: Sequence[str],
+        *,
+        optional: Sequence[str] = (),
+        header_rows: int = 1,
+        encoding: str = "utf-8-sig",
     ) -> None:
         refuse_pointer(path)
+        self._encoding = encoding
         self._path = path
         self._name = place(path, root)
         self._header_rows = header_rows
@@ -83,7 +91,7 @@ class CsvTable:
         return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
 
     def _open(self) -> Any:
-        return self._path.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+        return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
 
     def _header(self) -> list[str]:
         with self._open() as file:
@@ -107,7 +115,11 @@ class CsvTable:
             batches = arrow_csv.open_csv(
                 self._path,
                 read_options=arrow_csv.ReadOptions(
-                    use_threads=False, block_size=_BLOCK, skip_rows=self._header_rows, column_names=names
+                    use_threads=False,
+                    block_size=_BLOCK,
+                    skip_rows=self._header_rows,
+                    column_names=names,
+                    encoding="utf8" if self._encoding == "utf-8-sig" else self._encoding,
                 ),
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(
@@ -394,3 +406,30 @@ def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -
             dropped.append(row)
         else:
             yield row
+
+
+def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]] | Dropped]:
+    """Yield `(place, values)` of those of the columns that a Parquet file has, in bounded memory.
+
+    Raises:
+        DataError: it is no Parquet file.
+        UsageError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # an extra, and slow to import
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            f"Reading {path} takes pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
+        ) from error
+    refuse_pointer(path)
+    number = 0
+    try:
+        with parquet.ParquetFile(path) as file:
+            present = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(columns=present):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield f"{place(path, root)}: row {number}", values
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: not a Parquet file that can be read, at row {number + 1}: {error}.") from error

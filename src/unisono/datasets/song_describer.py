@@ -21,7 +21,8 @@ from pathlib import Path
 import msgspec
 
 from unisono.datasets import Dataset, ParseOptions
-from unisono.datasets._reading import CsvTable, good_rows, json_items, seconds, tab_rows, whole_number
+from unisono.datasets._jamendo import SideFacts, read_licenses, read_names, read_tags
+from unisono.datasets._reading import CsvTable, json_items, seconds, whole_number
 from unisono.datasets._tags import one_genre, tidy_tags
 from unisono.release import RemoteFile
 from unisono.tally import Dropped
@@ -63,19 +64,6 @@ class _Song:
     captions: list[_Caption] = field(default_factory=list)
 
 
-@dataclass
-class _Side:
-    """What the files beside the csv say of a song."""
-
-    tags: list[str] = field(default_factory=list)
-    genres: list[str] = field(default_factory=list)
-    title: str = ""
-    artist: str = ""
-    license: str = ""
-    attribution: str = ""
-    url: str = ""
-
-
 def _parse_csv(path: Path, root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     table = CsvTable(
         path, root, ("track_id", "caption"), optional=("caption_id", "is_valid_subset", "artist_id", "duration")
@@ -98,13 +86,13 @@ def _parse_csv(path: Path, root: Path, options: ParseOptions) -> Iterator[Track 
             doubt = _DOUBT[valid.strip().lower()]
             song.captions.append(_Caption(doubt, whole_number(caption_id) or 0, text.strip()))
     dropped: list[Dropped] = []
-    sides = _read_sides(root, dropped)
+    sides = _read_side_files(root, dropped)
     yield from dropped
     for track_id, song in sorted(songs.items()):
-        yield _track(track_id, song, sides.get(track_id, _Side()), options)
+        yield _track(track_id, song, sides.get(track_id, SideFacts()), options)
 
 
-def _track(track_id: int, song: _Song, side: _Side, options: ParseOptions) -> Track | Dropped:
+def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -> Track | Dropped:
     captions = {caption.text: caption for caption in sorted(song.captions, reverse=True)}
     ordered = sorted(caption for caption in captions.values() if caption.valid or not options.valid_only)
     if not ordered:
@@ -120,7 +108,7 @@ def _track(track_id: int, song: _Song, side: _Side, options: ParseOptions) -> Tr
         artist=side.artist,
         title=side.title,
         genre=genre,
-        tags=tidy_tags(side.tags, genre=genre, artist=side.artist),
+        tags=tidy_tags(side.tags, genre=genre),  # MTG-Jamendo's vocabulary: no artist's name is in it
         license=side.license,
         recording=f"jamendo:{track_id}",
         artist_id=f"jamendo-artist:{song.artist_id}" if song.artist_id is not None else "",
@@ -131,42 +119,15 @@ def _track(track_id: int, song: _Song, side: _Side, options: ParseOptions) -> Tr
     )
 
 
-def _read_sides(root: Path, dropped: list[Dropped]) -> dict[int, _Side]:
+def _read_side_files(root: Path, dropped: list[Dropped]) -> dict[int, SideFacts]:
     """Read the licences, names and tags, as far as their files are there; rows that cannot be read go to `dropped`."""
-    sides: dict[int, _Side] = {}
-    _read_licenses(root / "audio_licenses.txt", sides)
+    facts: dict[int, SideFacts] = {}
+    read_licenses(root / "audio_licenses.txt", facts)
     if (path := root / "audio_metadata.tsv").exists():
-        for _, cells in good_rows(tab_rows(path, root), dropped):
-            track_id = whole_number(cells[0].removeprefix("track_"))
-            if track_id is not None and len(cells) >= 5:
-                side = sides.setdefault(track_id, _Side())
-                side.title, side.artist = cells[3].strip(), cells[4].strip()
+        read_names(path, root, facts, dropped)
     for path in sorted(root.glob("song_describer*.mtg-jamendo*.tsv")):
-        for _, cells in good_rows(tab_rows(path, root), dropped):
-            track_id = whole_number(cells[0].removeprefix("track_"))  # None in a header, which only some copies have
-            if track_id is not None:
-                side = sides.setdefault(track_id, _Side())
-                pairs = [cell.partition("---") for cell in cells[5:]]
-                side.tags = [tag for _, _, tag in pairs if tag]
-                side.genres = [tag for category, _, tag in pairs if category == "genre" and tag]
-    return sides
-
-
-def _read_licenses(path: Path, sides: dict[int, _Side]) -> None:
-    """Read blocks of three lines: path, attribution, licence."""
-    if not path.exists():
-        return
-    for block in path.read_text(encoding="utf-8-sig", errors="replace").split("--\n"):
-        lines = block.strip().splitlines()
-        track_id = whole_number(Path(lines[0]).name.partition(".")[0]) if len(lines) == 3 else None
-        if track_id is None:
-            continue
-        side = sides.setdefault(track_id, _Side())
-        side.attribution, side.license = lines[1].strip(), lines[2].strip()
-        names, _, side.url = side.attribution.rpartition(" from Jamendo: ")
-        title, _, artist = names.partition(" by ")
-        if " by " not in artist:  # or else nobody knows where the title ends
-            side.title, side.artist = title, artist
+        read_tags(path, root, facts, dropped)
+    return facts
 
 
 class _Item(msgspec.Struct):

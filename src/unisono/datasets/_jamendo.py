@@ -1,0 +1,84 @@
+"""The files that MTG-Jamendo publishes about its songs, and Song Describer about some of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unisono.datasets._reading import good_rows, refuse_pointer, seconds, tab_rows, whole_number
+from unisono.tally import Dropped
+
+
+@dataclass
+class SideFacts:
+    """What these files say of a song."""
+
+    artist_id: int | None = None
+    duration_s: float = 0.0
+    """Of the whole song."""
+    tags: list[str] = field(default_factory=list)
+    """All tags in order, genres among them."""
+    genres: list[str] = field(default_factory=list)
+    title: str = ""
+    artist: str = ""
+    license: str = ""
+    """As spelled in the licence file."""
+    attribution: str = ""
+    url: str = ""
+
+
+def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped]) -> list[int]:
+    """Read rows of `track_0000226 artist_000014 album_000031 26/226.mp3 222.8 genre---metal ...`; returns the ids.
+
+    The header is optional, the number of tags varies, and a tag of one row adds to those of others.
+    """
+    ids = []
+    for number, cells in good_rows(tab_rows(path, root), dropped):
+        track_id = _number(cells[0], "track_")
+        if track_id is None or len(cells) < 5:
+            if cells[0] != "TRACK_ID":
+                detail = f"expected track, artist, album, path, duration and tags, found {cells[:3]}"
+                dropped.append(Dropped(id=f"{path.name}:{number}", reason="malformed row", detail=detail))
+            continue
+        ids.append(track_id)
+        song = facts.setdefault(track_id, SideFacts())
+        song.artist_id = _number(cells[1], "artist_")
+        song.duration_s = seconds(cells[4])
+        for cell in cells[5:]:
+            category, _, tag = cell.partition("---")
+            if tag and tag not in song.tags:
+                song.tags.append(tag)
+                if category == "genre":
+                    song.genres.append(tag)
+    return ids
+
+
+def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
+    """Read blocks of three lines (path, attribution, licence) that lines of `--` part; nothing if there is no file."""
+    if not path.exists():
+        return
+    refuse_pointer(path)
+    for block in path.read_text(encoding="utf-8-sig", errors="replace").split("--\n"):
+        lines = block.strip().splitlines()
+        track_id = whole_number(Path(lines[0]).name.partition(".")[0]) if len(lines) == 3 else None
+        if track_id is None:
+            continue
+        song = facts.setdefault(track_id, SideFacts())
+        song.attribution, song.license = lines[1].strip(), lines[2].strip()
+        names, _, song.url = song.attribution.rpartition(" from Jamendo: ")
+        title, _, artist = names.partition(" by ")
+        if " by " not in artist:  # or else nobody knows where the title ends
+            song.title, song.artist = title, artist
+
+
+def read_names(
+    path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped], *, title: int = 3, artist: int = 4
+) -> None:
+    """Read titles and artists from the columns given, the first one holding the track's id."""
+    for _, cells in good_rows(tab_rows(path, root), dropped):
+        track_id = _number(cells[0], "track_")
+        if track_id is not None and len(cells) > max(title, artist):
+            song = facts.setdefault(track_id, SideFacts())
+            song.title, song.artist = cells[title].strip(), cells[artist].strip()
+
+
+def _number(cell: str, prefix: str) -> int | None:
+    return whole_number(cell.removeprefix(prefix))
