@@ -90,11 +90,11 @@ def make(folder: Path, *, test_tracks: int = 24, blur: float = 0.3) -> World:
 def write_checkpoint(path: Path, turn: np.ndarray, tracks: list[Track], record: EncoderRecord = RECORD) -> None:
     architecture = Architecture(
         text_dim=384,
-        audio_dim=DIM,
+        audio_dim=record.dim,
         layers=1,
         projection="text",
-        dim=DIM,
-        scaled_dim=DIM,
+        dim=record.dim,
+        scaled_dim=record.dim,
         text_head="linear",
         audio_head="linear",
         hidden=8,

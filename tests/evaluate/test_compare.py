@@ -14,7 +14,7 @@ def result(ranks, candidates=100, recordings=None):
     ]
     measured = {"all": Measured(len(ranks), candidates, 1, len(ranks), {"mrr": Estimate(0, 0, 0, 0)})}
     return Result(
-        version="", checkpoint="model.pt", audio_encoder="", text_encoder="", data="", split="test", protocol=[],
+        version="", checkpoint="model.pt", audio_encoder="", text_encoder="", data="", called="test", protocol=[],
         retrieval={"text_to_music": measured, "music_to_text": measured},
         queries={"text_to_music": queries, "music_to_text": queries},
     )  # fmt: skip

@@ -3,8 +3,8 @@ import pytest
 
 from tests.evaluate.test_tagging import rows as blank_rows
 from unisono.evaluate import retrieval
-from unisono.evaluate.overlap import keep_rows
 from unisono.evaluate.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC, pair_rows
+from unisono.evaluate.rows import keep_captions, keep_rows
 
 
 @pytest.fixture
@@ -75,3 +75,11 @@ def test_keeping_rows_keeps_their_captions(rows):
     assert kept.captions == ["a", "b", "b", "d"]
     assert kept.caption_of.tolist() == [0, 0, 1, 2]
     assert kept.texts["dataset"] == ["x", "y", "y"]
+
+
+def test_keeping_captions_keeps_the_excerpts_that_have_one(rows):
+    kept, described = keep_captions(rows, np.array([False, True, False, False, True]))
+    assert described.tolist() == [True, False, False, True]
+    assert kept.ids == ["0", "3"]
+    assert kept.captions == ["b", "d"]
+    assert kept.caption_of.tolist() == [0, 1]

@@ -52,7 +52,7 @@ def test_the_command_prints_tables_and_protocol_and_writes_json(world, tmp_path)
     result = read_result(world.checkpoint.with_name("dsp_best_test.json"))
     assert result.retrieval["text_to_music"]["all"].queries == 36
     assert len(result.queries["music_to_text"]) == 24
-    assert result.options["split"] == "test"
+    assert result.called == "test"
 
 
 def test_a_model_made_to_find_finds_and_the_numbers_agree_with_the_queries(world, tmp_path):

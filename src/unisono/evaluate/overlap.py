@@ -1,6 +1,6 @@
 """What of an evaluation's music the model has seen in training: found by id, by recording and by artist."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from unisono.embeddings import SplitRows
 from unisono.errors import DataError, UsageError
+from unisono.evaluate.rows import keep_rows
 
 if TYPE_CHECKING:
     from unisono.train.checkpoint import TrainedOn
@@ -60,22 +61,3 @@ def without_overlap(rows: SplitRows, overlap: Overlap, *, exclude: bool) -> Spli
             hint="Evaluate on the others alone with: --exclude-overlap",
         )
     return keep_rows(rows, ~overlap.seen)
-
-
-def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
-    """Keep some of the excerpts [N] with their captions."""
-    chosen = np.flatnonzero(keep)
-    captions = np.flatnonzero(keep[rows.caption_of])
-    new_place = np.cumsum(keep) - 1
-    return replace(
-        rows,
-        ids=[rows.ids[row] for row in chosen],
-        embeddings={name: values[chosen] for name, values in rows.embeddings.items()},
-        captions=[rows.captions[caption] for caption in captions],
-        caption_of=new_place[rows.caption_of[captions]].astype(np.int64),
-        caption_origin=[rows.caption_origin[caption] for caption in captions],
-        texts={name: [values[row] for row in chosen] for name, values in rows.texts.items()},
-        tags=[rows.tags[row] for row in chosen],
-        start_s=rows.start_s[chosen],
-        duration_s=rows.duration_s[chosen],
-    )

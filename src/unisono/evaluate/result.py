@@ -72,6 +72,30 @@ class CategoryResult(msgspec.Struct, frozen=True):
     tags: list[TagResult]
 
 
+class Found(msgspec.Struct, frozen=True):
+    """An excerpt that a query found, or should have."""
+
+    id: str
+    name: str
+    audio_path: str
+    start_s: float
+    duration_s: float
+    score: float
+    """Cosine similarity."""
+    relevant: bool
+
+
+class Example(msgspec.Struct, frozen=True):
+    """A query to listen to."""
+
+    query: str
+    rank: int
+    right: Found
+    """The relevant excerpt that ranks best."""
+    found: list[Found]
+    """The excerpts that rank first."""
+
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one evaluation."""
 
@@ -83,7 +107,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     text_encoder: str
     data: str
     """The file evaluated on."""
-    split: str
+    called: str
+    """The split, or the benchmark."""
     protocol: list[str]
     """The protocol in words."""
     retrieval: dict[str, dict[str, Measured]]
@@ -91,6 +116,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     tagging: dict[str, CategoryResult] = {}
     baselines: dict[str, dict[str, Measured]] = {}
     """Name -> direction -> the same numbers for a model that knows less."""
+    examples: dict[str, list[Example]] = {}
+    """ "best" and "worst" captions."""
     queries: dict[str, list[QueryResult]] = {}
     """Direction -> every query."""
     options: dict[str, Any] = {}

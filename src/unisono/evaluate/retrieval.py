@@ -110,16 +110,16 @@ def query_results(rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction
     return listed
 
 
-def protocol(measured: dict[str, dict[str, Measured]], split: str) -> list[str]:
+def protocol(measured: dict[str, dict[str, Measured]]) -> list[str]:
     """Say in words how the numbers came about."""
     text, music = measured[TEXT_TO_MUSIC][ALL], measured[MUSIC_TO_TEXT][ALL]
     return [
-        f"Text to music: {text.queries:,} distinct captions of the split {split} are asked; candidates are all "
-        f"{text.candidates:,} excerpts of the split. An excerpt is relevant if the caption describes it or another "
-        f"excerpt of its recording: {text.relevant:.2f} relevant a query.",
+        f"Text to music: {text.queries:,} distinct captions are asked; candidates are all {text.candidates:,} excerpts. An "
+        "excerpt is relevant if the caption describes it or another excerpt of its recording: "
+        f"{text.relevant:.2f} relevant a query.",
         f"Music to text: {music.queries:,} excerpts ask; candidates are the {music.candidates:,} distinct captions: "
         f"{music.relevant:.2f} relevant a query.",
-        "A dataset's or an origin's line has its queries alone, and the same candidates.",
+        "A dataset's or an origin's lines have its queries alone, and the same candidates.",
         "Similarity is the cosine. Ranks count from 1; among equal scores what is not relevant stands first.",
         "recall@k: share of the queries with any relevant candidate among the first k (hit rate). mrr: mean of 1 / "
         "rank of the best relevant candidate. map@10: mean over queries of the average precision in the first 10, "

@@ -1,52 +1,69 @@
-"""The stage: a checkpoint and a split of `embeddings.h5` -> tables, and a JSON file with all of it."""
+"""The stage: a checkpoint and a split of `embeddings.h5` -> tables, a JSON file with all of it, and an HTML report."""
 
 from unisono import __version__, console
 from unisono import options as stage_options
 from unisono.embeddings import EmbeddingsFile, SplitRows, open_embeddings
 from unisono.errors import DataError
 from unisono.evaluate import retrieval, tagging
+from unisono.evaluate.baselines import measure_baselines
+from unisono.evaluate.benchmark import Benchmark, prepare_benchmark
+from unisono.evaluate.examples import examples
 from unisono.evaluate.options import EvaluateOptions
 from unisono.evaluate.overlap import find_overlap, without_overlap
-from unisono.evaluate.pairing import pair_rows
-from unisono.evaluate.result import CategoryResult, Result, write_result
+from unisono.evaluate.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.evaluate.result import CategoryResult, Measured, Result, write_result
+from unisono.evaluate.rows import keep_captions, read_rows
 from unisono.evaluate.table import show
 from unisono.projected import Floats, project
 from unisono.train.checkpoint import Model, load_model
 
+VALID = "captions found valid, among their tracks"
+"""Name of the lines of a benchmark whose captions people judged."""
+
 
 def run(options: EvaluateOptions) -> Result:
-    """Evaluate, print the tables, write the JSON and return what it holds.
+    """Evaluate, print the tables, write the files and return what the JSON holds.
 
     Raises:
         UsageError: the model was trained on some of the music.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
+    if options.report:
+        from unisono.report.evaluation import write as write_report  # says at once what is not installed
     model = load_model(options.checkpoint)
-    with open_embeddings(options.data_path) as file:
-        result = evaluate(model, file, options)
+    benchmark = prepare_benchmark(model, options.dataset_file, options) if options.dataset_file else None
+    with open_embeddings(options.data_path(model.audio_encoder.name)) as file:
+        result = evaluate(model, file, options, benchmark)
     show(result)
     write_result(options.output_path, result)
     console.log.info("Wrote %s.", options.output_path)
+    if options.report:
+        write_report(options.report, result)
+        console.log.info("Wrote %s.", options.report)
     return result
 
 
-def evaluate(model: Model, file: EmbeddingsFile, options: EvaluateOptions) -> Result:
-    """Evaluate a model on a split of a file."""
-    rows = file.read(options.split, [model.audio_encoder.name])
+def evaluate(
+    model: Model, file: EmbeddingsFile, options: EvaluateOptions, benchmark: Benchmark | None = None
+) -> Result:
+    """Evaluate a model on a split of a file, or on a benchmark that was embedded into the file."""
+    rows = read_rows(file, options.one_split, [model.audio_encoder.name])
     if not rows.ids:
-        raise DataError(f"{file.path}: the split {options.split} is empty.")
-    notes = []
-    if options.split == "train":
-        notes.append("This is the TRAINING split: the numbers say nothing about music that the model has not seen.")
-    else:
-        overlap = find_overlap(rows, model.trained_on)
-        rows = without_overlap(rows, overlap, exclude=options.exclude_overlap)
-        notes.append(overlap.sentence() + (" Seen excerpts were left out." if overlap.seen.any() else ""))
+        raise DataError(f"{file.path}: the split {options.called} is empty.")
+    rows, notes = _unseen(model, rows, options)
+    if benchmark:
+        notes += benchmark.protocol(rows)
     pairing = pair_rows(rows)
     music = project(model, file, rows)
     console.log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
-    ranked = retrieval.rank_both(pairing, model.embed_text(pairing.texts), music)
+    texts = model.embed_text(pairing.texts)
+    ranked = retrieval.rank_both(pairing, texts, music)
     measured = retrieval.measure_all(rows, pairing, ranked, seed=options.seed)
+    notes = retrieval.protocol(measured) + notes
+    if benchmark and benchmark.valid:
+        for direction, found in _measure_valid(model, rows, music, benchmark, options).items():
+            measured[direction][VALID] = found
+        notes.append(f"“{VALID}”: an evaluation of its own, with those captions and the excerpts that have one.")
     queries = _tag_queries(rows, options)
     return Result(
         version=__version__,
@@ -54,13 +71,38 @@ def evaluate(model: Model, file: EmbeddingsFile, options: EvaluateOptions) -> Re
         audio_encoder=model.audio_encoder.name,
         text_encoder=model.checkpoint.text_encoder.name,
         data=str(file.path),
-        split=options.split,
-        protocol=[*retrieval.protocol(measured, options.split), *tagging.protocol(queries), *notes],
+        called=options.called,
+        protocol=[*notes, *tagging.protocol(queries)],
         retrieval=measured,
         tagging=_measure_tags(model, queries, music, options),
+        baselines=measure_baselines(model, file, options.one_split, rows, pairing, seed=options.seed)
+        if options.baselines
+        else {},
+        examples=examples(rows, pairing, ranked[TEXT_TO_MUSIC], texts, music),
         queries=retrieval.query_results(rows, pairing, ranked),
         options=stage_options.record(options),
     )
+
+
+def _unseen(model: Model, rows: SplitRows, options: EvaluateOptions) -> tuple[SplitRows, list[str]]:
+    """Leave out, or refuse, what the model was trained on; give also the sentences that say so."""
+    if options.one_split == "train" and not options.dataset_file:
+        return rows, ["This is the TRAINING split: the numbers say nothing about music that the model has not seen."]
+    overlap = find_overlap(rows, model.trained_on)
+    rows = without_overlap(rows, overlap, exclude=options.exclude_overlap)
+    notes = [overlap.sentence() + (" Seen excerpts were left out." if overlap.seen.any() else "")]
+    if options.one_split == "val":
+        notes.append("Training chose its best checkpoint by the val split: the numbers are somewhat too good.")
+    return rows, notes
+
+
+def _measure_valid(
+    model: Model, rows: SplitRows, music: Floats, benchmark: Benchmark, options: EvaluateOptions
+) -> dict[str, Measured]:
+    chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
+    pairing = pair_rows(chosen)
+    ranked = retrieval.rank_both(pairing, model.embed_text(pairing.texts), music[described])
+    return {direction: ranking.measure(seed=options.seed) for direction, ranking in ranked.items()}
 
 
 def _tag_queries(rows: SplitRows, options: EvaluateOptions) -> list[tagging.TagQueries]:

@@ -20,7 +20,9 @@ def show(result: Result) -> None:
     """Print all tables and the protocol."""
     forth, back = result.retrieval[TEXT_TO_MUSIC], result.retrieval[MUSIC_TO_TEXT]
     for name in forth:
-        console.out.print(_retrieval_table(f"{result.split}, {name}", forth[name], back[name]))
+        console.out.print(_retrieval_table(f"{result.called}, {name}", forth[name], back[name]))
+    for name, measured in result.baselines.items():
+        console.out.print(_retrieval_table(f"baseline: {name}", measured[TEXT_TO_MUSIC], measured[MUSIC_TO_TEXT]))
     if result.tagging:
         console.out.print(_tagging_table(result.tagging))
     console.out.print("\nAll in per cent but ranks, with 95 % intervals.\n[bold]Protocol[/]")

@@ -1,0 +1,70 @@
+"""Evaluating on a unified file of music that the model was never trained on, e.g. Song Describer: embed, then evaluate.
+
+Embedding is `unisono prepare` with the encoder and the settings of the training, into a folder of its own; what is there
+already is not embedded again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings import SplitRows
+from unisono.evaluate.options import EvaluateOptions
+from unisono.prepare.options import PrepareOptions
+from unisono.prepare.run import run as prepare
+from unisono.track import read_tracks
+
+if TYPE_CHECKING:
+    from unisono.train.checkpoint import Model
+
+CAPTION_VALID = "caption_valid"
+"""Field of a unified file: for each caption of the record whether people found it valid (true, false, null: not judged)."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the unified file says."""
+
+    tracks: int
+    """How many it lists, with audio or without."""
+    valid: frozenset[tuple[str, str]]
+    """(id, caption) of the captions that people found valid; empty where nobody was asked."""
+
+    def valid_captions(self, rows: SplitRows) -> NDArray[np.bool_]:
+        """Tell of each caption [M] whether it was found valid."""
+        return np.array(
+            [
+                (rows.ids[row], caption) in self.valid
+                for row, caption in zip(rows.caption_of, rows.captions, strict=True)
+            ],
+            dtype=bool,
+        )
+
+    def protocol(self, rows: SplitRows) -> list[str]:
+        """Say in words how much of the benchmark was evaluated on."""
+        missing = self.tracks - len(rows.ids)
+        return [f"{missing:,} of the benchmark's {self.tracks:,} tracks are missing (no audio, or left out)."]
+
+
+def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> Benchmark:
+    """Embed the music of a unified file with the model's audio encoder, into the folder of the benchmark."""
+    tracks = read_tracks(path)
+    prepare(
+        PrepareOptions(
+            data_root=options.data_root,
+            dataset_file=path,
+            output_dir=options.data_path(model.audio_encoder.name),
+            encoders=(model.audio_encoder.name,),
+            pooling="stats" if model.audio_encoder.pooling == "stats" else "mean",
+        )
+    )
+    valid = frozenset(
+        (track.id, caption)
+        for track in tracks
+        for caption, is_valid in zip(track.captions, track.extra.get(CAPTION_VALID) or [], strict=False)
+        if is_valid is True
+    )
+    return Benchmark(len(tracks), valid)
