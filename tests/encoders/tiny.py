@@ -256,7 +256,7 @@ def _with_random_values(model: torch.nn.Module, seed: int) -> Tensors:
         elif tensor.dim() > 1:
             tensors[name] = noise / tensor[0].numel() ** 0.5
         else:
-            tensors[name] = tensor + noise / 8
+            tensors[name] = float("norm" in name and name.endswith("weight")) + noise / 8
     return tensors
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono import console
-from unisono.encoders.audio import WeightsAbsentError
+from unisono.encoders.audio import EncoderSpec, WeightsAbsentError
 from unisono.errors import DataError
 
 RECORD = "fetched.json"
@@ -70,6 +70,11 @@ class Found:
     revision: str
     """Commit of the published weights, or `sha256:...` of weights that are not the published ones."""
     published: bool
+
+    def described(self, spec: EncoderSpec, *, dim: int, layers: int = 1) -> EncoderSpec:
+        """Give the spec of an encoder that was built from these weights."""
+        source = spec.source if self.published else f"a file that is not of {spec.source} as published"
+        return replace(spec, source=source, revision=self.revision, dim=dim, layers=layers)
 
     def json(self, name: str) -> dict[str, Any]:
         """Read a configuration that lies beside the tensors.

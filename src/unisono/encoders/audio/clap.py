@@ -8,7 +8,6 @@ the same vector for every text (github.com/embeddings-benchmark/mteb, issue 5069
 Weights: Apache-2.0 (the hub's card).
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
     with torch.device("meta"):
         model: Any = ClapAudioModelWithProjection(config)
     fill(model, load_tensors(found.weights), found.weights, SPEC.title)
-    spec = replace(SPEC, dim=config.projection_dim, revision=found.revision)
+    spec = found.described(SPEC, dim=config.projection_dim)
     return Clap(spec, model.to(device), extractor, device)
 
 

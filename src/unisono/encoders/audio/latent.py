@@ -15,7 +15,6 @@ here: fetching takes its newest state, verifies the sha256 that the hub states, 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +78,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Latent":
     torch.backends.mha.set_fastpath_enabled(
         False
     )  # on a CPU its batched products take twice as long here as the slow path
-    return Latent(replace(SPEC, dim=dim, revision=found.revision), network.to(device))
+    return Latent(found.described(SPEC, dim=dim), network.to(device))
 
 
 _building = threading.Lock()

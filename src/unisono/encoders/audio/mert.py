@@ -12,7 +12,6 @@ Weights: CC BY-NC 4.0 (the hub's card), not for commercial use. Their sha256 is 
 the hub states is verified and recorded.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,9 +68,8 @@ def load(spec: EncoderSpec, hub: HubWeights, device: str, weights: Path | None, 
         model: Any = HubertModel(config)
     fill(model, load_tensors(found.weights), found.weights, spec.title)
     numbers = layer_numbers(layers, config.num_hidden_layers)
-    return Mert(
-        replace(spec, dim=config.hidden_size, layers=len(numbers), revision=found.revision), model.to(device), numbers
-    )
+    built = found.described(spec, dim=config.hidden_size, layers=len(numbers))
+    return Mert(built, model.to(device), numbers)
 
 
 def hubert_config(content: dict[str, Any], path: Path) -> Any:

@@ -10,7 +10,7 @@ Layers: `build(layers=...)` takes "last" (the default), "all" (13), or numbers; 
 Weights: CC BY-NC 4.0, not for commercial use.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = 
     tensors = {name.removeprefix("model."): tensor for name, tensor in load_tensors(found.weights).items()}
     fill(network, tensors, found.weights, SPEC.title)
     numbers = layer_numbers(layers, sizes.conformer["num_hidden_layers"])
-    spec = replace(SPEC, dim=sizes.conformer["hidden_size"], layers=len(numbers), revision=found.revision)
+    spec = found.described(SPEC, dim=sizes.conformer["hidden_size"], layers=len(numbers))
     return Muq(spec, network.to(device), sizes, device, numbers)
 
 

@@ -96,7 +96,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "MuqMulan":
         if name.startswith(old)
     }
     fill(network, tensors, found.weights, SPEC.title)
-    return MuqMulan(replace(SPEC, dim=shared, revision=found.revision), network.to(device), sizes, device)
+    return MuqMulan(found.described(SPEC, dim=shared), network.to(device), sizes, device)
 
 
 class MuqMulan:
