@@ -52,6 +52,6 @@ class HubFiles:
     unpack_to: str | None = None
     audio_column: str | None = None
     unpacked_size: int = 0
-    """Bytes on disk once all are unpacked, roughly."""
+    """Bytes on disk once unpacked, roughly; of shards, all of them together."""
     audio: bool = False
     parts: frozenset[str] = frozenset()

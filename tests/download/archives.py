@@ -39,7 +39,7 @@ def pack(files: dict[str, bytes], path: Path) -> bytes:
     else:
         with tarfile.open(path, "w:gz" if path.name.endswith("gz") else "w") as archive:
             for name, content in files.items():
-                info = tarfile.TarInfo(name)
-                info.size, info.mode, info.mtime = len(content), 0o777, 1_500_000_000
-                archive.addfile(info, io.BytesIO(content))
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode, entry.mtime = len(content), 0o777, 1_500_000_000
+                archive.addfile(entry, io.BytesIO(content))
     return path.read_bytes()

@@ -8,7 +8,9 @@ import hashlib
 import json
 import sys
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -29,18 +31,26 @@ ARCHIVES: dict[str, dict[str, tuple[str, str]]] = {
 BUILDERS: dict[str, ModuleType] = {"song_describer": song_describer, "fma": fma}
 
 
+@cache
+def built(name: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Build a release once; give what a complete download leaves, and what the publisher serves."""
+    with TemporaryDirectory() as folder:
+        workplace = Path(folder)
+        BUILDERS[name].build(workplace / name)
+        left = tree(workplace / name)
+        served = dict(left)
+        for archive, (prefix, packing) in ARCHIVES[name].items():
+            members = {path: served.pop(path) for path in left if path.startswith(prefix)}
+            served[archive] = pack(members, workplace / archive / packing)
+    return left, served
+
+
 class LocalRelease:
     """A small release of a real dataset on a local server."""
 
-    def __init__(self, name: str, server: Server, workplace: Path) -> None:
-        BUILDERS[name].build(workplace / name)
+    def __init__(self, name: str, server: Server) -> None:
         self.name = name
-        self.tree = tree(workplace / name)
-        """What a complete download leaves."""
-        served = dict(self.tree)
-        for archive, (prefix, packing) in ARCHIVES[name].items():
-            members = {path: served.pop(path) for path in self.tree if path.startswith(prefix)}
-            served[archive] = pack(members, workplace / archive / packing)
+        self.tree, served = built(name)
         server.files |= {f"/{name}/{path}": content for path, content in served.items()}
         self.dataset = datasets.get(name)
         files = [self._local(file, server) for file in self.dataset.files if file.name in served]  # type: ignore[union-attr]

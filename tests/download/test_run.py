@@ -21,7 +21,10 @@ from tests.download.local import LocalRelease, checksum, patched
 from tests.download.server import Server, serving
 from unisono import cli
 from unisono.download import fetch
+from unisono.download.options import DownloadOptions
+from unisono.download.run import run
 from unisono.download.transfer import Patience
+from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
 
 
@@ -32,13 +35,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def song_describer(server: Server, tmp_path: Path) -> LocalRelease:
-    return LocalRelease("song_describer", server, tmp_path / "upstream")
+def song_describer(server: Server) -> LocalRelease:
+    return LocalRelease("song_describer", server)
 
 
 @pytest.fixture
-def fma(server: Server, tmp_path: Path) -> LocalRelease:
-    return LocalRelease("fma", server, tmp_path / "upstream")
+def fma(server: Server) -> LocalRelease:
+    return LocalRelease("fma", server)
 
 
 class Data:
@@ -236,19 +239,23 @@ def test_a_target_that_is_no_folder(data: Data, song_describer: LocalRelease) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
-def test_a_target_that_is_not_writable(data: Data, song_describer: LocalRelease) -> None:
+def test_a_target_that_is_not_writable(data: Data, song_describer: LocalRelease, tmp_path: Path) -> None:
     data.root.mkdir(mode=0o755)
-    result: list[str] = []
-    pid = os.fork()
-    if pid == 0:  # rights are a process's: another one gives its own up
-        try:
+    with (tmp_path / "said").open("w") as out:
+        process = os.fork()
+        if process == 0:  # rights are a process's: another one gives its own up
             os.setuid(65534)
-            (data.root / "raw").mkdir()
-        except PermissionError:
+            try:
+                with patched(song_describer.dataset):
+                    run(DownloadOptions(datasets=("song_describer",), data_root=data.root))
+            except UnisonoError as error:
+                out.write(error.message)
+                out.flush()
             os._exit(0)
-        os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    del result
+        os.waitpid(process, 0)
+    said = (tmp_path / "said").read_text()
+    assert "Cannot write" in said
+    assert "Permission denied" in said
 
 
 def test_nothing_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -299,7 +306,7 @@ def test_a_full_disk(data: Data, song_describer: LocalRelease, server: Server) -
     song_describer.dataset = replace(song_describer.dataset, files=tuple(files))
     command = [sys.executable, "-m", "tests.download.local", song_describer.manifest(), "song_describer"]
     command += ["--data-root", str(data.root)]
-    limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY)); os.execv(sys.argv[1], sys.argv[1:])"
+    limited = "import os, resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (1_000_000, -1)); os.execv(sys.argv[1], sys.argv[1:])"  # noqa: E501
     done = subprocess.run(
         [sys.executable, "-c", limited, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )

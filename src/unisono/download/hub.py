@@ -86,7 +86,7 @@ def _remote_files(files: HubFiles, listing: dict[str, Any]) -> list[RemoteFile]:
             checksum=files.checksums.get(entry["path"], entry["checksum"]),
             unpack_to=files.unpack_to,
             audio_column=files.audio_column,
-            unpacked_size=files.unpacked_size // len(listing["files"]),
+            unpacked_size=entry["size"] if files.audio_column else files.unpacked_size,
             audio=files.audio,
             hub=True,
             parts=files.parts,

@@ -55,7 +55,10 @@ def what_is_here(dataset: Dataset, options: DownloadOptions) -> str:
 def dry_run(dataset: Dataset, options: DownloadOptions, folder: Path) -> None:
     """Print what a download of the dataset would do."""
     todo = plan.make(dataset, options, folder, Ledger(folder), ask_hub=False)
-    rows = Table("file", "size", "from", "here", title=f"{dataset.title} -> {folder}", title_justify="left")
+    rows = Table(title=f"{dataset.title} -> {folder}", title_justify="left")
+    rows.add_column("file", overflow="fold")
+    for title in ("size", "from", "here"):
+        rows.add_column(title, no_wrap=True)
     missing = set(todo.missing)
     for file in todo.wanted:
         have = "complete" if file not in missing else size_text(have) if (have := todo.received(file)) else "no"

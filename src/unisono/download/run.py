@@ -55,8 +55,7 @@ def _asked_for(options: DownloadOptions) -> list[Dataset]:
         raise UsageError(
             "No dataset is named.", hint="Name some, or use --all; `unisono download --list` shows what there is."
         )
-    wanted = [datasets.get(name) for name in names]
-    return [dataset for dataset in wanted if dataset.files or not options.all_] or wanted
+    return [datasets.get(name) for name in names]
 
 
 def _folder(dataset: Dataset, options: DownloadOptions) -> Path:
@@ -66,6 +65,9 @@ def _folder(dataset: Dataset, options: DownloadOptions) -> Path:
 def _download(dataset: Dataset, options: DownloadOptions) -> None:
     folder = _folder(dataset, options)
     if not dataset.files:
+        if options.all_:
+            _say_what_is_not_there(dataset, (), folder)
+            return
         raise UnisonoError(f"{dataset.title} cannot be fetched by a program.", hint=dataset.not_fetched)
     with explained(folder / "x"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,5 @@
 """Take the audio out of Parquet shards: each row's bytes become a file, unchanged."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -66,7 +65,7 @@ def _write(path: Path, content: memoryview) -> int:
             return len(content)
     except OSError:
         pass
-    partial = path.with_name(f".{path.name[:200]}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name[:200]}.partial")
     try:
         partial.write_bytes(content)
         partial.replace(path)
