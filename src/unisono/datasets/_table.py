@@ -1,0 +1,38 @@
+"""The table of all datasets in docs/datasets.md: `python -m unisono.datasets._table` prints it."""
+
+from unisono import datasets
+from unisono.datasets import Dataset
+
+_HEADER = ("name", "dataset", "tracks", "captions", "their licence", "audio licence", "")
+
+
+def markdown() -> str:
+    """Give the table of all datasets, in alphabetical order, as Markdown."""
+    rows = [_HEADER, tuple("---:" if name == "tracks" else "---" for name in _HEADER)]
+    rows += [_row(datasets.get(name)) for name in datasets.names()]
+    return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in rows)
+
+
+def _row(dataset: Dataset) -> tuple[str, ...]:
+    words = {"human": "by people", "model": "by a model", "tags": "made from tags"}
+    captions = ", ".join(f"{count:,} {words[origin]}" for origin, count in dataset.captions.items())
+    notes = [
+        "for evaluation: do not train on it" if dataset.evaluation_only else "",
+        "" if dataset.in_default_mix else "takes part only when named",
+        "bring your own audio" if dataset.not_fetched else "",
+    ]
+    return (
+        f"`{dataset.name}`",
+        f"[{dataset.title}]({dataset.homepage})",
+        f"{dataset.tracks:,}",
+        captions or "by a model",
+        dataset.caption_license,
+        dataset.audio_license,
+        "; ".join(filter(None, notes)),
+    )
+
+
+if __name__ == "__main__":
+    from unisono import console
+
+    console.out.print(markdown(), end="", markup=False, soft_wrap=True)
