@@ -66,6 +66,7 @@ def write_embeddings(
                         alt_captions=[] if caption else [captions[1]],
                         duration=10,
                         dataset="many" if number % 4 else "few",
+                        tags=[WORDS[word] for word in words],
                         recording=f"synthetic:{number}",
                         artist_id=f"synthetic-artist:{number // 2}",
                         caption_origin="human" if number % 4 else "tags",

@@ -149,6 +149,29 @@ def test_a_loss_that_is_no_number_stops_the_run(options: TrainOptions, monkeypat
     assert last.read_bytes() == before
 
 
+def test_periodic_checkpoints(options: TrainOptions):
+    run(replace(options, epochs=9, keep_every=2, keep_limit=2))
+    kept = sorted(path.name for path in options.checkpoint_dir.glob("*_epoch*.pt"))
+    assert kept == ["musicnn_epoch00006.pt", "musicnn_epoch00008.pt"]
+    last = (options.checkpoint_dir / "musicnn_last.pt").read_bytes()
+    run(TrainOptions(resume=options.checkpoint_dir / "musicnn_epoch00006.pt"))
+    assert (options.checkpoint_dir / "musicnn_last.pt").read_bytes() == last
+
+
+def test_mixing_and_tag_dropout_go_on_exactly(options: TrainOptions, monkeypatch: pytest.MonkeyPatch):
+    mixed = replace(options, mix_datasets=("few=3",), mix_origins=("tags=0.5",), mix_temperature=2.0, tag_dropout=0.3)
+    run(mixed)
+    last = options.checkpoint_dir / "musicnn_last.pt"
+    expected = last.read_bytes()
+    last.unlink()
+    with monkeypatch.context() as patch:
+        interrupt_at(5, patch)
+        with pytest.raises(InterruptionError):
+            run(mixed)
+    run(TrainOptions(resume=last))
+    assert last.read_bytes() == expected
+
+
 def test_fewer_excerpts_than_a_batch(options: TrainOptions):
     assert run(replace(options, batch_size=500)).step == 6
 

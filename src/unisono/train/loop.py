@@ -177,7 +177,19 @@ class Training:
             at.best, at.best_epoch = score, at.epoch
             self._best = self._checkpoint({})
         self._report(entry)
+        self._keep()
         return entry
+
+    def _keep(self) -> None:
+        """Write the periodic checkpoint, if one is due, and remove those beyond the limit."""
+        every = self.options.keep_every
+        if distributed.rank() != 0 or every is None or self.progress.epoch % every:
+            return
+        pattern = f"{self.options.audio_encoder}_epoch"
+        path = self.last_path.with_name(f"{pattern}{self.progress.epoch:05d}.pt")
+        checkpoints.save(path, self._checkpoint(self.optimizer.state_dict()))
+        for older in sorted(path.parent.glob(f"{pattern}*.pt"))[: -self.options.keep_limit]:
+            older.unlink()
 
     def _report(self, entry: dict[str, Any]) -> None:
         epochs = self.options.epochs
@@ -193,7 +205,8 @@ class Training:
 
     def _out_of_patience(self) -> bool:
         waited = self.progress.epoch - self.progress.best_epoch
-        if self.options.patience is None or self.validation is None or waited < self.options.patience:
+        enough = self.options.patience is not None and self.validation is not None and waited >= self.options.patience
+        if not distributed.any_process(enough, self.step.device):
             return False
         console.log.info("No better epoch for %d epochs: stopping early.", waited)
         return True

@@ -81,12 +81,21 @@ class TrainOptions(StageOptions):
     mix_origins: tuple[str, ...] = ()
     """Weights of a caption by origin, e.g. `human=2 tags=0.5`; 1 where not given."""
 
+    tag_dropout: float = 0.0
+    """Add captions to music described by tags, worded anew with each tag left out with this probability."""
+    tag_variants: int = 4
+    """At most so many added captions an excerpt, with --tag-dropout."""
+
     select_by: Literal["mrr", "map@10", "recall@1", "recall@5", "recall@10"] = "mrr"
     """Text-to-music measure on the val split that decides which epoch is the best."""
     patience: int | None = None
     """Stop after so many epochs without a better one. Default: never."""
     val_limit: int = 10_000
     """At most so many val excerpts, a seeded sample, are searched after each epoch."""
+    keep_every: int | None = None
+    """Also keep the state after every so many epochs, as `<encoder>_epoch<number>.pt`."""
+    keep_limit: int = 3
+    """How many of these are kept, the latest ones."""
     save_seconds: float = 30.0
     """How often the state is saved while training: what a power cut can cost at most."""
     device: str = "auto"
@@ -115,14 +124,14 @@ class TrainOptions(StageOptions):
         for name in ("temperature", "learning_rate", "lora_learning_rate", "mix_temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
-        for name in ("dropout", "lora_dropout", "warmup"):
+        for name in ("dropout", "lora_dropout", "tag_dropout", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(
                     f"--{name.replace('_', '-')} must be at least 0 and below 1, not {getattr(self, name)}."
                 )
         if self.audio_noise < 0 or self.weight_decay < 0:
             raise UsageError("--audio-noise and --weight-decay must not be negative.")
-        for name in ("micro_batch", "patience", "threads"):
+        for name in ("micro_batch", "patience", "threads", "keep_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}.")
 

@@ -1,5 +1,7 @@
 """`unisono train`: from prepared embeddings to a model."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -24,10 +26,23 @@ from unisono.train.loop import Progress, Training
 from unisono.train.model import Architecture, RetrievalModel, fit_scaling
 from unisono.train.options import TrainOptions
 from unisono.train.step import Step, StoredTexts, TextSource
+from unisono.train.tag_dropout import with_variants
 from unisono.train.tuning import TunedTexts, add_adapters, load_adapters
 from unisono.train.validation import Validation
 
-FREE = {"data_root", "data_dir", "checkpoint_dir", "resume", "device", "save_seconds", "epochs", "patience", "threads"}
+FREE = {
+    "data_root",
+    "data_dir",
+    "checkpoint_dir",
+    "resume",
+    "device",
+    "save_seconds",
+    "keep_every",
+    "keep_limit",
+    "epochs",
+    "patience",
+    "threads",
+}
 """Options that may differ when a run is resumed."""
 SIGLIP_BIAS = -10.0
 LARGE_STEP = 2e9
@@ -46,15 +61,35 @@ def run(options: TrainOptions) -> Progress:
     if found is not None:
         options = resumed_options(options, found)
     device = distributed.local_device(options.device)
-    with distributed.processes(device), console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"):
+    with (
+        distributed.processes(device),
+        _only_first(),
+        console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"),
+    ):
         _check_batch(options)
         audio, train, val = read(options.data_path, options.audio_encoder)
         if found is not None:
             refuse_other_data(options, found, audio, train)
+        if options.tag_dropout:
+            train = SplitData(
+                with_variants(train.rows, options.tag_dropout, options.tag_variants, options.seed), train.audio
+            )
         training = _prepare(options, device, audio, train, sampled(val, options.val_limit, options.seed), found)
         progress = training.run()
         _conclude(training, progress)
     return progress
+
+
+@contextmanager
+def _only_first() -> Iterator[None]:
+    """Let only the first of several processes show what happens."""
+    before = console.err.quiet, console.out.quiet
+    if distributed.rank() > 0:
+        console.err.quiet = console.out.quiet = True
+    try:
+        yield
+    finally:
+        console.err.quiet, console.out.quiet = before
 
 
 def resumed_options(options: TrainOptions, found: Checkpoint) -> TrainOptions:
@@ -147,6 +182,10 @@ def _prepare(
     validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
     if validation is None:
         console.log.warning("The val split is empty: the last epoch counts as the best.")
+    if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
+        raise UsageError(
+            f"{sampler.batch_size} excerpts cannot be shared equally by {distributed.world_size()} processes."
+        )
     if options.batch_size > len(train):
         console.log.warning("Only %d excerpts to train on: that is the size of the batches.", len(train))
     console.log.info(
