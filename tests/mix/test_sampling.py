@@ -90,3 +90,35 @@ def test_filter_by_duration_loses_nothing(tracks, minimum, maximum):
         for track in kept
     )
     assert not any(item.fault for item in dropped)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 200))
+def test_a_plain_sample_keeps_the_proportions_of_the_splits(train, val, unknown, wanted):
+    sizes = {"train": train, "val": val, None: unknown}
+    tracks = [
+        Track(id=f"{split}_{n}", audio_path="/a", caption="a", duration=1, split=split)
+        for split, size in sizes.items()
+        for n in range(size)
+    ]
+    drawn = Counter(track.split for track in sample(tracks, seed=4, max_samples=wanted))
+    assert drawn.total() == min(wanted, len(tracks))
+    for split, size in sizes.items():
+        assert abs(drawn[split] - size * drawn.total() / max(len(tracks), 1)) <= 1.5
+
+
+def test_80_10_10_stays_so():
+    tracks = [
+        Track(
+            id=f"x_{n}",
+            audio_path="/a",
+            caption="a",
+            duration=1,
+            split="train" if n % 10 < 8 else "val" if n % 10 < 9 else "test",
+        )
+        for n in range(10_000)
+    ]
+    assert Counter(track.split for track in sample(tracks, seed=0, max_samples=1000)) == {
+        "train": 800,
+        "val": 100,
+        "test": 100,
+    }

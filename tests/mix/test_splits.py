@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unisono.mix.groups import identities
-from unisono.mix.splits import assign_splits, counts, nearest_subset
-from unisono.track import Track
+from unisono.mix.splits import assign_splits, assign_stable_splits, counts, nearest_subset
+from unisono.track import Track, replace
 
 names = st.sampled_from(["", *"abcdefghijkl"])
 splits = st.sampled_from([None, "train", "val", "test"])
@@ -20,7 +20,7 @@ def mixes(draw: st.DrawFn) -> list[Track]:
     return [
         Track(
             id=f"d_{number}",
-            audio_path="/a.mp3",
+            audio_path=f"/{number}.mp3",
             caption="a",
             duration=1,
             recording=recording,
@@ -33,7 +33,9 @@ def mixes(draw: st.DrawFn) -> list[Track]:
 
 
 def test_exact_where_groups_are_single():
-    tracks = [Track(id=f"d_{n}", audio_path="/a", caption="a", duration=1, recording=f"r:{n}") for n in range(10_000)]
+    tracks = [
+        Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n}") for n in range(10_000)
+    ]
     parts = Counter(track.split for track in assign_splits(tracks, seed=42, split_by="upstream"))
     assert parts == {"train": 8000, "val": 1000, "test": 1000}
 
@@ -68,12 +70,12 @@ def test_upstream_splits_are_honoured_or_held_out_further(tracks):
     for before, after in zip(tracks, assign_splits(tracks, seed=5, split_by="upstream"), strict=True):
         if before.split is not None:
             assert strictness[after.split] >= strictness[before.split]
-            if not any(identities(before)):
+            if len(identities(before)) == 1 and not before.recording:
                 assert after.split == before.split
 
 
 def test_upstream_splits_are_ignored_when_drawing_all():
-    tracks = [Track(id=f"d_{n}", audio_path="/a", caption="a", duration=1, split="test") for n in range(100)]
+    tracks = [Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, split="test") for n in range(100)]
     parts = Counter(track.split for track in assign_splits(tracks, seed=0, split_by="seed"))
     assert parts == {"train": 80, "val": 10, "test": 10}
 
@@ -89,7 +91,7 @@ def test_nearest_subset_is_nearest(sizes, target):
 
 def test_upstream_conflicts_and_unassigned_relatives_join_the_held_out_side():
     def track(name, split=None, **identity):
-        return Track(id=name, audio_path="/a", caption="a", duration=1, split=split, **identity)
+        return Track(id=name, audio_path=f"/{name}", caption="a", duration=1, split=split, **identity)
 
     tracks = [
         track("a", "train", artist_id="x", sha256="s"),
@@ -98,3 +100,61 @@ def test_upstream_conflicts_and_unassigned_relatives_join_the_held_out_side():
         track("d", "val", artist_id="z"),
     ]
     assert [t.split for t in assign_splits(tracks, seed=0, split_by="upstream")] == ["test", "test", "test", "val"]
+
+
+STRICTNESS = {"train": 0, "val": 1, "test": 2}
+
+
+@given(
+    mixes(),
+    st.lists(st.sampled_from("ABC"), min_size=40, max_size=40),
+    st.sets(st.sampled_from("ABC")),
+    st.integers(0, 3),
+)
+def test_adding_a_dataset_moves_nothing_out_of_test_or_val(tracks, names, first, seed):
+    tracks = [replace(track, dataset=name) for track, name in zip(tracks, names, strict=False)]
+    some = [track for track in tracks if track.dataset in first]
+    before = {track.id: track.split for track in assign_stable_splits(some, seed=seed)}
+    after = {track.id: track.split for track in assign_stable_splits(tracks, seed=seed)}
+    for name, split in before.items():
+        assert STRICTNESS[after[name]] >= STRICTNESS[split]
+
+
+@given(mixes(), st.lists(st.sampled_from("ABC"), min_size=40, max_size=40), st.randoms(use_true_random=False))
+def test_stable_splits_join_groups_hold_out_datasets_and_know_no_order(tracks, names, random):
+    tracks = [replace(track, dataset=name) for track, name in zip(tracks, names, strict=False)]
+    assigned = assign_stable_splits(tracks, seed=1, held_out=["B"])
+    side: dict[tuple[str, str], str] = {}
+    for before, after in zip(tracks, assigned, strict=True):
+        for identity in identities(after):
+            assert side.setdefault(identity, after.split) == after.split
+        assert before.dataset != "B" or after.split == "test"
+        assert STRICTNESS[after.split] >= STRICTNESS[before.split or "train"]
+    shuffled = random.sample(tracks, len(tracks))
+    again = assign_stable_splits(shuffled, seed=1, held_out=["B"])
+    assert sorted(again, key=lambda track: track.id) == sorted(assigned, key=lambda track: track.id)
+
+
+def test_stable_splits_are_exact_in_every_dataset_and_alike_for_shared_artists():
+    tracks = [
+        Track(
+            id=f"{name}_{n}", audio_path=f"/{name}/{n}", caption="a", duration=1, dataset=name, artist_id=f"artist:{n}"
+        )
+        for name in "AB"
+        for n in range(0 if name == "A" else 500, 1000 if name == "A" else 1500)
+    ]
+    assigned = assign_stable_splits(tracks, seed=42)
+    for name in "AB":
+        parts = Counter(track.split for track in assigned if track.dataset == name)
+        assert abs(parts["test"] - 100) <= 20 and abs(parts["val"] - 100) <= 25 and abs(parts["train"] - 800) <= 35
+    alone = Counter(track.split for track in assign_stable_splits(tracks[:1000], seed=42))
+    assert alone == {"train": 800, "val": 100, "test": 100}
+
+
+def test_excerpts_of_one_video_stay_together():
+    tracks = [
+        Track(id=f"m_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"youtube:abc-{n // 10}@{n}")
+        for n in range(100)
+    ]
+    assigned = assign_splits(tracks, seed=0, split_by="seed")
+    assert {len({track.split for track in assigned[at : at + 10]}) for at in range(0, 100, 10)} == {1}

@@ -4,15 +4,26 @@ from collections.abc import Iterable, Sequence
 
 from unisono.track import Track
 
-IDENTITIES = ("recording", "artist_id", "sha256")
+Identity = tuple[str, str]
+"""A field and its value; tracks that share one belong together."""
 
 
-def identities(track: Track) -> Iterable[tuple[str, str]]:
-    """Give the identities by which a track is joined to others, as (field, value); empty fields join nothing."""
-    return [(field, value) for field in IDENTITIES if (value := getattr(track, field))]
+def identities(track: Track) -> list[Identity]:
+    """Give the identities by which a track is joined to others; where no recording is named, its file stands for one."""
+    found = [("recording", whole(track.recording)) if track.recording else ("audio_path", track.audio_path)]
+    if track.artist_id:
+        found.append(("artist_id", track.artist_id))
+    if track.sha256:
+        found.append(("sha256", track.sha256))
+    return found
 
 
-def connected(keys: Sequence[Iterable[tuple[str, str]]]) -> list[int]:
+def whole(recording: str) -> str:
+    """Give the identity of the whole that an excerpt was cut from: `youtube:<id>@30` -> `youtube:<id>`."""
+    return recording.partition("@")[0] if recording.startswith("youtube:") else recording
+
+
+def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
     """Number the connected components of items that share any key; returns each item's component.
 
     Components are numbered in the order of their first item. (Union-find with path halving.)
@@ -25,7 +36,7 @@ def connected(keys: Sequence[Iterable[tuple[str, str]]]) -> list[int]:
             item = parent[item]
         return item
 
-    first_with: dict[tuple[str, str], int] = {}
+    first_with: dict[Identity, int] = {}
     for item, its_keys in enumerate(keys):
         for key in its_keys:
             other = first_with.setdefault(key, item)

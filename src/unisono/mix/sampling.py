@@ -3,6 +3,7 @@
 Every track has a rank that is fixed by the seed and its id. A sample takes the lowest ranks, so a smaller sample is part
 of every larger one. A stratified sample takes the lowest of every stratum, then the second lowest, and so on: shares are
 equal as far as they go, what a small stratum cannot give falls to the others, and the total is exactly what was asked.
+A sample that is not stratified keeps the proportions of the splits that the tracks have.
 """
 
 from collections import defaultdict
@@ -52,7 +53,7 @@ def sample(
 
 def _in_order_of_drawing(tracks: list[Track], seed: int, stratify_by: Stratification | None) -> list[Track]:
     if stratify_by is None:
-        return _ranked(tracks, seed)
+        return _in_proportion(tracks, seed)
     stratum_of = duration_stratum if stratify_by == "duration" else lambda track: track.dataset
     rounds = [  # the k-th lowest of every stratum belongs to round k
         (turn, rank_key(seed, track.id), track.id, track)
@@ -61,6 +62,17 @@ def _in_order_of_drawing(tracks: list[Track], seed: int, stratify_by: Stratifica
     ]
     rounds.sort(key=lambda entry: entry[:3])
     return [track for *_, track in rounds]
+
+
+def _in_proportion(tracks: list[Track], seed: int) -> list[Track]:
+    """Order tracks so that any first part holds the splits in the proportions of all, to within a track."""
+    placed = [
+        ((turn + 0.5) / len(stratum), rank_key(seed, track.id), track.id, track)
+        for stratum in _strata(tracks, lambda track: track.split or "")
+        for turn, track in enumerate(_ranked(stratum, seed))
+    ]
+    placed.sort(key=lambda entry: entry[:3])
+    return [track for *_, track in placed]
 
 
 def _ranked(tracks: Iterable[Track], seed: int) -> list[Track]:

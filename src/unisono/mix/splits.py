@@ -1,11 +1,11 @@
 """Train, validation and test parts that share no recording, no artist and no file.
 
-Groups of tracks (see `groups`) are ranked by a seeded hash of their names, and the parts are filled in that order: the
+Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, and the parts are filled in that order: the
 result does not depend on the order of the tracks. Counts are exact wherever the sizes of the groups allow it.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from unisono.mix.groups import groups
@@ -17,29 +17,59 @@ HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 
 
 def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upstream", "seed"]) -> list[Track]:
-    """Give every track a split, 80/10/10; returns the tracks in the order in which they came.
+    """Give every track a split, 80/10/10 over all; returns the tracks in the order in which they came.
 
     With `split_by="upstream"` the splits that tracks bring are honoured and only the rest is drawn. Where a group brings
     several, the whole group is held out: it goes to test if any of its tracks is there, else to val.
     """
+    return _with_splits(
+        tracks, _drawn(tracks, [track.split if split_by == "upstream" else None for track in tracks], seed)
+    )
+
+
+def assign_stable_splits(tracks: Sequence[Track], *, seed: int, held_out: Collection[str] = ()) -> list[Track]:
+    """Give every track a split, 80/10/10 within each dataset, so that adding a dataset never moves a track out of test.
+
+    Upstream splits are honoured; tracks of the datasets `held_out` all go to test. Each dataset is drawn on its own, by
+    hashes that datasets share: an artist who is in two of them mostly falls to the same part in both. Where not, and
+    wherever else a recording, an artist or a file joins tracks of several datasets, all of the group is held out as
+    far as any of it is: from train to val, from val to test, never back.
+    """
+    of_dataset: dict[str, list[int]] = defaultdict(list)
+    for at, track in enumerate(tracks):
+        of_dataset[track.dataset].append(at)
+    drawn: list[Split | None] = [None] * len(tracks)
+    for dataset, places in of_dataset.items():
+        its_tracks = [tracks[at] for at in places]
+        brought: list[Split | None] = ["test" if dataset in held_out else track.split for track in its_tracks]
+        for at, split in zip(places, _drawn(its_tracks, brought, seed), strict=True):
+            drawn[at] = split
+    return _with_splits(tracks, _drawn(tracks, drawn, seed))
+
+
+def _with_splits(tracks: Iterable[Track], splits: Iterable[Split]) -> list[Track]:
+    return [
+        track if track.split == split else replace(track, split=split)
+        for track, split in zip(tracks, splits, strict=True)
+    ]
+
+
+def _drawn(tracks: Sequence[Track], brought: Sequence[Split | None], seed: int) -> list[Split]:
+    """Decide the split of every track: the most held-out one that its group brings, or else one that is drawn."""
     group_of = groups(tracks)
     members: dict[int, list[Track]] = defaultdict(list)
-    for track, group in zip(tracks, group_of, strict=True):
+    splits_of: dict[int, set[Split | None]] = defaultdict(set)
+    for track, group, split in zip(tracks, group_of, brought, strict=True):
         members[group].append(track)
-    split_of: dict[int, Split] = {}
-    if split_by == "upstream":
-        for group, its_tracks in members.items():
-            brought = {track.split for track in its_tracks}
-            for split in HELD_OUT_FIRST:
-                if split in brought:
-                    split_of[group] = split
-                    break
-    undecided = {group: its_tracks for group, its_tracks in members.items() if group not in split_of}
-    split_of.update(_draw(undecided, seed))
-    return [
-        track if track.split == split_of[group] else replace(track, split=split_of[group])
-        for track, group in zip(tracks, group_of, strict=True)
-    ]
+        splits_of[group].add(split)
+    split_of = {
+        group: split
+        for group, its_splits in splits_of.items()
+        for split in reversed(HELD_OUT_FIRST)
+        if split in its_splits
+    }  # of several, the last one counts: the most held-out
+    split_of.update(_draw({group: tracks for group, tracks in members.items() if group not in split_of}, seed))
+    return [split_of[group] for group in group_of]
 
 
 def counts(total: int) -> dict[Split, int]:
@@ -53,8 +83,11 @@ def counts(total: int) -> dict[Split, int]:
 
 def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     """Draw the splits of groups: fill test, then val, and leave the rest to train."""
-    names = {group: min(track.id for track in its_tracks) for group, its_tracks in members.items()}
-    ranked = sorted(members, key=lambda group: (rank_key(seed, "split", names[group]), names[group]))
+    ranks = {
+        group: min((rank_key(seed, "split", _drawn_by(track)), track.id) for track in its_tracks)
+        for group, its_tracks in members.items()
+    }
+    ranked = sorted(members, key=lambda group: ranks[group])
     sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
     shares = counts(sum(sizes.values()))
     split_of: dict[int, Split] = {}
@@ -65,6 +98,11 @@ def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     for group in ranked:
         split_of.setdefault(group, "train")
     return split_of
+
+
+def _drawn_by(track: Track) -> str:
+    """Give the name that a track is drawn by: the widest identity that it shares with other datasets."""
+    return track.artist_id or track.recording or track.id
 
 
 def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
