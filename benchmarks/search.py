@@ -1,0 +1,57 @@
+"""Measure exact search: time a query over the time to read the matrix once, which is what an exact search must at least do.
+
+    python benchmarks/search.py [--tracks 100000 1000000] [--dim 512]
+
+Also compared: `numpy.argsort` of all scores, the plainest way to a top ten.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from unisono.search.index import Index, IndexedTrack
+
+TOP = 10
+REPEATS = 15
+
+
+def median_ms(work: Callable[[], object]) -> float:
+    """Time some work; the first time, which warms up, does not count."""
+    seconds = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds[1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--dim", type=int, default=512)
+    options = parser.parse_args()
+    track = IndexedTrack(
+        id="", split="test", dataset="", artist="", artist_id="", title="", genre="", tags=[], license="", recording="",
+        audio_path="", start_s=0, duration_s=1,
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    for count in options.tracks:
+        embeddings = rng.standard_normal((count, options.dim), dtype=np.float32)
+        embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+        query = embeddings[count // 2]
+        index = Index([track] * count, embeddings)
+        read = median_ms(lambda matrix=embeddings: matrix.max())
+        product = median_ms(lambda matrix=embeddings, vector=query: matrix @ vector)
+        search = median_ms(lambda index=index, vector=query: index.search(vector, TOP))
+        plain = median_ms(lambda matrix=embeddings, vector=query: np.argsort(-(matrix @ vector))[:TOP])
+        print(
+            f"{count:>9,} x {options.dim}: search {search:6.1f} ms = {search / product:.2f} x the bare product "
+            f"({product:.1f} ms), {search / read:.2f} x one pass over the matrix ({read:.1f} ms, one thread); "
+            f"with argsort {plain:.1f} ms: {plain / search:.1f} x"
+        )
+
+
+if __name__ == "__main__":
+    main()
