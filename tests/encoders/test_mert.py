@@ -88,3 +88,25 @@ def test_a_mert_of_another_kind_is_refused(
     (tmp_path / "config.json").write_text(json.dumps(config | change))
     with pytest.raises(DataError, match=message):
         audio.build("mert", weights=tmp_path)
+
+
+def test_the_network_has_as_many_numbers_as_the_published_file() -> None:
+    from unisono.encoders.audio import mert_95m
+    from unisono.encoders.audio.mert import hubert_config
+
+    published = {
+        "model_type": "mert_model",
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "conv_bias": False,
+        "feat_extract_norm": "group",
+        "feat_proj_layer_norm": True,
+        "do_stable_layer_norm": False,
+    }
+    with torch.device("meta"):
+        network = HubertModel(hubert_config(published, Path("mert_95m")))
+    numbers = sum(tensor.numel() for tensor in network.state_dict().values())
+    names_and_frame = mert_95m.WEIGHTS.weights.size - 4 * numbers
+    assert 0 < names_and_frame < 100_000
