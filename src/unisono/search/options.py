@@ -27,6 +27,10 @@ class SearchOptions(StageOptions):
     """Write the tracks found as a playlist (.m3u8 or .m3u, UTF-8)."""
     json: bool = False
     """Print the result as JSON."""
+    serve: bool = False
+    """Open a page on this machine to type descriptions and listen to what they find; ends with Ctrl-C."""
+    port: int = 8765
+    """Port of that page."""
 
     @property
     def data_path(self) -> Path:

@@ -27,6 +27,11 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, list[Hit]]:
     if not len(among):
         said = " ".join(f"--where {text!r}" for text in options.where)
         raise DataError(f"None of the {len(index.tracks):,} tracks of {options.data_path} fulfils {said or 'this'}.")
+    if options.serve:
+        from unisono.search.serve import serve
+
+        serve(model, index, among, options)
+        return {}
     found = {
         query: index.search(vector, options.top, among, options.max_per_artist)
         for query, vector in zip(queries, model.embed_text(list(queries)), strict=True)
@@ -43,11 +48,15 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, list[Hit]]:
 
 
 def _refuse_wrong(queries: Sequence[str], options: SearchOptions) -> None:
-    if not queries or not all(query.strip() for query in queries):
+    if not options.serve and (not queries or not all(query.strip() for query in queries)):
         raise UsageError("What to search for?", hint='Type a description: unisono search "slow solemn choir" ...')
     for name, value in (("--top", options.top), ("--max-per-artist", options.max_per_artist)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: expected at least 1.")
+    if options.serve and (queries or options.json or options.playlist):
+        raise UsageError(
+            "--serve takes its descriptions on the page: give none here, and neither --json nor --playlist."
+        )
     if options.playlist:
         refuse_other_endings(options.playlist)
 
