@@ -45,6 +45,8 @@ class Dataset:
     documents for the audio on disk (0 where it says nothing), whose `license` is as upstream spells it, and whose
     `caption` is empty where it is to be made from `genre` and `tags`.
     """
+    root: Path | None = None
+    """Where the release lies, if not in `<data-root>/raw/<name>`: the user's own music."""
     marker_files: tuple[str, ...]
     """Glob patterns relative to the dataset's folder: any match means that the release is there."""
     audio_folders: tuple[str, ...] = (".",)
@@ -78,12 +80,23 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Dataset:
-    """Give the dataset of that name.
+    """Give the dataset of that name, or the user's own: `folder:<path>`, or the path of a recipe (`*.toml`).
 
     Raises:
         UsageError: there is none; the message lists those there are.
     """
     if name not in names():
-        raise UsageError(f"There is no dataset {name!r}.", hint="Known datasets: " + ", ".join(names()))
+        from unisono import intake
+
+        own = intake.find(name)
+        if own is None:
+            raise UsageError(
+                f"There is no dataset {name!r}.",
+                hint="Known datasets: "
+                + ", ".join([*names(), *intake.recipe_names()])
+                + "; your own music: folder:<path>, "
+                "or a recipe ending in .toml.",
+            )
+        return own
     dataset: Dataset = importlib.import_module(f"{__name__}.{name}").DATASET
     return dataset

@@ -8,6 +8,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -30,7 +31,7 @@ csv.field_size_limit(_LONGEST_CELL)
 
 
 class CsvTable:
-    """A comma-separated table: iterating gives `(row number, cells of the columns asked for)`, or `Dropped`.
+    """A table separated by commas or another delimiter: iterating gives `(row number, cells)`, or `Dropped`.
 
     With pyarrow the file is parsed several times faster; whatever it stumbles on is read again by Python's `csv`, which
     can tell where a fault is. Columns are found by name, wherever they stand; the names of several header rows are
@@ -49,19 +50,22 @@ class CsvTable:
         optional: Sequence[str] = (),
         header_rows: int = 1,
         encoding: str = "utf-8-sig",
+        delimiter: str = ",",
     ) -> None:
         refuse_pointer(path)
         self._encoding = encoding
+        self._delimiter = delimiter
         self._path = path
         self._name = place(path, root)
         self._header_rows = header_rows
-        self._names = self._header()
+        self.names = self._header()
+        """All columns of the file."""
         self._columns = [*columns, *optional]
-        missing = [name for name in columns if name not in self._names]
+        missing = [name for name in columns if name not in self.names]
         if missing:
-            found = shorten(", ".join(filter(None, self._names)), 300)
+            found = shorten(", ".join(filter(None, self.names)), 300)
             raise DataError(f"{path}: line {header_rows}: the column {missing[0]!r} is missing; found {found}.")
-        self._indices = [self._names.index(name) if name in self._names else -1 for name in self._columns]
+        self._indices = [self.names.index(name) if name in self.names else -1 for name in self._columns]
 
     def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         done = 0
@@ -75,7 +79,7 @@ class CsvTable:
     def where(self, number: int) -> str:
         """Give `file:line` of a row by its number."""
         with self._open() as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
                 next(reader)
             line = reader.line_num + 1
@@ -95,7 +99,7 @@ class CsvTable:
 
     def _header(self) -> list[str]:
         with self._open() as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=self._delimiter)
             try:
                 rows = [next(reader) for _ in range(self._header_rows)]
             except (StopIteration, csv.Error) as error:
@@ -109,7 +113,7 @@ class CsvTable:
         from pyarrow import csv as arrow_csv
 
         present = [index for index in self._indices if index >= 0]
-        names = [f"f{index}" for index in range(len(self._names))]
+        names = [f"f{index}" for index in range(len(self.names))]
         number = 1
         try:
             batches = arrow_csv.open_csv(
@@ -121,7 +125,7 @@ class CsvTable:
                     column_names=names,
                     encoding="utf8" if self._encoding == "utf-8-sig" else self._encoding,
                 ),
-                parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+                parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=self._delimiter),
                 convert_options=arrow_csv.ConvertOptions(
                     include_columns=[names[index] for index in present],
                     column_types={name: pyarrow.string() for name in names},
@@ -139,7 +143,7 @@ class CsvTable:
     def _careful(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         """Read all rows with Python's csv; yields one item a row, so that the row numbers are those of `_fast`."""
         with self._open() as file:
-            reader = csv.reader(file)
+            reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
                 next(reader)
             number, line, good = 0, reader.line_num + 1, False
@@ -163,8 +167,8 @@ class CsvTable:
                 ) from error
 
     def _fault(self, row: list[str]) -> str:
-        if len(row) != len(self._names):
-            return f"expected {len(self._names)} cells, found {len(row)}"
+        if len(row) != len(self.names):
+            return f"expected {len(self.names)} cells, found {len(row)}"
         for name, index in zip(self._columns, self._indices, strict=True):
             if index >= 0 and not is_text(row[index]):
                 return f"field {name!r}: not UTF-8"
@@ -415,6 +419,23 @@ def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tup
         DataError: it is no Parquet file.
         UsageError: pyarrow is not installed.
     """
+    number = 0
+    with _parquet(path) as file:
+        present = [name for name in columns if name in file.schema_arrow.names]
+        for batch in file.iter_batches(columns=present):
+            for values in batch.to_pylist():
+                number += 1
+                yield f"{place(path, root)}: row {number}", values
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """List the columns of a Parquet file; raises what `parquet_rows` does."""
+    with _parquet(path) as file:
+        return list(file.schema_arrow.names)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
     try:
         import pyarrow  # an extra, and slow to import
         from pyarrow import parquet
@@ -423,13 +444,8 @@ def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tup
             f"Reading {path} takes pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
         ) from error
     refuse_pointer(path)
-    number = 0
     try:
         with parquet.ParquetFile(path) as file:
-            present = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=present):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield f"{place(path, root)}: row {number}", values
+            yield file
     except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: not a Parquet file that can be read, at row {number + 1}: {error}.") from error
+        raise DataError(f"{path}: not a Parquet file that can be read: {error}.") from error

@@ -1,0 +1,34 @@
+"""Music that is no published dataset of its own module: a folder of tagged files, or any table through a recipe."""
+
+from pathlib import Path
+
+from unisono.datasets import Dataset
+
+_SHIPPED = Path(__file__).parent / "recipes"
+_FOLDER = "folder:"
+
+
+def find(name: str) -> Dataset | None:
+    """Give the dataset that `folder:<path>`, the path of a recipe or the name of a shipped recipe stands for.
+
+    Raises:
+        UsageError: the folder or the recipe is missing, or the recipe has a mistake.
+    """
+    if name.startswith(_FOLDER):
+        from unisono.intake.folder import folder_dataset
+
+        return folder_dataset(Path(name.removeprefix(_FOLDER)).expanduser())
+    if name.endswith(".toml"):
+        from unisono.intake.recipe import recipe_dataset
+
+        return recipe_dataset(Path(name).expanduser())
+    if name in recipe_names():
+        from unisono.intake.recipe import recipe_dataset
+
+        return recipe_dataset(_SHIPPED / f"{name}.toml", is_shipped=True)
+    return None
+
+
+def recipe_names() -> list[str]:
+    """List the recipes that are shipped, in alphabetical order."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
