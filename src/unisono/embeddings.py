@@ -52,6 +52,8 @@ class EncoderRecord:
     dim: int
     """D as stored, after pooling."""
     layers: int = 1
+    hidden_states: str = ""
+    """Which of the model's hidden states the layers are: "all", or numbers such as "4,8,12"; empty: its default."""
     noncommercial: bool = False
     library: str = ""
     """Versions of the libraries that computed them, where that matters."""

@@ -15,7 +15,8 @@ import soxr
 import torch
 from filelock import FileLock
 
-from tests.broken_audio import BROKEN, write_music
+from tests.broken_audio import BROKEN, music, write_music
+from tests.encoders import tiny
 from tests.prepare.conftest import Folder
 from unisono import audio
 from unisono.embeddings import open_embeddings
@@ -379,3 +380,70 @@ def test_an_estimate_is_given_before_long_runs(
     assert any("tracks/s" in line and "hours of audio/s" in line for line in caplog.messages)
     log = (ten_tracks.root / "out" / "prepare.log").read_text()
     assert "hours of audio/s" in log
+
+
+@pytest.fixture(scope="module")
+def tiny_mert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("weights")
+    (root / "mert").mkdir()
+    tiny.write_mert(root / "mert")
+    return root
+
+
+def test_hidden_states_are_kept_as_asked_for(folder: Folder, tiny_mert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tiny_mert))
+    for number in range(3):
+        folder.add(f"t{number}", 2.0)
+    folder.write()
+    every = folder.prepare("all", encoders=("mert",), layers=("mert=all",))
+    some = folder.prepare("some", encoders=("mert",), layers=("mert=1,3",))
+    last = folder.prepare("last", encoders=("mert",))
+    with open_embeddings(every) as all_of, open_embeddings(some) as some_of, open_embeddings(last) as last_of:
+        assert all_of.encoders["mert"].layers == tiny.DEPTH + 1
+        assert all_of.encoders["mert"].hidden_states == "all"
+        stored = [file.read("train").embeddings["mert"] for file in (all_of, some_of, last_of)]
+    np.testing.assert_array_equal(stored[0][:, [1, 3]], stored[1])
+    np.testing.assert_allclose(stored[0][:, -1], stored[2], atol=1e-3)
+    with pytest.raises(UsageError, match="mert: hidden states: 'all' there, '1,2' now"):
+        folder.prepare("all", encoders=("mert",), layers=("mert=1,2",))
+    folder.prepare("all", encoders=("dsp",))  # what is there already stays as it is
+    with open_embeddings(every) as file:
+        assert set(file.encoders) == {"dsp", "mert"}
+
+
+@pytest.mark.parametrize("layers", ["mert=all", "dsp=first", "dsp", "dsp=all"])
+def test_wrong_hidden_states_are_refused(ten_tracks: Folder, layers: str) -> None:
+    with pytest.raises(UsageError):
+        ten_tracks.prepare(layers=(layers,))
+
+
+def test_one_broken_file_in_a_hundred_does_not_stop_the_rest(folder: Folder) -> None:
+    """Many tracks, of which a few are broken in every way there is, as in a large collection."""
+    path = write_music(folder.root / "audio" / "a.wav", 20, rate_hz=8_000, channels=1)
+    for number in range(1000):
+        start = number / 64
+        record = {"id": f"t{number:04}", "audio_path": str(path), "caption": "c", "duration": 1.5, "start": start}
+        folder.records.append({**record, "recording": f"r{number}"})
+    for how in BROKEN:
+        folder.add(how, broken=how)
+    folder.write()
+    with open_embeddings(folder.prepare()) as file:
+        assert file.counts() == {"train": 800, "val": 100, "test": 100}
+    assert {entry["id"] for entry in folder.report()["dropped"]} == set(BROKEN)
+
+
+def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(
+        dsp.Dsp, "embed", lambda _, windows: lengths.append(windows.shape[1]) or windows[:, : dsp.SPEC.dim]
+    )
+    path = folder.root / "audio" / "long.wav"
+    path.parent.mkdir()
+    minute = music(60, 8_000, 1)
+    with soundfile.SoundFile(path, "w", 8_000, 1) as file:
+        for _ in range(180):
+            file.write(minute)
+    folder.records.append({"id": "long", "audio_path": str(path), "caption": "c", "duration": 10_800})
+    folder.write()
+    folder.prepare()
+    assert lengths[2:] == [220_500] * 1080  # the first two are for the estimate

@@ -19,6 +19,8 @@ class PrepareOptions(StageOptions):
     """Folder for `embeddings.h5`. Default: `<data-root>/processed_embeddings`."""
     encoders: tuple[str, ...] = ("muq", "mert", "latent")
     """Audio encoders to embed with; see `unisono encoders list`."""
+    layers: tuple[str, ...] = ()
+    """Hidden states to keep of encoders that have several, e.g. mert=all or muq=4,8,12. Default: the model's output."""
     sample_size: int | None = None
     """At most so many tracks, a seeded sample."""
     min_duration: float | None = None

@@ -59,10 +59,11 @@ def run(options: PrepareOptions) -> None:
         tracks = _choose(tracks, options, tally)
         names = sorted({*names, *_held_encoders(options)})
         shards = {name: EncoderShards(options.output_path / SHARDS / name) for name in names}
-        settings.check_shards(shards, options)
+        states = settings.hidden_states(options, shards)
+        settings.check_shards(shards, options, states)
         work = plan(tracks)
         _refuse_to_lose(work, options)
-        faults = _embed_missing(work, shards, options)
+        faults = _embed_missing(work, shards, states, options)
         tracks = _without_faults(tracks, work, faults, tally)
         _finish(tracks, work, shards, tally, options)
 
@@ -86,7 +87,9 @@ def _choose(tracks: list[Track], options: PrepareOptions, tally: Tally) -> list[
     return drawn
 
 
-def _embed_missing(work: Plan, shards: dict[str, EncoderShards], options: PrepareOptions) -> dict[bytes, Fault]:
+def _embed_missing(
+    work: Plan, shards: dict[str, EncoderShards], states: dict[str, str], options: PrepareOptions
+) -> dict[bytes, Fault]:
     """Embed what the shards lack; give key -> fault of all excerpts that cannot be embedded."""
     failures = Failures(options.output_path / SHARDS / "failures")
     held = {name: its_shards.held() for name, its_shards in shards.items()}
@@ -106,17 +109,19 @@ def _embed_missing(work: Plan, shards: dict[str, EncoderShards], options: Prepar
             f"{sum(len(item.encoders) for item in items):,}",
         )
         needed = sorted({name for item in items for name in item.encoders})
-        runners = _runners(needed, shards, options)
+        runners = _runners(needed, shards, states, options)
         passing = embed(items, runners, shards, failures, options)
     return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
 
 
-def _runners(names: list[str], shards: dict[str, EncoderShards], options: PrepareOptions) -> list[Runner]:
+def _runners(
+    names: list[str], shards: dict[str, EncoderShards], states: dict[str, str], options: PrepareOptions
+) -> list[Runner]:
     """Build the encoders on the devices, and make sure that they are the ones that the shards are of."""
     devices = choose_devices(options.devices)
-    built = settings.build_encoders(names, devices)
+    built = settings.build_encoders(names, devices, states)
     for name, encoder in built[devices[0]].items():
-        settings.check_built(shards[name], settings.encoder_record(encoder.spec, options), options)
+        settings.check_built(shards[name], settings.encoder_record(encoder.spec, options, states[name]), options)
     console.log.info("Encoders %s on %s", ", ".join(names), ", ".join(dict.fromkeys(devices)))
     return [Runner(device, built[device], options.batch_size) for device in devices]
 

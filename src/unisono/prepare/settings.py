@@ -1,5 +1,6 @@
 """What makes the embeddings of a run, and whether it is what made those that are there already."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
@@ -8,19 +9,39 @@ from typing import Any
 
 from unisono.embeddings import EncoderRecord
 from unisono.encoders import audio as encoders
-from unisono.encoders.audio import AudioEncoder, EncoderSpec, WeightsAbsentError
+from unisono.encoders.audio import AudioEncoder, EncoderSpec, Layers, WeightsAbsentError
 from unisono.errors import UnisonoError, UsageError
 from unisono.prepare.options import PrepareOptions
 from unisono.prepare.pooling import PARTS
 from unisono.prepare.sink import EncoderShards
 
 NEEDING_NO_DOWNLOAD = ("musicnn", "dsp")
-KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "pooling")
+KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "pooling", "hidden_states")
 """What of an `EncoderRecord` is known before the weights are loaded."""
 
 
-def encoder_record(spec: EncoderSpec, options: PrepareOptions) -> EncoderRecord:
-    """Describe the embeddings that an encoder makes with these options."""
+def hidden_states(options: PrepareOptions, shards: dict[str, EncoderShards]) -> dict[str, str]:
+    """Say which hidden states of which encoder are wanted: as asked for, or else as in what is there already.
+
+    Raises:
+        UsageError: the option is not of the form name=all or name=4,8,12, or names an encoder that takes no part.
+    """
+    chosen = {}
+    for name, its_shards in shards.items():
+        chosen[name] = str((its_shards.settings() or {}).get("hidden_states", ""))
+    for text in options.layers:
+        name, _, states = text.partition("=")
+        if name not in shards or not re.fullmatch(r"all|last|\d+(,\d+)*", states):
+            raise UsageError(
+                f"--layers {text}: expected one of the encoders {', '.join(shards)}, and which hidden states.",
+                hint="For example: --layers mert=all, or mert=4,8,12, or mert=last",
+            )
+        chosen[name] = "" if states == "last" else states
+    return chosen
+
+
+def encoder_record(spec: EncoderSpec, options: PrepareOptions, states: str) -> EncoderRecord:
+    """Describe the embeddings that an encoder makes with these options and these hidden states."""
     return EncoderRecord(
         name=spec.name,
         weights=spec.source,
@@ -32,6 +53,7 @@ def encoder_record(spec: EncoderSpec, options: PrepareOptions) -> EncoderRecord:
         pooling=options.pooling,
         dim=spec.dim * PARTS[options.pooling],
         layers=spec.layers,
+        hidden_states=states,
         noncommercial=spec.noncommercial,
         library=f"torch {version('torch').partition('+')[0]}, transformers {version('transformers')}",
     )
@@ -46,7 +68,7 @@ def differences(held: dict[str, Any], wanted: dict[str, Any], names: Iterable[st
     ]
 
 
-def check_shards(shards: dict[str, EncoderShards], options: PrepareOptions) -> None:
+def check_shards(shards: dict[str, EncoderShards], options: PrepareOptions, states: dict[str, str]) -> None:
     """Refuse to mix embeddings of different settings, as far as that can be told before the encoders are built.
 
     Raises:
@@ -54,7 +76,9 @@ def check_shards(shards: dict[str, EncoderShards], options: PrepareOptions) -> N
     """
     found = []
     for name, its_shards in shards.items():
-        wanted = asdict(encoder_record(encoders.spec(name), options)) | {"keep_windows": options.keep_windows}
+        wanted = asdict(encoder_record(encoders.spec(name), options, states[name])) | {
+            "keep_windows": options.keep_windows
+        }
         held = its_shards.settings() or {}
         found += [f"{name}: {line}" for line in differences(held, wanted, (*KNOWN_BEFORE_BUILDING, "keep_windows"))]
     if found:
@@ -85,7 +109,9 @@ def refusal(output: Path, found: Sequence[str]) -> UsageError:
     )
 
 
-def build_encoders(names: Iterable[str], devices: Iterable[str]) -> dict[str, dict[str, AudioEncoder]]:
+def build_encoders(
+    names: Iterable[str], devices: Iterable[str], states: dict[str, str]
+) -> dict[str, dict[str, AudioEncoder]]:
     """Build each encoder once for each device: device -> name -> encoder.
 
     Raises:
@@ -97,12 +123,18 @@ def build_encoders(names: Iterable[str], devices: Iterable[str]) -> dict[str, di
         built[device] = {}
         for name in names:
             try:
-                built[device][name] = encoders.build(name, device)
+                built[device][name] = encoders.build(name, device, layers=_layers(states[name]))
             except WeightsAbsentError as error:
                 absent.append(error)
         if absent:
             raise _absent(absent)
     return built
+
+
+def _layers(states: str) -> Layers | None:
+    if not states:
+        return None
+    return "all" if states == "all" else tuple(int(number) for number in states.split(","))
 
 
 def _absent(errors: list[WeightsAbsentError]) -> UnisonoError:

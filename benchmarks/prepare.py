@@ -1,0 +1,290 @@
+"""How close `prepare` comes to the speed of the hardware, as ratios measured in one run.
+
+    python benchmarks/prepare.py                       # with musicnn and dsp
+    python benchmarks/prepare.py --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
+    python benchmarks/prepare.py --memory              # peak memory of 1,000 and of 10,000 tracks
+
+Clips of 30 s are made for it (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that take turns, so
+that other work on the machine disturbs all alike.
+
+The floor of a run is the larger of decoding alone and encoding alone, where the two can overlap: with an accelerator. On a
+CPU both want the same cores, so the floor is their sum; it is printed for both. "accelerator" is an encoder that takes as
+long as decoding does but no CPU time: the case in which overlap matters most.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from unisono import console
+from unisono.audio import Decoder, Excerpt, Fault, Samples, WindowCutter
+from unisono.encoders import audio as encoders
+from unisono.encoders.audio import AudioEncoder, dsp
+from unisono.prepare.cores import available_cores
+from unisono.prepare.embed import embed, in_words
+from unisono.prepare.options import PrepareOptions
+from unisono.prepare.plan import WorkItem
+from unisono.prepare.runner import Runner, choose_devices
+from unisono.prepare.sink import EncoderShards, Failures
+
+CLIP_S = 30.0
+RATE_HZ = 24_000
+
+
+class Accelerator:
+    """An encoder that keeps the thread waiting, as a GPU does, without using the CPU."""
+
+    def __init__(self, seconds_a_window: float) -> None:
+        self.spec = replace(dsp.SPEC, name="accelerator", rate_hz=RATE_HZ, window_s=10.0, hop_s=10.0, dim=8)
+        self.seconds_a_window = seconds_a_window
+
+    def embed(self, windows: torch.Tensor) -> torch.Tensor:
+        time.sleep(self.seconds_a_window * len(windows))
+        return windows[:, :8]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--encoders", nargs="+", default=["musicnn", "dsp"])
+    parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--memory", action="store_true", help="only compare peak memory")
+    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.memory_of:
+        _run_many(arguments.memory_of)
+        return
+    if arguments.memory:
+        compare_memory()
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        items = make_clips(Path(folder), arguments.clips)
+        compare_speed(items, arguments.encoders, arguments.repeat, Path(folder))
+
+
+def make_clips(folder: Path, count: int) -> list[WorkItem]:
+    generator = np.random.default_rng(0)
+    frames = round(CLIP_S * 44_100)
+    time_s = np.arange(frames) / 44_100
+    items = []
+    for number in range(count):
+        tones = sum(np.sin(2 * np.pi * hertz * time_s) for hertz in generator.uniform(60, 4000, 6)) / 12
+        stereo = tones[:, None] + 0.05 * generator.standard_normal((frames, 2))
+        path = folder / f"{number:06}.mp3"
+        soundfile.write(path, stereo.astype(np.float32), 44_100)
+        items.append(WorkItem(number.to_bytes(16, "big"), Excerpt(str(path), 0, CLIP_S), ()))
+    return items
+
+
+def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: Path) -> None:
+    devices = choose_devices(())
+    say(f"{len(items)} clips of {CLIP_S:g} s, {available_cores()} cores, devices: {', '.join(dict.fromkeys(devices))}")
+    torch.set_num_threads(1)
+    bare_s, decode_s = best(repeat, lambda: decode_bare(items), lambda: decode_ours(items, RATE_HZ))
+    report("decode + resample over bare soundfile + soxr", decode_s, bare_s, "at most 1.05")
+
+    accelerator = Accelerator(decode_s / len(items) / 3)
+    compare_overlap(items, accelerator, ["accelerator"], folder, repeat)
+    rates = {}
+    for name in names:
+        built = {device: encoders.build(name, device) for device in dict.fromkeys(devices)}
+        rates[name] = compare_encoder(items, name, built, devices, folder, repeat)
+    calculate(decode_s / len(items), rates, on_cpu=devices[0] == "cpu")
+
+
+def compare_overlap(
+    items: list[WorkItem], encoder: AudioEncoder, devices: list[str], folder: Path, repeat: int
+) -> None:
+    """One device that works beside the CPU: the floor is the larger of the two."""
+    runners = [Runner("cpu", {encoder.spec.name: encoder}, None)]
+    windows = cut(items, encoder)
+    encode_s, whole_s = best(repeat, lambda: encode(runners, windows), lambda: end_to_end(items, runners, folder))
+    (decode_s,) = best(repeat, lambda: decode_ours(items, encoder.spec.rate_hz))
+    report(f"{devices[0]}: end to end over max(decode, encode)", whole_s, max(decode_s, encode_s), "at most 1.10")
+
+
+def compare_encoder(
+    items: list[WorkItem],
+    name: str,
+    built: dict[str, AudioEncoder],
+    devices: list[str],
+    folder: Path,
+    repeat: int,
+) -> float:
+    """Compare one encoder with its floor and with a plain loop; give the seconds that it takes for a clip."""
+    runners = [Runner(device, {name: built[device]}, None) for device in devices]
+    encoder = built[devices[0]]
+    windows = cut(items, encoder)
+    encode_s, decode_s, whole_s = best(
+        repeat,
+        lambda: encode(runners, windows),
+        lambda: decode_ours(items, encoder.spec.rate_hz),
+        lambda: end_to_end(items, runners, folder),
+    )
+    report(
+        f"{name}: end to end over max(decode, encode)", whole_s, max(decode_s, encode_s), "at most 1.15 beside a GPU"
+    )
+    report(
+        f"{name}: end to end over decode + encode", whole_s, decode_s + encode_s, "the floor where both need the CPU"
+    )
+    some = items[: max(4, len(items) // 4)]
+    loop_s = plain_loop(some, encoder, devices[0]) * len(items) / len(some)
+    say(f"{name}: {loop_s / whole_s:.2f} times as fast as a plain loop, one file at a time")
+    return encode_s / len(items)
+
+
+def decode_bare(items: list[WorkItem]) -> None:
+    def one(item: WorkItem) -> None:
+        stereo, rate_hz = soundfile.read(item.excerpt.path, dtype="float32")
+        soxr.resample((stereo[:, 0] + stereo[:, 1]) * np.float32(0.5), rate_hz, RATE_HZ, "HQ")
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        list(pool.map(one, items))
+
+
+def decode_ours(items: list[WorkItem], rate_hz: int) -> None:
+    local = threading.local()
+
+    def one(item: WorkItem) -> None:
+        if not hasattr(local, "decoder"):
+            local.decoder = Decoder({rate_hz})
+        for block in local.decoder.blocks(item.excerpt):
+            assert not isinstance(block, Fault)
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        list(pool.map(one, items))
+
+
+def cut(items: list[WorkItem], encoder: AudioEncoder) -> list[Samples]:
+    """Make the windows of all clips ready in memory."""
+    spec = encoder.spec
+    windows: list[Samples] = []
+    for item in items:
+        cutter = WindowCutter(round(spec.window_s * spec.rate_hz), round(spec.hop_s * spec.rate_hz))
+        for block in Decoder({spec.rate_hz}).blocks(item.excerpt):
+            assert not isinstance(block, Fault)
+            windows += cutter.push(block[spec.rate_hz])
+        windows += cutter.rest()
+    return windows
+
+
+def encode(runners: list[Runner], windows: list[Samples]) -> None:
+    """Embed ready windows on all devices."""
+    (name,) = runners[0].batch_sizes
+    size = runners[0].batch_sizes[name]
+    lots = [windows[begin : begin + size] for begin in range(0, len(windows), size)]
+
+    def run(number: int) -> None:
+        for lot in lots[number :: len(runners)]:
+            runners[number].start(name, lot).rows()
+
+    with ThreadPoolExecutor(len(runners)) as pool:
+        list(pool.map(run, range(len(runners))))
+
+
+def end_to_end(items: list[WorkItem], runners: list[Runner], folder: Path) -> None:
+    """What `prepare` does between planning and assembling: decode, embed, pool, write shards."""
+    (name,) = runners[0].batch_sizes
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        shards = {name: EncoderShards(Path(output) / name)}
+        embed(
+            [replace(item, encoders=(name,)) for item in items],
+            runners,
+            shards,
+            Failures(Path(output) / "failures"),
+            PrepareOptions(),
+        )
+
+
+def plain_loop(items: list[WorkItem], encoder: AudioEncoder, device: str) -> float:
+    """What one would write first: load a file as `librosa.load` does (read, mean of the channels, soxr), embed it, go on."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(available_cores())
+    spec = encoder.spec
+    length = round(spec.window_s * spec.rate_hz)
+    began = time.perf_counter()
+    for item in items:
+        stereo, rate_hz = soundfile.read(item.excerpt.path, dtype="float32")
+        mono = soxr.resample(stereo.mean(axis=1), rate_hz, spec.rate_hz, "HQ")
+        windows = np.stack([mono[begin : begin + length] for begin in range(0, len(mono) - length + 1, length)])
+        encoder.embed(torch.from_numpy(windows).to(device)).mean(0).cpu()
+    seconds = time.perf_counter() - began
+    torch.set_num_threads(threads)
+    return seconds
+
+
+def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> None:
+    """Say how long this machine would take for collections of 30 s clips."""
+    say(f"\nOn this machine, for clips of {CLIP_S:g} s:")
+    each = [*encode_s.values(), decode_s]
+    total_s = {name: seconds + decode_s if on_cpu else max(seconds, decode_s) for name, seconds in encode_s.items()}
+    total_s["all of them together"] = sum(each) if on_cpu else max(sum(encode_s.values()), decode_s)
+    for name, seconds in total_s.items():
+        times = ", ".join(f"{count:,} clips {in_words(seconds * count)}" for count in (10_000, 100_000, 1_000_000))
+        say(f"  {name}: {1 / seconds:,.1f} clips/s; {times}")
+
+
+def compare_memory() -> None:
+    peaks = {}
+    for count in (1_000, 10_000):
+        done = subprocess.run(
+            [sys.executable, __file__, "--memory-of", str(count)], capture_output=True, text=True, check=True
+        )
+        peaks[count] = int(done.stdout.split()[-1]) / 1024
+        say(f"{count:,} tracks: peak memory {peaks[count]:,.0f} MiB")
+    say(f"10,000 tracks over 1,000: {peaks[10_000] / peaks[1_000]:.2f}")
+
+
+def _run_many(count: int) -> None:
+    """Run the whole stage on that many excerpts of 2 s; print the peak memory in KiB."""
+    import json
+
+    from unisono.prepare.run import run
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        samples = 0.1 * np.random.default_rng(0).standard_normal(8_000 * 60).astype(np.float32)
+        soundfile.write(folder / "a.wav", samples, 8_000)
+        records = [
+            {"id": f"t{i}", "audio_path": str(folder / "a.wav"), "caption": "noise", "duration": 2, "start": i / 200}
+            for i in range(count)
+        ]
+        (folder / "unified.json").write_text(json.dumps(records))
+        run(PrepareOptions(dataset_file=folder / "unified.json", output_dir=folder / "out", encoders=("dsp",)))
+    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")
+
+
+def best(repeat: int, *tasks: Callable[[], None]) -> list[float]:
+    """Run the tasks in turns; give the shortest time of each."""
+    times: list[list[float]] = [[] for _ in tasks]
+    for _ in range(repeat):
+        for task, its_times in zip(tasks, times, strict=True):
+            began = time.perf_counter()
+            task()
+            its_times.append(time.perf_counter() - began)
+    return [min(its_times) for its_times in times]
+
+
+def report(what: str, seconds: float, floor_s: float, aim: str) -> None:
+    say(f"{what}: {seconds:.2f} s / {floor_s:.2f} s = {seconds / floor_s:.2f}   ({aim})")
+
+
+def say(line: str) -> None:
+    console.out.print(line, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
