@@ -24,7 +24,10 @@ def test_tags_are_sorted_and_rare_and_universal_ones_left_out():
     found = {each.category: each for each in tag_queries(rows(tags, ["Rock", "rock", "", "Jazz"]), min_tracks=2)}
     assert found["instrument"].tags == ["flute"]
     assert found["instrument"].prompts == ["music featuring flute"]
+    assert found["instrument"].candidates.tolist() == [0, 1, 2, 3]
     assert found["instrument"].carries.tolist() == [[True, True, False, False]]
+    assert found["genre"].candidates.tolist() == [0, 1, 3]  # nobody named the genre of the third
+    assert found["genre"].carries.tolist() == [[True, True, False]]
     assert found["mood"].tags == ["happy"]
     assert found["genre"].tags == ["Rock"]
     assert tag_queries(rows([["flute"], ["flute"]]), min_tracks=1) == []
@@ -36,7 +39,7 @@ def test_areas_equal_scikit_learns():
     prompts, music = rng.normal(size=(6, 16)), rng.normal(size=(80, 16))
     scores = (prompts @ music.T) / np.linalg.norm(prompts, axis=1)[:, None] / np.linalg.norm(music, axis=1)
     names = [f"t{n}" for n in range(6)]
-    found = measure_tags(TagQueries("mood", names, names, carries), prompts, music, seed=0)
+    found = measure_tags(TagQueries("mood", names, names, np.arange(80), carries), prompts, music, seed=0)
     for place, tag in enumerate(found.tags):
         assert tag.roc_auc == pytest.approx(roc_auc_score(carries[place], scores[place]))
         assert tag.pr_auc == pytest.approx(average_precision_score(carries[place], scores[place]))
@@ -60,16 +63,33 @@ def test_chance_is_what_random_embeddings_get():
         row[rng.choice(30, rng.integers(5, 12), replace=False)] = True
     names = [str(n) for n in range(3000)]
     random = measure_tags(
-        TagQueries("queries", names, names, carries), rng.normal(size=(3000, 64)), rng.normal(size=(30, 64)), seed=0
+        TagQueries("queries", names, names, np.arange(30), carries),
+        rng.normal(size=(3000, 64)),
+        rng.normal(size=(30, 64)),
+        seed=0,
     )
     for name, estimate in random.measured.estimates.items():
         assert estimate.value == pytest.approx(estimate.chance, abs=0.02), name
     assert random.accuracy is None
 
 
+def test_excerpts_without_any_tag_of_the_category_are_no_candidates():
+    carries = np.array([[True, False], [False, True]])
+    music = np.array(
+        [[9, 1], [1, 0], [0, 1], [1, 0.1]]
+    )  # the first and the last are nearer to both prompts, but unlabelled
+    queries = TagQueries("mood", ["sad", "happy"], ["sad music", "happy music"], np.array([1, 2]), carries)
+    found = measure_tags(queries, np.eye(2), music, seed=0)
+    assert found.measured.candidates == 2
+    assert found.measured.estimates["roc_auc"].value == 1
+    assert found.accuracy.value == 1
+
+
 def test_equal_scores_count_against_the_model():
     carries = np.array([[True, True, False, False, False, False, False]])
-    found = measure_tags(TagQueries("mood", ["sad"], ["sad music"], carries), np.ones((1, 4)), np.ones((7, 4)), seed=0)
+    found = measure_tags(
+        TagQueries("mood", ["sad"], ["sad music"], np.arange(7), carries), np.ones((1, 4)), np.ones((7, 4)), seed=0
+    )
     (tag,) = found.tags
     assert tag.precision_at_5 == 0
     assert tag.roc_auc == 0
@@ -83,6 +103,7 @@ def test_queries_of_ones_own(tmp_path, caplog):
     data = rows([["flute", "slow"], ["flute"], []], ["", "", "Rock"])
     found = read_queries(path, data)
     assert found.prompts == ["slow flute", "rock!"]
+    assert found.candidates.tolist() == [0, 1, 2]
     assert found.carries.tolist() == [[True, False, False], [False, False, True]]
     assert "line 5: no excerpt carries drums" in caplog.text
 

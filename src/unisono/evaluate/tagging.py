@@ -1,7 +1,8 @@
 """Zero-shot tagging: does the prompt of a tag find the tracks that carry the tag?
 
-Each tag is one query, e.g. `music featuring flute`. Tracks that carry the tag are relevant. Tags come from the rows
-themselves; which are genres, moods or instruments is the vocabulary's word, and what it does not know is left out.
+Each tag is one query, e.g. `music featuring flute`. Tracks that carry the tag are relevant; candidates are those that
+carry any tag of its category. Tags come from the rows themselves; which are genres, moods or instruments is the
+vocabulary's word, and what it does not know is left out.
 """
 
 from collections.abc import Sequence
@@ -33,12 +34,14 @@ class TagQueries:
     tags: list[str]
     prompts: list[str]
     """The text asked for each tag."""
+    candidates: NDArray[np.int64]
+    """Rows [C] of the excerpts that carry any tag of the category: of others nobody said what they are."""
     carries: NDArray[np.bool_]
-    """[tags, N]: which excerpt carries which tag."""
+    """[tags, C]: which candidate carries which tag."""
 
 
 def tag_queries(rows: SplitRows, min_tracks: int = MIN_TRACKS) -> list[TagQueries]:
-    """Collect the tags of a split that enough, and not all, excerpts carry; `genre` counts as a tag."""
+    """Collect the tags of a split that enough, and not all, candidates carry; `genre` counts as a tag."""
     holders: dict[str, dict[str, set[int]]] = {category: {} for category in PROMPTS}
     for row, (tags, genre) in enumerate(zip(rows.tags, rows.texts["genre"], strict=True)):
         facts = sort_tags(genre, tags)
@@ -48,12 +51,12 @@ def tag_queries(rows: SplitRows, min_tracks: int = MIN_TRACKS) -> list[TagQuerie
                 holders[category].setdefault(term, set()).add(row)
     queries = []
     for category, held in holders.items():
-        tags = sorted(tag for tag, found in held.items() if min_tracks <= len(found) < len(rows.ids))
-        carries = np.zeros((len(tags), len(rows.ids)), dtype=bool)
-        for place, tag in enumerate(tags):
-            carries[place, list(held[tag])] = True
+        candidates = np.array(sorted(set().union(*held.values())), dtype=np.int64)
+        tags = sorted(tag for tag, found in held.items() if min_tracks <= len(found) < len(candidates))
+        carries = np.array([np.isin(candidates, list(held[tag])) for tag in tags])
         if tags:
-            queries.append(TagQueries(category, tags, [PROMPTS[category].format(tag=tag) for tag in tags], carries))
+            prompts = [PROMPTS[category].format(tag=tag) for tag in tags]
+            queries.append(TagQueries(category, tags, prompts, candidates, carries))
     return queries
 
 
@@ -86,7 +89,8 @@ def read_queries(path: Path, rows: SplitRows) -> TagQueries:
         answers.append(carries)
     if not prompts:
         raise UsageError(f"{path}: no query is left that any excerpt of the split answers.")
-    return TagQueries(OWN, wanted, prompts, np.stack(answers))
+    candidates = np.flatnonzero([bool(tags_of_row - {""}) for tags_of_row in held])
+    return TagQueries(OWN, wanted, prompts, candidates, np.stack(answers)[:, candidates])
 
 
 def measure_tags(
@@ -100,6 +104,7 @@ def measure_tags(
         music: [N, D].
         seed: of the bootstrap, which draws tags (for the accuracy: tracks).
     """
+    music = music[queries.candidates]
     tag, row = np.nonzero(queries.carries)
     relevance = Relevance.from_pairs(tag, row, *queries.carries.shape)
     found = ranks(prompts, music, relevance)
@@ -170,8 +175,8 @@ def protocol(queries: Sequence[TagQueries]) -> list[str]:
         for each in queries
     )
     return [
-        f"Tags: every genre, mood and instrument that at least {MIN_TRACKS} excerpts of the split carry, asked as a "
-        f"prompt among all excerpts ({asked}). What is not tagged counts as not relevant, although tags are rarely "
-        "complete. Averages and intervals are over tags. pr_auc is the average precision over the whole ranking; "
-        "accuracy: excerpts with exactly one of the tags, classified by the nearest prompt.",
+        f"Tags: every genre, mood and instrument that at least {MIN_TRACKS} excerpts carry is asked as a prompt "
+        f"({asked}). Candidates are the excerpts with any tag of that category; a tag they lack counts as not relevant, "
+        "although tags are rarely complete. Averages and intervals are over tags. pr_auc is the average precision over "
+        "the whole ranking; accuracy: excerpts with exactly one of the tags, classified by the nearest prompt.",
     ]

@@ -38,7 +38,7 @@ def recall_curve(result: Result) -> str:
             share = np.searchsorted(np.sort(ranks), k, side="right") / len(ranks)
             axes.step(k, 100 * share, where="post", color=COLOURS[direction], label=direction.replace("_", " "))
             at_random = 100 * (1 - _none_relevant(k, measured))
-            axes.plot(k, at_random, color=COLOURS[direction], linestyle=":", label="chance")
+            axes.plot(k, at_random, color=COLOURS[direction], linestyle=":", label="chance, roughly")
         _plain_log_axis(axes)
         axes.set(ylim=(0, 101), xlabel="k", ylabel="answered among the first k, %")
         axes.grid(alpha=0.25)
