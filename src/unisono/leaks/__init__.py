@@ -1,0 +1,1 @@
+"""Finding what a benchmark shares with the data that a model is trained on."""

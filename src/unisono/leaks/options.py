@@ -1,0 +1,26 @@
+"""What a user may ask of `unisono leaks`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from unisono.options import StageOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaksOptions(StageOptions):
+    """Options of `unisono leaks`."""
+
+    match: tuple[Literal["ids", "sha256", "artists", "text"], ...] = ()
+    """What counts: the same recording by id, the same file by hash, the same artist, the same title or caption. Default:
+    ids, sha256 and text; of these, matches by text alone are reported but not removed."""
+    remove: bool = False
+    """Write a copy of the first file without what leaks."""
+    output: Path | None = None
+    """Where that copy goes. Default: `<name>.clean.<ending>` beside the first file."""
+    report: Path | None = None
+    """Write every match with its evidence to this JSON file."""
+    sha256_lists: tuple[Path, ...] = ()
+    """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
+    all_splits: bool = False
+    """Compare the val and test splits of the first file too; by default only what may be trained on counts."""

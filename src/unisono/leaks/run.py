@@ -1,0 +1,111 @@
+"""`unisono leaks`: what the second file, a benchmark, shares with the first, which is trained on."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+from rich import box
+from rich.table import Table
+
+from unisono import console
+from unisono.errors import UnisonoError
+from unisono.files import write_whole
+from unisono.leaks.options import LeaksOptions
+from unisono.mix.matching import CERTAIN, KINDS, Kind, Match, find_matches, read_published
+from unisono.track import Track, read_tracks, write_tracks
+
+LISTS = ("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt")
+DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
+SHOWN = 10
+
+
+def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
+    """Report the matches, and write a clean copy of the first file if asked to.
+
+    Raises:
+        UsageError, DataError: a file is missing or broken.
+        UnisonoError: there are matches, and they were not to be removed.
+    """
+    everything, second = read_tracks(trained_on), read_tracks(benchmark)
+    first = [track for track in everything if options.all_splits or track.split not in ("val", "test")]
+    if len(first) < len(everything):
+        console.log.info(
+            "%d records of the val and test splits of %s are left aside.", len(everything) - len(first), trained_on
+        )
+    lists = options.sha256_lists or tuple(_published_lists(options.data_root))
+    matches = find_matches(first, second, options.match or DEFAULT_KINDS, read_published(lists))
+    _show(matches, first, second, trained_on, benchmark)
+    if options.report:
+        _write_report(options.report, matches, first, second)
+    leaking = {match.first for match in matches if match.kind in (options.match or CERTAIN)}
+    if options.remove:
+        removed = {first[at].id for at in leaking}
+        output = options.output or trained_on.with_suffix(f".clean{trained_on.suffix}")
+        count = write_tracks(output, (track for track in everything if track.id not in removed))
+        doubtful = len({match.first for match in matches} - leaking)
+        console.out.print(
+            f"{count:,} records are in {output}; {len(removed):,} were removed"
+            + (
+                f", {doubtful:,} more match by text alone and are still there (--match text removes them)."
+                if doubtful
+                else "."
+            ),
+            soft_wrap=True,
+        )
+    elif matches:
+        count = len({match.first for match in matches})
+        raise UnisonoError(
+            f"{count:,} of the {len(first):,} records of {trained_on} match {benchmark}.",
+            hint=f"Write a copy without them: unisono leaks {trained_on} {benchmark} --remove",
+        )
+
+
+def _published_lists(data_root: Path) -> list[Path]:
+    return sorted(path for pattern in LISTS for path in (data_root / "raw" / "mtg_jamendo").glob(pattern))
+
+
+def _show(matches: list[Match], first: list[Track], second: list[Track], trained_on: Path, benchmark: Path) -> None:
+    if not matches:
+        console.out.print(
+            f"No leaks: {len(first):,} records of {trained_on} share nothing with {len(second):,} of {benchmark}.",
+            soft_wrap=True,
+        )
+        return
+    counts = Table(
+        title=f"What {trained_on.name} shares with {benchmark.name}", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for heading in ("by", f"records of {trained_on.name}", f"of {benchmark.name}"):
+        counts.add_column(heading)
+    for kind in KINDS:
+        its_matches = [match for match in matches if match.kind == kind]
+        if its_matches:
+            counts.add_row(
+                kind,
+                f"{len({match.first for match in its_matches}):,}",
+                f"{len({match.second for match in its_matches}):,}",
+            )
+    examples = Table(title="For example", title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("by", trained_on.name, benchmark.name, "evidence"):
+        examples.add_column(heading, overflow="fold")
+    shown: Counter[str] = Counter()
+    for match in matches:
+        shown[match.kind] += 1
+        if shown[match.kind] <= SHOWN:
+            row = (match.kind, first[match.first].id, second[match.second].id, match.evidence)
+            examples.add_row(*map(console.escape, row))
+    console.out.print(counts)
+    console.out.print(examples)
+
+
+def _write_report(path: Path, matches: list[Match], first: list[Track], second: list[Track]) -> None:
+    rows = [
+        {
+            "first": first[match.first].id,
+            "second": second[match.second].id,
+            "match": match.kind,
+            "evidence": match.evidence,
+            "certain": match.kind in CERTAIN,
+        }
+        for match in matches
+    ]
+    write_whole(path, json.dumps({"matches": rows}, ensure_ascii=False, indent=1) + "\n")

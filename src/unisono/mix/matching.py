@@ -1,0 +1,171 @@
+"""Finding the same music in two lists of tracks, each match with its evidence.
+
+Four kinds of evidence, from certain to doubtful:
+
+- `ids`: the same recording by an identity that datasets share (`jamendo:1004034`), the same id, or the same path of the
+  audio file; excerpts of one video count as one.
+- `sha256`: the same file, by the record's own hash or one that a publisher lists for its recording: no audio is needed.
+- `artists`: the same artist. Not the same music, but a model may know the artist's sound.
+- `text`: the same title by the same artist, or the same caption but for few words; captions made of tags count for
+  nothing here. Titles and captions recur, so this may be chance.
+"""
+
+import math
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from unisono.errors import DataError
+from unisono.mix.groups import whole
+from unisono.track import Track
+
+Kind = Literal["ids", "sha256", "artists", "text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256"})
+SIMILAR_CAPTIONS = 0.9
+"""Captions are alike if they share this part of their words (Jaccard index)."""
+SHORTEST_CAPTION_WORDS = 5
+
+Published = Mapping[str, tuple[str, ...]]
+"""Recording -> hashes of its files, as publishers list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One track of the first list and one of the second that may be the same music."""
+
+    first: int
+    second: int
+    kind: Kind
+    evidence: str
+
+
+def find_matches(
+    first: Sequence[Track], second: Sequence[Track], kinds: Iterable[Kind], published: Published | None = None
+) -> list[Match]:
+    """Compare all of one list with all of another; at most one match for a pair and kind.
+
+    For every track of the first list and every key, the first track of the second list with that key is named: enough to
+    tell that it leaks, and bounded where a key is common.
+    """
+    found: list[Match] = []
+    for kind in KINDS:
+        if kind in kinds:
+            found.extend(_joined(first, second, kind, _KEYS[kind](published or {})))
+    if "text" in kinds:
+        matched = {match.first for match in found if match.kind == "text"}
+        found.extend(match for match in _similar_captions(first, second) if match.first not in matched)
+    return found
+
+
+def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+    """Read lists of `<sha256> <NN/track id>.mp3` as MTG-Jamendo publishes them.
+
+    Raises:
+        DataError: a line is not of that form.
+    """
+    hashes: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            sha256, _, name = line.partition(" ")
+            track_id = name.strip().rpartition("/")[2].partition(".")[0]
+            if len(sha256) != 64 or not track_id.isdecimal():
+                raise DataError(f"{path}: line {number}: expected '<sha256> NN/<track id>.mp3', found {line[:100]!r}.")
+            hashes[f"jamendo:{int(track_id)}"] += (sha256.lower(),)
+    return dict(hashes)
+
+
+def _joined(
+    first: Sequence[Track], second: Sequence[Track], kind: Kind, keys: Callable[[Track], Iterable[str]]
+) -> Iterator[Match]:
+    """Hash join: index the second list, look up the first."""
+    places: dict[str, int] = {}
+    for at, track in enumerate(second):
+        for key in keys(track):
+            places.setdefault(key, at)
+    for at, track in enumerate(first):
+        for key in keys(track):
+            other = places.get(key)
+            if other is not None:
+                yield Match(at, other, kind, key)
+                break
+
+
+def _recordings(_: Published) -> Callable[[Track], Iterable[str]]:
+    return lambda track: (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
+
+
+def _hashes(published: Published) -> Callable[[Track], Iterable[str]]:
+    def keys(track: Track) -> Iterable[str]:
+        own = (track.sha256.lower(),) if track.sha256 else ()
+        return (*own, *published.get(track.recording, ()))
+
+    return keys
+
+
+def _artists(_: Published) -> Callable[[Track], Iterable[str]]:
+    return lambda track: (track.artist_id,) if track.artist_id else ()
+
+
+def _titles_and_captions(_: Published) -> Callable[[Track], Iterable[str]]:
+    def keys(track: Track) -> Iterator[str]:
+        if track.title and (artist := words(track.artist)) and (title := words(track.title)):
+            yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
+        for caption in _own_captions(track):
+            yield f"caption {' '.join(caption)!r}"
+
+    return keys
+
+
+_KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
+    "ids": _recordings,
+    "sha256": _hashes,
+    "artists": _artists,
+    "text": _titles_and_captions,
+}
+
+
+def words(text: str) -> list[str]:
+    """Give the words of a text without case, accents and punctuation."""
+    if not text.isascii():
+        text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
+
+
+def _own_captions(track: Track) -> Iterator[list[str]]:
+    """Give the words of captions that somebody wrote, if there are enough of them to tell captions apart."""
+    if track.caption_origin != "tags":
+        for caption in track.captions:
+            found = words(caption)
+            if len(found) >= SHORTEST_CAPTION_WORDS:
+                yield found
+
+
+def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
+    """Join captions by similarity: two sets of words that are alike share one of their few rarest words (prefix filter)."""
+    sides = [
+        [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in _own_captions(track)]
+        for tracks in (first, second)
+    ]
+    frequency = Counter(word for side in sides for _, caption in side for word in caption)
+
+    def rarest(caption: frozenset[str]) -> list[str]:
+        count = len(caption) - math.ceil(SIMILAR_CAPTIONS * len(caption) - 1e-9) + 1
+        return sorted(caption, key=lambda word: (frequency[word], word))[:count]
+
+    by_word: dict[str, list[int]] = defaultdict(list)
+    for place, (_, caption) in enumerate(sides[1]):
+        for word in rarest(caption):
+            by_word[word].append(place)
+    done: set[int] = set()
+    for at, caption in sides[0]:
+        candidates = {place for word in rarest(caption) for place in by_word.get(word, ())}
+        for place in sorted(candidates):
+            other_at, other = sides[1][place]
+            shared = len(caption & other)
+            if at not in done and shared >= SIMILAR_CAPTIONS * (len(caption) + len(other) - shared):
+                done.add(at)
+                yield Match(at, other_at, "text", f"captions that share {shared} of {len(caption | other)} words")
