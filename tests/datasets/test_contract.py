@@ -6,6 +6,8 @@ import io
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,11 +35,22 @@ def release(dataset: Dataset) -> ModuleType:
     return importlib.import_module(f"tests.releases.{dataset.name}")
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[ModuleType], Path]:
+    """Build each release once; the tests work on copies."""
+
+    @cache
+    def build(release: ModuleType) -> Path:
+        folder = tmp_path_factory.mktemp(release.__name__)
+        release.build(folder)
+        return folder
+
+    return build
+
+
 @pytest.fixture
-def root(release: ModuleType, dataset: Dataset, tmp_path: Path) -> Path:
-    folder = tmp_path / "raw" / dataset.name
-    release.build(folder)
-    return folder
+def root(release: ModuleType, dataset: Dataset, built: Callable[[ModuleType], Path], tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built(release), tmp_path / "raw" / dataset.name))
 
 
 def parse(dataset: Dataset, root: Path, **options: Any) -> list[Track | Dropped]:

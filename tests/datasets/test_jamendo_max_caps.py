@@ -71,6 +71,11 @@ def test_captions_without_metadata_and_metadata_without_captions(root: Path) -> 
     assert items["jamendo_max_caps_1008"] == Dropped("jamendo_max_caps_1008", "no caption", "upstream has none", False)
 
 
+def test_entities_are_letters(root: Path) -> None:
+    track = read(root)["jamendo_max_caps_1004_0-30"]
+    assert isinstance(track, Track) and track.title == "Titles & Themes"
+
+
 def test_the_order_of_rows_does_not_matter(root: Path) -> None:
     items = read(root)
     for path in root.glob("*.jsonl"):

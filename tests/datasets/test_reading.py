@@ -204,7 +204,7 @@ def test_whole_number(value, expected) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("202.5", 202.5), (3, 3.0), ("", 0), (None, 0), ("nan", 0), ("inf", 0), ("-3", 0), ("soon", 0)],
+    [("202.5", 202.5), (3, 3.0), ("", 0), (None, 0), ("nan", 0), ("inf", 0), ("-3", 0), ("soon", 0), ("1e9", 0)],
 )
 def test_seconds(value, expected: float) -> None:
     assert seconds(value) == expected

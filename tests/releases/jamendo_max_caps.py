@@ -85,7 +85,7 @@ METADATA = {
             1001, "Drop", "Robo", genres=["electronic"], instruments=["synthesizer"], vartags=["energetic", "robo"],
             speed="high", license_ccurl="http://creativecommons.org/licenses/by-sa/2.0/fr/",
         ),
-        metadata(1004, "Titles", "Film Orchestra", genres=["soundtrack", "orchestral"], vartags=["film"],
+        metadata(1004, "Titles &amp; Themes", "Film Orchestra", genres=["soundtrack", "orchestral"], vartags=["film"],
                  license_ccurl="http://artlibre.org/licence/lal/"),
         metadata(1006, "Pads", "Drifter", genres=["ambient"]),
         metadata(1007, "Reel", "Fiddler", genres=["celtic"]),

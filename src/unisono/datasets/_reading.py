@@ -7,6 +7,7 @@ import ast
 import csv
 import json
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -23,6 +24,8 @@ from unisono.tally import Dropped
 T = TypeVar("T")
 
 MALFORMED = "malformed row"
+LONGEST_S = 1e6
+"""Over eleven days: what claims to last longer is a mistake."""
 _BLOCK = 1 << 22
 _LONGEST_CELL = 1 << 24
 _ROWS_BEFORE_GIVING_UP = 100
@@ -58,6 +61,7 @@ class CsvTable:
         self._path = path
         self._name = place(path, root)
         self._header_rows = header_rows
+        self._lines: array[int] | None = None
         self.names = self._header()
         """All columns of the file."""
         self._columns = [*columns, *optional]
@@ -78,17 +82,21 @@ class CsvTable:
 
     def where(self, number: int) -> str:
         """Give `file:line` of a row by its number."""
+        if self._lines is None:
+            self._lines = array("L", self._read_lines())
+        return f"{self._name}:{self._lines[number - 1]}"
+
+    def _read_lines(self) -> Iterator[int]:
+        """Yield the line that each row begins in: a row may span several, and the fast reader does not count them."""
         with self._open() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
                 next(reader)
             line = reader.line_num + 1
             for cells in reader:
-                number -= bool(cells)
-                if number == 0:
-                    break
+                if cells:
+                    yield line
                 line = reader.line_num + 1
-        return f"{self._name}:{line}"
 
     def malformed(self, number: int, detail: str) -> Dropped:
         """Drop a row."""
@@ -373,12 +381,12 @@ def whole_number(value: str | float | None) -> int | None:
 
 
 def seconds(value: str | float | None) -> float:
-    """Read a duration; 0 if it is none, not finite, or negative."""
+    """Read a duration; 0 if it is none: no number, negative, or longer than any recording."""
     try:
         number = float(value or 0)
     except ValueError:
         return 0.0
-    return number if 0 < number < math.inf else 0.0
+    return number if 0 < number < LONGEST_S else 0.0
 
 
 @lru_cache(maxsize=65536)

@@ -16,6 +16,7 @@ A simpler export is read too: `metadata/<split>.json`, a list of items with `id`
 dataset's folder), `duration`, `artist`, `title`, `tags` and `license`.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -24,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from unisono.datasets import Dataset, ParseOptions
-from unisono.datasets._reading import JsonLines, json_items, seconds, whole_number
+from unisono.datasets._reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
 from unisono.datasets._tags import one_genre, tidy_tags
 from unisono.release import HubFiles
 from unisono.tally import Dropped
@@ -89,7 +90,7 @@ def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
         jamendo_id = _jamendo_id(row.id)
         if not jamendo_id:
             yield rows.malformed(number, f"field 'id': expected a Jamendo id, found {row.id!r}")
-        elif not 0 <= row.start_time < row.end_time < float("inf"):
+        elif not 0 <= row.start_time < row.end_time < LONGEST_S:
             yield rows.malformed(
                 number, f"expected 0 <= start_time < end_time, found {row.start_time} and {row.end_time}"
             )
@@ -132,7 +133,7 @@ def _read_songs(root: Path) -> Iterator[Track | Dropped]:
 
 
 def _song(row: _MetadataRow, jamendo_id: str) -> Track:
-    artist, title = row.artist_name or "", row.name or ""
+    artist, title = html.unescape(row.artist_name or ""), html.unescape(row.name or "")
     info = row.musicinfo or _MusicInfo()
     tags = info.tags or _Tags()
     genre = one_genre(tags.genres)
