@@ -376,3 +376,57 @@ def test_an_excerpt_behind_the_end_of_its_file_is_dropped(releases: Path, tmp_pa
     tracks = read_tracks(output)
     assert [(track.start, round(track.duration, 1)) for track in tracks] == [(0, 30), (30, 10)]
     assert report_of(output)["reasons"] == {"excerpt begins after the end of its file": 1}
+
+
+def test_what_is_held_out_is_never_trained_on(releases: Path, tmp_path: Path) -> None:
+    """1004034, of the held-out Song Describer, is also in JamendoMaxCaps; 226 has no audio here, but its artist has more."""
+    data = tmp_path / "data"
+    _folder(data / "raw")
+    song_describer.build(data / "raw/song_describer")
+    (data / "raw/song_describer/audio/26/226.2min.mp3").unlink()
+    folder = _folder(data / "raw/jamendo_max_caps")
+    numbers = [1004034, 5, *range(2000, 2040)]
+    rows = [{"id": str(n), "caption": f"Song {n}", "start_time": 0.0, "end_time": 10.0} for n in numbers]
+    jamendo_max_caps.write_jsonl(folder / "final_caption30sec.jsonl", rows)
+    artists = [
+        jamendo_max_caps.metadata(n, f"Song {n}", f"Artist {n}", artist_id="14" if n == 5 else str(n)) for n in numbers
+    ]
+    jamendo_max_caps.write_jsonl(folder / "2008-01-01.jsonl", artists)
+    jamendo_max_caps.audio.tone(folder / "audio/1004034.mp3", 10, 300)
+    for n in numbers[1:]:
+        os.link(folder / "audio/1004034.mp3", folder / f"audio/{n}.mp3")
+    options = ["--data-root", data, "--datasets", "jamendo_max_caps", "--output", tmp_path / "unified.json"]
+    said = unify(*options, "--hold-out", "song_describer")
+    split_of = {track.id: track.split for track in read_tracks(tmp_path / "unified.json")}
+    held_out = {name for name, split in split_of.items() if split == "test"}
+    assert {name for name in split_of if name.startswith("song_describer")} <= held_out
+    assert {"jamendo_max_caps_1004034_0-10", "jamendo_max_caps_5_0-10"} <= held_out
+    others = Counter(split for name, split in split_of.items() if name.startswith("jamendo_max_caps_20"))
+    assert others["train"] >= 30
+    assert "Splits" in said
+    assert "--hold-out song_describer" in unify("--data-root", data, "--dry-run")
+    unify(*options, "--hold-out", "fma", code=2)
+
+
+def test_splits_are_written_unless_told_otherwise(releases: Path, tmp_path: Path) -> None:
+    output = tmp_path / "unified.json"
+    unify("--data-root", releases, "--output", output)
+    assert {track.split for track in read_tracks(output)} <= {"train", "val", "test"}
+    assert {track.id: track.split for track in read_tracks(output)}["fma_10"] == "test"
+    unify("--data-root", releases, "--output", output, "--no-assign-splits")
+    assert {track.split for track in read_tracks(output) if track.dataset != "fma"} == {None}
+
+
+def test_licence_rules(releases: Path, tmp_path: Path) -> None:
+    output = tmp_path / "unified.json"
+    unify("--data-root", releases, "--output", output, "--licenses", "cc-by", "lal")
+    assert {track.license.rpartition("-")[0] or track.license for track in read_tracks(output)} <= {
+        "CC",
+        "CC-BY-2.0",
+        "CC-BY",
+        "LAL",
+    }
+    assert report_of(output)["reasons"]["licence unknown"] >= 1
+    unify("--data-root", releases, "--output", output, "--commercial")
+    assert not any("NC" in track.license or track.license == "unknown" for track in read_tracks(output))
+    assert "nonsense" in unify("--data-root", releases, "--output", output, "--licenses", "nonsense", code=2)

@@ -51,8 +51,9 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     if (path := folder / "raw.meta.tsv").exists():
         read_names(path, root, facts, dropped)
     yield from dropped
+    sha256_of = _read_hashes(folder / "download")
     for track_id in sorted(songs):
-        yield _track(track_id, facts[track_id], split_of.get(track_id))
+        yield _track(track_id, facts[track_id], split_of.get(track_id), sha256_of.get(track_id, ""))
 
 
 def _is_stub(path: Path) -> bool:
@@ -73,7 +74,17 @@ def _is_stub(path: Path) -> bool:
     return True
 
 
-def _track(track_id: int, song: SideFacts, split: Split | None) -> Track:
+def _read_hashes(folder: Path) -> dict[int, str]:
+    """Read the published lists of `<sha256> NN/<id>.mp3`, by which copies are known; `audio-low` has others."""
+    return {
+        int(name.rpartition("/")[2].removesuffix(".mp3")): sha256
+        for path in sorted(folder.glob("*_audio_sha256_tracks.txt"))
+        for sha256, _, name in (line.partition(" ") for line in path.read_text(encoding="utf-8").splitlines())
+        if len(sha256) == 64 and name.rpartition("/")[2].removesuffix(".mp3").isdecimal()
+    }
+
+
+def _track(track_id: int, song: SideFacts, split: Split | None, sha256: str) -> Track:
     genre = one_genre(song.genres)
     return Track(
         id=f"mtg_jamendo_{track_id}",
@@ -91,6 +102,7 @@ def _track(track_id: int, song: SideFacts, split: Split | None) -> Track:
         split=split,
         attribution=song.attribution,
         url=song.url or f"https://www.jamendo.com/track/{track_id}",
+        sha256=sha256,
     )
 
 

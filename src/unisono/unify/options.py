@@ -12,7 +12,8 @@ class UnifyOptions(StageOptions):
     """Options of `unisono unify`."""
 
     datasets: tuple[str, ...] = ()
-    """Datasets to read; by default every one found under `<data-root>/raw`."""
+    """Datasets to read; by default every one found under `<data-root>/raw`. Your own music: `folder:<path>`, or a recipe
+    (`*.toml`) that maps a table of captions."""
     output: Path | None = None
     """Unified file to write: .json, .jsonl or .parquet. Default: `<data-root>/unified_dataset.json`."""
     min_duration: float | None = None
@@ -25,12 +26,28 @@ class UnifyOptions(StageOptions):
     """At most so many tracks of each dataset."""
     stratify_by: Literal["dataset", "duration"] | None = None
     """With --max-samples: take equal shares of the datasets, or of short (< 60 s), medium and long (>= 180 s) tracks."""
+    licenses: tuple[str, ...] = ()
+    """Keep only tracks under these licences, in any version: cc-by cc-by-sa ...; what is not known is refused."""
+    commercial: bool = False
+    """Keep only tracks whose licence allows commercial use."""
+    derivatives: bool = False
+    """Keep only tracks whose licence allows derivatives."""
+    allow_unknown_license: bool = False
+    """With one of the rules above: keep tracks whose licence is not known."""
+    hold_out: tuple[str, ...] = ()
+    """Datasets never to train on: they, and all that shares a recording, an artist or a file with them, go to test."""
+    assign_splits: bool = True
+    """Write a split into every record: upstream's, or one that is drawn (80/10/10 in each dataset)."""
     seed: int = 42
-    """Seed of the sampling."""
+    """Seed of the sampling and of the splits."""
     check_audio: bool = True
     """Keep only tracks whose audio is there, and measure its duration."""
     valid_only: bool = False
     """Only captions that upstream has validated (Song Describer)."""
+    mtg_split: Literal[0, 1, 2, 3, 4] = 0
+    """Which of MTG-Jamendo's five splits to keep; only in split 0 all songs of Song Describer are in the test part."""
+    lyrics: bool = False
+    """Keep DALI's lyrics, line by line with their times."""
     dry_run: bool = False
     """Print the summary, write nothing."""
     strict: bool = False

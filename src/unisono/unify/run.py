@@ -10,7 +10,9 @@ from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import UnisonoError, UsageError
 from unisono.files import explained
 from unisono.mix.filters import by_duration
+from unisono.mix.licensing import LicenseRule, by_license
 from unisono.mix.sampling import sample
+from unisono.mix.splits import assign_stable_splits
 from unisono.options import record
 from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, without_garbage_collection, write_tracks
@@ -30,7 +32,7 @@ def run(options: UnifyOptions) -> None:
     """
     file_kind(options.output_path)
     _refuse_contradictions(options)
-    chosen = _datasets(options)
+    chosen = _with_held_out(_datasets(options), options)
     output = options.output_path
     with ExitStack() as stack:
         stack.enter_context(without_garbage_collection())
@@ -41,7 +43,7 @@ def run(options: UnifyOptions) -> None:
         tally = Tally()
         notes: list[dict[str, str]] = []
         tracks = [track for dataset in chosen for track in _read(dataset, options, journal, tally, notes)]
-        tracks = _mix(tracks, options, tally)
+        tracks = _with_splits(_mix(tracks, options, tally), chosen, options)
         summaries = summarise(tracks, tally)
         show(summaries, tally)
         _finish(tracks, tally, {"datasets": summaries, "notes": notes}, options)
@@ -50,12 +52,11 @@ def run(options: UnifyOptions) -> None:
 def _read(
     dataset: Dataset, options: UnifyOptions, journal: Journal | None, tally: Tally, notes: list[dict[str, str]]
 ) -> list[Track]:
-    root = _root(options, dataset.name)
+    root = _root(options, dataset)
     console.log.info("Reading %s in %s", dataset.name, root)
     found: list[Draft] = []
     tally.came[dataset.name] += 0  # listed even if the release turns out to be empty
-    parsing = ParseOptions(valid_only=options.valid_only)
-    for draft in drafts(dataset, root, parsing, check_audio=options.check_audio):
+    for draft in drafts(dataset, root, _parsing(options), check_audio=options.check_audio):
         tally.came[dataset.name] += 1
         if isinstance(draft, Draft):
             found.append(draft)
@@ -84,11 +85,11 @@ def _read(
 
 def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track]:
     """Filter and sample."""
-    kept, dropped = by_duration(tracks, options.min_duration, options.max_duration)
-    if dropped:
-        dataset_of = {track.id: track.dataset for track in tracks}
-        for item in dropped:
-            tally.drop(dataset_of[item.id], item)
+    dataset_of = {track.id: track.dataset for track in tracks}
+    kept, too_short_or_long = by_duration(tracks, options.min_duration, options.max_duration)
+    kept, not_allowed = by_license(kept, _license_rule(options))
+    for item in (*too_short_or_long, *not_allowed):
+        tally.drop(dataset_of[item.id], item)
     drawn = sample(
         kept,
         seed=options.seed,
@@ -104,6 +105,38 @@ def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track
     for track in drawn:
         tally.kept[track.dataset] += 1
     return drawn
+
+
+def _license_rule(options: UnifyOptions) -> LicenseRule:
+    return LicenseRule.of(
+        options.licenses,
+        commercial=options.commercial,
+        derivatives=options.derivatives,
+        allow_unknown=options.allow_unknown_license,
+    )
+
+
+def _with_splits(tracks: list[Track], chosen: list[Dataset], options: UnifyOptions) -> list[Track]:
+    """Assign the splits. What is held out counts whole, with the tracks that were left out above or have no audio."""
+    if not options.assign_splits and not options.hold_out:
+        return tracks
+    there = {track.id for track in tracks}
+    absent = [
+        item
+        for dataset in chosen
+        if dataset.name in options.hold_out
+        for item in dataset.parse(_root(options, dataset), _parsing(options))
+        if isinstance(item, Track) and item.id not in there
+    ]
+    assigned = assign_stable_splits([*tracks, *absent], seed=options.seed, held_out=options.hold_out)[: len(tracks)]
+    moved = sum(
+        track.split == "train" and after.split != "train" for track, after in zip(tracks, assigned, strict=True)
+    )
+    if moved:
+        console.log.info(
+            "%d tracks of upstream's training parts are held out: they share music with test or val.", moved
+        )
+    return assigned
 
 
 def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: UnifyOptions) -> None:
@@ -122,6 +155,10 @@ def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: U
     console.out.print(f"{len(tracks):,} tracks are in {output.absolute()}; what was left out: {report}", soft_wrap=True)
 
 
+def _parsing(options: UnifyOptions) -> ParseOptions:
+    return ParseOptions(valid_only=options.valid_only, mtg_split=options.mtg_split, lyrics=options.lyrics)
+
+
 def _datasets(options: UnifyOptions) -> list[Dataset]:
     """Give the datasets to read, in alphabetical order."""
     if options.datasets:
@@ -134,15 +171,31 @@ def _datasets(options: UnifyOptions) -> list[Dataset]:
     if not there:
         raise UsageError(
             f"No release was found in {options.data_root / 'raw'}: expected folders such as "
-            f"{_root(options, known[0].name) if known else '...'}.",
+            f"{_root(options, known[0]) if known else '...'}.",
             hint=f"Fetch one with: {_fetch(options, 'NAME')}, where NAME is one of "
             + ", ".join(dataset.name for dataset in known),
         )
     return there
 
 
+def _with_held_out(chosen: list[Dataset], options: UnifyOptions) -> list[Dataset]:
+    """Add the datasets that are only held out, and name those that should be."""
+    names = {dataset.name for dataset in chosen}
+    more = [datasets.get(name) for name in sorted(set(options.hold_out) - names)]
+    for dataset in more:
+        _refuse_absent(dataset, options)
+    for dataset in chosen:
+        if dataset.evaluation_only and dataset.name not in options.hold_out:
+            console.log.warning(
+                "The authors of %s ask that nobody trains on it: keep it out with --hold-out %s",
+                dataset.title,
+                dataset.name,
+            )
+    return sorted([*chosen, *more], key=lambda dataset: dataset.name)
+
+
 def _is_there(dataset: Dataset, options: UnifyOptions) -> bool:
-    root = _root(options, dataset.name)
+    root = _root(options, dataset)
     return any(next(iter(root.glob(pattern)), None) is not None for pattern in dataset.marker_files)
 
 
@@ -150,13 +203,13 @@ def _refuse_absent(dataset: Dataset, options: UnifyOptions) -> None:
     if not _is_there(dataset, options):
         expected = " or ".join(dataset.marker_files)
         raise UsageError(
-            f"The release of {dataset.name} is not in {_root(options, dataset.name)}: expected {expected} there.",
+            f"The release of {dataset.name} is not in {_root(options, dataset)}: expected {expected} there.",
             hint=f"Fetch it with: {_fetch(options, dataset.name)}",
         )
 
 
-def _root(options: UnifyOptions, name: str) -> Path:
-    return options.data_root / "raw" / name
+def _root(options: UnifyOptions, dataset: Dataset) -> Path:
+    return dataset.root or options.data_root / "raw" / dataset.name
 
 
 def _fetch(options: UnifyOptions, name: str) -> str:
@@ -165,6 +218,7 @@ def _fetch(options: UnifyOptions, name: str) -> str:
 
 
 def _refuse_contradictions(options: UnifyOptions) -> None:
+    _license_rule(options)
     for name in ("max_samples", "samples_per_dataset", "workers"):
         value = getattr(options, name)
         if value is not None and value < 1:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from unisono import console
 from unisono.tally import Tally
-from unisono.track import CAPTION_ORIGINS, Track
+from unisono.track import CAPTION_ORIGINS, SPLITS, Track
 
 ALL = "all"
 
@@ -24,6 +24,7 @@ def summarise(tracks: Iterable[Track], tally: Tally) -> dict[str, dict[str, Any]
         summaries[ALL] = {
             "tracks": sum(summary["tracks"] for summary in summaries.values()),
             "hours": round(sum(summary["hours"] for summary in summaries.values()), 3),
+            "splits": _most_first(summary["splits"] for summary in summaries.values()),
             "captions": _most_first(summary["captions"] for summary in summaries.values()),
             "licenses": _most_first(summary["licenses"] for summary in summaries.values()),
         }
@@ -37,6 +38,7 @@ def _describe(tracks: list[Track]) -> dict[str, Any]:
     return {
         "tracks": len(tracks),
         "hours": round(sum(track.duration for track in tracks) / 3600, 3),
+        "splits": _most_first([Counter(track.split or "none" for track in tracks)]),
         "captions": _most_first([captions]),
         "licenses": _most_first([Counter(track.license for track in tracks)]),
     }
@@ -63,12 +65,16 @@ def show(summaries: dict[str, dict[str, Any]], tally: Tally) -> None:
         captions = [f"{summary['captions'].get(origin, 0):,}" for origin in origins]
         kept, dropped_count, hours = summary["tracks"], found[name] - summary["tracks"], summary["hours"]
         counts.add_row(name, f"{found[name]:,}", f"{kept:,}", f"{dropped_count:,}", f"{hours:,.1f}", *captions)
+    splits = _table("Splits", "dataset", *SPLITS)
+    for name, summary in summaries.items():
+        if set(summary["splits"]) & set(SPLITS):
+            splits.add_row(name, *(f"{summary['splits'].get(split, 0):,}" for split in SPLITS))
     why = _table("Dropped", "dataset", "tracks", reason="why")
     licences = _table("Licences", "dataset", "tracks", reason="licence")
     for name, summary in summaries.items():
         _add_counts(why, name, dict(reasons[name].most_common()))
         _add_counts(licences, name, summary["licenses"], most=6)
-    for table in (counts, why, licences):
+    for table in (counts, splits, why, licences):
         if table.row_count:
             console.out.print(table)
 
