@@ -16,6 +16,8 @@ from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
 from unisono.errors import UnisonoError
 from unisono.evaluate.options import EvaluateOptions
+from unisono.export.options import ExportOptions
+from unisono.leaks.options import LeaksOptions
 from unisono.prepare.options import PrepareOptions
 from unisono.search.options import SearchOptions
 from unisono.train.options import TrainOptions
@@ -94,6 +96,30 @@ def search(*queries: str, options: SearchOptions) -> None:
     from unisono.search.run import run
 
     run(queries, options)
+
+
+@app.command
+def export(options: ExportOptions) -> None:
+    """Write a trained model as safetensors with a description, and its text tower as ONNX."""
+    from unisono.export.run import run
+
+    run(options)
+
+
+@app.command
+def leaks(trained_on: Path, benchmark: Path, *, options: LeaksOptions = LeaksOptions()) -> None:  # noqa: B008
+    """Find what a benchmark shares with the data that a model is trained on; exit code 1 if there is anything.
+
+    Parameters
+    ----------
+    trained_on
+        Unified file that is trained on.
+    benchmark
+        Unified file that is evaluated on.
+    """
+    from unisono.leaks.run import run
+
+    run(trained_on, benchmark, options)
 
 
 encoders = App(name="encoders", help="List the encoders, and fetch their weights.")

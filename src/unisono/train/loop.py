@@ -48,6 +48,8 @@ class Progress:
     """Of the current epoch's batches."""
     best: float = -1.0
     best_epoch: int = 0
+    chance: dict[str, float] = field(default_factory=dict)
+    """What a random model gets on the val split, text to music."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """For each finished epoch: its loss and metrics."""
 
@@ -102,6 +104,7 @@ class Training:
         self.base = base
         self.optimizer = make_optimizer(step, options)
         self.progress = Progress(**base.progress)
+        self.progress.chance = validation.chance if validation else {}
         if base.optimizer:
             self.optimizer.load_state_dict(base.optimizer)
         self.steps = options.epochs * len(sampler)

@@ -16,10 +16,12 @@ from unisono.encoders.text import TextEncoderSpec
 from unisono.encoders.text._transformer import cores
 from unisono.errors import UsageError
 from unisono.evaluate.pairing import TEXT_TO_MUSIC
+from unisono.files import write_whole
 from unisono.options import record
 from unisono.seeded import rank_key
 from unisono.train import checkpoint as checkpoints
 from unisono.train import distributed
+from unisono.train.card import learning_curve, model_card
 from unisono.train.checkpoint import Checkpoint
 from unisono.train.data import Sampler, SplitData, mixing_weights, read, sampled, trained_on, weights_from
 from unisono.train.loop import Progress, Training
@@ -262,4 +264,9 @@ def _conclude(training: Training, progress: Progress) -> None:
             f"(chance {chance['recall@10']:.1%}), MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f}), "
             f"{training.validation.data.pairing.relevance.queries:,} queries, {len(training.validation.data):,} candidates."
         )
+    stem = training.best_path.with_name(f"{training.options.audio_encoder}_")
+    write_whole(Path(f"{stem}card.md"), model_card(checkpoints.load(training.best_path)))
+    if progress.history and learning_curve(progress.history, Path(f"{stem}curve.png"), training.options.select_by):
+        console.out.print(f"Learning curve: {stem}curve.png", soft_wrap=True)
+    console.out.print(f"Model card: {stem}card.md", soft_wrap=True)
     console.out.print(f"Checkpoints: {training.best_path} (best), {training.last_path} (last)", soft_wrap=True)

@@ -37,16 +37,34 @@ class SentenceTransformersEncoder(torch.nn.Module):
         ]
         return ids
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def tokenizer(self) -> Any:
+        """The model's tokenizer."""
+        return self.model.tokenizer
+
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
         """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
-        device = next(self.model.parameters()).device
-        features = self.model.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(device)
-        return torch.nn.functional.normalize(self.model(dict(features))["sentence_embedding"].float(), dim=-1)
+        return self.pooled(*self.padded(tokens))
+
+    def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring token lists to one length: ids [n, T] and mask [n, T], padded as the model wants it."""
+        padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self.device)
+        return padded["input_ids"], padded["attention_mask"]
+
+    def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Embed padded tokens [n, T] as [n, D] unit vectors."""
+        found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
+        return torch.nn.functional.normalize(found.float(), dim=-1)
 
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
         """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
-        device = next(self.model.parameters()).device
-        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, device)
+        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
 
 def build(name: str, device: str) -> SentenceTransformersEncoder:

@@ -65,23 +65,28 @@ class TransformerTextEncoder(torch.nn.Module):
 
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
         """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
+        return self.pooled(*self.padded(tokens))
+
+    def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the pooling wants."""
         length = max(len(ids) for ids in tokens)
         padding = self.tokenizer.pad_token_id or 0
+        gaps = [[padding] * (length - len(ids)) for ids in tokens]
         left = self.pooling == "last"
-        rows = [
-            [padding] * (length - len(ids)) + ids if left else ids + [padding] * (length - len(ids)) for ids in tokens
-        ]
-        ones = [[0] * (length - len(ids)) + [1] * len(ids) for ids in tokens]
-        mask = torch.tensor(ones if left else [row[::-1] for row in ones], device=self.device)
-        states = self.model(
-            input_ids=torch.tensor(rows, device=self.device), attention_mask=mask
-        ).last_hidden_state.float()
+        rows = [gap + ids if left else ids + gap for ids, gap in zip(tokens, gaps, strict=True)]
+        places = torch.arange(length).flip(0) if left else torch.arange(length)
+        mask = (places < torch.tensor([[len(ids)] for ids in tokens])).long()
+        return torch.tensor(rows, device=self.device), mask.to(self.device)
+
+    def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Embed padded tokens [n, T] as [n, D] unit vectors."""
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
         if self.pooling == "last":
-            pooled = states[:, -1]
+            vectors = states[:, -1]
         else:
-            weight = mask.unsqueeze(-1).float()
-            pooled = (states * weight).sum(dim=1) / weight.sum(dim=1)
-        return torch.nn.functional.normalize(pooled, dim=-1)
+            weight = attention_mask.unsqueeze(-1).float()
+            vectors = (states * weight).sum(dim=1) / weight.sum(dim=1)
+        return torch.nn.functional.normalize(vectors, dim=-1)
 
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
         """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""

@@ -1,0 +1,1 @@
+"""`unisono export`: a trained model as files that other programs read."""
