@@ -73,7 +73,7 @@ class Found:
 
     def described(self, spec: EncoderSpec, *, dim: int, layers: int = 1) -> EncoderSpec:
         """Give the spec of an encoder that was built from these weights."""
-        source = spec.source if self.published else f"a file that is not of {spec.source} as published"
+        source = spec.source if self.published else f"a file not known to be {spec.source} as published"
         return replace(spec, source=source, revision=self.revision, dim=dim, layers=layers)
 
     def json(self, name: str) -> dict[str, Any]:
@@ -118,17 +118,19 @@ def locate(name: str, hub: HubWeights, given: Path | None = None) -> Found:
     """
     folder = given if given is not None else root() / name
     weights = folder if folder.is_file() else _tensors_in(folder, hub)
-    if weights is None and given is None:
-        weights = _in_hub_cache(hub)
-    if weights is None:
-        raise WeightsAbsentError(
-            name,
-            f"Get them with: unisono encoders fetch {name}"
-            f"\nWithout a network: put {', '.join(file.on_disk for file in hub.files)} of {hub.repo} (revision "
-            f"{hub.revision}) into a folder and use: unisono encoders fetch {name} --from-dir FOLDER",
-            where=str(folder),
-        )
-    return _recognise(name, hub, weights)
+    if weights is not None:
+        return _recognise(name, hub, weights)
+    cached = _in_hub_cache(hub) if given is None else None
+    if cached is not None:
+        check(cached, replace(hub.weights, sha256=""))
+        return Found(weights=cached, revision=cached.parent.name, published=True)
+    raise WeightsAbsentError(
+        name,
+        f"Get them with: unisono encoders fetch {name}"
+        f"\nWithout a network: put {', '.join(file.on_disk for file in hub.files)} of {hub.repo} (revision "
+        f"{hub.revision}) into a folder and use: unisono encoders fetch {name} --from-dir FOLDER",
+        where=str(folder),
+    )
 
 
 def is_here(name: str, hub: HubWeights) -> bool:
@@ -237,9 +239,6 @@ def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
                 )
         revision = record["revision"]
         return Found(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
-    if weights.parent.parent.name == "snapshots":  # the hub's cache, checked by the hub's client
-        check(weights, replace(hub.weights, sha256=""))
-        return Found(weights=weights, revision=weights.parent.name, published=True)
     sha256 = sha256_of(weights)
     if hub.weights.sha256 and sha256 == hub.weights.sha256:
         return Found(weights=weights, revision=hub.revision, published=True)
