@@ -12,6 +12,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from unisono import __version__, console
+from unisono.attribution.options import LicensesOptions
+from unisono.dedupe.options import DedupeOptions
 from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
 from unisono.errors import UnisonoError
@@ -120,6 +122,34 @@ def leaks(trained_on: Path, benchmark: Path, *, options: LeaksOptions = LeaksOpt
     from unisono.leaks.run import run
 
     run(trained_on, benchmark, options)
+
+
+@app.command
+def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:  # noqa: B008
+    """Merge the records of one recording: captions with their origins, the best audio.
+
+    Parameters
+    ----------
+    path
+        Unified file.
+    """
+    from unisono.dedupe.run import run
+
+    run(path, options)
+
+
+@app.command
+def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> None:  # noqa: B008
+    """Show what the licences of a mix, or of what a checkpoint was trained on, allow; write the attributions.
+
+    Parameters
+    ----------
+    path
+        Unified file, or a checkpoint (.pt).
+    """
+    from unisono.attribution.run import run
+
+    run(path, options)
 
 
 encoders = App(name="encoders", help="List the encoders, and fetch their weights.")

@@ -11,10 +11,9 @@ from unisono import console
 from unisono.errors import UnisonoError
 from unisono.files import write_whole
 from unisono.leaks.options import LeaksOptions
-from unisono.mix.matching import CERTAIN, KINDS, Kind, Match, find_matches, read_published
+from unisono.mix.matching import CERTAIN, KINDS, Kind, Match, find_matches, published_lists, read_published
 from unisono.track import Track, read_tracks, write_tracks
 
-LISTS = ("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt")
 DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
 SHOWN = 10
 
@@ -32,7 +31,7 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
         console.log.info(
             "%d records of the val and test splits of %s are left aside.", len(everything) - len(first), trained_on
         )
-    lists = options.sha256_lists or tuple(_published_lists(options.data_root))
+    lists = options.sha256_lists or published_lists(options.data_root)
     matches = find_matches(first, second, options.match or DEFAULT_KINDS, read_published(lists))
     _show(matches, first, second, trained_on, benchmark)
     if options.report:
@@ -58,10 +57,6 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
             f"{count:,} of the {len(first):,} records of {trained_on} match {benchmark}.",
             hint=f"Write a copy without them: unisono leaks {trained_on} {benchmark} --remove",
         )
-
-
-def _published_lists(data_root: Path) -> list[Path]:
-    return sorted(path for pattern in LISTS for path in (data_root / "raw" / "mtg_jamendo").glob(pattern))
 
 
 def _show(matches: list[Match], first: list[Track], second: list[Track], trained_on: Path, benchmark: Path) -> None:

@@ -61,6 +61,13 @@ def find_matches(
     return found
 
 
+def published_lists(data_root: Path) -> tuple[Path, ...]:
+    """Find the lists of hashes that came with MTG-Jamendo."""
+    folder = data_root / "raw" / "mtg_jamendo"
+    patterns = ("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt")
+    return tuple(sorted(path for pattern in patterns for path in folder.glob(pattern)))
+
+
 def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
     """Read lists of `<sha256> <NN/track id>.mp3` as MTG-Jamendo publishes them.
 

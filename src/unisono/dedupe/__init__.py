@@ -1,0 +1,1 @@
+"""One record a recording: captions merged with their origins, the best audio kept."""

@@ -1,0 +1,18 @@
+"""What a user may ask of `unisono dedupe`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from unisono.options import StageOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class DedupeOptions(StageOptions):
+    """Options of `unisono dedupe`."""
+
+    output: Path | None = None
+    """File to write. Default: `<name>.deduped.<ending>` beside the input."""
+    sha256_lists: tuple[Path, ...] = ()
+    """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
+    dry_run: bool = False
+    """Print what would be merged, write nothing."""

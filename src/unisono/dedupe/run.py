@@ -1,0 +1,48 @@
+"""`unisono dedupe`: one record a recording."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from unisono import console
+from unisono.dedupe.options import DedupeOptions
+from unisono.files import write_whole
+from unisono.mix.duplicates import merge_duplicates
+from unisono.mix.matching import published_lists, read_published
+from unisono.track import read_tracks, write_tracks
+
+SHOWN = 10
+
+
+def run(path: Path, options: DedupeOptions) -> None:
+    """Merge the duplicates of a unified file, write it and the list of choices.
+
+    Raises:
+        UsageError, DataError: the file is missing or broken.
+        UnisonoError: the output cannot be written.
+    """
+    tracks = read_tracks(path)
+    lists = options.sha256_lists or published_lists(options.data_root)
+    kept, choices = merge_duplicates(tracks, read_published(lists))
+    for choice in choices[:SHOWN]:
+        console.out.print(
+            console.escape(
+                f"kept {choice.kept} ({choice.audio}), merged {', '.join(choice.merged)}: {', '.join(choice.by)}"
+            ),
+            soft_wrap=True,
+        )
+    if len(choices) > SHOWN:
+        console.out.print(f"... and {len(choices) - SHOWN:,} more")
+    console.out.print(
+        f"{len(tracks):,} records, {len(choices):,} recordings with duplicates, {len(kept):,} records left",
+        soft_wrap=True,
+    )
+    if options.dry_run:
+        console.out.print("Dry run: nothing was written.")
+        return
+    output = options.output or path.with_suffix(f".deduped{path.suffix}")
+    report = output.with_suffix(".report.json")
+    content = {"came": len(tracks), "kept": len(kept), "choices": [asdict(choice) for choice in choices]}
+    write_whole(report, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+    write_tracks(output, kept)
+    console.out.print(f"They are in {output}; all choices: {report}", soft_wrap=True)
