@@ -290,8 +290,9 @@ def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") ->
         raise DataError(
             f"{path}: expected a list of items, or an object with {key!r}, found a {type(content).__name__}."
         )
+    name = place(path, root)
     for number, item in enumerate(items, 1):
-        where = f"{place(path, root)}: item {number}"
+        where = f"{name}: item {number}"
         try:
             yield where, msgspec.convert(item, kind, strict=False)
         except msgspec.ValidationError as error:
@@ -427,13 +428,13 @@ def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tup
         DataError: it is no Parquet file.
         UsageError: pyarrow is not installed.
     """
-    number = 0
+    name, number = place(path, root), 0
     with _parquet(path) as file:
-        present = [name for name in columns if name in file.schema_arrow.names]
+        present = [column for column in columns if column in file.schema_arrow.names]
         for batch in file.iter_batches(columns=present):
-            for values in batch.to_pylist():
+            for values in zip(*(batch.column(column).to_pylist() for column in present), strict=True):
                 number += 1
-                yield f"{place(path, root)}: row {number}", values
+                yield f"{name}: row {number}", dict(zip(present, values, strict=True))
 
 
 def parquet_columns(path: Path) -> list[str]:

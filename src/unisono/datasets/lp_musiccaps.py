@@ -53,7 +53,7 @@ def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Drop
     path = str(row.get("path") or "") or (f"{clip[0]}.wav" if clip else f"{upstream_id}.mp3")
     return Track(
         id=f"lp_musiccaps_{upstream_id}",
-        audio_path=str(PurePosixPath(path.lstrip("/"))),
+        audio_path=path.lstrip("/"),
         caption=captions[0] if captions else "",
         alt_captions=captions[1:],
         duration=float(clip["end"]) - float(clip["start"]) if clip else 0,

@@ -11,15 +11,15 @@ Known defects:
 - The files are JSON Lines although named `.json`; `location` has had several prefixes, so only its last two parts count.
 """
 
+import re
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import JsonLines
-from unisono.datasets._youtube import is_youtube_id
 from unisono.release import HubFiles
 from unisono.tally import Dropped
 from unisono.track import Split, Track
@@ -32,6 +32,7 @@ CHECKSUMS = {
     "MusicBench_test_B.json": "sha256:de23793fed7a7226a212e895758f25f060e40b8e53714c2da3ae4a6659197507",
 }
 CLIP_S = 10.0
+_FILE = re.compile(r"[^/]+/[\w-]{11}(_\d+)?\.\w+", re.ASCII)
 FILES: dict[str, Split] = {
     "MusicBench_train.json": "train",
     "MusicBench_test_A.json": "test",
@@ -66,13 +67,13 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
                 yield item
                 continue
             number, row = item
-            path = PurePosixPath(*PurePosixPath(row.location).parts[-2:])
-            if not is_youtube_id(path.stem[:11]) or path.stem[11:12] not in ("", "_"):
+            location = "/".join(row.location.split("/")[-2:])
+            if not _FILE.fullmatch(location):
                 yield rows.malformed(
                     number, f"field 'location': expected <folder>/<YouTube id>.wav, found {row.location!r}"
                 )
                 continue
-            _, _, captions = tracks.setdefault(str(path), (row, split, {}))
+            _, _, captions = tracks.setdefault(location, (row, split, {}))
             for text in (row.main_caption, row.alt_caption, row.captions, row.old_captions):
                 if text and not text.isspace():
                     captions[text.strip()] = None
@@ -81,21 +82,22 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 def _track(location: str, row: _Row, split: Split, captions: list[str]) -> Track:
-    path = PurePosixPath(location)
+    folder, _, name = location.rpartition("/")
+    stem = name.rpartition(".")[0]
     key = " ".join(filter(None, row.key or []))
     extra: dict[str, Any] = {"bpm": row.bpm, "key": key, "chords": row.chords}
     extra["is_audioset_eval"] = row.is_audioset_eval_mcaps or None
     return Track(
-        id=f"musicbench_{path.parent.name}_{path.stem}",
+        id=f"musicbench_{folder}_{stem}",
         audio_path=location,
         caption=captions[0] if captions else "",
         alt_captions=captions[1:],
         duration=CLIP_S,
         dataset="musicbench",
-        recording=f"youtube:{path.stem[:11]}",
+        recording=f"youtube:{stem[:11]}",
         split=split,
         caption_origin="model" if captions else None,
-        url=f"https://www.youtube.com/watch?v={path.stem[:11]}",
+        url=f"https://www.youtube.com/watch?v={stem[:11]}",
         extra={name: value for name, value in extra.items() if value},
     )
 
