@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from unisono import __version__, console
 from unisono.attribution.options import LicensesOptions
+from unisono.check.options import CheckOptions
 from unisono.dedupe.options import DedupeOptions
 from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
@@ -122,6 +123,20 @@ def leaks(trained_on: Path, benchmark: Path, *, options: LeaksOptions = LeaksOpt
     from unisono.leaks.run import run
 
     run(trained_on, benchmark, options)
+
+
+@app.command
+def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:  # noqa: B008
+    """Look for silence, clipping, wrong durations, and captions that cannot be meant so.
+
+    Parameters
+    ----------
+    path
+        Unified file.
+    """
+    from unisono.check.run import run
+
+    run(path, options)
 
 
 @app.command

@@ -1,0 +1,71 @@
+"""`unisono check`: findings about the audio and the captions of a unified file, and a copy without them."""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import get_args
+
+from rich import box
+from rich.table import Table
+
+from unisono import console
+from unisono.check.captions import contradiction, shared, short
+from unisono.check.options import CheckOptions, Finding
+from unisono.check.sound import listen_all
+from unisono.files import write_whole
+from unisono.track import Track, read_tracks, write_tracks
+
+EXAMPLES = 3
+
+Findings = dict[str, dict[str, str]]
+"""Finding -> id -> detail."""
+
+
+def run(path: Path, options: CheckOptions) -> None:
+    """Report what is found; with `drop`, write a copy without it.
+
+    Raises:
+        UsageError, DataError: the file is missing or broken.
+        UnisonoError: an output cannot be written.
+    """
+    tracks = read_tracks(path)
+    findings = _find(tracks, options)
+    _show(findings, len(tracks))
+    report = options.report or path.with_suffix(".check.json")
+    write_whole(report, json.dumps({"records": len(tracks), "findings": findings}, ensure_ascii=False, indent=1) + "\n")
+    console.out.print(f"All findings: {report}", soft_wrap=True)
+    if options.drop:
+        dropped = {name for finding in options.drop for name in findings.get(finding, {})}
+        output = options.output or path.with_suffix(f".checked{path.suffix}")
+        count = write_tracks(output, (track for track in tracks if track.id not in dropped))
+        console.out.print(f"{count:,} records are in {output}; {len(dropped):,} were left out.", soft_wrap=True)
+
+
+def _find(tracks: list[Track], options: CheckOptions) -> Findings:
+    findings: Findings = defaultdict(dict)
+    for track in tracks:
+        if said := contradiction(track):
+            findings["contradiction"][track.id] = said
+        if caption := short(track):
+            findings["short-caption"][track.id] = caption
+    for at, caption in shared(tracks, options.shared_from):
+        findings["shared-caption"][tracks[at].id] = caption
+    if options.audio:
+        for track, heard in zip(tracks, listen_all(tracks, options.workers), strict=True):
+            for item in heard:
+                findings[item.finding][track.id] = item.detail
+    return {name: findings[name] for name in get_args(Finding) if name in findings}
+
+
+def _show(findings: Findings, records: int) -> None:
+    if not findings:
+        console.out.print(f"Nothing was found in {records:,} records.")
+        return
+    table = Table(title=f"Findings in {records:,} records", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("finding", no_wrap=True)
+    table.add_column("records", justify="right")
+    table.add_column("for example", overflow="fold")
+    for name, its_records in findings.items():
+        examples = [f"{track_id}: {detail}" for track_id, detail in list(its_records.items())[:EXAMPLES]]
+        table.add_row(name, f"{len(its_records):,}", console.escape("\n".join(examples)))
+    console.out.print(table)
