@@ -276,12 +276,13 @@ def resampled(
     sums = np.stack([np.bincount(member, values[name], clusters) for name in names], axis=1)
     sizes = np.bincount(member, minlength=clusters)
     by_rank = np.argsort(values["rank"], kind="stable")
+    ascending, member_of_ascending = values["rank"][by_rank], member[by_rank]
     rng = np.random.default_rng(seed)
     means, medians = np.empty((resamples, len(names))), np.empty(resamples)
     for number in range(resamples):
         times = np.bincount(rng.integers(clusters, size=clusters), minlength=clusters)
         means[number] = times @ sums / (times @ sizes)
-        medians[number] = _weighted_median(values["rank"][by_rank], times[member[by_rank]])
+        medians[number] = _weighted_median(ascending, times[member_of_ascending])
     return {**{name: means[:, column] for column, name in enumerate(names)}, "median_rank": medians}
 
 

@@ -31,6 +31,8 @@ class EvaluateOptions(StageOptions):
     """JSON file for the result. Default: beside the checkpoint, `<checkpoint>_<split or dataset file>.json`."""
     report: Path | None = None
     """HTML file for a report with plots, and players for the best and the worst queries."""
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     seed: int = 42
     """Seed of the bootstrap intervals."""
 

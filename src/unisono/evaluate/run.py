@@ -16,6 +16,7 @@ from unisono.evaluate.rows import keep_captions, read_rows
 from unisono.evaluate.table import show
 from unisono.projected import Floats, project
 from unisono.train.checkpoint import Model, load_model
+from unisono.train.distributed import local_device
 
 VALID = "captions found valid, among their tracks"
 """Name of the lines of a benchmark whose captions people judged."""
@@ -30,7 +31,7 @@ def run(options: EvaluateOptions) -> Result:
     """
     if options.report:
         from unisono.report.evaluation import write as write_report  # says at once what is not installed
-    model = load_model(options.checkpoint)
+    model = load_model(options.checkpoint, str(local_device(options.device)))
     benchmark = prepare_benchmark(model, options.dataset_file, options) if options.dataset_file else None
     with open_embeddings(options.data_path(model.audio_encoder.name)) as file:
         result = evaluate(model, file, options, benchmark)

@@ -1,7 +1,7 @@
 """The index: every excerpt's embedding in memory, compared with a query one by one, so that results are exact.
 
-A million excerpts of 512 numbers take 2 GB and a tenth of a second a query on two cores; approximate indexes pay off far
-beyond that.
+A million excerpts of 512 numbers take 2 GB, and a query about as long as reading them once; approximate indexes pay off
+far beyond that.
 """
 
 from collections.abc import Sequence

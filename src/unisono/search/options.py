@@ -15,6 +15,8 @@ class SearchOptions(StageOptions):
     """The model that reads the description."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `<data-root>/processed_embeddings`."""
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     top: int = 10
     """How many tracks to show."""
     split: Split | None = None

@@ -11,6 +11,7 @@ from unisono.search.index import Hit, read_index
 from unisono.search.options import SearchOptions
 from unisono.search.playlist import refuse_other_endings, write_playlist
 from unisono.train.checkpoint import load_model
+from unisono.train.distributed import local_device
 
 
 def run(queries: Sequence[str], options: SearchOptions) -> dict[str, list[Hit]]:
@@ -21,7 +22,7 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, list[Hit]]:
         DataError: no track is left to search among.
     """
     _refuse_wrong(queries, options)
-    model = load_model(options.checkpoint)
+    model = load_model(options.checkpoint, str(local_device(options.device)))
     index = read_index(model, options.data_path, options.split)
     among = matching(index.tracks, options.where)
     if not len(among):
