@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from unisono.train.checkpoint import Model
 
 Floats = NDArray[np.float32]
-MUST_AGREE = ("weights", "revision", "rate_hz", "window_s", "hop_s", "pooling", "dim", "layers")
+MUST_AGREE = ("weights", "revision", "rate_hz", "window_s", "hop_s", "pooling", "dim", "layers", "hidden_states")
 """Fields of `EncoderRecord` that change the embeddings."""
 
 

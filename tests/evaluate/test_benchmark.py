@@ -7,12 +7,12 @@ import pytest
 import soundfile
 
 from tests.synthetic import World, write_checkpoint
-from unisono.encoders import audio as encoders
+from unisono.embeddings import open_embeddings
 from unisono.errors import UsageError
 from unisono.evaluate.options import EvaluateOptions
 from unisono.evaluate.run import VALID, run
 from unisono.prepare.options import PrepareOptions
-from unisono.prepare.settings import encoder_record
+from unisono.prepare.run import run as prepare
 from unisono.track import Track, write_tracks
 
 
@@ -34,10 +34,17 @@ def world(tmp_path_factory):
             )
         )  # fmt: skip
     write_tracks(folder / "bench.json", tracks)
-    record = encoder_record(encoders.spec("dsp"), PrepareOptions())
+    record = record_of_dsp(folder)
     turn = rng.normal(size=(384, record.dim)).astype(np.float32)
     write_checkpoint(folder / "dsp_best.pt", turn, [another("elsewhere")], record)
     return World(folder, folder / "dsp_best.pt", {"bench": tracks})
+
+
+def record_of_dsp(folder):
+    """Give what training would have recorded of the encoder."""
+    prepare(PrepareOptions(dataset_file=folder / "bench.json", output_dir=folder / "as_in_training", encoders=("dsp",)))
+    with open_embeddings(folder / "as_in_training") as file:
+        return file.encoders["dsp"]
 
 
 def another(recording):
@@ -62,7 +69,7 @@ def test_the_music_is_embedded_and_all_of_it_evaluated_on(world):
 
 
 def test_a_model_trained_on_some_of_it_is_refused_or_evaluated_on_the_rest(world, tmp_path):
-    record = encoder_record(encoders.spec("dsp"), PrepareOptions())
+    record = record_of_dsp(world.data_dir)
     seen = dataclasses.replace(world, checkpoint=tmp_path / "seen.pt")
     turn = np.ones((384, record.dim), dtype=np.float32)
     write_checkpoint(seen.checkpoint, turn, [another("r:2")], record)

@@ -52,13 +52,15 @@ class Benchmark:
 def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> Benchmark:
     """Embed the music of a unified file with the model's audio encoder, into the folder of the benchmark."""
     tracks = read_tracks(path)
+    encoder = model.audio_encoder
     prepare(
         PrepareOptions(
             data_root=options.data_root,
             dataset_file=path,
-            output_dir=options.data_path(model.audio_encoder.name),
-            encoders=(model.audio_encoder.name,),
-            pooling="stats" if model.audio_encoder.pooling == "stats" else "mean",
+            output_dir=options.data_path(encoder.name),
+            encoders=(encoder.name,),
+            layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
+            pooling="stats" if encoder.pooling == "stats" else "mean",
         )
     )
     valid = frozenset(
