@@ -120,7 +120,7 @@ def test_a_shard_gives_its_bytes(tmp_path: Path) -> None:
     number, sample = unpack_shard(tmp_path / "a.parquet", "audio", tmp_path / "audio", advance=counts.append)
     assert tree(tmp_path / "audio") == audio
     assert number == 20
-    assert sample == (tmp_path / "audio" / "19.mp3", 20_000)
+    assert sample == (str(tmp_path / "audio" / "19.mp3"), 20_000)
     assert sum(counts) == 400_000
 
 

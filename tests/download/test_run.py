@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.download import server as misbehaviour
 from tests.download.archives import pack, tree
-from tests.download.local import LocalRelease, checksum, patched
+from tests.download.local import BUILDERS, LocalRelease, checksum, patched
 from tests.download.server import Server, serving
 from unisono import cli
 from unisono.download import fetch
@@ -26,6 +26,7 @@ from unisono.download.run import run
 from unisono.download.transfer import Patience
 from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
+from unisono.track import read_tracks
 
 
 @pytest.fixture
@@ -349,3 +350,15 @@ def test_an_interrupt_keeps_what_came(data: Data, song_describer: LocalRelease, 
     server.pause_s = 0
     data.download(song_describer)
     assert data.tree(song_describer) == song_describer.tree
+
+
+@pytest.mark.parametrize("name", ["song_describer", "fma"])
+def test_unify_just_works_afterwards(data: Data, server: Server, name: str) -> None:
+    release = LocalRelease(name, server)
+    data.download(release)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["unify", "--datasets", name, "--data-root", str(data.root)])
+    assert ended.value.code == 0, data.capsys.readouterr().err
+    tracks = read_tracks(data.root / "unified_dataset.json")
+    assert {track.id for track in tracks} == set(BUILDERS[name].GOOD)
+    assert all(Path(track.audio_path).is_file() for track in tracks)

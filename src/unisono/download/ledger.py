@@ -117,7 +117,7 @@ class Ledger:
         }
         self._append(record | {"unpacked": False, "sample": None, "keep": True})
 
-    def note_unpacked(self, file: RemoteFile, sample: tuple[Path, int] | None, *, keep: bool) -> None:
+    def note_unpacked(self, file: RemoteFile, sample: tuple[str, int] | None, *, keep: bool) -> None:
         """Note that what a file wraps is in place too.
 
         Args:

@@ -11,7 +11,7 @@ ROWS_AT_ONCE = 8
 
 def unpack_shard(
     shard: Path, column: str, folder: Path, *, advance: Callable[[int], None] = lambda count: None
-) -> tuple[int, tuple[Path, int] | None]:
+) -> tuple[int, tuple[str, int] | None]:
     """Write each row of a column of structs `{bytes, path}` to `<folder>/<last part of path>`.
 
     Returns:
@@ -43,7 +43,7 @@ def unpack_shard(
                     if not content.is_valid:
                         raise DataError(f"{shard}: row {count} ({path.name}) holds no bytes.")
                     size = _write(path, memoryview(content.as_buffer()))
-                    count, sample = count + 1, (path, size)
+                    count, sample = count + 1, (str(path), size)
                     advance(size)
     except (pa.ArrowException, KeyError) as error:
         raise DataError(f"{shard}: this Parquet shard cannot be read: {error}.") from error

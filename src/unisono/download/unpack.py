@@ -14,9 +14,9 @@ import tarfile
 import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
@@ -26,6 +26,7 @@ from unisono.errors import DataError, UnisonoError
 CHUNK = 1 << 20
 SUSPICIOUS_GROWTH = 50
 """An archive of unknown content may become this many times its own size, and no more."""
+MEMBERS_AT_ONCE = 64
 Advance = Callable[[int], None]
 
 
@@ -57,8 +58,11 @@ class Unpacker:
         self._lock = threading.Lock()
         self.files = 0
         """Members in place."""
-        self.sample: tuple[Path, int] | None = None
+        self.sample: tuple[str, int] | None = None
         """Path and size of the last of them."""
+        self._root = os.fspath(folder)
+        self._folders: set[str] = set()
+        self._new_folders: set[str] = set()
 
     def run(self) -> None:
         """Unpack all members.
@@ -78,16 +82,17 @@ class Unpacker:
                 self._check(info.filename, plain=kind in (0, stat.S_IFREG))
             self._refuse_if_too_large(sum(info.file_size for info in members))
 
-            def unpack(info: zipfile.ZipInfo) -> None:
-                member = Member(info.filename, info.file_size, _seconds(info))
-                if not self._has(member):
-                    with archive.open(info) as source:
-                        self._write(member, source)
+            def unpack(infos: list[zipfile.ZipInfo]) -> None:
+                for info in infos:
+                    member = Member(info.filename, info.file_size, _seconds(info))
+                    if not self._has(member):
+                        with archive.open(info) as source:
+                            self._write(member, source)
 
             # Decompression and writing release the GIL: several members at a time use several cores.
             with ThreadPoolExecutor(os.cpu_count(), "unpack") as pool:
                 try:
-                    for _ in pool.map(unpack, members):
+                    for _ in pool.map(unpack, _batches(members)):
                         pass
                 except BaseException:
                     pool.shutdown(cancel_futures=True)
@@ -97,25 +102,25 @@ class Unpacker:
         with self.archive.open("rb") as file:
             if file.peek(2).startswith(b"\x1f\x8b"):
                 # tarfile would decompress it too, but without comparing the checksum at its end
-                with gzip.open(file) as content:
-                    self._tar_stream(content)
+                with gzip.open(file) as content, tarfile.open(fileobj=content, mode="r|") as archive:
+                    self._tar_members(archive)
                     while content.read(CHUNK):
                         pass
             else:
-                self._tar_stream(file)
+                with tarfile.open(fileobj=file, mode="r:") as archive:
+                    self._tar_members(archive)
 
-    def _tar_stream(self, stream: IO[bytes] | gzip.GzipFile) -> None:
-        with tarfile.open(fileobj=stream, mode="r|", bufsize=CHUNK) as archive:
-            for info in archive:
-                if info.isdir():
-                    continue
-                self._check(info.name, plain=info.isreg())
-                member = Member(info.name, info.size, int(info.mtime))
-                if not self._has(member):
-                    source = archive.extractfile(info)
-                    assert source is not None  # it is a plain file
-                    self._write(member, source)
-                archive.members.clear()  # type: ignore[attr-defined] # it keeps all it has seen, which a large archive has no room for
+    def _tar_members(self, archive: tarfile.TarFile) -> None:
+        for info in archive:
+            archive.members.clear()  # type: ignore[attr-defined] # or else it would keep all that it has seen
+            if info.isdir():
+                continue
+            self._check(info.name, plain=info.isreg())
+            member = Member(info.name, info.size, int(info.mtime))
+            if not self._has(member):
+                source = archive.extractfile(info)
+                assert source is not None  # it is a plain file
+                self._write(member, source)
 
     def _seven_zip(self) -> None:
         try:
@@ -145,26 +150,29 @@ class Unpacker:
                 f"{self.archive}: it would unpack to {size:,} bytes, where at most {self.left:,} are plausible; refused."
             )
 
-    def _path(self, member: Member) -> Path:
-        return self.folder / PurePosixPath(member.name)
+    def _path(self, member: Member) -> str:
+        """Give where a member goes. (Text: archives have so many members that making `Path`s of them would show.)"""
+        return os.path.join(self._root, *member.name.split("/"))  # noqa: PTH118
 
     def _has(self, member: Member) -> bool:
         """Tell whether the member is in place already; count it then."""
         path = self._path(member)
+        if os.path.dirname(path) in self._new_folders:  # noqa: PTH120
+            return False
         try:
-            found = path.stat()
+            found = os.stat(path)  # noqa: PTH116
         except OSError:
             return False
         if found.st_size != member.size or int(found.st_mtime) != member.modified or not stat.S_ISREG(found.st_mode):
             return False
-        self._done(member)
+        self._done(member, path)
         self.advance(member.size)
         return True
 
-    def _done(self, member: Member) -> None:
+    def _done(self, member: Member, path: str) -> None:
         with self._lock:
             self.files += 1
-            self.sample = self._path(member), member.size
+            self.sample = path, member.size
 
     def _write(self, member: Member, source: IO[bytes]) -> None:
         with self.writing(member) as write:
@@ -175,8 +183,9 @@ class Unpacker:
     def writing(self, member: Member) -> Iterator[Callable[[bytes], None]]:
         """Give a function to write a member's content with; the member appears when the context ends well."""
         path = self._path(member)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name[:200]}.partial")
+        folder, name = os.path.split(path)
+        self._make(folder)
+        partial = os.path.join(folder, f".{name[:200]}.partial")  # noqa: PTH118
         written = 0
 
         def write(chunk: bytes) -> None:
@@ -190,16 +199,41 @@ class Unpacker:
             self.advance(len(chunk))
 
         try:
-            with partial.open("wb") as out:
+            with open(partial, "wb") as out:  # noqa: PTH123
                 yield write
             if written != member.size:
                 raise DataError(f"{self.archive}: the member {member.name!r} has {written:,} of {member.size:,} bytes.")
             os.utime(partial, (member.modified, member.modified))
-            partial.replace(path)
+            os.replace(partial, path)  # noqa: PTH105
         except BaseException:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                os.unlink(partial)  # noqa: PTH108
             raise
-        self._done(member)
+        self._done(member, path)
+
+    def _make(self, folder: str) -> None:
+        """Make a folder for members, and remember it if it is new: nothing is in it that was not put there since."""
+        if folder in self._folders:
+            return
+        is_new = not os.path.exists(folder)  # noqa: PTH110
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        self._folders.add(folder)
+        if is_new:
+            self._new_folders.add(folder)
+
+
+def _batches(infos: Iterable[zipfile.ZipInfo]) -> Iterator[list[zipfile.ZipInfo]]:
+    """Give members in groups that are worth handing to a thread."""
+    batch: list[zipfile.ZipInfo] = []
+    size = 0
+    for info in infos:
+        batch.append(info)
+        size += info.file_size
+        if size >= CHUNK or len(batch) >= MEMBERS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _kind(archive: Path) -> str:
