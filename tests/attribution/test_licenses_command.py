@@ -3,14 +3,18 @@
 import io
 from collections import Counter
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tests import synthetic
 from unisono.attribution.run import attribution_line, license_url, totals
 from unisono.cli import main
 from unisono.licenses import normalise
 from unisono.track import Track, write_tracks
+from unisono.train import checkpoint as checkpoints
 
 
 def track(name: str, **fields) -> Track:
@@ -83,3 +87,18 @@ def test_song_describer_is_mostly_non_commercial(shared_data: Path) -> None:
     found = Counter(normalise(line) for line in lines if line.startswith("Available under"))
     assert found.total() == 706
     assert totals(found) == {"non-commercial": 497, "no derivatives": 209, "licence unknown": 0}
+
+
+def test_a_checkpoint_tells_what_it_was_trained_on_and_with(tmp_path: Path) -> None:
+    path, record = tmp_path / "model.pt", synthetic.RECORD
+    synthetic.write_checkpoint(path, np.zeros((384, record.dim), np.float32), [])
+    checkpoint = checkpoints.load(path)
+    counts = {"CC-BY-4.0": 3, "CC-BY-NC-4.0": 2}
+    checkpoints.save(path, replace(checkpoint, trained_on=replace(checkpoint.trained_on, licenses=counts)))
+    said = licenses(path)
+    assert f"Weights of the audio encoder {record.name}: {record.license}" in said
+    assert (
+        f"Weights of the text encoder {checkpoint.text_encoder.name}: {checkpoint.text_encoder.weights_license}" in said
+    )
+    assert "non-commercial: 2 of 5" in said
+    licenses(path, "--attribution", tmp_path / "A.md", code=2)
