@@ -372,13 +372,13 @@ def given(text: str | None) -> str:
 
 def whole_number(value: str | float | None) -> int | None:
     """Read an id that may have become a float on its way (`226.0`); None if it is no whole number from 0 on."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value) if len(value) < 20 else None
     try:
-        number = (
-            float(value) if isinstance(value, (int, float)) or (value and not value.isdecimal()) else int(value or "")
-        )
-    except (ValueError, OverflowError):
+        number = float("" if value is None else value)
+    except ValueError:
         return None
-    return int(number) if number >= 0 and math.isfinite(number) and number == int(number) else None
+    return int(number) if math.isfinite(number) and 0 <= number == int(number) else None
 
 
 def seconds(value: str | float | None) -> float:

@@ -1,0 +1,202 @@
+"""The time of each parser on a release of full published size, over the floor of reading its files.
+
+    python benchmarks/parse.py [--folder FOLDER] [--only NAME ...]
+
+The content is invented, with texts as long as upstream's. The floor reads the same files with the fastest library there
+is: pyarrow for csv, msgspec for JSON lines, and for Parquet pyarrow into Python values; tab-separated files, whose rows
+differ in length, are split into cells. CPU seconds in one process, alternating, the best of three; the collector of
+cycles is off in both, as it is in `unify`.
+"""
+
+import argparse
+import csv
+import gc
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from unisono import datasets
+from unisono.datasets import ParseOptions
+
+_WORDS = """this is a slow calm electronic piece with soft synth pads and warm bass that builds into an energetic rhythm
+featuring acoustic guitar piano strings drums and gentle vocals creating a dreamy nostalgic atmosphere"""
+WORDS = _WORDS.split()
+TAGS = [
+    "genre---rock",
+    "genre---easylistening",
+    "instrument---electricguitar",
+    "mood/theme---happy",
+    "mood/theme---film",
+]
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+random_ = random.Random(1)
+
+
+def text(words: int) -> str:
+    return " ".join(random_.choices(WORDS, k=words))
+
+
+def youtube_ids(count: int) -> list[str]:
+    return ["".join(random_.choices(LETTERS, k=11)) for _ in range(count)]
+
+
+def write_csv(path: Path, header: list[str], rows: list[list[Any]], encoding: str = "utf-8") -> None:
+    with path.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file).writerows([header, *rows])
+
+
+def make_musiccaps(root: Path) -> None:
+    header = (
+        "ytid start_s end_s audioset_positive_labels aspect_list caption author_id is_balanced_subset is_audioset_eval"
+    )
+    aspects = [str(text(12).split()) for _ in range(500)]
+    rows = [[i, 30, 40, "/m/0140xf", random_.choice(aspects), text(49), 4, "False", "True"] for i in youtube_ids(5521)]
+    write_csv(root / "musiccaps-public.csv", header.split(), rows)
+
+
+def make_musicbench(root: Path) -> None:
+    ids = youtube_ids(4798)
+    with (root / "MusicBench_train.json").open("w") as file:
+        for number in range(52_768):
+            youtube_id, copy = ids[number % len(ids)], number // len(ids)
+            row = {
+                "dataset": "MusicBench", "main_caption": text(50), "alt_caption": text(45), "prompt_aug": "",
+                "location": f"data_aug2/{youtube_id}_{copy}.wav" if copy else f"data/{youtube_id}.wav",
+                "prompt_ch": text(12), "prompt_bt": text(6), "prompt_bpm": text(6), "prompt_key": text(5), "bpm": 118.0,
+                "beats": [[beat / 2 for beat in range(20)], [float(beat % 4) for beat in range(20)]],
+                "chords": ["E", "B", "C#"] * 4, "chords_time": [chord * 0.8 for chord in range(12)],
+                "key": ["E", "major"], "keyprob": [0.9], "is_audioset_eval_mcaps": False,
+            }  # fmt: skip
+            file.write(json.dumps(row) + "\n")
+
+
+def make_mtg_jamendo(root: Path) -> None:
+    header = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\r\n"
+    rows = []
+    for number in range(1000, 1000 + 55_609):
+        tags = random_.sample(TAGS, random_.randint(1, len(TAGS)))
+        path = f"{number % 100:02}/{number}.mp3"
+        cells = [f"track_{number:07}", f"artist_{number % 3565:06}", "album_000031", path, "212.7", *tags]
+        rows.append("\t".join(cells) + "\r\n")
+    (root / "data" / "splits" / "split-0").mkdir(parents=True)
+    (root / "data" / "raw_30s_cleantags_50artists.tsv").write_text(header + "".join(rows), newline="")
+    for part, share in (("train", rows[:33_000]), ("validation", rows[33_000:44_000]), ("test", rows[44_000:])):
+        path = root / "data" / "splits" / "split-0" / f"autotagging-{part}.tsv"
+        path.write_text(header + "".join(share), newline="")
+
+
+def make_clotho(root: Path) -> None:
+    header = ["file_name", *(f"caption_{number}" for number in range(1, 6))]
+    facts = ["file_name", "keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer", "license"]
+    for part, count in (("development", 3839), ("validation", 1045), ("evaluation", 1045)):
+        names = [f"{text(4)} {number}.wav" for number in range(count)]
+        write_csv(
+            root / f"clotho_captions_{part}.csv", header, [[name, *(text(11) for _ in range(5))] for name in names]
+        )
+        rows = [[name, "rain;wind", n, "https://x", "[0, 9]", "José", "by/3.0"] for n, name in enumerate(names)]
+        write_csv(root / f"clotho_metadata_{part}.csv", facts, rows, "latin-1")
+
+
+def make_lp_musiccaps(root: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    rows = [
+        {
+            "track_id": f"TR{number:016}", "title": text(3), "artist_name": text(2), "release": text(3), "year": 2000,
+            "tag": random_.sample(WORDS, 3), "caption_writing": text(30), "caption_summary": text(12),
+            "caption_paraphrase": text(30), "caption_attribute_prediction": text(30), "path": f"a/{number}.mp3",
+        }
+        for number in range(500_000)
+    ]  # fmt: skip
+    parquet.write_table(pyarrow.Table.from_pylist(rows), root / "train-00000-of-00001.parquet")
+
+
+def make_with_generated(name: str) -> Callable[[Path], None]:
+    script = Path(__file__).with_name("generated.py")
+    return lambda root: subprocess.run([sys.executable, script, name, root], check=True) and None
+
+
+def read_csv(paths: list[Path], **options: Any) -> Any:
+    from pyarrow import csv as arrow_csv
+
+    options = {"read_options": arrow_csv.ReadOptions(encoding="latin-1", **options)}
+    parsing = arrow_csv.ParseOptions(newlines_in_values=True)
+    return [arrow_csv.read_csv(path, parse_options=parsing, **options) for path in paths]
+
+
+def read_json_lines(paths: list[Path]) -> Any:
+    import msgspec
+
+    return [msgspec.json.Decoder().decode_lines(path.read_bytes()) for path in paths]
+
+
+def read_tabs(paths: list[Path]) -> Any:
+    return [[line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()] for path in paths]
+
+
+def read_parquet(paths: list[Path]) -> Any:
+    from pyarrow import parquet
+
+    return [parquet.read_table(path).to_pylist() for path in paths]
+
+
+CASES: dict[str, tuple[Callable[[Path], None], Callable[[list[Path]], Any], str]] = {
+    "fma": (make_with_generated("fma"), lambda paths: read_csv(paths, skip_rows=2), "fma_metadata/tracks.csv"),
+    "jamendo_max_caps": (make_with_generated("jamendo_max_caps"), read_json_lines, "*.jsonl"),
+    "mtg_jamendo": (make_mtg_jamendo, read_tabs, "**/*.tsv"),
+    "musicbench": (make_musicbench, read_json_lines, "*.json"),
+    "musiccaps": (make_musiccaps, read_csv, "*.csv"),
+    "clotho": (make_clotho, read_csv, "*.csv"),
+    "lp_musiccaps": (make_lp_musiccaps, read_parquet, "*.parquet"),
+}
+
+
+def measure(run: Callable[[], Any]) -> tuple[float, Any]:
+    begin = time.process_time()
+    result = run()
+    return time.process_time() - begin, result
+
+
+def compare(name: str, root: Path) -> None:
+    make, read, pattern = CASES[name]
+    if not root.exists():
+        root.mkdir(parents=True)
+        make(root)
+    paths = sorted(root.glob(pattern))
+    size = sum(path.stat().st_size for path in paths)
+    parse = datasets.get(name).parse
+    floors, times, count = [], [], 0
+    for _ in range(3):
+        spent, result = measure(lambda: read(paths))
+        floors.append(spent)
+        del result
+        spent, result = measure(lambda: list(parse(root, ParseOptions())))
+        times.append(spent)
+        count = len(result)
+        del result
+    print(
+        f"{name}: {count:,} records of {size / 1e6:,.0f} MB: {min(times):.2f} s; floor {min(floors):.2f} s; "
+        f"ratio {min(times) / min(floors):.2f}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="folder to keep the generated releases in, and to find them in")
+    parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    arguments = parser.parse_args()
+    gc.disable()
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in arguments.only:
+            compare(name, (arguments.folder or Path(scratch)) / name)
+
+
+if __name__ == "__main__":
+    main()
