@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from rich import box
 from rich.table import Table
 
 from demo.arrange import Facts
@@ -113,19 +114,19 @@ def table(recall: Estimate, precise: Precision) -> tuple[Table, bool]:
     """Set the outcome against the targets; also tells whether all of them hold."""
     recall_holds = recall.low > TIMES_CHANCE * recall.chance
     precise_holds = precise.mean >= MIN_PRECISION
-    shown = Table(title="What the model finds among compositions that it has not heard", title_justify="left")
+    shown = Table(box=box.SIMPLE_HEAD)
     for heading in ("", "value", "95 %", "chance", "target", "holds"):
         shown.add_column(heading, justify="left" if heading in ("", "target") else "right")
     shown.add_row(
-        "text-to-music recall@10",
+        "text to music recall@10",
         f"{recall.value:.1%}",
         f"{recall.low:.1%} - {recall.high:.1%}",
         f"{recall.chance:.1%}",
-        f"interval above {TIMES_CHANCE} x chance = {TIMES_CHANCE * recall.chance:.1%}",
+        f"95 % above {TIMES_CHANCE * recall.chance:.1%}",
         _say(recall_holds),
     )
     shown.add_row(
-        f"precision@{TOP} of {len(precise.by_instrument)} instruments' names",
+        f"precision@{TOP}, {len(precise.by_instrument)} instruments",
         f"{precise.mean:.2f}",
         "",
         f"{precise.chance:.2f}",

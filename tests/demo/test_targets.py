@@ -1,0 +1,50 @@
+"""The demo says no where the outcome is not good enough."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo import commands, targets
+from demo.arrange import Facts
+from demo.targets import HeldOut, Precision
+from unisono.errors import UnisonoError
+from unisono.evaluate.result import Estimate
+
+
+def facts(*players: str) -> Facts:
+    return Facts(players[0], players, None, False, 1, "reel", "fast", 7.0, None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("low", "precise", "holds"), [(0.51, 0.6, True), (0.49, 0.6, False), (0.5, 0.6, False), (0.51, 0.59, False)]
+)
+def test_both_targets_must_hold(low: float, precise: float, holds: bool) -> None:
+    shown, all_hold = targets.table(Estimate(0.8, low, 0.9, 0.1), Precision({"flute": precise}, 0.05))
+    assert all_hold is holds
+    assert shown.row_count == 2
+
+
+def test_precision_counts_answers_that_feature_the_instrument(tmp_path: Path) -> None:
+    heard = {(f"fma/{number}.mp3", 0.0): facts("flute" if number < 3 else "banjo", "piano") for number in range(10)}
+    hits = [
+        {"audio_path": str(tmp_path.resolve() / "fma" / f"{number}.mp3"), "start_s": 0.0} for number in (0, 1, 5, 6, 2)
+    ]
+    found = json.dumps([{"hits": hits}, {"hits": hits}, {"hits": hits}])
+    measured = targets.precision(found, ["flute", "banjo", "piano"], HeldOut(heard, set()), tmp_path)
+    assert measured.by_instrument == {"flute": 0.6, "banjo": 0.4, "piano": 1.0}
+    assert measured.mean == pytest.approx(2 / 3)
+    assert measured.chance == pytest.approx((0.3 + 0.7 + 1.0) / 3)
+
+
+def test_only_instruments_with_enough_excerpts_are_asked_for() -> None:
+    heard = {(str(number), 0.0): facts("flute" if number < 5 else "banjo") for number in range(9)}
+    assert HeldOut(heard, set()).instruments() == ["flute"]
+
+
+def test_a_failed_command_ends_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "UNISONO", Path(sys.executable))
+    assert commands.run(["-c", "print('answer')"], capture=True) == "answer\n"
+    with pytest.raises(UnisonoError, match="exit code 3"):
+        commands.run(["-c", "raise SystemExit(3)"])
