@@ -45,6 +45,7 @@ def main(
     common = ["--data-root", str(root)]
 
     _heading("2. One training set out of three datasets")
+    console.out.print("The real Song Describer is for evaluation alone; what stands in for it here may be trained on.")
     commands.run(["unify", *common, "--seed", str(seed)])
     _heading("3. Embeddings of the audio, by a pretrained music tagger")
     commands.run(["prepare", *common, "--encoders", "musicnn", "--seed", str(seed)])

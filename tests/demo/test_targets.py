@@ -9,8 +9,10 @@ import pytest
 from demo import commands, targets
 from demo.arrange import Facts
 from demo.targets import HeldOut, Precision
+from unisono.embeddings import create_embeddings
 from unisono.errors import UnisonoError
 from unisono.evaluate.result import Estimate
+from unisono.track import SPLITS, Track
 
 
 def facts(*players: str) -> Facts:
@@ -48,3 +50,20 @@ def test_a_failed_command_ends_the_demo(monkeypatch: pytest.MonkeyPatch) -> None
     assert commands.run(["-c", "print('answer')"], capture=True) == "answer\n"
     with pytest.raises(UnisonoError, match="exit code 3"):
         commands.run(["-c", "raise SystemExit(3)"])
+
+
+@pytest.mark.parametrize(("test_work", "leaks"), [("bach/c.mxl", False), ("bach/a.mxl", True)])
+def test_a_composition_on_two_sides_is_refused(tmp_path: Path, test_work: str, leaks: bool) -> None:
+    works = {"train": "bach/a.mxl", "val": "bach/b.mxl", "test": test_work}
+    truth = {(f"fma/{split}.mp3", 9.0): (work, facts("flute")) for split, work in works.items()}
+    with create_embeddings(tmp_path / "embeddings.h5", {}, 0) as writer:
+        for split in SPLITS:
+            path = str(tmp_path.resolve() / "raw" / "fma" / f"{split}.mp3")
+            writer.add_split(split, [Track(id=split, audio_path=path, caption="flute", duration=9.0, start=9.0)])
+    if leaks:
+        with pytest.raises(UnisonoError, match=r"1 compositions are in test and elsewhere, e\.g\. bach/a\.mxl"):
+            targets.held_out(tmp_path, tmp_path / "raw", truth)
+    else:
+        test = targets.held_out(tmp_path, tmp_path / "raw", truth)
+        assert test.works == {"bach/c.mxl"}
+        assert list(test.facts) == [("fma/test.mp3", 9.0)]
