@@ -118,9 +118,8 @@ def make_lp_musiccaps(root: Path) -> None:
     parquet.write_table(pyarrow.Table.from_pylist(rows), root / "train-00000-of-00001.parquet")
 
 
-def make_with_generated(name: str) -> Callable[[Path], None]:
-    script = Path(__file__).with_name("generated.py")
-    return lambda root: subprocess.run([sys.executable, script, name, root], check=True) and None
+def make_with_generated(root: Path) -> None:
+    subprocess.run([sys.executable, Path(__file__).with_name("generated.py"), root.name, root], check=True)
 
 
 def read_csv(paths: list[Path], **options: Any) -> Any:
@@ -148,8 +147,8 @@ def read_parquet(paths: list[Path]) -> Any:
 
 
 CASES: dict[str, tuple[Callable[[Path], None], Callable[[list[Path]], Any], str]] = {
-    "fma": (make_with_generated("fma"), lambda paths: read_csv(paths, skip_rows=2), "fma_metadata/tracks.csv"),
-    "jamendo_max_caps": (make_with_generated("jamendo_max_caps"), read_json_lines, "*.jsonl"),
+    "fma": (make_with_generated, lambda paths: read_csv(paths, skip_rows=2), "fma_metadata/tracks.csv"),
+    "jamendo_max_caps": (make_with_generated, read_json_lines, "*.jsonl"),
     "mtg_jamendo": (make_mtg_jamendo, read_tabs, "**/*.tsv"),
     "musicbench": (make_musicbench, read_json_lines, "*.json"),
     "musiccaps": (make_musiccaps, read_csv, "*.csv"),
@@ -167,7 +166,8 @@ def measure(run: Callable[[], Any]) -> tuple[float, Any]:
 def compare(name: str, root: Path) -> None:
     make, read, pattern = CASES[name]
     if not root.exists():
-        root.mkdir(parents=True)
+        if make is not make_with_generated:
+            root.mkdir(parents=True)
         make(root)
     paths = sorted(root.glob(pattern))
     size = sum(path.stat().st_size for path in paths)
