@@ -1,10 +1,15 @@
 """Published checksums (`md5:...`, `sha1:...`, `sha256:...`, `git:...`) and files hashed while they arrive."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 CHUNK = 1 << 20
+CHUNKS_AHEAD = 8
+"""How many chunks may wait to be hashed, at most."""
 
 
 class Digest:
@@ -30,6 +35,24 @@ class Digest:
 
     def __str__(self) -> str:
         return f"{self.kind}:{self._hash.hexdigest()}"
+
+
+@contextmanager
+def hashing_aside(digest: Digest) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that has chunks hashed by another thread, so that receiving need not wait; all are at the end."""
+    chunks: Queue[bytes | None] = Queue(CHUNKS_AHEAD)
+
+    def work() -> None:
+        while (chunk := chunks.get()) is not None:
+            digest.update(chunk)
+
+    thread = Thread(target=work, name="hash", daemon=True)
+    thread.start()
+    try:
+        yield chunks.put
+    finally:
+        chunks.put(None)
+        thread.join()
 
 
 def hash_file(path: Path, digest: Digest, each: Callable[[int], None] = lambda count: None) -> Digest:

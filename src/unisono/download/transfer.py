@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,12 +24,16 @@ from requests.adapters import HTTPAdapter
 
 from unisono import __version__
 from unisono.console import log
-from unisono.download.checksum import CHUNK, Digest, hash_file
+from unisono.download.checksum import CHUNK, Digest, hash_file, hashing_aside
 from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
 
 SLOWEST = 512
 """Bytes a second below which a connection is given up and made anew."""
+WORTH_REMEMBERING = 65_536
+"""Bytes from which on it is noted which version of a file has begun to come, so that it can be continued."""
+WORTH_A_THREAD = 16 << 20
+"""Bytes from which on hashing has a thread of its own."""
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 """Answers after which trying again helps."""
 
@@ -295,8 +299,9 @@ class Transfer:
             announced = self._judge(response, offset)
             if not self.part.size:  # the first bytes of this version
                 self.part.source, self.part.validator = url, _validator(response)
-                self.part.remember()
-            self._stream(response)
+                if not 0 < announced < WORTH_REMEMBERING:
+                    self.part.remember()
+            self._stream(response, announced)
             if self.part.size < announced and self.part.size != self.file.size:
                 raise TryAgainError(f"the connection ended after {self.part.size:,} of {announced:,} bytes")
 
@@ -337,16 +342,18 @@ class Transfer:
             raise TryAgainError("the file was changed on the server between two tries")
         return total
 
-    def _stream(self, response: requests.Response) -> None:
+    def _stream(self, response: requests.Response, announced: int) -> None:
         """Write and hash what comes, until the answer ends."""
         self._content()  # hashes what an earlier run has received, so that hashing can go on from there
         limit = 2 * self.file.size + CHUNK if self.file.size else sys.maxsize
         stall = self.web.patience.stall
         mark, size_at_mark = time.monotonic(), self.part.size
-        with self.part.path.open("ab") as out:
+        digest = self.part.digest
+        aside = hashing_aside(digest) if announced > WORTH_A_THREAD else nullcontext(digest.update)
+        with self.part.path.open("ab") as out, aside as to_hash:
             while chunk := response.raw.read1(CHUNK):
                 out.write(chunk)
-                self.part.digest.update(chunk)
+                to_hash(chunk)
                 self.part.size += len(chunk)
                 self.advance(len(chunk))
                 self._check_stop()
