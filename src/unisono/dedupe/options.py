@@ -14,5 +14,9 @@ class DedupeOptions(StageOptions):
     """File to write. Default: `<name>.deduped.<ending>` beside the input."""
     sha256_lists: tuple[Path, ...] = ()
     """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
+    audio: bool = False
+    """Decode all files and merge what sounds the same too: copies that were encoded anew, trimmed or made louder."""
+    workers: int | None = None
+    """Threads that decode. Default: the number of cores."""
     dry_run: bool = False
     """Print what would be merged, write nothing."""

@@ -23,7 +23,12 @@ def run(path: Path, options: DedupeOptions) -> None:
     """
     tracks = read_tracks(path)
     lists = options.sha256_lists or published_lists(options.data_root)
-    kept, choices = merge_duplicates(tracks, read_published(lists))
+    alike: list[tuple[int, int]] = []
+    if options.audio:
+        from unisono.listening import audio_duplicates  # decoders are slow to import
+
+        alike = audio_duplicates(tracks, options.workers)
+    kept, choices = merge_duplicates(tracks, read_published(lists), alike)
     for choice in choices[:SHOWN]:
         console.out.print(
             console.escape(

@@ -11,9 +11,10 @@ from unisono.options import StageOptions
 class LeaksOptions(StageOptions):
     """Options of `unisono leaks`."""
 
-    match: tuple[Literal["ids", "sha256", "artists", "text"], ...] = ()
-    """What counts: the same recording by id, the same file by hash, the same artist, the same title or caption. Default:
-    ids, sha256 and text; of these, matches by text alone are reported but not removed."""
+    match: tuple[Literal["ids", "sha256", "audio", "artists", "text"], ...] = ()
+    """What counts: the same recording by id, the same file by hash, the same sound, the same artist, the same title or
+    caption. Default: ids, sha256 and text; of these, matches by text alone are reported but not removed. `audio` decodes
+    all files, and finds copies that were encoded anew, trimmed or made louder."""
     remove: bool = False
     """Write a copy of the first file without what leaks."""
     output: Path | None = None
@@ -22,5 +23,7 @@ class LeaksOptions(StageOptions):
     """Write every match with its evidence to this JSON file."""
     sha256_lists: tuple[Path, ...] = ()
     """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
+    workers: int | None = None
+    """Threads that decode, with `--match audio`. Default: the number of cores."""
     all_splits: bool = False
     """Compare the val and test splits of the first file too; by default only what may be trained on counts."""

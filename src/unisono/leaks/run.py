@@ -33,6 +33,10 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
         )
     lists = options.sha256_lists or published_lists(options.data_root)
     matches = find_matches(first, second, options.match or DEFAULT_KINDS, read_published(lists))
+    if "audio" in options.match:
+        from unisono.listening import audio_matches  # decoders are slow to import
+
+        matches += audio_matches(first, second, options.workers)
     _show(matches, first, second, trained_on, benchmark)
     if options.report:
         _write_report(options.report, matches, first, second)

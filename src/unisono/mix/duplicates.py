@@ -1,12 +1,13 @@
 """Merging the records of one recording: all captions are kept with their origins, and the best audio.
 
-Two records are of one recording if they share its identity, the hash of their file, or a hash that a publisher lists for
-them. Records that describe different excerpts of a recording stay apart: their captions are true of one excerpt only.
+Two records are of one recording if they share its identity, the hash of their file or one that a publisher lists for them,
+or sound the same. Records that describe different excerpts of a recording stay apart: their captions are true of one
+excerpt only.
 """
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,9 +31,18 @@ class Merged:
     """Why this audio: what was compared."""
 
 
-def merge_duplicates(tracks: Sequence[Track], published: Published | None = None) -> tuple[list[Track], list[Merged]]:
-    """Merge duplicates; the kept records stand where the first of their group stood."""
+def merge_duplicates(
+    tracks: Sequence[Track], published: Published | None = None, alike: Iterable[tuple[int, int]] = ()
+) -> tuple[list[Track], list[Merged]]:
+    """Merge duplicates; the kept records stand where the first of their group stood.
+
+    `alike` are pairs of places of tracks that sound the same.
+    """
     keys = [_keys(track, published or {}) for track in tracks]
+    for one, other in alike:
+        if tracks[one].start == tracks[other].start:
+            for at in (one, other):
+                keys[at].append(("audio", f"the sound of {tracks[one].id} and {tracks[other].id}"))
     members: dict[int, list[int]] = defaultdict(list)
     for at, group in enumerate(connected(keys)):
         members[group].append(at)

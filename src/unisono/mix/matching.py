@@ -1,10 +1,11 @@
 """Finding the same music in two lists of tracks, each match with its evidence.
 
-Four kinds of evidence, from certain to doubtful:
+Five kinds of evidence, from certain to doubtful:
 
 - `ids`: the same recording by an identity that datasets share (`jamendo:1004034`), the same id, or the same path of the
   audio file; excerpts of one video count as one.
 - `sha256`: the same file, by the record's own hash or one that a publisher lists for its recording: no audio is needed.
+- `audio`: the same sound, in whatever encoding (see `fingerprint`); found by listening, not here.
 - `artists`: the same artist. Not the same music, but a model may know the artist's sound.
 - `text`: the same title by the same artist, or the same caption but for few words; captions made of tags count for
   nothing here. Titles and captions recur, so this may be chance.
@@ -22,9 +23,9 @@ from unisono.errors import DataError
 from unisono.mix.groups import whole
 from unisono.track import Track
 
-Kind = Literal["ids", "sha256", "artists", "text"]
+Kind = Literal["ids", "sha256", "audio", "artists", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256"})
+CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "audio"})
 SIMILAR_CAPTIONS = 0.9
 """Captions are alike if they share this part of their words (Jaccard index)."""
 SHORTEST_CAPTION_WORDS = 5
@@ -53,7 +54,7 @@ def find_matches(
     """
     found: list[Match] = []
     for kind in KINDS:
-        if kind in kinds:
+        if kind in kinds and kind in _KEYS:
             found.extend(_joined(first, second, kind, _KEYS[kind](published or {})))
     if "text" in kinds:
         matched = {match.first for match in found if match.kind == "text"}
