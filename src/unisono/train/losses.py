@@ -39,11 +39,22 @@ def info_nce(logits: Tensor, positive: Tensor) -> Tensor:
         logits: [b, B].
         positive: [b, B] bool; at least one a row.
     """
-    against = logits.masked_fill(positive, OUT).logsumexp(dim=1)
     row, column = positive.nonzero(as_tuple=True)
-    each = functional.softplus(against[row] - logits[row, column])
-    share = positive.sum(dim=1).to(each.dtype).reciprocal()
-    return (each * share[row]).sum() / len(logits)
+    against = logits.masked_fill(positive, OUT).logsumexp(dim=1)
+    return _mean_over(row, against, logits[row, column])
+
+
+def _mean_over(group: Tensor, against: Tensor, scores: Tensor) -> Tensor:
+    """Average over groups the mean loss of a group's positives.
+
+    Args:
+        group: [P] the row (or column) of each positive pair.
+        against: [b] the log of the summed exponentials of each row's negatives.
+        scores: [P] the pairs' logits.
+    """
+    each = functional.softplus(against[group] - scores)
+    share = torch.bincount(group, minlength=len(against)).to(each.dtype).reciprocal()
+    return (each * share[group]).sum() / len(against)
 
 
 def siglip(logits: Tensor, positive: Tensor) -> Tensor:
@@ -67,6 +78,13 @@ def symmetric_info_nce(
         positive: [b, B] bool.
         scale: 1 / temperature.
     """
-    by_text = scale * (text @ all_audio.T)
-    by_audio = by_text.T if text is all_text else scale * (audio @ all_text.T)
-    return (info_nce(by_text, positive) + info_nce(by_audio, positive)) / 2
+    by_text = (scale * text) @ all_audio.T
+    if text is not all_text:
+        return (info_nce(by_text, positive) + info_nce((scale * audio) @ all_text.T, positive)) / 2
+    # one process: both directions read the same matrix, and it is masked once
+    row, column = positive.nonzero(as_tuple=True)
+    negatives = by_text.masked_fill(positive, OUT)
+    scores = by_text[row, column]
+    music_found = _mean_over(row, negatives.logsumexp(dim=1), scores)
+    text_found = _mean_over(column, negatives.logsumexp(dim=0), scores)
+    return (music_found + text_found) / 2

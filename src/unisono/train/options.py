@@ -45,8 +45,9 @@ class TrainOptions(StageOptions):
     """What is done to the audio embeddings first, by the training set's statistics: none searches the raw space."""
     whiten_dim: int = 128
     """Principal components kept by --audio-scaling whiten."""
-    audio_noise: float = 0.5
-    """Standard deviation of the noise added to the scaled audio embeddings in training."""
+    audio_noise: float | None = None
+    """Standard deviation of the noise added to the scaled audio embeddings in training. Default: 1 with --projection
+    joint, whose audio head it keeps from learning the training set by heart, else 0."""
 
     loss: Literal["infonce", "siglip"] = "infonce"
     """Symmetric InfoNCE (a softmax over the batch), or SigLIP (a yes or no for each pair)."""
@@ -129,11 +130,18 @@ class TrainOptions(StageOptions):
                 raise UsageError(
                     f"--{name.replace('_', '-')} must be at least 0 and below 1, not {getattr(self, name)}."
                 )
-        if self.audio_noise < 0 or self.weight_decay < 0:
+        if self.noise < 0 or self.weight_decay < 0:
             raise UsageError("--audio-noise and --weight-decay must not be negative.")
         for name in ("micro_batch", "patience", "threads", "keep_every"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}.")
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise."""
+        if self.audio_noise is not None:
+            return self.audio_noise
+        return 1.0 if self.projection == "joint" else 0.0
 
     @property
     def data_path(self) -> Path:

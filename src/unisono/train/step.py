@@ -73,8 +73,8 @@ class Step:
         self.texts = texts
         self.options = options
         self.device = model.log_scale.device
-        self._text_of = torch.from_numpy(data.pairing.text_of)
-        self._recording = torch.from_numpy(data.pairing.recording)
+        self._text_of = torch.from_numpy(data.pairing.text_of).int()
+        self._recording = torch.from_numpy(data.pairing.recording).int()
 
     def __call__(self, batch: Batch, number: int) -> float:
         """Add the gradient of a batch to the parameters, averaged over the processes, and give the loss.
@@ -115,7 +115,7 @@ class Step:
         all_audio = distributed.gather(audio)
         scale = self.model.log_scale.exp()
         if self.options.loss == "siglip":
-            return siglip(scale * (text @ all_audio.T) + self.model.bias, positive)
+            return siglip((scale * text) @ all_audio.T + self.model.bias, positive)
         all_text = distributed.gather(text)
         return symmetric_info_nce(text, audio, all_text, all_audio, positive, scale)
 
@@ -125,7 +125,7 @@ class Step:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             return (
                 self.model.embed_text(self.texts(part.captions)),
-                self.model.embed_audio(audio, self.options.audio_noise),
+                self.model.embed_audio(audio, self.options.noise),
             )
 
     def _seed(self, number: int, place: int) -> None:
