@@ -22,8 +22,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from unisono.download.transfer import Patience, Transfer, Web
+from unisono.download.transfer import Transfer
 from unisono.download.unpack import Unpacker
+from unisono.download.web import Patience, Web
 from unisono.release import RemoteFile
 
 

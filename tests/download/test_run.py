@@ -23,7 +23,7 @@ from unisono import cli
 from unisono.download import fetch
 from unisono.download.options import DownloadOptions
 from unisono.download.run import run
-from unisono.download.transfer import Patience
+from unisono.download.web import Patience
 from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
 from unisono.track import read_tracks

@@ -13,7 +13,8 @@ import trustme
 
 from tests.download import server as misbehaviour
 from tests.download.server import Behaviour, Server, serving
-from unisono.download.transfer import FetchError, Patience, StoppedError, Transfer, Web
+from unisono.download.transfer import WORTH_A_THREAD, FetchError, StoppedError, Transfer
+from unisono.download.web import Patience, Web
 from unisono.release import RemoteFile
 
 CONTENT = random.Random(7).randbytes(300_000)
@@ -324,3 +325,12 @@ def test_connections_are_kept(server: Server, tmp_path: Path) -> None:
         (tmp_path / str(number)).mkdir()
         Transfer(remote(server), tmp_path / str(number) / "a.bin", web).run()
     assert server.connections == 1
+
+
+def test_large_files_are_hashed_by_another_thread(server: Server, tmp_path: Path) -> None:
+    content = random.Random(9).randbytes(WORTH_A_THREAD + 1_000_000)
+    server.files["/a"] = content
+    server.script["/a"] = [misbehaviour.cut(WORTH_A_THREAD // 2), misbehaviour.damaged, misbehaviour.cut(10_000_000)]
+    fetch(remote(server, content=content), tmp_path)
+    assert_whole(tmp_path, content)
+    assert not [thread for thread in threading.enumerate() if thread.name == "hash"]

@@ -15,10 +15,12 @@ from unisono.download import hub
 from unisono.download.checksum import Digest, hash_file
 from unisono.download.ledger import Ledger, is_packed
 from unisono.download.options import DownloadOptions
+from unisono.download.part import Content
 from unisono.download.plan import size_of
 from unisono.download.shards import unpack_shard
-from unisono.download.transfer import Content, FetchError, Patience, StoppedError, Transfer, Web
+from unisono.download.transfer import FetchError, StoppedError, Transfer
 from unisono.download.unpack import Unpacker
+from unisono.download.web import Patience, Web
 from unisono.errors import DataError, UnisonoError
 from unisono.files import whole_file
 from unisono.release import RemoteFile

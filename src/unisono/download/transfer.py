@@ -1,30 +1,24 @@
 """Fetch one file over HTTP so that what is in place in the end is what its publisher described, or nothing is.
 
-Bytes go to `<name>.part`, and beside it `<name>.part.json` remembers which answer they belong to (the server's entity
-tag). Whatever interrupts, the next try asks for the rest only; a server that cannot continue, or whose file is another
-one by now, makes it start again. Size and checksum are those published; they decide, not what the server says.
+Whatever interrupts, the next try asks for the rest only; a server that cannot continue, or whose file is another one by
+now, makes it start again. Size and checksum are those published; they decide, not what the server says.
 """
 
-import json
-import random
-import ssl
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
 
-from unisono import __version__
 from unisono.console import log
-from unisono.download.checksum import CHUNK, Digest, hash_file, hashing_aside
+from unisono.download.checksum import CHUNK, Digest, hashing_aside
+from unisono.download.part import Content, Part
+from unisono.download.web import SourceError, TryAgainError, Web
 from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
 
@@ -32,7 +26,7 @@ SLOWEST = 512
 """Bytes a second below which a connection is given up and made anew."""
 WORTH_REMEMBERING = 65_536
 """Bytes from which on it is noted which version of a file has begun to come, so that it can be continued."""
-WORTH_A_THREAD = 16 << 20
+WORTH_A_THREAD = 8 << 20
 """Bytes from which on hashing has a thread of its own."""
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 """Answers after which trying again helps."""
@@ -46,156 +40,12 @@ class FetchError(UnisonoError):
     """None of a file's sources can give it."""
 
 
-class SourceError(Exception):
-    """One source cannot give the file; the next one may."""
-
-
-class TryAgainError(Exception):
-    """This try failed; another may do better, after `wait` seconds if the server asked for that."""
-
-    def __init__(self, reason: str, *, wait: float | None = None, slow: bool = False) -> None:
-        super().__init__(reason)
-        self.wait = wait
-        self.slow = slow
-        """Bytes came, but too slowly to ever see the end."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """Size and checksum of something received."""
-
-    size: int
-    checksum: str
-
-    def __str__(self) -> str:
-        return f"{self.size:,} bytes, {self.checksum}"
-
-
 class ChangedError(SourceError):
     """The source gave the same content twice, and it is not what was published."""
 
     def __init__(self, published: str, got: Content) -> None:
         super().__init__(f"the publisher has changed the file: published {published}; got, twice, {got}")
         self.got = got
-
-
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How long to wait for what, in seconds."""
-
-    connect: float = 20
-    stall: float = 60
-    retries: int = 8
-    """Failures in a row, without a new byte, after which a source is given up."""
-    first_pause: float = 1
-    longest_pause: float = 60
-    longest_wait: float = 900
-    """The longest Retry-After that is waited for."""
-
-    def pause(self, failures: int) -> float:
-        """Give the pause after so many failures in a row: doubling, with jitter, so that many clients spread out."""
-        return random.uniform(0.5, 1) * min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
-
-
-@dataclass
-class Part:
-    """What has been received of a file so far, on disk."""
-
-    target: Path
-    digest: Digest
-    size: int = 0
-    """Bytes on disk."""
-    resumed: bool = False
-    """They come from more than one answer."""
-    source: str = ""
-    """The address they came from."""
-    validator: str = ""
-    """What the server called this version of the file: its strong entity tag, or else the date of its last change."""
-    seen: str = ""
-    """A whole transfer that was not what was published: its content. A second one like it is no damage."""
-    _new_digest: Callable[[], Digest] = field(repr=False, kw_only=True)
-
-    @classmethod
-    def open(cls, target: Path, new_digest: Callable[[], Digest]) -> "Part":
-        """Take up what an earlier run has left."""
-        part = cls(target, new_digest(), _new_digest=new_digest)
-        try:
-            state = json.loads(part.state_path.read_bytes())
-            part.source, part.validator, part.seen = state["source"], state["validator"], state["seen"]
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # nothing is known of the bytes, if any: only a published checksum can tell whether they are right
-        if part.path.is_file():
-            part.size = part.path.stat().st_size
-            part.resumed = part.size > 0
-        return part
-
-    @property
-    def path(self) -> Path:
-        """Where the bytes are."""
-        return self.target.with_name(self.target.name + ".part")
-
-    @property
-    def state_path(self) -> Path:
-        """Where it is remembered what they are."""
-        return self.target.with_name(self.target.name + ".part.json")
-
-    def remember(self) -> None:
-        """Write down what the bytes are, before the first of them comes."""
-        state = {"source": self.source, "validator": self.validator, "seen": self.seen}
-        self.state_path.write_text(json.dumps(state))
-
-    def reset(self) -> None:
-        """Begin again."""
-        self.path.unlink(missing_ok=True)
-        self.size, self.resumed, self.validator, self.digest = 0, False, "", self._new_digest()
-
-    def content(self, each: Callable[[int], None]) -> Content:
-        """Give size and checksum of what is there; only what came in an earlier run is read for it."""
-        if self.digest.length != self.size:
-            self.digest = hash_file(self.path, self._new_digest(), each)
-        return Content(self.size, str(self.digest))
-
-    def finish(self) -> None:
-        """Put the file in place."""
-        self.path.replace(self.target)
-        self.state_path.unlink(missing_ok=True)
-
-
-class Web:
-    """Connections that are kept and shared between the threads of one run."""
-
-    def __init__(self, patience: Patience, connections: int) -> None:
-        self.patience = patience
-        self.session = requests.Session()
-        self.session.max_redirects = 10
-        self.session.headers.update({"User-Agent": f"unisono/{__version__}", "Accept-Encoding": "identity"})
-        adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
-        self.session.mount("http://", adapter)
-        self.session.mount("https://", adapter)
-
-    @contextmanager
-    def get(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
-        """Open an address, following redirects.
-
-        Raises:
-            SourceError: trying again cannot help.
-            TryAgainError: it may.
-        """
-        timeout = (self.patience.connect, self.patience.stall)
-        try:
-            with self.session.get(url, headers=headers, stream=True, timeout=timeout) as response:
-                yield response
-        except requests.TooManyRedirects as error:
-            raise SourceError("it redirects in a circle") from error
-        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-            raise SourceError(f"it is no address that can be opened ({error})") from error
-        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise TryAgainError(f"nothing came for {self.patience.stall:g} s") from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            cause = _innermost(error)
-            if isinstance(cause, ssl.SSLCertVerificationError):
-                raise SourceError(f"its certificate cannot be trusted ({cause.verify_message})") from error
-            raise TryAgainError(f"the connection failed ({cause or type(cause).__name__})") from error
 
 
 class Transfer:
@@ -269,7 +119,7 @@ class Transfer:
             try:
                 if not self._is_complete():
                     self._receive(url)
-                return self._accept(url)
+                return self._accept()
             except TryAgainError as problem:
                 failures = 1 if self.part.size > furthest and not problem.slow else failures + 1
                 furthest = max(furthest, self.part.size)
@@ -375,7 +225,7 @@ class Transfer:
         self.advance(-self.part.size)
         self.part.reset()
 
-    def _accept(self, url: str) -> Content:
+    def _accept(self) -> Content:
         """Put a whole file in place if it is what was published; else find out what it is instead."""
         self.part.path.touch()  # of an empty file nothing came
         content = self._content()
@@ -402,13 +252,6 @@ class Transfer:
 
     def _published(self) -> str:
         return f"{self.file.size:,} bytes, {self.file.checksum or 'no checksum'}"
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """Give the error that began it all."""
-    while (inner := error.__cause__ or error.__context__) is not None:
-        error = inner
-    return error
 
 
 def _validator(response: requests.Response) -> str:

@@ -80,7 +80,8 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
 def _download(name: str, hub: HubWeights, folder: Path) -> str:
     """Download the files into a folder, verified; give the commit."""
     from unisono.download.hub import credentials
-    from unisono.download.transfer import FetchError, Patience, Transfer, Web
+    from unisono.download.transfer import FetchError, Transfer
+    from unisono.download.web import Patience, Web
 
     wanted = [_look_up(name, hub, file) for file in hub.files]
     parts = folder / ".parts"
