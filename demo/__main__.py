@@ -17,8 +17,8 @@ app = App(name="demo", help="From rendered music to an answered query, with the 
 SEARCHES = ("slow solemn choir", "fast solo fiddle dance", "a brass quartet playing a hymn")
 EPOCHS = 40
 FAST_EPOCHS = 10
-RECIPE = ("--projection", "joint", "--audio-scaling", "whiten", "--audio-noise", "1")
-"""What a few hundred clips train best with: strong noise, few dimensions, and a space of its own."""
+RECIPE = ("--projection", "joint", "--audio-scaling", "whiten")
+"""What a few hundred clips train best with: few dimensions, and a space of their own."""
 
 
 @app.default
