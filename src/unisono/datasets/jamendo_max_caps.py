@@ -18,6 +18,7 @@ dataset's folder), `duration`, `artist`, `title`, `tags` and `license`.
 
 import html
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -34,9 +35,6 @@ from unisono.track import Split, Track, replace
 SHORTEST_EXCERPT_S = 5.0
 SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "very fast"}
-
-Excerpt = tuple[str, float, float]
-"""Jamendo id, start and end in seconds as upstream gives them."""
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -80,7 +78,7 @@ class _MetadataRow(msgspec.Struct, gc=False):
 
 
 def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
-    excerpts: dict[Excerpt, tuple[str, ...]] = {}
+    described: defaultdict[str, list[_CaptionRow]] = defaultdict(list)
     rows = JsonLines(path, root, _CaptionRow)
     for item in rows:
         if isinstance(item, Dropped):
@@ -97,24 +95,29 @@ def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
         elif not row.caption or row.caption.isspace():
             yield Dropped(id=rows.where(number), reason="empty caption")
         else:
-            excerpt = (jamendo_id, row.start_time, row.end_time)
-            captions = excerpts.get(excerpt, ())
-            if row.caption not in captions:
-                excerpts[excerpt] = (*captions, row.caption)
+            described[jamendo_id].append(row)
     songs: dict[str, Track] = {}
     for song in _read_songs(root):
         if isinstance(song, Dropped):
             yield song
         else:
             songs[song.recording.removeprefix("jamendo:")] = song
-    for excerpt, captions in excerpts.items():
-        jamendo_id = excerpt[0]
-        described = songs.get(jamendo_id) or _song(_MetadataRow(id=jamendo_id), jamendo_id)
-        yield _track(excerpt, sorted(captions), described)
-    ids = {jamendo_id for jamendo_id, _, _ in excerpts}
-    for jamendo_id, song in songs.items():
-        if jamendo_id not in ids:
-            yield Dropped(id=song.id, reason="no caption", detail="upstream has none", fault=False)
+    for jamendo_id, captions in described.items():
+        yield from _excerpts(songs.get(jamendo_id) or _song(_MetadataRow(id=jamendo_id), jamendo_id), captions)
+    for jamendo_id, undescribed in songs.items():
+        if jamendo_id not in described:
+            yield Dropped(id=undescribed.id, reason="no caption", detail="upstream has none", fault=False)
+
+
+def _excerpts(song: Track, rows: list[_CaptionRow]) -> Iterator[Track | Dropped]:
+    """Yield one record for each distinct excerpt of a song, with its distinct captions in alphabetical order."""
+    captions: dict[tuple[float, float], list[str]] = {}
+    for row in rows:
+        texts = captions.setdefault((row.start_time, row.end_time), [])
+        if row.caption and row.caption not in texts:
+            texts.append(row.caption)
+    for (start_s, end_s), texts in sorted(captions.items()):
+        yield _track(song, start_s, end_s, sorted(texts))
 
 
 def _read_songs(root: Path) -> Iterator[Track | Dropped]:
@@ -158,8 +161,7 @@ def _song(row: _MetadataRow, jamendo_id: str) -> Track:
     )
 
 
-def _track(excerpt: Excerpt, captions: list[str], song: Track) -> Track | Dropped:
-    _, start_s, end_s = excerpt
+def _track(song: Track, start_s: float, end_s: float, captions: list[str]) -> Track | Dropped:
     track_id = f"{song.id}_{_span(start_s, end_s)}"
     song_s = song.duration or end_s
     duration_s = min(end_s, song_s) - start_s
