@@ -17,7 +17,7 @@ from unisono.check.options import CheckOptions
 from unisono.dedupe.options import DedupeOptions
 from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
-from unisono.errors import UnisonoError
+from unisono.errors import UnisonoError, UsageError
 from unisono.evaluate.options import EvaluateOptions
 from unisono.export.options import ExportOptions
 from unisono.leaks.options import LeaksOptions
@@ -52,11 +52,44 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:  # noqa: B008
 
 
 @app.command
-def prepare(options: PrepareOptions = PrepareOptions()) -> None:  # noqa: B008
-    """Embed the tracks of a unified file into `embeddings.h5`."""
+def prepare(
+    *,
+    use_musicbench: Annotated[bool, Parameter(negative="")] = False,
+    options: PrepareOptions = PrepareOptions(),  # noqa: B008
+) -> None:
+    """Embed the tracks of a unified file into `embeddings.h5`.
+
+    Parameters
+    ----------
+    use_musicbench
+        Make the unified file first, of `<data-root>/raw/musicbench` alone, beside `embeddings.h5`. Output folder unless
+        --output-dir says otherwise: `<data-root>/musicbench_embeddings`.
+    """
     from unisono.prepare.run import run
 
-    run(options)
+    run(_unify_musicbench(options) if use_musicbench else options)
+
+
+def _unify_musicbench(options: PrepareOptions) -> PrepareOptions:
+    """Run `unify` on MusicBench; give the options that make `prepare` read what it wrote."""
+    from unisono.unify.run import run
+
+    if options.dataset_file:
+        raise UsageError("--use-musicbench makes a unified file of its own: it excludes --dataset-file.")
+    output = options.output_dir or options.data_root / "musicbench_embeddings"
+    unified = output / "unified_dataset.json"
+    run(
+        UnifyOptions(
+            datasets=("musicbench",),
+            output=unified,
+            data_root=options.data_root,
+            seed=options.seed,
+            workers=options.workers,
+            strict=options.strict,
+            continue_=options.continue_,
+        )
+    )
+    return replace(options, dataset_file=unified, output_dir=output)
 
 
 @app.command
