@@ -4,9 +4,11 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from unisono.embeddings import FILE_NAME, EncoderRecord, create_embeddings
+from unisono.encoders import text
 from unisono.encoders.text import TextEncoderSpec
 from unisono.track import SPLITS, Track
 
@@ -98,3 +100,12 @@ class WordEncoder:
     def _direction(self, word: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
         return np.random.default_rng(seed).normal(size=self.spec.dim)
+
+
+def use_words(patch: pytest.MonkeyPatch, folder: Path) -> WordEncoder:
+    """Let every text encoder be the one of the tests, and keep its results in a folder of the test's."""
+    encoder = WordEncoder()
+    patch.setenv("UNISONO_CAPTIONS", str(folder))
+    patch.setattr(text, "build", lambda *_, **__: encoder)
+    patch.setattr(text, "spec", lambda *_, **__: encoder.spec)
+    return encoder

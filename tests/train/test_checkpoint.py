@@ -1,13 +1,14 @@
 import errno
 import os
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from tests.train.synthetic import WordEncoder, write_embeddings
+from tests.train.synthetic import WordEncoder, use_words, write_embeddings
 from unisono.embeddings import open_embeddings
 from unisono.errors import DataError, UnisonoError, UsageError
 from unisono.train import checkpoint as checkpoints
@@ -16,15 +17,24 @@ from unisono.train.options import TrainOptions
 from unisono.train.run import run
 
 
-@pytest.fixture
-def trained(tmp_path: Path, words: WordEncoder) -> Path:
-    write_embeddings(tmp_path / "data")
-    run(
-        TrainOptions(
-            audio_encoder="musicnn", data_dir=tmp_path / "data", checkpoint_dir=tmp_path, epochs=30, learning_rate=0.003
-        )
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    write_embeddings(folder / "data")
+    options = TrainOptions(
+        audio_encoder="musicnn", data_dir=folder / "data", checkpoint_dir=folder, epochs=30, learning_rate=0.003
     )
-    return tmp_path / "musicnn_best.pt"
+    with pytest.MonkeyPatch.context() as patch:
+        use_words(patch, folder / "captions")
+        run(options)
+    return folder
+
+
+@pytest.fixture
+def trained(once: Path, tmp_path: Path, words: WordEncoder) -> Path:
+    """A copy of a trained model's files, for a test to damage."""
+    shutil.copytree(once, tmp_path / "trained")
+    return tmp_path / "trained" / "musicnn_best.pt"
 
 
 def test_a_trained_model_finds_music_by_description(trained: Path):

@@ -76,3 +76,4 @@ def test_wrong_usage_exits_with_2_and_says_what_there_is(folder: Path):
     _, err = process.communicate(timeout=100)
     assert process.returncode == 2
     assert "holds no mert embeddings; it holds: muq" in err and "Traceback" not in err
+    assert not (folder / "checkpoints" / "mert_train.log").exists()

@@ -10,18 +10,7 @@ from unisono.train.checkpoint import Checkpoint
 
 DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
-TOLD = (
-    "projection",
-    "loss",
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "temperature",
-    "audio_noise",
-    "dropout",
-    "seed",
-    "lora",
-)
+TOLD = ("projection", "loss", "epochs", "batch_size", "learning_rate", "temperature", "dropout", "seed", "lora")
 
 
 def model_card(checkpoint: Checkpoint) -> str:
@@ -75,7 +64,7 @@ def _heads(checkpoint: Checkpoint) -> str:
 
 def _table(first: str, second: str, rows: dict[str, Any]) -> str:
     lines = [f"| {first} | {second} |", "|---|---|"]
-    lines += [f"| {name} | {f'{value:,}' if isinstance(value, int) else value} |" for name, value in rows.items()]
+    lines += [f"| {name} | {f'{value:,}' if type(value) is int else value} |" for name, value in rows.items()]
     return "\n".join(lines) + "\n"
 
 

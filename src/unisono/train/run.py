@@ -63,22 +63,19 @@ def run(options: TrainOptions) -> Progress:
     if found is not None:
         options = resumed_options(options, found)
     device = distributed.local_device(options.device)
-    with (
-        distributed.processes(device),
-        _only_first(),
-        console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"),
-    ):
+    with distributed.processes(device), _only_first():
         _check_batch(options)
         audio, train, val = read(options.data_path, options.audio_encoder)
         if found is not None:
             refuse_other_data(options, found, audio, train)
         if options.tag_dropout:
-            train = SplitData(
-                with_variants(train.rows, options.tag_dropout, options.tag_variants, options.seed), train.audio
-            )
-        training = _prepare(options, device, audio, train, sampled(val, options.val_limit, options.seed), found)
-        progress = training.run()
-        _conclude(training, progress)
+            rows = with_variants(train.rows, options.tag_dropout, options.tag_variants, options.seed)
+            train = SplitData(rows, train.audio)
+        with console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"):
+            val = sampled(val, options.val_limit, options.seed)
+            training = _prepare(options, device, audio, train, val, found)
+            progress = training.run()
+            _conclude(training, progress)
     return progress
 
 
