@@ -4,6 +4,7 @@ Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, an
 result does not depend on the order of the tracks. Counts are exact wherever the sizes of the groups allow it.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
@@ -44,10 +45,12 @@ def assign_stable_splits(tracks: Sequence[Track], *, seed: int, held_out: Collec
         brought: list[Split | None] = ["test" if dataset in held_out else track.split for track in its_tracks]
         for at, split in zip(places, _drawn(its_tracks, brought, seed), strict=True):
             drawn[at] = split
-    return _with_splits(tracks, _drawn(tracks, drawn, seed))
+    if len(of_dataset) > 1:
+        drawn = list(_drawn(tracks, drawn, seed))  # joins the groups across datasets
+    return _with_splits(tracks, drawn)
 
 
-def _with_splits(tracks: Iterable[Track], splits: Iterable[Split]) -> list[Track]:
+def _with_splits(tracks: Iterable[Track], splits: Iterable[Split | None]) -> list[Track]:
     return [
         track if track.split == split else replace(track, split=split)
         for track, split in zip(tracks, splits, strict=True)
@@ -83,9 +86,9 @@ def counts(total: int) -> dict[Split, int]:
 
 def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     """Draw the splits of groups: fill test, then val, and leave the rest to train."""
+    rank = functools.cache(functools.partial(rank_key, seed, "split"))  # most tracks share their artist with others
     ranks = {
-        group: min((rank_key(seed, "split", _drawn_by(track)), track.id) for track in its_tracks)
-        for group, its_tracks in members.items()
+        group: min((rank(_drawn_by(track)), track.id) for track in its_tracks) for group, its_tracks in members.items()
     }
     ranked = sorted(members, key=lambda group: ranks[group])
     sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
