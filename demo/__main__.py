@@ -1,5 +1,6 @@
 """`python -m demo`: render music, make three releases of it, and run the product on them from beginning to end."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -68,16 +69,19 @@ def main(
     asked = [*targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
     precise = targets.precision(commands.run(["search", *asked], capture=True), instruments, test, root / "raw")
 
+    _heading("7. The outcome")
     recall, queries, candidates = targets.recall_at_10(result)
     shown, all_hold = targets.table(recall, precise)
-    console.out.print()
     console.out.print(shown)
+    heard = f"{candidates:,} excerpts of {len(test.works)} compositions"
+    console.out.print(f"recall@10: {queries:,} captions, asked among {heard} that the model has not heard;")
+    console.out.print(f"    its whole interval must lie above {targets.TIMES_CHANCE} times chance")
     console.out.print(
-        f"recall@10: {queries:,} captions among {candidates:,} excerpts of {len(test.works)} compositions."
+        "precision@5: " + ", ".join(f"{name} {share:.1f}" for name, share in precise.by_instrument.items())
     )
-    console.out.print(
-        f"{time.monotonic() - began:.0f} s altogether. Ask your own: {_own(checkpoint, root)}", soft_wrap=True
-    )
+    console.out.print(f"{time.monotonic() - began:.0f} s altogether. Ask your own:")
+    own = shlex.join([commands.shown(), "search", "gentle harp", "--checkpoint", str(checkpoint), *common])
+    console.out.print(f"[bold cyan]$ {console.escape(own)}[/]", soft_wrap=True)
     return 0 if all_hold or fast else 1
 
 
@@ -90,13 +94,7 @@ def _say_made(counts: dict[str, Any], root: Path) -> None:
     console.out.print(f"{counts['works']} compositions, every one dressed up four ways, below {root / 'raw'}:")
     for dataset, number in counts["clips"].items():
         broken = counts["broken"][dataset]
-        console.out.print(
-            f"  {dataset:<17} {number:4} described excerpts, and {broken} broken tracks as upstream has them"
-        )
-
-
-def _own(checkpoint: Path, root: Path) -> str:
-    return f'{commands.shown()} search "gentle harp" --checkpoint {checkpoint} --data-root {root}'
+        console.out.print(f"  {dataset:<17} {number:4} described excerpts, {broken} broken tracks")
 
 
 if __name__ == "__main__":
