@@ -61,7 +61,7 @@ class AudioScaling(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """Scale embeddings [B, L, A]."""
-        return (audio - self.mean) * self.scale
+        return torch.addcmul(-self.mean * self.scale, audio, self.scale)  # in one pass over the batch
 
 
 class RetrievalModel(nn.Module):
@@ -96,7 +96,8 @@ class RetrievalModel(nn.Module):
             noise: standard deviation of the Gaussian noise added to the scaled inputs, in training.
         """
         scaled = self.scaling(audio.unsqueeze(1) if audio.ndim == 2 else audio)
-        summed = torch.einsum("l,bla->ba", self.layer_weights.softmax(dim=0), scaled)
+        weights = self.layer_weights.softmax(dim=0)
+        summed = scaled[:, 0] if len(weights) == 1 else torch.einsum("l,bla->ba", weights, scaled)
         if self.scaling.rotation.numel():
             summed = summed @ self.scaling.rotation
         if noise:
