@@ -1,7 +1,6 @@
 """What was exported computes what the checkpoint does, without this package."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from safetensors.torch import load_file
 
 from tests.encoders.tiny_text import write_bert
 from tests.train.synthetic import write_embeddings
+from unisono.cli import main
 from unisono.errors import UnisonoError
 from unisono.export import onnx as onnx_module
 from unisono.export.options import ExportOptions
@@ -84,7 +84,9 @@ def test_an_onnx_model_that_differs_is_not_kept(checkpoint: Path, tmp_path: Path
 
 
 def test_without_onnx(checkpoint: Path, tmp_path: Path):
-    run(replace(ExportOptions(checkpoint=checkpoint, output=tmp_path), onnx=False))
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "--checkpoint", str(checkpoint), "--output", str(tmp_path), "--no-onnx"])
+    assert ended.value.code == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
 
 

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from cyclopts import Parameter
 
+
+@Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions:
     """Options of `unisono export`."""
