@@ -13,12 +13,14 @@ from cyclopts import App, Parameter
 
 from unisono import __version__, console
 from unisono.attribution.options import LicensesOptions
+from unisono.captions.options import PreviewOptions
 from unisono.check.options import CheckOptions
 from unisono.dedupe.options import DedupeOptions
 from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
 from unisono.errors import UnisonoError, UsageError
 from unisono.evaluate.options import EvaluateOptions
+from unisono.exchange.options import ConvertOptions
 from unisono.export.options import ExportOptions
 from unisono.leaks.options import LeaksOptions
 from unisono.prepare.options import PrepareOptions
@@ -198,6 +200,40 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
     from unisono.attribution.run import run
 
     run(path, options)
+
+
+captions = App(name="captions", help="Look at the ways of making captions.")
+app.command(captions)
+
+
+@captions.command(name="preview")
+def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) -> None:  # noqa: B008
+    """Show ten tracks with the captions they have and those they would get.
+
+    Parameters
+    ----------
+    path
+        Unified file.
+    """
+    from unisono.captions.preview import run
+
+    run(path, options)
+
+
+@app.command
+def convert(source: Path, target: Path, *, options: ConvertOptions = ConvertOptions()) -> None:  # noqa: B008
+    """Bring a unified file into the formats of other tools, and back.
+
+    Parameters
+    ----------
+    source
+        Unified file (.json, .jsonl, .parquet), .csv, or a folder that this command wrote.
+    target
+        File, known by its ending, or with --to a new folder.
+    """
+    from unisono.exchange.run import run
+
+    run(source, target, options)
 
 
 encoders = App(name="encoders", help="List the encoders, and fetch their weights.")

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from unisono.errors import UnisonoError
+from unisono.errors import UnisonoError, UsageError
 
 
 @contextmanager
@@ -27,6 +28,31 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` to fill; on success sync it and rename it into place, on any failure remove it.
+
+    Raises:
+        UsageError: there is something at `path` already.
+        UnisonoError: as for `whole_file`.
+    """
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UsageError(f"{path} is there already.", hint="Choose another output, or remove it first.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with explained(path):
+            partial.mkdir(parents=True)
+            yield partial
+            for folder, _, names in os.walk(partial):
+                for name in names:
+                    sync(Path(folder, name))
+                sync(Path(folder))
+            partial.replace(path)
+            sync(path.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -77,6 +77,28 @@ class Track(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, forbi
         """All descriptions, the primary one first."""
         return [self.caption, *self.alt_captions]
 
+    @property
+    def origins(self) -> list[str]:
+        """The origin of each of `captions`; empty where it is not known.
+
+        They are all `caption_origin`, unless the further field `caption_origins` lists one for each caption.
+        """
+        listed = self.extra.get("caption_origins")
+        if isinstance(listed, list) and len(listed) == 1 + len(self.alt_captions):
+            return [origin if origin in CAPTION_ORIGINS else "" for origin in listed]
+        return [self.caption_origin or ""] * (1 + len(self.alt_captions))
+
+
+def with_captions(track: Track, origin_of: Mapping[str, str]) -> Track:
+    """Give a track these captions, the primary one first; they are listed with their origins where those differ."""
+    captions, origins = list(origin_of), list(origin_of.values())
+    extra = {name: value for name, value in track.extra.items() if name != "caption_origins"}
+    if len(set(origins)) > 1:
+        extra["caption_origins"] = [origin or "unknown" for origin in origins]
+    return replace(
+        track, caption=captions[0], alt_captions=captions[1:], caption_origin=origins[0] or None, extra=extra
+    )
+
 
 FIELDS = frozenset(Track.__struct_fields__) - {"extra"}
 replace: Callable[..., Track] = msgspec.structs.replace
@@ -115,7 +137,16 @@ def iter_tracks(path: Path) -> Iterator[Track]:
         from unisono.track_parquet import read_parquet  # pyarrow is an extra, and slow to import
 
         for number, row in enumerate(itertools.chain.from_iterable(read_parquet(path)), 1):
-            yield _checked(path, number, row) if isinstance(row, Track) else _from_dict(path, number, row)
+            yield checked_record(path, number, row)
+
+
+def checked_record(path: Path, number: int, record: Any) -> Track:
+    """Check one record of a file, a track or what should become one, against the contract.
+
+    Raises:
+        DataError: it breaks a rule; names its number, id, field, what was found and what was expected.
+    """
+    return _checked(path, number, record) if isinstance(record, Track) else _from_dict(path, number, record)
 
 
 def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
@@ -143,7 +174,7 @@ def _write_json(path: Path, tracks: Iterable[Track], *, lines: bool) -> int:
         for track in tracks:
             if count:
                 file.write(between)
-            file.write(_encoder.encode(_to_dict(track) if track.extra else track))
+            file.write(_encoder.encode(to_record(track) if track.extra else track))
             count += 1
         file.write(closing if count or not lines else b"")
     return count
@@ -263,7 +294,8 @@ def _refuse_duplicates(path: Path, tracks: list[Track]) -> None:
         first[track.id] = number
 
 
-def _to_dict(track: Track) -> dict[str, Any]:
+def to_record(track: Track) -> dict[str, Any]:
+    """Give a track as plain values, without the fields that hold their defaults, what is in `extra` beside the rest."""
     record: dict[str, Any] = msgspec.to_builtins(track)
     return record | {name: value for name, value in record.pop("extra", {}).items() if name not in FIELDS}
 

@@ -37,11 +37,16 @@ def write_parquet(path: Path, tracks: Iterable[Track]) -> int:
     count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for batch in batched(tracks, ROWS_A_GROUP):
-            columns: list[list[Any]] = [[getattr(track, name) or None for track in batch] for name in COLUMNS]
-            columns.append([_extra_text(track) for track in batch])
-            writer.write_table(pa.table(columns, schema=SCHEMA))
+            writer.write_table(to_table(batch))
             count += len(batch)
     return count
+
+
+def to_table(tracks: list[Track]) -> pa.Table:
+    """Give tracks as a table of `SCHEMA`; what holds its default is an empty cell."""
+    columns: list[list[Any]] = [[getattr(track, name) or None for track in tracks] for name in COLUMNS]
+    columns.append([_extra_text(track) for track in tracks])
+    return pa.table(columns, schema=SCHEMA)
 
 
 def read_parquet(path: Path) -> Iterator[list[Track] | list[dict[str, Any]]]:
@@ -54,9 +59,14 @@ def read_parquet(path: Path) -> Iterator[list[Track] | list[dict[str, Any]]]:
     with file:
         try:
             for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
-                yield _tracks(batch) if _is_sound(batch) else _records(batch)
+                yield from_batch(batch)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
+
+
+def from_batch(batch: pa.RecordBatch) -> list[Track] | list[dict[str, Any]]:
+    """Give rows as tracks if every cell of the batch keeps to the format, else as records to be checked one by one."""
+    return _tracks(batch) if _is_sound(batch) else _records(batch)
 
 
 def _tracks(batch: pa.RecordBatch) -> list[Track]:

@@ -1,0 +1,165 @@
+"""`unisono convert`: tracks stream from one format to another; the output appears whole or not at all."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from unisono import console
+from unisono.errors import DataError, UnisonoError, UsageError
+from unisono.exchange import croissant
+from unisono.exchange.audio import AudioFolder
+from unisono.exchange.csv_file import read_csv, write_csv
+from unisono.exchange.options import ConvertOptions
+from unisono.exchange.webdataset import read_webdataset, write_webdataset
+from unisono.files import whole_folder, write_whole
+from unisono.seeded import rank_key
+from unisono.tally import Dropped, Tally
+from unisono.track import Track, file_kind, iter_tracks, write_tracks
+
+MEGABYTE = 1_000_000
+
+
+def run(source: Path, target: Path, options: ConvertOptions) -> None:
+    """Convert what `source` holds into what `target` names.
+
+    Raises:
+        UsageError: the options contradict each other, or there is no such source.
+        DataError: the source is damaged, or a record breaks a rule.
+        UnisonoError: nothing is left, or the output cannot be written.
+    """
+    _refuse_contradictions(source, target, options)
+    tally, seen = Tally(), croissant.Seen()
+    with ExitStack() as stack:
+        unpacked = None
+        if options.with_audio and source.is_dir():
+            unpacked = AudioFolder(target.with_name(f"{target.stem}_audio"))
+            stack.callback(unpacked.close)
+        bar = stack.enter_context(console.progress())
+        task = bar.add_task("Converting", total=None)
+        tracks = _passed(_unique(_read(source, unpacked), source), tally, seen, lambda: bar.advance(task))
+        _write(target, tracks, options, tally, seen)
+    for name, count in tally.came.items():
+        tally.kept[name] = count - sum(dataset == name for dataset, _ in tally.dropped)
+    _report(target, options, tally)
+    kept = sum(tally.kept.values())
+    console.out.print(f"{kept:,} tracks are in {target}.", soft_wrap=True)
+    if unpacked:
+        console.out.print(f"Their audio is in {unpacked.folder}.", soft_wrap=True)
+
+
+def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+    if source.is_dir():
+        if next(source.glob("*.tar"), None):
+            return read_webdataset(source, unpacked)
+        if next(source.glob("data/*.parquet"), None):
+            from unisono.exchange.huggingface import read_huggingface  # pyarrow is an extra, and slow to import
+
+            return read_huggingface(source, unpacked)
+        raise UsageError(f"{source} holds neither WebDataset shards (*.tar) nor data/*.parquet.")
+    if not source.exists():
+        raise UsageError(f"There is no {source}.")
+    return read_csv(source) if source.suffix.lower() == ".csv" else iter_tracks(source)
+
+
+def _unique(items: Iterable[Track | Dropped], source: Path) -> Iterator[Track | Dropped]:
+    """Pass items on, and refuse ids that come twice; that takes 8 bytes a track and shows at the end."""
+    keys = array("Q")
+    for item in items:
+        if isinstance(item, Track):
+            keys.append(rank_key(0, item.id))
+        yield item
+    order = np.argsort(keys, kind="stable")
+    ranked = np.asarray(keys)[order]
+    if len(twice := np.flatnonzero(ranked[1:] == ranked[:-1])):
+        first, second = order[twice[0]] + 1, order[twice[0] + 1] + 1
+        raise DataError(f"{source}: records {first} and {second} have the same id; ids must be unique in a file.")
+
+
+def _passed(
+    items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen, advance: Callable[[], None]
+) -> Iterator[Track]:
+    for item in items:
+        advance()
+        if isinstance(item, Dropped):
+            tally.came[""] += 1
+            tally.drop("", item)
+        else:
+            tally.came[item.dataset] += 1
+            seen.add(item)
+            yield item
+
+
+def _write(target: Path, tracks: Iterator[Track], options: ConvertOptions, tally: Tally, seen: croissant.Seen) -> None:
+    if options.to is None:
+        count = write_csv(target, tracks) if target.suffix.lower() == ".csv" else write_tracks(target, tracks)
+        _refuse_faults(count, tally, options)
+        if options.croissant:
+            text = croissant.describe(target, target, seen, options)
+            write_whole(target.with_suffix(".croissant.json"), text)
+        return
+
+    def drop(track: Track, dropped: Dropped) -> None:
+        tally.drop(track.dataset, dropped)
+        seen.remove(track)
+
+    shard_bytes = options.shard_size * MEGABYTE
+    with whole_folder(target) as partial:
+        if options.to == "webdataset":
+            count = write_webdataset(partial, tracks, shard_bytes, drop)
+        else:
+            from unisono.exchange.huggingface import write_huggingface  # pyarrow is an extra, and slow to import
+
+            count = write_huggingface(partial, tracks, shard_bytes, drop, with_audio=options.with_audio)
+        _refuse_faults(count, tally, options)
+        if options.croissant:
+            text = croissant.describe(target, partial, seen, options)
+            (partial / "croissant.json").write_text(text, encoding="utf-8")
+
+
+def _refuse_faults(count: int, tally: Tally, options: ConvertOptions) -> None:
+    if options.strict and tally.faults:
+        raise UnisonoError(f"--strict: {tally.faults:,} tracks lack their audio, e.g. {_say(tally.dropped[0][1])}.")
+    if not count:
+        example = f"; e.g. {_say(tally.dropped[0][1])}" if tally.dropped else ""
+        raise UnisonoError(f"No track is left to be written{example}.")
+
+
+def _say(dropped: Dropped) -> str:
+    return f"{dropped.id}: {dropped.reason}" + (f" ({dropped.detail})" if dropped.detail else "")
+
+
+def _report(target: Path, options: ConvertOptions, tally: Tally) -> None:
+    """List what was left out, if anything was."""
+    path = target.with_name(f"{target.stem}.convert.json")
+    path.unlink(missing_ok=True)
+    if not tally.dropped:
+        return
+    tally.write(path, options=asdict(options))
+    for reason, count in tally.reasons().most_common():
+        console.log.warning("%s left out: %s", f"{count:,}", reason)
+    console.log.warning("They are listed in %s", path)
+
+
+def _refuse_contradictions(source: Path, target: Path, options: ConvertOptions) -> None:
+    if options.shard_size < 1:
+        raise UsageError(f"--shard-size must be at least 1, found {options.shard_size}.")
+    if source.resolve() == target.resolve():
+        raise UsageError(f"{source} cannot be converted into itself.")
+    if options.croissant:
+        croissant.refuse_incomplete(options)
+    if options.to is None:
+        if not target.suffix:
+            raise UsageError(f"{target}: what kind of folder?", hint="Say --to webdataset or --to huggingface.")
+        if target.suffix.lower() != ".csv":
+            file_kind(target)
+        if options.with_audio and not source.is_dir():
+            raise UsageError("--with-audio: neither of the two files can hold audio.")
+    elif options.with_audio and source.is_dir():
+        raise UsageError(
+            "Audio cannot go from one folder into another at once.",
+            hint=f"First unpack it: unisono convert {source} unified.json --with-audio",
+        )
