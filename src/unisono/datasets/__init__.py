@@ -56,8 +56,9 @@ class Dataset:
     is_excerpt: Callable[[Track], bool] = lambda track: track.start > 0
     """Whether a track's `start` and `duration` are those of a described part of its file; otherwise the duration is the
     file's own, whatever the release documents."""
-    captions: dict[CaptionOrigin, int] = field(default_factory=dict)
-    """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks."""
+    captions: dict[CaptionOrigin, int]
+    """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks; 0 where
+    the publisher does not say."""
     tracks: int
     """How many tracks the whole release holds."""
     caption_license: str
@@ -72,6 +73,14 @@ class Dataset:
     """Download options that select among `files`: option name -> the values of `parts`, the default first."""
     not_fetched: str = ""
     """What the release does not contain, and what to do about it."""
+
+    @property
+    def captions_in_words(self) -> str:
+        """Say how many captions there are and who made them, e.g. "1,106 by people"."""
+        words = {"human": "by people", "model": "by a model", "tags": "made from tags"}
+        return ", ".join(
+            f"{count:,} {words[origin]}" if count else words[origin] for origin, count in self.captions.items()
+        )
 
 
 def names() -> list[str]:

@@ -14,8 +14,6 @@ def markdown() -> str:
 
 
 def _row(dataset: Dataset) -> tuple[str, ...]:
-    words = {"human": "by people", "model": "by a model", "tags": "made from tags"}
-    captions = ", ".join(f"{count:,} {words[origin]}" for origin, count in dataset.captions.items())
     notes = [
         "for evaluation: do not train on it" if dataset.evaluation_only else "",
         "" if dataset.in_default_mix else "takes part only when named",
@@ -25,7 +23,7 @@ def _row(dataset: Dataset) -> tuple[str, ...]:
         f"`{dataset.name}`",
         f"[{dataset.title}]({dataset.homepage})",
         f"{dataset.tracks:,}",
-        captions or "by a model",
+        dataset.captions_in_words,
         dataset.caption_license,
         dataset.audio_license,
         "; ".join(filter(None, notes)),

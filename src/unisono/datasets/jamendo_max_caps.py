@@ -242,6 +242,7 @@ DATASET = Dataset(
     marker_files=("final_caption30sec.jsonl", "data/final_caption30sec.jsonl", "metadata/*.json"),
     audio_folders=(".", "audio/**"),
     is_excerpt=_is_excerpt,
+    captions={"model": 0},
     tracks=362_238,
     caption_license="CC BY-SA 3.0",
     audio_license="per track",

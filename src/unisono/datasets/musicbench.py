@@ -109,6 +109,7 @@ DATASET = Dataset(
     parse=parse,
     marker_files=tuple(FILES),
     audio_folders=("datashare", ".", "audio", "audio/datashare"),
+    captions={"model": 0},
     tracks=53_168,
     caption_license="CC BY-SA 3.0",
     audio_license="not given (YouTube)",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -14,27 +15,28 @@ from unisono.download.ledger import Ledger
 from unisono.download.options import DownloadOptions
 from unisono.release import HubFiles, RemoteFile
 
-ORIGINS = {"human": "by people", "model": "by a model", "tags": "made from tags"}
 
-
-def table(datasets: Iterable[Dataset], options: DownloadOptions) -> Table:
-    """Show all datasets: size, tracks, captions by origin, licences, what is here."""
-    rows = Table(show_lines=True)
-    rows.add_column("dataset", no_wrap=True)
-    rows.add_column("to fetch", no_wrap=True)
-    for title in ("tracks", "captions", "licence: captions; audio", "here"):
-        rows.add_column(title)
+def show(datasets: Sequence[Dataset], options: DownloadOptions) -> None:
+    """Print all datasets: what there is to fetch and what is here, and under which licences."""
+    sizes = Table(box=SIMPLE, title="Datasets", title_justify="left")
+    sizes.add_column("dataset", no_wrap=True)
+    sizes.add_column("tracks", justify="right", no_wrap=True)
+    for title in ("captions", "to fetch", "here"):
+        sizes.add_column(title)
+    licences = Table(box=SIMPLE, title="Licences", title_justify="left")
+    licences.add_column("dataset", no_wrap=True)
+    licences.add_column("captions", ratio=3)
+    licences.add_column("audio", ratio=2)
     for dataset in datasets:
-        captions = "\n".join(f"{count:,} {ORIGINS[origin]}" for origin, count in dataset.captions.items())
-        rows.add_row(
-            dataset.name + ("\n(evaluation only)" if dataset.evaluation_only else ""),
-            "\n".join(_sizes(dataset, options)),
+        sizes.add_row(
+            dataset.name,
             f"{dataset.tracks:,}",
-            captions or "none",
-            f"{dataset.caption_license}; {dataset.audio_license}",
+            dataset.captions_in_words + (" (for evaluation only)" if dataset.evaluation_only else ""),
+            "\n".join(_sizes(dataset, options)),
             what_is_here(dataset, options),
         )
-    return rows
+        licences.add_row(dataset.name, dataset.caption_license, dataset.audio_license)
+    console.out.print(sizes, licences)
 
 
 def what_is_here(dataset: Dataset, options: DownloadOptions) -> str:

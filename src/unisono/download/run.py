@@ -25,7 +25,7 @@ def run(options: DownloadOptions) -> None:
         UnisonoError: something could not be fetched; everything else was.
     """
     if options.list_:
-        console.out.print(listing.table([datasets.get(name) for name in datasets.names()], options))
+        listing.show([datasets.get(name) for name in datasets.names()], options)
         return
     wanted = _asked_for(options)
     plan.refuse_idle_options(wanted, options)
