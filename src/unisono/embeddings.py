@@ -187,7 +187,7 @@ class EmbeddingsWriter:
         group["caption_of"] = np.repeat(np.arange(len(tracks)), [len(track.captions) for track in tracks]).astype(
             np.int64
         )
-        group["caption_origin"] = _as_strings(track.caption_origin or "" for track in tracks for _ in track.captions)
+        group["caption_origin"] = _as_strings(origin for track in tracks for origin in track.origins)
 
     def add_embeddings(self, split: Split, record: EncoderRecord, blocks: Iterator[NDArray[np.float16]]) -> None:
         """Store one encoder's embeddings of a split, given in blocks [n, D] (or [n, L, D]) in the order of the ids."""

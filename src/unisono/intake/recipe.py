@@ -64,6 +64,8 @@ class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     end: str = ""
     split: str = ""
     url: str = ""
+    year: str = ""
+    """Kept as a further field `year` of the record, for `--captions metadata`."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -248,6 +250,7 @@ def _track(recipe: Recipe, name: str, where: str, values: dict[str, Any]) -> Tra
         split=SPLITS.get(get(columns.split).lower()),
         caption_origin=recipe.caption_origin if captions else None,
         url=get(columns.url),
+        extra={"year": year} if (year := get(columns.year)) else {},
     )
 
 

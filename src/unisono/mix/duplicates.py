@@ -85,9 +85,9 @@ def _merge(best: Track, group: list[Track]) -> Track:
     """Take the audio of `best`, everything that others know and it does not, and all captions, the most trusted first."""
     ordered = sorted(group, key=lambda track: (_TRUST[track.caption_origin], track.id))
     captions: dict[str, str] = {}
-    for track in ordered:
-        for caption in track.captions:
-            captions.setdefault(caption, track.caption_origin or "unknown")
+    pairs = [pair for track in ordered for pair in zip(track.captions, track.origins, strict=True)]
+    for caption, origin in sorted(pairs, key=lambda pair: _TRUST[pair[1] or None]):
+        captions.setdefault(caption, origin or "unknown")
     filled: dict[str, Any] = {
         field: next((value for track in [best, *ordered] if (value := getattr(track, field))), "")
         for field in ("artist", "title", "genre", "recording", "artist_id", "attribution", "url", "sha256")

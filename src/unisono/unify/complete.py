@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from unisono.captions import template
+from unisono.captions import metadata, template
+from unisono.captions.vocabulary import Facts
 from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import DataError
 from unisono.licenses import normalise
@@ -57,8 +58,11 @@ def _audio(index: AudioIndex, track: Track, dataset: Dataset) -> str | None:
     return found
 
 
-def complete(draft: Draft, probed: Probed | None) -> Track | Dropped:
-    """Make the unified record of a draft; without `probed`, its duration is what the release documents."""
+def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False) -> Track | Dropped:
+    """Make the unified record of a draft; without `probed`, its duration is what the release documents.
+
+    A track without any caption or tag is dropped, unless title or artist suffice for a caption.
+    """
     track = draft.track
     duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
     if isinstance(duration, Dropped):
@@ -67,6 +71,8 @@ def complete(draft: Draft, probed: Probed | None) -> Track | Dropped:
     origin = track.caption_origin
     if not captions:
         made = template.caption(track.genre, track.tags)
+        if not made and names_suffice:
+            made = metadata.sentence(track, Facts())
         captions, origin = ([made] if made else []), "tags"
     if not captions:
         return Dropped(id=track.id, reason="no caption", detail="neither a caption nor tags to make one from")

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unisono.options import Continue, StageOptions
+from unisono.captions.options import CaptionOptions
+from unisono.options import Continue
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnifyOptions(StageOptions):
+class UnifyOptions(CaptionOptions):
     """Options of `unisono unify`."""
 
     datasets: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono import console, datasets
+from unisono.captions.describe import describe
 from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import UnisonoError, UsageError
 from unisono.files import explained
@@ -42,16 +43,24 @@ def run(options: UnifyOptions) -> None:
             journal = stack.enter_context(_journal(options)) if options.check_audio else None
         tally = Tally()
         notes: list[dict[str, str]] = []
-        tracks = [track for dataset in chosen for track in _read(dataset, options, journal, tally, notes)]
+        made: set[str] = set()
+        tracks = [track for dataset in chosen for track in _read(dataset, options, journal, tally, notes, made)]
         tracks = _with_splits(_mix(tracks, options, tally), chosen, options)
+        tracks, about_llm = _with_captions(tracks, made, options)
         summaries = summarise(tracks, tally)
         show(summaries, tally)
-        _finish(tracks, tally, {"datasets": summaries, "notes": notes}, options)
+        _finish(tracks, tally, {"datasets": summaries, "notes": notes, **about_llm}, options)
 
 
 def _read(
-    dataset: Dataset, options: UnifyOptions, journal: Journal | None, tally: Tally, notes: list[dict[str, str]]
+    dataset: Dataset,
+    options: UnifyOptions,
+    journal: Journal | None,
+    tally: Tally,
+    notes: list[dict[str, str]],
+    made: set[str],
 ) -> list[Track]:
+    """Read one dataset; note what is odd about files, and add to `made` the ids whose caption was made."""
     root = _root(options, dataset)
     console.log.info("Reading %s in %s", dataset.name, root)
     found: list[Draft] = []
@@ -66,11 +75,13 @@ def _read(
     tracks: list[Track] = []
     for draft in found:
         known = probed.get(draft.audio_path)
-        item = complete(draft, known)
+        item = complete(draft, known, names_suffice="metadata" in options.captions)
         if isinstance(item, Dropped):
             tally.drop(dataset.name, item)
             continue
         tracks.append(item)
+        if not any(map(str.strip, draft.track.captions)):
+            made.add(item.id)
         if known and known.detail:
             notes.append({"id": item.id, "note": known.detail})
     if tally.came[dataset.name] and not found and options.check_audio:
@@ -137,6 +148,16 @@ def _with_splits(tracks: list[Track], chosen: list[Dataset], options: UnifyOptio
             "%d tracks of upstream's training parts are held out: they share music with test or val.", moved
         )
     return assigned
+
+
+def _with_captions(tracks: list[Track], made: set[str], options: UnifyOptions) -> tuple[list[Track], dict[str, Any]]:
+    """Caption the tracks as chosen; also give what the report says about the language model, if one was asked."""
+    if options.captions == ("template",) and not options.caption_all:
+        return tracks, {}  # those captions are there: all tracks were completed with them
+    if "llm" in options.captions and options.dry_run:
+        console.log.info("Dry run: the language model is not asked, so its captions are not counted.")
+    described = describe(tracks, made, options, options.seed, ask_model=not options.dry_run)
+    return described.tracks, {"llm": described.llm} if described.llm else {}
 
 
 def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: UnifyOptions) -> None:
@@ -218,6 +239,7 @@ def _fetch(options: UnifyOptions, name: str) -> str:
 
 
 def _refuse_contradictions(options: UnifyOptions) -> None:
+    options.check_captions()
     _license_rule(options)
     for name in ("max_samples", "samples_per_dataset", "workers"):
         value = getattr(options, name)

@@ -1,0 +1,210 @@
+"""Captions by a language model: what is known about a track, told to the model, and its answer, checked.
+
+The modes are the four of LP-MusicCaps (Doh et al., 2023, https://arxiv.org/abs/2307.16372), in words of our own. The model
+is not told who made the music, or what it is called: it would recite what it has read about them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+
+from unisono import console
+from unisono.captions import template
+from unisono.captions.answers import Answers, question_key
+from unisono.captions.lint import Given, fault
+from unisono.captions.options import CaptionOptions, Mode
+from unisono.captions.server import Messages, NoAnswerError, Server
+from unisono.captions.vocabulary import Facts, look_up, sort_tags
+from unisono.track import Track
+
+MOST_GUESSES = 3
+RULES = (
+    "You write descriptions of music for people who search for it. Say only what follows from what you are told about "
+    "the track: no other instrument or genre, no number, no name of an artist or a song. Answer with the description "
+    "alone, as plain prose: no introduction, no quotation marks, no list."
+)
+TASKS: dict[Mode, str] = {
+    "writing": "Describe how this track sounds, in one or two fluent sentences.",
+    "summary": "Sum this track up in a single short sentence of at most fifteen words.",
+    "paraphrase": "Put the following description into other words and another sentence structure, and keep what it means.",
+    "attributes": (
+        f"Guess at most {MOST_GUESSES} genres, moods or instruments that such a track is likely to have besides, and "
+        "describe the track with them in one or two fluent sentences. Here the answer is JSON and nothing else: "
+        '{"guesses": ["...", "..."], "description": "..."}'
+    ),
+}
+_TRIES = 2
+"""A refused caption is sent back once, with the reason."""
+
+_THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
+_QUOTED = re.compile(r"""^(["'“‘«])(?P<inner>[^"“”«»]*)(["'”’»])$""")
+
+
+class Model(Protocol):
+    """Something that answers."""
+
+    model: str
+
+    def answer(self, messages: Messages) -> str:
+        """Answer a conversation; raises NoAnswerError where there is no answer to this one."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
+@dataclass
+class Outcome:
+    """What came of asking a model about tracks."""
+
+    captions: dict[str, list[str]] = field(default_factory=dict)
+    """id -> accepted captions, in the order of the modes."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """asked, from the cache, accepted, refused, unanswered."""
+    refused: list[dict[str, str]] = field(default_factory=list)
+    """What was refused or not answered: id, mode, reason, text."""
+
+    def report(self) -> dict[str, Any]:
+        """Give what a stage's report says about it."""
+        reasons = Counter(item["reason"].partition(":")[0] for item in self.refused)
+        return {"counts": dict(self.counts), "reasons": dict(reasons.most_common()), "refused": self.refused}
+
+
+def write(tracks: Sequence[Track], described: set[str], options: CaptionOptions) -> Outcome:
+    """Ask for a caption in every mode for every track; `described` are the ids of those with captions of upstream's.
+
+    Raises:
+        UnisonoError: the model cannot be asked at all, or has stopped answering.
+    """
+    model = _model(options)
+    answers = Answers(options.llm_cache_path)
+    outcome = Outcome()
+    pool = ThreadPoolExecutor(options.llm_workers, thread_name_prefix="llm")
+    try:
+        with console.progress("tracks") as bar:
+            task = bar.add_task(f"Asking {model.model}", total=len(tracks))
+            writers = (_Writer(model, answers, track, track.id in described) for track in tracks)
+            for writer in pool.map(lambda writer: writer.write(options.llm_modes), writers):
+                outcome.counts.update(writer.counts)
+                outcome.refused += writer.refused
+                outcome.captions[writer.track.id] = writer.captions
+                bar.advance(task)
+    finally:
+        model.close()
+        pool.shutdown(cancel_futures=True)
+        answers.close()
+    return outcome
+
+
+def _model(options: CaptionOptions) -> Model:
+    if options.llm_url:
+        return Server(options.llm_url, options.llm_model, requests_per_minute=options.llm_requests_per_minute)
+    from unisono.captions.local_model import LocalModel  # loads torch
+
+    return LocalModel(options.llm_model)
+
+
+class _Writer:
+    """Asks about one track."""
+
+    def __init__(self, model: Model, answers: Answers, track: Track, is_described: bool) -> None:
+        self.track = track
+        self.captions: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.refused: list[dict[str, str]] = []
+        self._model = model
+        self._answers = answers
+        self._facts = sort_tags(track.genre, track.tags)
+        self._description = track.caption if is_described else ""
+
+    def write(self, modes: Sequence[Mode]) -> "_Writer":
+        """Ask in each mode; where nothing is known that may be told, ask nothing."""
+        if self._facts == Facts() and not self._description:
+            return self
+        for mode in dict.fromkeys(modes):
+            self._write(mode)
+        return self
+
+    def _write(self, mode: Mode) -> None:
+        messages = question(mode, self._facts, self._description)
+        reason, answer = "", ""
+        for _ in range(_TRIES):
+            try:
+                answer = self._ask(messages)
+            except NoAnswerError as error:
+                self.counts["unanswered"] += 1
+                self._refuse(mode, f"no answer: {error}", "")
+                return
+            caption, reason = judge(mode, answer, self._facts, self._description)
+            if not reason:
+                self.counts["accepted"] += 1
+                self.captions.append(caption)
+                return
+            again = f"This cannot be used ({reason}). Answer once more, by the rules."
+            messages = [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": again}]
+        self.counts["refused"] += 1
+        self._refuse(mode, reason, answer)
+
+    def _ask(self, messages: Messages) -> str:
+        key = question_key(self._model.model, messages)
+        if (known := self._answers.get(key)) is not None:
+            self.counts["from the cache"] += 1
+            return known
+        self.counts["asked"] += 1
+        answer = self._model.answer(messages)
+        self._answers.add(key, self._model.model, answer)
+        return answer
+
+    def _refuse(self, mode: Mode, reason: str, text: str) -> None:
+        self.refused.append({"id": self.track.id, "mode": mode, "reason": reason, "text": text})
+
+
+def question(mode: Mode, facts: Facts, description: str) -> Messages:
+    """Word what the model is asked."""
+    if mode == "paraphrase":
+        told = "Description: " + (description or template.sentence(facts))
+    else:
+        lists = {
+            "Genre": (facts.genre,),
+            "Further genres": facts.genres,
+            "Moods": facts.moods,
+            "Instruments": facts.instruments,
+            "Character": facts.characters,
+            "Themes": facts.themes,
+            "Description": (description,),
+        }
+        told = "\n".join(f"{name}: {', '.join(words)}" for name, words in lists.items() if any(words))
+    return [{"role": "system", "content": RULES}, {"role": "user", "content": f"{TASKS[mode]}\n\n{told}"}]
+
+
+def judge(mode: Mode, answer: str, facts: Facts, description: str) -> tuple[str, str]:
+    """Give (the caption that an answer holds, why it is refused): the reason is empty where it may stand."""
+    text = _THOUGHTS.sub("", answer).strip()
+    guesses: tuple[str, ...] = ()
+    if mode == "attributes":
+        try:
+            found = msgspec.json.decode(text[text.find("{") : text.rfind("}") + 1], type=_Guessed)
+        except (msgspec.DecodeError, UnicodeError):
+            return "", "no JSON of the form asked for"
+        text, guesses = found.description.strip(), tuple(filter(look_up, found.guesses[:MOST_GUESSES]))
+    if quoted := _QUOTED.match(text):
+        text = quoted["inner"].strip()
+    given = Given(facts, description, guesses, f"{RULES} {TASKS[mode]}")
+    reason = fault(text, given)
+    caption = " ".join(text.split())
+    if not reason and mode == "paraphrase" and _same(caption, description or template.sentence(facts)):
+        reason = "the same words"
+    return caption, reason
+
+
+def _same(one: str, other: str) -> bool:
+    return re.findall(r"\w+", one.casefold()) == re.findall(r"\w+", other.casefold())
+
+
+class _Guessed(msgspec.Struct):
+    guesses: list[str]
+    description: str

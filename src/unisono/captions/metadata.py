@@ -1,0 +1,48 @@
+"""Who made it, what it is called and when, before the sentence of `template`:
+`"Alpha" by Beta, from 1999: an upbeat Electronic track`."""
+
+import re
+
+from unisono.captions import template
+from unisono.captions.vocabulary import Facts
+from unisono.track import Track
+
+_MOST_LETTERS = 80
+_BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")
+_BRACKETS = re.compile(r"[\[\](){}<>]")
+_NO_NAME = re.compile(
+    r"\b(nan|unknown|untitled)\b|^(none|null|na|n/a|various|various artists|artist|title|track \d*|\d+)$", re.IGNORECASE
+)
+_YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
+_YEAR_FIELDS = ("year", "date", "release_date")
+
+
+def sentence(track: Track, facts: Facts) -> str:
+    """Word names, year and facts; empty where the track has neither a title nor an artist that can be printed."""
+    title, artist, year = name(track.title), name(track.artist), _year(track)
+    if not title and not artist:
+        return ""
+    music = template.sentence(facts)
+    made = f" by {artist}" if artist else ""
+    from_year = f"from {year}" if year else ""
+    if title:
+        beginning = ", ".join(filter(None, [f'"{title}"{made}', from_year]))
+        return f"{beginning}: {music[0].lower()}{music[1:]}" if music else beginning
+    return ", ".join(filter(None, [(music or "Music") + made, from_year]))
+
+
+def name(text: str) -> str:
+    """Make a title or a name fit for a sentence, without what stands in brackets; empty where it names nothing."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    while (shorter := _BRACKETED.sub(" ", printable)) != printable:
+        printable = shorter
+    words = " ".join(_BRACKETS.sub(" ", printable).replace('"', " ").split()).strip(" -–,;:")
+    says_something = any(map(str.isalnum, words)) and not _NO_NAME.search(words)
+    return words if says_something and len(words) <= _MOST_LETTERS else ""
+
+
+def _year(track: Track) -> str:
+    for field in _YEAR_FIELDS:
+        if found := _YEAR.search(str(track.extra.get(field) or "")):
+            return found[0]
+    return ""

@@ -1,0 +1,242 @@
+"""A model behind an OpenAI-compatible server: paced, patient with failures, and never waiting for ever."""
+
+import os
+import random
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+import requests
+import urllib3
+
+from unisono import __version__, console
+from unisono.errors import UnisonoError
+
+KEY_VARIABLE = "UNISONO_LLM_KEY"
+MOST_TOKENS = 400
+_LARGEST_ANSWER_BYTES = 1 << 20
+_RUN_AGAIN = "Run the same command again later: what was answered so far is kept and not asked again."
+
+Messages = list[dict[str, str]]
+
+
+class NoAnswerError(Exception):
+    """One question got no answer that can be used; the next one may."""
+
+
+class _TryAgainError(Exception):
+    def __init__(self, reason: str, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait = wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    connect: float = 10
+    stall: float = 120
+    whole: float = 300
+    """For one answer, from the question to its last byte."""
+    tries: int = 5
+    first_pause: float = 1
+    longest_pause: float = 60
+    longest_wait: float = 600
+    """The longest Retry-After that is waited for."""
+    unanswered: int = 5
+    """So many questions in a row without an answer, and the run is given up."""
+
+    def pause(self, failures: int) -> float:
+        """Give the pause after so many failures in a row: doubling, with jitter, so that threads spread out."""
+        return random.uniform(0.5, 1) * min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
+
+
+class Server:
+    """Asks one model; safe to use from several threads."""
+
+    def __init__(
+        self, url: str, model: str, *, requests_per_minute: float | None = None, patience: Patience | None = None
+    ) -> None:
+        self.model = model
+        self.patience = patience or Patience()
+        self._url = url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        self._pace = _Pace(60 / requests_per_minute if requests_per_minute else 0)
+        self._lock = threading.Lock()
+        self._unanswered = 0
+        self._settings: dict[str, Any] = {"temperature": 0, "seed": 0, "max_tokens": MOST_TOKENS}
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"unisono/{__version__}"
+        self._session.auth = _key  # also keeps `requests` from taking a password for this host out of ~/.netrc
+
+    def answer(self, messages: Messages) -> str:
+        """Give the model's answer.
+
+        Raises:
+            NoAnswerError: there is none to this question, after as many tries as patience allows.
+            UnisonoError: no question will be answered.
+        """
+        failures = 0
+        while True:
+            self._pace.wait()
+            try:
+                text = self._ask(messages)
+            except _TryAgainError as error:
+                failures += 1
+                if failures >= self.patience.tries:
+                    raise self._unanswerable(str(error)) from error
+                self._hold(error, failures)
+            except NoAnswerError as error:
+                raise self._unanswerable(str(error)) from error
+            else:
+                with self._lock:
+                    self._unanswered = 0
+                return text
+
+    def close(self) -> None:
+        """End all waiting, and the connections."""
+        self._pace.stop()
+        self._session.close()
+
+    def _hold(self, error: _TryAgainError, failures: int) -> None:
+        if error.wait is None:
+            self._pace.sleep(self.patience.pause(failures))
+            return
+        if error.wait > self.patience.longest_wait:
+            raise UnisonoError(f"{self._url} asks to wait {error.wait:,.0f} s: {error}.", hint=_RUN_AGAIN)
+        if error.wait:
+            console.log.debug("%s: %s; waiting %g s", self._url, error, error.wait)
+            self._pace.hold(error.wait)
+
+    def _unanswerable(self, reason: str) -> Exception:
+        """Count a question without an answer; many in a row mean that the fault is not the question's."""
+        with self._lock:
+            self._unanswered += 1
+            if self._unanswered >= self.patience.unanswered:
+                return UnisonoError(
+                    f"{self._url} left {self._unanswered} questions in a row without an answer, the last one as: {reason}.",
+                    hint=_RUN_AGAIN,
+                )
+        return NoAnswerError(reason)
+
+    def _ask(self, messages: Messages) -> str:
+        settings = dict(self._settings)
+        body = {"model": self.model, "messages": messages, **settings}
+        deadline = time.monotonic() + self.patience.whole
+        timeout = (self.patience.connect, self.patience.stall)
+        try:
+            with self._session.post(
+                self._url, json=body, timeout=timeout, stream=True, allow_redirects=False
+            ) as response:
+                content = _read(response, deadline)
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise UnisonoError(f"{self._url} is no address that can be opened: {error}.") from error
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise _TryAgainError(f"nothing came for {self.patience.stall:g} s") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise _TryAgainError(f"the connection failed ({type(error).__name__})") from error
+        if response.status_code == 200:
+            return _text(content)
+        raise self._refusal(response, content, settings)
+
+    def _refusal(self, response: requests.Response, content: bytes, settings: dict[str, Any]) -> Exception:
+        """Say what an answer other than 200 means for this question, and for all."""
+        status = response.status_code
+        said = " ".join(content.decode("utf-8", "replace").split())[:200]
+        reason = f"HTTP {status} {response.reason or ''}".strip() + (f" ({said})" if said else "")
+        if status in (408, 409, 425, 429) or status >= 500:
+            return _TryAgainError(reason, _retry_after(response))
+        if status in (400, 422):
+            if unknown := [name for name in settings if name in said]:  # some models have settings of their own only
+                for name in unknown:
+                    self._settings.pop(name, None)
+                return _TryAgainError(reason, wait=0)
+            return NoAnswerError(reason)
+        hint = {
+            401: f"Put the server's key into the environment variable {KEY_VARIABLE}.",
+            403: f"Put a key that may use this model into the environment variable {KEY_VARIABLE}.",
+            404: f"Check --llm-url (it often ends in /v1) and --llm-model {self.model}.",
+        }.get(status, "Check --llm-url: it has to answer itself, at the address given.")
+        return UnisonoError(f"{self._url}: {reason}.", hint=hint)
+
+
+class _Pace:
+    """When the next request may start, for all threads together."""
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._next = 0.0
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+
+    def wait(self) -> None:
+        """Wait for a turn."""
+        while True:
+            with self._lock:
+                now = time.monotonic()
+                if now >= self._next:
+                    self._next = now + self._interval_s
+                    return
+                left = self._next - now
+            self.sleep(left)
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody start before so many seconds are over."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless everything stops."""
+        if self._stopped.wait(seconds):
+            raise NoAnswerError("the run has ended")
+
+    def stop(self) -> None:
+        """Wake everyone who waits."""
+        self._stopped.set()
+
+
+def _key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    if key := os.environ.get(KEY_VARIABLE, "").strip():
+        request.headers["Authorization"] = f"Bearer {key}"
+    return request
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    content = bytearray()
+    for block in response.iter_content(1 << 14):
+        content += block
+        if len(content) > _LARGEST_ANSWER_BYTES:
+            raise NoAnswerError("the answer is far too long")
+        if time.monotonic() > deadline:
+            raise _TryAgainError("the answer came too slowly")
+    return bytes(content)
+
+
+def _text(content: bytes) -> str:
+    try:
+        answer = msgspec.json.decode(content)
+        choice = answer["choices"][0]
+        text = choice["message"]["content"]
+    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError) as error:
+        raise _TryAgainError("the answer is not what such a server sends") from error
+    if choice.get("finish_reason") == "length":
+        raise NoAnswerError(f"cut off at {MOST_TOKENS} tokens")
+    if not isinstance(text, str):
+        raise _TryAgainError("the answer has no text")
+    return text
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Read `Retry-After`: seconds, or a date."""
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
