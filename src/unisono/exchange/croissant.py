@@ -14,7 +14,7 @@ from typing import Any
 
 from unisono.errors import UsageError
 from unisono.exchange.options import ConvertOptions
-from unisono.track import UNKNOWN_LICENSE, Track
+from unisono.track import UNKNOWN_LICENSE, Track, to_record
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 REQUIRED = ("@context", "@type", "name", "conformsTo", "description", "license", "url", "creator", "datePublished")
@@ -97,6 +97,8 @@ class Seen:
     seconds: float = 0.0
     datasets: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    """How many records hold a field."""
 
     def add(self, track: Track) -> None:
         """Count a track."""
@@ -111,6 +113,8 @@ class Seen:
         self.seconds += sign * track.duration
         self.datasets[track.dataset] += sign
         self.licenses[track.license] += sign
+        for name in to_record(track):
+            self.fields[name] += sign
 
 
 def refuse_incomplete(options: ConvertOptions) -> None:
@@ -131,7 +135,8 @@ def describe(target: Path, written: Path, seen: Seen, options: ConvertOptions) -
     files = [path for path in files if path.name != "index.json"]
     names = [path.relative_to(written).as_posix() if written.is_dir() else target.name for path in files]
     objects = [_file_object(name, path) for name, path in zip(names, files, strict=True)]
-    sets, source = _source(names)
+    suffix = Path(names[0]).suffix
+    sets, place = _place(names, suffix)
     document = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
@@ -150,7 +155,7 @@ def describe(target: Path, written: Path, seen: Seen, options: ConvertOptions) -
                 "@id": "tracks",
                 "name": "tracks",
                 "description": "One record a track, or an excerpt of one.",
-                "field": [_field(name, source) for name in _FIELDS],
+                "field": _fields(seen, place, suffix),
             }
         ],
     }
@@ -194,43 +199,41 @@ def _file_object(name: str, path: Path) -> dict[str, Any]:
     }
 
 
-def _source(names: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Say where the records are: give the sets of files that take part, and what stands for one of them in a field."""
-    suffix = Path(names[0]).suffix
-    if len(names) == 1 and suffix != ".tar":
-        return [], {"fileObject": {"@id": names[0]}}
-    contained = [{"@id": name} for name in names]
-
-    def file_set(name: str, includes: str, format_: str) -> dict[str, Any]:
-        return {
-            "@type": "cr:FileSet",
-            "@id": name,
-            "name": name,
-            "containedIn": contained,
-            "encodingFormat": format_,
-            "includes": includes,
-        }
-
+def _place(names: Sequence[str], suffix: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Say where the records are: in one file, in shards that are archives, or in the files of a folder."""
     if suffix == ".tar":
-        return [file_set("records", "*.json", "application/json")], {"fileSet": {"@id": "records"}}
-    return [file_set("records", f"*{suffix}", _FORMATS[suffix])], {"fileSet": {"@id": "records"}}
-
-
-def _field(name: str, source: dict[str, Any]) -> dict[str, Any]:
-    place = next(iter(source.values()))["@id"]
-    if place.endswith(".json"):
-        extract: dict[str, Any] = {"extract": {"jsonPath": f"$[*].{name}"}}
+        records: dict[str, Any] = {"containedIn": [{"@id": name} for name in names], "includes": "*.json"}
+    elif len(names) > 1:
+        records = {"includes": f"{Path(names[0]).parent.as_posix()}/*{suffix}"}
     else:
-        extract = {"extract": {"column": name}}
-    return {
-        "@type": "cr:Field",
-        "@id": f"tracks/{name}",
-        "name": f"tracks/{name}",
-        "description": _FIELDS[name],
-        "dataType": "sc:Float" if name in _NUMBERS else "sc:Text",
-        **({"repeated": True} if name in _REPEATED else {}),
-        "source": {**source, **extract},
-    }
+        return [], {"fileObject": {"@id": names[0]}}
+    format_ = _FORMATS[".json" if suffix == ".tar" else suffix]
+    file_set = {"@type": "cr:FileSet", "@id": "records", "name": "records", "encodingFormat": format_, **records}
+    return [file_set], {"fileSet": {"@id": "records"}}
+
+
+def _fields(seen: Seen, place: dict[str, Any], suffix: str) -> list[dict[str, Any]]:
+    """Describe the fields that can be taken from every record: JSON leaves out what a record does not have."""
+    if suffix == ".tar":  # the vocabulary cannot look into a file of a set
+        about = "The record as JSON, with the fields " + ", ".join(_FIELDS) + "."
+        return [_field("record", about, "sc:Text", {**place, "extract": {"fileProperty": "content"}})]
+    least = {".csv": 0, ".parquet": 0, ".jsonl": 1, ".json": seen.tracks}[suffix]
+    fields = []
+    for name, about in _FIELDS.items():
+        if seen.fields[name] >= least:
+            extract = {"jsonPath": f"$[*].{name}"} if suffix == ".json" else {"column": name}
+            described = _field(
+                name, about, "sc:Float" if name in _NUMBERS else "sc:Text", {**place, "extract": extract}
+            )
+            if name in _REPEATED and suffix != ".csv":  # in a table they are one JSON text
+                described["repeated"] = True
+            fields.append(described)
+    return fields
+
+
+def _field(name: str, about: str, type_: str, source: dict[str, Any]) -> dict[str, Any]:
+    names = {"@id": f"tracks/{name}", "name": f"tracks/{name}"}
+    return {"@type": "cr:Field", **names, "description": about, "dataType": type_, "source": source}
 
 
 def _describe(seen: Seen) -> str:
