@@ -25,7 +25,7 @@ MADE = "made.json"
 """The file below the root that says with what the data was made; written last."""
 TRUTH = "truth.json"
 MAKERS = ("instruments", "scores", "arrange", "captions", "render", "casting", "making")
-LIBRARIES = ("music21", "pretty_midi", "symusic", "soundfile", "numpy")
+LIBRARIES = ("music21", "pretty_midi", "mido", "midirenderer", "soundfile", "soxr", "numpy")
 
 
 def make(root: Path, clips: int, seed: int, workers: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import multiprocessing
 import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import cache
+from io import BytesIO
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from unisono.seeded import rng
 
 TICKS_PER_SECOND = 960
 """480 ticks a quarter note at the 120 quarter notes a minute that MIDI assumes."""
+DRUM_CHANNEL = 9
 MAX_ATTEMPTS = 8
 """Arrangements tried for a clip before giving up on it."""
 TIME_LIMIT_S = 20
@@ -183,26 +186,49 @@ def attempt(
 
 def play(clip: Clip, seconds: float, rate_hz: int) -> NDArray[np.float32]:
     """Play an arrangement: stereo samples [2, seconds * rate_hz], loudest sample at `PEAK`, the end faded out."""
-    import symusic as library
+    import midirenderer
+    import soundfile
+    import soxr
 
-    symusic: Any = library  # its types cover three units of time at once
-    score = symusic.Score(TICKS_PER_SECOND // 2)
-    for name in dict.fromkeys(sound.track for sound in clip.sounds):
-        is_drum = name == DRUM_TRACK
-        track = symusic.Track(program=0 if is_drum else INSTRUMENTS[name].program, is_drum=is_drum, name=name)
-        for sound in clip.sounds:
-            if sound.track == name:
-                start, length = (round(time * TICKS_PER_SECOND) for time in (sound.start, sound.length))
-                track.notes.append(symusic.Note(start, max(1, length), sound.pitch, sound.velocity))
-        score.tracks.append(track)
-    rendered = np.asarray(_synthesizer(rate_hz).render(score, stereo=True), dtype=np.float32)
+    wave = midirenderer.render_wave_from(_soundfont_bytes(), midi(clip))
+    rendered, rendered_hz = soundfile.read(BytesIO(wave), dtype="float32", always_2d=True)
+    resampled = soxr.resample(rendered, rendered_hz, rate_hz).T
     samples = round(seconds * rate_hz)
     audio = np.zeros((2, samples), np.float32)
-    audio[:, : rendered.shape[1]] = rendered[:, :samples]
+    audio[:, : resampled.shape[1]] = resampled[:, :samples]
     fade = round(0.05 * rate_hz)
     audio[:, -fade:] *= np.linspace(1, 0, fade, dtype=np.float32)
     peak = float(np.abs(audio).max())
     return audio * np.float32(PEAK / peak) if peak > 0 else audio
+
+
+def midi(clip: Clip) -> bytes:
+    """Write an arrangement as a MIDI file: a channel for each instrument, drums on the channel that they have."""
+    import mido
+
+    free_channels = iter(channel for channel in range(16) if channel != DRUM_CHANNEL)
+    channels: dict[str, int] = {}
+    timed: list[tuple[int, int, mido.Message]] = []  # at one time: programs, then ends of notes, then beginnings
+    for sound in clip.sounds:
+        if sound.track not in channels:
+            is_drum = sound.track == DRUM_TRACK
+            channel = channels[sound.track] = DRUM_CHANNEL if is_drum else next(free_channels)
+            if not is_drum:
+                program = INSTRUMENTS[sound.track].program
+                timed.append((0, 0, mido.Message("program_change", channel=channel, program=program)))
+        note = {"channel": channels[sound.track], "note": sound.pitch}
+        start = round(sound.start * TICKS_PER_SECOND)
+        end = start + max(1, round(sound.length * TICKS_PER_SECOND))
+        timed.append((start, 2, mido.Message("note_on", velocity=sound.velocity, **note)))
+        timed.append((end, 1, mido.Message("note_off", **note)))
+    track = mido.MidiTrack()
+    now = 0
+    for tick, _, message in sorted(timed, key=lambda one: one[:2]):
+        track.append(message.copy(time=tick - now))
+        now = tick
+    content = BytesIO()
+    mido.MidiFile(ticks_per_beat=TICKS_PER_SECOND // 2, tracks=[track]).save(file=content)
+    return content.getvalue()
 
 
 def near_silent(audio: NDArray[np.float32], rate_hz: int) -> bool:
@@ -214,15 +240,9 @@ def near_silent(audio: NDArray[np.float32], rate_hz: int) -> bool:
     return bool((levels_db < QUIET_DB).mean() > MAX_QUIET_SHARE)
 
 
-_synthesizers: dict[int, Any] = {}
-
-
-def _synthesizer(rate_hz: int) -> Any:
-    if rate_hz not in _synthesizers:
-        import symusic
-
-        _synthesizers[rate_hz] = symusic.Synthesizer(sf_path=str(soundfont()), sample_rate=rate_hz, quality=0)
-    return _synthesizers[rate_hz]
+@cache
+def _soundfont_bytes() -> bytes:
+    return soundfont().read_bytes()
 
 
 def facts_of(recording: Recording) -> list[Facts]:

@@ -70,6 +70,16 @@ def hang_on_first_attempt(recordings: list[Recording], skipped: dict[Path, int],
         make(each, seed, seconds, skip=skipped[each.path])
 
 
+def test_what_was_played_before_is_not_heard() -> None:
+    clips = []
+    for seed, lead in enumerate(("choir", "trumpet", "piano")):
+        random_ = rng(seed)
+        clips.append(arrange(scores.tune(), plan(scores.tune(), lead, random_), SECONDS, random_))
+    heard = [play(clips[number], SECONDS, RATE_HZ).tobytes() for number in (0, 1, 2, 0, 2, 1, 1, 0)]
+    assert len(set(heard)) == 3
+    assert heard[0] == heard[3] == heard[7]
+
+
 def test_silence_is_told_from_music() -> None:
     random_ = rng(1)
     work = scores.tune()
