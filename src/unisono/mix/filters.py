@@ -10,6 +10,8 @@ def by_duration(
     tracks: Iterable[Track], minimum_s: float | None, maximum_s: float | None
 ) -> tuple[list[Track], list[Dropped]]:
     """Keep the tracks of at least `minimum_s` and at most `maximum_s` seconds; both bounds are inclusive."""
+    if minimum_s is None and maximum_s is None:
+        return list(tracks), []
     kept: list[Track] = []
     dropped: list[Dropped] = []
     for track in tracks:

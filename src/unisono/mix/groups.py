@@ -49,4 +49,15 @@ def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
 
 def groups(tracks: Sequence[Track]) -> list[int]:
     """Number the groups of tracks that must stay on one side of a split; returns each track's group."""
-    return connected([identities(track) for track in tracks])
+    kind_of: dict[
+        tuple[str, str, str, str], int
+    ] = {}  # a song's excerpts have the same identities: joined once for all
+    kinds = [
+        kind_of.setdefault(
+            (track.recording, "" if track.recording else track.audio_path, track.artist_id, track.sha256), len(kind_of)
+        )
+        for track in tracks
+    ]
+    first_of_kind = dict(zip(reversed(kinds), reversed(tracks), strict=True))
+    group_of_kind = connected([identities(first_of_kind[kind]) for kind in range(len(kind_of))])
+    return [group_of_kind[kind] for kind in kinds]

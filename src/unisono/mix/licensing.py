@@ -1,5 +1,6 @@
 """Which tracks a user may use: rules over licences. A licence that is not known is refused unless allowed by name."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -65,8 +66,9 @@ def by_license(tracks: Iterable[Track], rule: LicenseRule) -> tuple[list[Track],
     """Keep the tracks whose licence fulfils the rule."""
     kept: list[Track] = []
     dropped: list[Dropped] = []
+    objection_to = functools.cache(rule.objection)  # licences are few
     for track in tracks:
-        if objection := rule.objection(track.license):
+        if objection := objection_to(track.license):
             dropped.append(Dropped(id=track.id, reason=objection, detail=track.license, fault=False))
         else:
             kept.append(track)

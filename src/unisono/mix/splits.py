@@ -4,7 +4,6 @@ Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, an
 result does not depend on the order of the tracks. Counts are exact wherever the sizes of the groups allow it.
 """
 
-import functools
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
@@ -60,18 +59,15 @@ def _with_splits(tracks: Iterable[Track], splits: Iterable[Split | None]) -> lis
 def _drawn(tracks: Sequence[Track], brought: Sequence[Split | None], seed: int) -> list[Split]:
     """Decide the split of every track: the most held-out one that its group brings, or else one that is drawn."""
     group_of = groups(tracks)
+    bringing = set(zip(group_of, brought, strict=True))
+    split_of: dict[int, Split] = {}
+    for split in reversed(HELD_OUT_FIRST):  # of several, the last one counts: the most held-out
+        split_of.update((group, split) for group, its_split in bringing if its_split == split)
     members: dict[int, list[Track]] = defaultdict(list)
-    splits_of: dict[int, set[Split | None]] = defaultdict(set)
-    for track, group, split in zip(tracks, group_of, brought, strict=True):
-        members[group].append(track)
-        splits_of[group].add(split)
-    split_of = {
-        group: split
-        for group, its_splits in splits_of.items()
-        for split in reversed(HELD_OUT_FIRST)
-        if split in its_splits
-    }  # of several, the last one counts: the most held-out
-    split_of.update(_draw({group: tracks for group, tracks in members.items() if group not in split_of}, seed))
+    for track, group in zip(tracks, group_of, strict=True):
+        if group not in split_of:
+            members[group].append(track)
+    split_of.update(_draw(members, seed))
     return [split_of[group] for group in group_of]
 
 
@@ -86,9 +82,9 @@ def counts(total: int) -> dict[Split, int]:
 
 def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     """Draw the splits of groups: fill test, then val, and leave the rest to train."""
-    rank = functools.cache(functools.partial(rank_key, seed, "split"))  # most tracks share their artist with others
     ranks = {
-        group: min((rank(_drawn_by(track)), track.id) for track in its_tracks) for group, its_tracks in members.items()
+        group: min((rank_key(seed, "split", name), lowest_id) for name, lowest_id in _drawn_by(its_tracks).items())
+        for group, its_tracks in members.items()
     }
     ranked = sorted(members, key=lambda group: ranks[group])
     sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
@@ -103,9 +99,14 @@ def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     return split_of
 
 
-def _drawn_by(track: Track) -> str:
-    """Give the name that a track is drawn by: the widest identity that it shares with other datasets."""
-    return track.artist_id or track.recording or track.id
+def _drawn_by(tracks: Iterable[Track]) -> dict[str, str]:
+    """Give the names that tracks are drawn by, with the lowest id of each: their widest identities across datasets."""
+    lowest: dict[str, str] = {}
+    for track in tracks:
+        name, track_id = track.artist_id or track.recording or track.id, track.id
+        if track_id < lowest.setdefault(name, track_id):
+            lowest[name] = track_id
+    return lowest
 
 
 def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
