@@ -16,6 +16,7 @@ from unisono.attribution.options import LicensesOptions
 from unisono.captions.options import PreviewOptions
 from unisono.check.options import CheckOptions
 from unisono.dedupe.options import DedupeOptions
+from unisono.describe.options import DescribeOptions
 from unisono.download.options import DownloadOptions
 from unisono.encoders.options import FetchOptions
 from unisono.errors import UnisonoError, UsageError
@@ -216,6 +217,20 @@ def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) 
         Unified file.
     """
     from unisono.captions.preview import run
+
+    run(path, options)
+
+
+@app.command
+def describe(path: Path, *, options: DescribeOptions = DescribeOptions()) -> None:  # noqa: B008
+    """Show what a unified file holds: counts, hours, captions, words, licences, and what its parts share.
+
+    Parameters
+    ----------
+    path
+        Unified file.
+    """
+    from unisono.describe.run import run
 
     run(path, options)
 

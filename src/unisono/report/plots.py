@@ -1,28 +1,17 @@
-"""Plots as SVG text, to stand in a page: the same data give the same bytes."""
-
-import io
-from typing import Any
+"""Plots of an evaluation."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from unisono.evaluate.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
 from unisono.evaluate.result import CategoryResult, Measured, Result
 from unisono.evaluate.table import TITLES
+from unisono.report.drawing import LOOK, svg
 
 COLOURS = {TEXT_TO_MUSIC: "#1f6f8b", MUSIC_TO_TEXT: "#c8553d"}
-LOOK: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "unisono",
-    "svg.fonttype": "none",
-}
 MOST_TAGS = 25
 """Bars of one tag plot; the best, the worst and what lies evenly between."""
 
@@ -43,7 +32,7 @@ def recall_curve(result: Result) -> str:
         axes.set(ylim=(0, 101), xlabel="k", ylabel="answered among the first k, %")
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _none_relevant(k: np.ndarray, measured: Measured) -> np.ndarray:
@@ -82,7 +71,7 @@ def slices(result: Result, measure: str = "recall@10") -> str:
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.grid(axis="x", alpha=0.25)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def ranks(result: Result) -> str:
@@ -105,7 +94,7 @@ def ranks(result: Result) -> str:
         _plain_log_axis(axes)
         axes.set(xlabel="rank of the best relevant candidate", ylabel="queries, %")
         axes.legend(frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def tags(category: str, found: CategoryResult) -> str:
@@ -118,7 +107,7 @@ def tags(category: str, found: CategoryResult) -> str:
         axes.axvline(0.5, color="grey", linestyle=":")
         axes.set(xlim=(0, 1), xlabel=f"ROC-AUC of {category} tags (in brackets: tracks)")
         axes.invert_yaxis()
-        return _svg(figure)
+        return svg(figure)
 
 
 def _plain_log_axis(axes: Axes) -> None:
@@ -130,10 +119,3 @@ def _plain_log_axis(axes: Axes) -> None:
 
 def _spread(count: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, count - 1, min(count, MOST_TAGS)).tolist()})
-
-
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    plt.close(figure)
-    return text.getvalue()[text.getvalue().index("<svg") :]
