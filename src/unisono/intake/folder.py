@@ -45,6 +45,7 @@ def folder_dataset(folder: Path) -> Dataset:
         root=folder,
         parse=parse,
         marker_files=("*",),
+        captions={"tags": 0},
         tracks=1,
         caption_license="yours",
         audio_license="per track, as tagged",
