@@ -107,6 +107,9 @@ def test_spelling(tag: str, natural: str) -> None:
         ("x" * 41, ""),
         ("12", ""),
         ("Post\nBlack", "Post Black"),
+        (",A", "A"),
+        ("Alpha ,, Beta,", "Alpha, Beta"),
+        ("Alpha,Beta", "Alpha,Beta"),
     ],
 )
 def test_main_genre(genre: str, expected: str) -> None:

@@ -79,7 +79,7 @@ def _say(counts: dict[str, int]) -> None:
     lost = counts["refused"] + counts["unanswered"]
     if lost:
         console.log.warning(
-            "%d captions of the model were refused and %d questions not answered; those tracks have the other captions.",
+            "Captions of the model that were refused: %d, questions not answered: %d; the other captions step in.",
             counts["refused"],
             counts["unanswered"],
         )

@@ -28,7 +28,7 @@ _LABEL = re.compile(
 _BOILERPLATE = re.compile(
     r"^\W*(?:sure|certainly|of course|okay|ok|absolutely|great[,!]|thank you|here(?:'s|’s| is| are)|below)(?!\w)"
     r"|\bas an? (?:ai|a\.i\.|assistant|language model|llm)\b|\blanguage model\b"
-    r"|\bI(?:'m|’m| am)? (?:sorry|cannot|can't|can’t|hope|apologi[sz]e|don't|don’t|do not|will|would|have|need)\b"
+    r"|\bI(?:'m|’m| am)? (?:sorry|cannot|can't|can’t|hope|apologi[sz]e|am unable)\b"
     r"|\blet me know\b|\bfeel free\b|\b(?:happy|glad) to help\b|\bplease provide\b"
     r"|\b(?:based on|according to|given|from) the (?:facts?|description|information|input)\b"
     r"|\bthe (?:given|provided|following|above) \w+"

@@ -18,8 +18,9 @@ from unisono.captions import template
 from unisono.captions.answers import Answers, question_key
 from unisono.captions.lint import Given, fault
 from unisono.captions.options import CaptionOptions, Mode
-from unisono.captions.server import Messages, NoAnswerError, Server
+from unisono.captions.server import RUN_AGAIN, Messages, NoAnswerError, Server
 from unisono.captions.vocabulary import Facts, look_up, sort_tags
+from unisono.errors import UnisonoError
 from unisono.track import Track
 
 MOST_GUESSES = 3
@@ -97,6 +98,8 @@ def write(tracks: Sequence[Track], described: set[str], options: CaptionOptions)
         model.close()
         pool.shutdown(cancel_futures=True)
         answers.close()
+    if outcome.counts["unanswered"] and not outcome.counts["accepted"] + outcome.counts["refused"]:
+        raise UnisonoError(f"{model.model} answered nothing: {outcome.refused[-1]['reason']}.", hint=RUN_AGAIN)
     return outcome
 
 

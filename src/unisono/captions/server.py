@@ -19,7 +19,7 @@ from unisono.errors import UnisonoError
 KEY_VARIABLE = "UNISONO_LLM_KEY"
 MOST_TOKENS = 400
 _LARGEST_ANSWER_BYTES = 1 << 20
-_RUN_AGAIN = "Run the same command again later: what was answered so far is kept and not asked again."
+RUN_AGAIN = "Run the same command again later: what was answered so far is kept and not asked again."
 
 Messages = list[dict[str, str]]
 
@@ -106,7 +106,7 @@ class Server:
             self._pace.sleep(self.patience.pause(failures))
             return
         if error.wait > self.patience.longest_wait:
-            raise UnisonoError(f"{self._url} asks to wait {error.wait:,.0f} s: {error}.", hint=_RUN_AGAIN)
+            raise UnisonoError(f"{self._url} asks to wait {error.wait:,.0f} s: {error}.", hint=RUN_AGAIN)
         if error.wait:
             console.log.debug("%s: %s; waiting %g s", self._url, error, error.wait)
             self._pace.hold(error.wait)
@@ -118,7 +118,7 @@ class Server:
             if self._unanswered >= self.patience.unanswered:
                 return UnisonoError(
                     f"{self._url} left {self._unanswered} questions in a row without an answer, the last one as: {reason}.",
-                    hint=_RUN_AGAIN,
+                    hint=RUN_AGAIN,
                 )
         return NoAnswerError(reason)
 

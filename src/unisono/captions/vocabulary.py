@@ -4,6 +4,7 @@ Upstream spells one tag in many ways (`electricguitar`, `Electric Guitar`, `elec
 `key` keeps letters and digits only. What stands in none of the tables is not a word that captions use.
 """
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -228,6 +229,7 @@ def sort_tags(genre: str, tags: Iterable[str]) -> Facts:
     )
 
 
+_STRAY_COMMA = re.compile(r"\s*,[\s,]*,|\s+,")
 _NO_GENRE = frozenset(
     {"nan", "na", "none", "null", "unknown", "unknowngenre", "undefined", "unclassifiable", "other", "others", "misc",
      "miscellaneous", "various", "genre", "nogenre", "music", "default", "compilation", "blank", "empty", "untagged"}
@@ -241,6 +243,7 @@ def main_genre(genre: str) -> str:
     if known and known.kind == "genre":
         return known.text
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in genre).split())
+    text = _STRAY_COMMA.sub(",", text).strip(" ,")
     is_word = (
         len(text) <= 40 and any(map(str.isalpha, text)) and not any(mark in text for mark in '()[]{}<>|\\"`;/=_#@*')
     )

@@ -40,7 +40,7 @@ class UnifyOptions(CaptionOptions):
     assign_splits: bool = True
     """Write a split into every record: upstream's, or one that is drawn (80/10/10 in each dataset)."""
     seed: int = 42
-    """Seed of the sampling and of the splits."""
+    """Seed of the sampling, of the splits and of `varied` captions."""
     check_audio: bool = True
     """Keep only tracks whose audio is there, and measure its duration."""
     valid_only: bool = False

@@ -167,6 +167,8 @@ def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: U
         tally.write(report, options=record(options), **about)
     if options.strict:
         tally.refuse_faults(report)
+        if unanswered := about.get("llm", {}).get("counts", {}).get("unanswered"):
+            raise UnisonoError(f"--strict: the language model left {unanswered} questions unanswered; see {report}.")
     if not tracks:
         raise UnisonoError("No track is left: see the table above for why.")
     if options.dry_run:
