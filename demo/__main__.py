@@ -25,7 +25,7 @@ RECIPE = ("--projection", "joint", "--audio-scaling", "whiten")
 @app.default
 def main(
     *,
-    clips: int = 800,
+    clips: int = 640,
     seed: int = 42,
     root: Path = Path("data/demo"),
     fast: Annotated[bool, Parameter(negative="")] = False,
