@@ -71,7 +71,7 @@ def test_files_and_back(tmp_path: Path, ending: str) -> None:
     assert read_tracks(back) == tracks
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tracks=track_lists().filter(bool))
 def test_any_tracks_survive_csv(tmp_path: Path, tracks: list[Track]) -> None:
     write_tracks(tmp_path / "in.jsonl", tracks)

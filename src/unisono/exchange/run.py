@@ -21,6 +21,7 @@ from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, iter_tracks, write_tracks
 
 MEGABYTE = 1_000_000
+ITEMS_A_STEP = 16
 
 
 def run(source: Path, target: Path, options: ConvertOptions) -> None:
@@ -40,7 +41,8 @@ def run(source: Path, target: Path, options: ConvertOptions) -> None:
             stack.callback(unpacked.close)
         bar = stack.enter_context(console.progress())
         task = bar.add_task("Converting", total=None)
-        tracks = _passed(_unique(_read(source, unpacked), source), tally, seen, lambda: bar.advance(task))
+        items = _counted(_read(source, unpacked), lambda count: bar.advance(task, count))
+        tracks = _passed(_unique(items, source), tally, seen if options.croissant else None)
         _write(target, tracks, options, tally, seen)
     for name, count in tally.came.items():
         tally.kept[name] = count - sum(dataset == name for dataset, _ in tally.dropped)
@@ -79,17 +81,25 @@ def _unique(items: Iterable[Track | Dropped], source: Path) -> Iterator[Track | 
         raise DataError(f"{source}: records {first} and {second} have the same id; ids must be unique in a file.")
 
 
-def _passed(
-    items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen, advance: Callable[[], None]
-) -> Iterator[Track]:
+def _counted(items: Iterable[Track | Dropped], advance: Callable[[int], None]) -> Iterator[Track | Dropped]:
+    """Pass items on and tell of them now and then: to tell of each would take longer than to convert it."""
+    count = 0
+    for count, item in enumerate(items, 1):
+        if count % ITEMS_A_STEP == 0:
+            advance(ITEMS_A_STEP)
+        yield item
+    advance(count % ITEMS_A_STEP)
+
+
+def _passed(items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen | None) -> Iterator[Track]:
     for item in items:
-        advance()
         if isinstance(item, Dropped):
             tally.came[""] += 1
             tally.drop("", item)
         else:
             tally.came[item.dataset] += 1
-            seen.add(item)
+            if seen is not None:
+                seen.add(item)
             yield item
 
 
@@ -104,7 +114,8 @@ def _write(target: Path, tracks: Iterator[Track], options: ConvertOptions, tally
 
     def drop(track: Track, dropped: Dropped) -> None:
         tally.drop(track.dataset, dropped)
-        seen.remove(track)
+        if options.croissant:
+            seen.remove(track)
 
     shard_bytes = options.shard_size * MEGABYTE
     with whole_folder(target) as partial:

@@ -77,7 +77,7 @@ def _lengths(parts: Mapping[str, Part], what: str, label: str, *, logarithmic: b
     low, high = min(map(np.min, values)), max(map(np.max, values))
     with rc_context(LOOK):
         figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
-        if logarithmic and high > 10 * low:
+        if logarithmic and high > 10 * low > 0:
             bins = np.geomspace(low, high * 1.001, 40)
             axes.set_xscale("log")
         else:
@@ -86,7 +86,7 @@ def _lengths(parts: Mapping[str, Part], what: str, label: str, *, logarithmic: b
         labels = [_short(name) for name in largest]
         axes.hist(values, bins=bins.tolist(), stacked=True, color=colours, label=labels)
         axes.set(xlabel=label, ylabel="tracks" if what == "durations_s" else "captions")
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=8)
         return svg(figure)
 
 
