@@ -76,6 +76,11 @@ def test_what_is_refused(caption: str, reason: str) -> None:
     assert fault(caption, GIVEN).startswith(reason)
 
 
+def test_what_reads_like_a_narrower_genre_may_be_two_facts() -> None:
+    assert fault("A deep funk tune", Given(sort_tags("Funk", ["deep"]))) == ""
+    assert fault("A deep funk tune", Given(sort_tags("Funk", []))) == "genre that was not given: 'deep funk'"
+
+
 def test_an_instrumental_may_say_that_it_has_no_voices() -> None:
     caption = "A calm instrumental piece without vocals"
     assert fault(caption, Given(sort_tags("", ["calm", "instrumental"]))) == ""

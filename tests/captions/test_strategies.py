@@ -13,6 +13,7 @@ from unisono.captions.options import STRATEGIES, CaptionOptions
 from unisono.captions.vocabulary import Facts, sort_tags
 from unisono.embeddings import EmbeddingsWriter
 from unisono.errors import UsageError
+from unisono.mix.duplicates import merge_duplicates
 from unisono.track import Track, read_tracks, with_captions, write_tracks
 
 PLAIN = [strategy for strategy in STRATEGIES if strategy != "llm"]
@@ -118,6 +119,12 @@ def test_origins_that_do_not_fit_are_not_believed() -> None:
     assert track(extra={"caption_origins": ["elf"]}).origins == [""]
     assert track(caption_origin=None).origins == [""]
     assert with_captions(track(), {"A": "", "B": "model"}).extra == {"caption_origins": ["unknown", "model"]}
+
+
+def test_merging_keeps_the_origin_of_each_caption() -> None:
+    mixed = with_captions(track("a_1", recording="r"), {"A": "human", "C": "tags"})
+    [merged], _ = merge_duplicates([track("b_1", caption="B", caption_origin="model", recording="r"), mixed])
+    assert list(zip(merged.captions, merged.origins, strict=True)) == [("A", "human"), ("B", "model"), ("C", "tags")]
 
 
 def test_embeddings_hold_the_origin_of_each_caption(tmp_path) -> None:

@@ -54,7 +54,7 @@ def test_a_caption_is_empty_or_a_clean_sentence(genre: str, tags: list[str]) -> 
     assert not re.search(r"[\[\]{}()<>\n\t]", text)
     assert not re.search(r"\b(nan|unknown)\b", text, re.IGNORECASE)
     assert "  " not in text and " ," not in text and ", ," not in text
-    assert not re.search(r"(featuring|with|and|an?|,)$", text)
+    assert not re.search(r"\b(featuring|with|and|an?)$|,$", text)
     assert " track" in text
     assert text == text.strip()
 
@@ -108,6 +108,7 @@ def test_spelling(tag: str, natural: str) -> None:
         ("12", ""),
         ("Post\nBlack", "Post Black"),
         (",A", "A"),
+        ("A:", "A"),
         ("Alpha ,, Beta,", "Alpha, Beta"),
         ("Alpha,Beta", "Alpha,Beta"),
     ],

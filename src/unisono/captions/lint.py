@@ -144,11 +144,10 @@ def _invention(caption: str, given: Given) -> str:
 
 
 def _is_given(term: Term, known: frozenset[str]) -> bool:
-    """Whether a term, what it is a part of (guitar, of electric guitar), or what implies it is known."""
+    """Whether a term, its parts (deep and Funk), what it is a part of (electric guitar), or what implies it is known."""
     if term.text in known:
         return True
-    parts = _stems(term.text)
-    if any(parts <= _stems(text) for text in known):
+    if _stems(term.text) <= _stems(" ".join(known)):
         return True
     return any(word in known for word in _IMPLIED.get(term.text, "").split(", "))
 

@@ -243,7 +243,7 @@ def main_genre(genre: str) -> str:
     if known and known.kind == "genre":
         return known.text
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in genre).split())
-    text = _STRAY_COMMA.sub(",", text).strip(" ,")
+    text = _STRAY_COMMA.sub(",", text).strip(" ,;:")
     is_word = (
         len(text) <= 40 and any(map(str.isalpha, text)) and not any(mark in text for mark in '()[]{}<>|\\"`;/=_#@*')
     )
