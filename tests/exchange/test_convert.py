@@ -208,7 +208,7 @@ def test_a_hostile_tar_writes_nothing_elsewhere(tmp_path: Path) -> None:
     assert Path(track.audio_path).parent == inside / "back_audio"
     assert Path(track.audio_path).suffix == ".audio"
     assert {path.relative_to(tmp_path).parts[0] for path in tmp_path.rglob("*")} == {"in", "deep"}
-    report = json.loads((inside / "back.convert.json").read_text())
+    report = json.loads((inside / "back.json.convert.json").read_text())
     assert report["reasons"] == {"no audio in the shard": 1, "no record": 1}
 
 

@@ -145,7 +145,7 @@ def _say(dropped: Dropped) -> str:
 
 def _report(target: Path, options: ConvertOptions, tally: Tally) -> None:
     """List what was left out, if anything was."""
-    path = target.with_name(f"{target.stem}.convert.json")
+    path = target.with_name(f"{target.name}.convert.json")
     path.unlink(missing_ok=True)
     if not tally.dropped:
         return
