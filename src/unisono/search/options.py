@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from unisono.options import StageOptions
-from unisono.track import Split
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class SearchOptions(StageOptions):
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     top: int = 10
     """How many tracks to show."""
-    split: Split | None = None
+    split: Literal["train", "val", "test"] | None = None
     """Search in one split only; by default in all."""
     where: tuple[str, ...] = ()
     """Only tracks with this value, e.g. `dataset=fma`, `tags=flute`, `license!=unknown`; all of several must hold."""
