@@ -182,9 +182,7 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
     columns = [name for name in names if name != AUDIO]
     with_audio = unpacked is not None and AUDIO in names
     number = 0
-    for batch in file.iter_batches(
-        batch_size=_ROWS_AT_ONCE if with_audio else ROWS_A_GROUP, columns=names if with_audio else columns
-    ):
+    for batch in _batches(file, names if with_audio else columns, _ROWS_AT_ONCE if with_audio else ROWS_A_GROUP):
         held = batch.column(AUDIO).to_pylist() if with_audio else [None] * len(batch)
         for row, audio in zip(from_batch(batch.select(columns)), held, strict=True):
             number += 1
@@ -196,3 +194,9 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
                 yield unpacked.keep(track)
             else:
                 yield Dropped(id=track.id, reason="no audio in the file")
+
+
+def _batches(file: pq.ParquetFile, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+    """Read row group by row group: asked for all at once, the library keeps those that it is done with."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)
