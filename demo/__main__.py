@@ -13,7 +13,11 @@ from unisono import console
 from unisono.errors import UnisonoError
 from unisono.prepare.cores import available_cores
 
-app = App(name="demo", help="From rendered music to an answered query, with the product's own commands.")
+app = App(
+    name="demo",
+    help="From rendered music to an answered query, with the product's own commands.",
+    suppress_keyboard_interrupt=False,
+)
 
 SEARCHES = ("slow solemn choir", "fast solo fiddle dance", "a brass quartet playing a hymn")
 EPOCHS = 40
@@ -106,3 +110,6 @@ if __name__ == "__main__":
         if error.hint:
             console.err.print(console.escape(error.hint), soft_wrap=True)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        console.err.print("Interrupted. What was made is kept; the same command goes on from there.")
+        sys.exit(130)
