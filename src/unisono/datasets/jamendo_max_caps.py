@@ -113,11 +113,14 @@ def _excerpts(song: Track, rows: list[_CaptionRow]) -> Iterator[Track | Dropped]
     """Yield one record for each distinct excerpt of a song, with its distinct captions in alphabetical order."""
     captions: dict[tuple[float, float], list[str]] = {}
     for row in rows:
-        texts = captions.setdefault((row.start_time, row.end_time), [])
-        if row.caption and row.caption not in texts:
-            texts.append(row.caption)
-    for (start_s, end_s), texts in sorted(captions.items()):
-        yield _track(song, start_s, end_s, sorted(texts))
+        span, caption = (row.start_time, row.end_time), row.caption or ""
+        texts = captions.get(span)
+        if texts is None:
+            captions[span] = [caption]
+        elif caption not in texts:
+            texts.append(caption)
+    for span in sorted(captions):
+        yield _track(song, *span, sorted(captions[span]))
 
 
 def _read_songs(root: Path) -> Iterator[Track | Dropped]:
@@ -229,9 +232,12 @@ def _parse_export(root: Path) -> Iterator[Track | Dropped]:
             )
 
 
+_ENDS_IN_SPAN = re.compile(r"_[\d.]+-[\d.]+$")
+
+
 def _is_excerpt(track: Track) -> bool:
     """Tell a record of the captions file, whose id ends in a span of seconds, from one of the export."""
-    return re.search(r"_[\d.]+-[\d.]+$", track.id) is not None
+    return _ENDS_IN_SPAN.search(track.id) is not None
 
 
 DATASET = Dataset(

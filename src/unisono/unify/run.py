@@ -1,6 +1,6 @@
 """`unisono unify`: releases on disk in, one unified file out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from unisono.options import record
 from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, without_garbage_collection, write_tracks
 from unisono.unify.complete import Draft, complete, drafts
-from unisono.unify.durations import Journal, probe_all
+from unisono.unify.durations import Journal, Probed, probe_all
 from unisono.unify.options import UnifyOptions
 from unisono.unify.summary import show, summarise
 
@@ -63,28 +63,29 @@ def _read(
     """Read one dataset; note what is odd about files, and add to `made` the ids whose caption was made."""
     root = _root(options, dataset)
     console.log.info("Reading %s in %s", dataset.name, root)
-    found: list[Draft] = []
     tally.came[dataset.name] += 0  # listed even if the release turns out to be empty
-    for draft in drafts(dataset, root, _parsing(options), check_audio=options.check_audio):
-        tally.came[dataset.name] += 1
-        if isinstance(draft, Draft):
-            found.append(draft)
-        else:
-            tally.drop(dataset.name, draft)
-    probed = probe_all((draft.audio_path for draft in found), options.workers, journal) if options.check_audio else {}
+    found: Iterable[Draft] = _found(dataset, options, tally)
+    probed: dict[str, Probed] = {}
+    if options.check_audio:
+        found = list(found)
+        probed = probe_all((draft.audio_path for draft in found), options.workers, journal)
+    names_suffice = "metadata" in options.captions
     tracks: list[Track] = []
+    incomplete: list[Dropped] = []
     for draft in found:
         known = probed.get(draft.audio_path)
-        item = complete(draft, known, names_suffice="metadata" in options.captions)
+        item = complete(draft, known, names_suffice=names_suffice)
         if isinstance(item, Dropped):
-            tally.drop(dataset.name, item)
+            incomplete.append(item)
             continue
         tracks.append(item)
-        if not any(map(str.strip, draft.track.captions)):
+        if item.caption_origin == "tags" and not any(map(str.strip, draft.track.captions)):
             made.add(item.id)
         if known and known.detail:
             notes.append({"id": item.id, "note": known.detail})
-    if tally.came[dataset.name] and not found and options.check_audio:
+    for item in incomplete:
+        tally.drop(dataset.name, item)
+    if tally.came[dataset.name] and not (tracks or incomplete) and options.check_audio:
         console.log.warning(
             "None of the audio of %s is in %s. Fetch it with: %s (or plan without it: --no-check-audio)",
             dataset.name,
@@ -94,13 +95,24 @@ def _read(
     return tracks
 
 
+def _found(dataset: Dataset, options: UnifyOptions, tally: Tally) -> Iterator[Draft]:
+    """Yield the tracks of a release whose audio is where it should be, and count them all."""
+    for draft in drafts(dataset, _root(options, dataset), _parsing(options), check_audio=options.check_audio):
+        tally.came[dataset.name] += 1
+        if isinstance(draft, Draft):
+            yield draft
+        else:
+            tally.drop(dataset.name, draft)
+
+
 def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track]:
     """Filter and sample."""
-    dataset_of = {track.id: track.dataset for track in tracks}
     kept, too_short_or_long = by_duration(tracks, options.min_duration, options.max_duration)
     kept, not_allowed = by_license(kept, _license_rule(options))
-    for item in (*too_short_or_long, *not_allowed):
-        tally.drop(dataset_of[item.id], item)
+    if left_out := [*too_short_or_long, *not_allowed]:
+        dataset_of = {track.id: track.dataset for track in tracks}
+        for item in left_out:
+            tally.drop(dataset_of[item.id], item)
     drawn = sample(
         kept,
         seed=options.seed,
@@ -113,8 +125,7 @@ def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track
         for track in kept:
             if track.id not in ids:
                 tally.drop(track.dataset, Dropped(id=track.id, reason="not in the sample", fault=False))
-    for track in drawn:
-        tally.kept[track.dataset] += 1
+    tally.kept.update(track.dataset for track in drawn)
     return drawn
 
 
@@ -131,7 +142,7 @@ def _with_splits(tracks: list[Track], chosen: list[Dataset], options: UnifyOptio
     """Assign the splits. What is held out counts whole, with the tracks that were left out above or have no audio."""
     if not options.assign_splits and not options.hold_out:
         return tracks
-    there = {track.id for track in tracks}
+    there = {track.id for track in tracks} if options.hold_out else set()
     absent = [
         item
         for dataset in chosen
