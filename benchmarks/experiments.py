@@ -1,6 +1,6 @@
 """What helps on the demo's music: one change at a time against the demo's own training, over several seeds.
 
-    make demo && python benchmarks/experiments.py [--root data/demo] [--seeds 3] [--only loss pooling]
+    make demo && python -m benchmarks.experiments [--root data/demo] [--seeds 3] [--only loss pooling]
 
 Each variant is trained and evaluated on the held-out compositions with every seed. The table gives the mean over the seeds
 and the paired difference to the baseline over the same queries, with the 95 % interval of its mean over seeds and

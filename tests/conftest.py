@@ -1,6 +1,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine may take its time over one example; pytest's timeout catches what never ends.
+settings.register_profile("unisono", deadline=None)
+settings.load_profile("unisono")
 
 REPOSITORY = Path(__file__).parent.parent
 
