@@ -9,6 +9,7 @@ import numpy as np
 
 from unisono import console
 from unisono.audio import Decoder, Excerpt, Fault
+from unisono.decoder_noise import without_decoder_noise
 from unisono.fingerprint import RATE_HZ, Fingerprint, fingerprint, same_audio
 from unisono.mix.matching import Match
 from unisono.track import Track, batched
@@ -28,7 +29,8 @@ def fingerprints(tracks: Sequence[Track], workers: int | None = None) -> list[Fi
 
     found: list[Fingerprint] = []
     faults = 0
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool, console.progress() as bar:
+    threads = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    with without_decoder_noise(), threads as pool, console.progress() as bar:
         task = bar.add_task("Listening", total=len(tracks))
         for taken in pool.map(take, batched(tracks, TRACKS_A_BATCH)):
             for item in taken:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unisono import console
 from unisono.audio import SILENT_PEAK, UNREADABLE
 from unisono.check.options import Finding
+from unisono.decoder_noise import without_decoder_noise
 from unisono.track import Track, batched
 
 BLOCK_FRAMES = 1 << 16
@@ -37,7 +38,8 @@ class Heard(NamedTuple):
 def listen_all(tracks: Sequence[Track], workers: int | None) -> Iterator[list[Heard]]:
     """Yield the findings of each track, in order."""
     batches = list(batched(tracks, TRACKS_A_BATCH))
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool, console.progress() as bar:
+    threads = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    with without_decoder_noise(), threads as pool, console.progress() as bar:
         task = bar.add_task("Listening", total=len(tracks))
         for heard in pool.map(lambda batch: [listen(track) for track in batch], batches):
             bar.advance(task, len(heard))
