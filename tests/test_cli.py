@@ -45,3 +45,18 @@ def test_help_loads_no_stage() -> None:
     code = f"import sys, unisono.cli; loaded = [m for m in {heavy} if m in sys.modules]; assert not loaded, loaded"
     done = run("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_fault_of_the_program_is_one_line_unless_debugging() -> None:
+    code = (
+        "import sys, unisono.unify.run, unisono.cli\n"
+        "def run(options): raise ZeroDivisionError('odd')\n"
+        "unisono.unify.run.run = run\n"
+        "unisono.cli.main(sys.argv[1:])"
+    )
+    done = run("-c", code, "unify")
+    assert done.returncode == 1
+    assert "ZeroDivisionError: odd" in done.stderr
+    assert "--debug" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in run("-c", code, "unify", "--debug").stderr

@@ -289,6 +289,13 @@ def _launch(
     except KeyboardInterrupt:
         console.err.print("Interrupted. What was finished is kept; run the same command again to go on.")
         return 130
+    except Exception as error:
+        if debug:
+            raise
+        found = console.escape(f"{type(error).__name__}: {error}")
+        console.err.print(f"[bold red]Unexpected error:[/] {found}", soft_wrap=True)
+        console.err.print("This is a fault of unisono. Run the same command with --debug to see where it happened.")
+        return 1
     return 0
 
 
