@@ -1,12 +1,9 @@
 """A model behind an OpenAI-compatible server: paced, patient with failures, and never waiting for ever."""
 
 import os
-import random
 import threading
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +12,7 @@ import urllib3
 
 from unisono import __version__, console
 from unisono.errors import UnisonoError
+from unisono.retrying import pause, retry_after
 
 KEY_VARIABLE = "UNISONO_LLM_KEY"
 MOST_TOKENS = 400
@@ -51,8 +49,8 @@ class Patience:
     """So many questions in a row without an answer, and the run is given up."""
 
     def pause(self, failures: int) -> float:
-        """Give the pause after so many failures in a row: doubling, with jitter, so that threads spread out."""
-        return random.uniform(0.5, 1) * min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
+        """Give the seconds to wait after so many failures in a row."""
+        return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
 class Server:
@@ -148,7 +146,7 @@ class Server:
         said = " ".join(content.decode("utf-8", "replace").split())[:200]
         reason = f"HTTP {status} {response.reason or ''}".strip() + (f" ({said})" if said else "")
         if status in (408, 409, 425, 429) or status >= 500:
-            return _TryAgainError(reason, _retry_after(response))
+            return _TryAgainError(reason, retry_after(response.headers))
         if status in (400, 422):
             if unknown := [name for name in settings if name in said]:  # some models have settings of their own only
                 for name in unknown:
@@ -227,16 +225,3 @@ def _text(content: bytes) -> str:
     if not isinstance(text, str):
         raise _TryAgainError("the answer has no text")
     return text
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Read `Retry-After`: seconds, or a date."""
-    text = response.headers.get("Retry-After", "").strip()
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

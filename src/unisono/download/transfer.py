@@ -9,8 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import requests
@@ -21,6 +19,7 @@ from unisono.download.part import Content, Part
 from unisono.download.web import SourceError, TryAgainError, Web
 from unisono.errors import UnisonoError
 from unisono.release import RemoteFile
+from unisono.retrying import retry_after
 
 SLOWEST = 512
 """Bytes a second below which a connection is given up and made anew."""
@@ -169,7 +168,7 @@ class Transfer:
         """Decide what an answer is good for, and give the size of the whole file that it announces (0: none)."""
         status = response.status_code
         if status in TEMPORARY:
-            raise TryAgainError(f"the server answered {status} {response.reason}", wait=_retry_after(response))
+            raise TryAgainError(f"the server answered {status} {response.reason}", wait=retry_after(response.headers))
         if status == 416 and offset:
             self._reset()
             raise TryAgainError("the server cannot continue from there")
@@ -275,14 +274,3 @@ def _is_web_page(response: requests.Response) -> bool:
     """Tell whether an error page or a login came; no release consists of web pages."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml")
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Read `Retry-After`: seconds, or a date."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

@@ -1,6 +1,5 @@
 """Connections: how long to wait, how often to try, and which failures are worth another try."""
 
-import random
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from unisono import __version__
+from unisono.retrying import pause
 
 
 class SourceError(Exception):
@@ -41,8 +41,8 @@ class Patience:
     """The longest Retry-After that is waited for."""
 
     def pause(self, failures: int) -> float:
-        """Give the pause after so many failures in a row: doubling, with jitter, so that many clients spread out."""
-        return random.uniform(0.5, 1) * min(self.longest_pause, self.first_pause * 2.0 ** (failures - 1))
+        """Give the seconds to wait after so many failures in a row."""
+        return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
 class Web:
