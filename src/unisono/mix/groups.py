@@ -1,4 +1,4 @@
-"""Which tracks belong together because they share a recording, an artist or a file."""
+"""Which tracks belong together because they share a recording, an artist or a file, or any further identity given."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,7 +14,7 @@ def identities(track: Track) -> list[Identity]:
     if track.artist_id:
         found.append(("artist_id", track.artist_id))
     if track.sha256:
-        found.append(("sha256", track.sha256))
+        found.append(("sha256", track.sha256.lower()))
     return found
 
 
@@ -47,17 +47,27 @@ def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
     return [number.setdefault(root(item), len(number)) for item in range(len(keys))]
 
 
-def groups(tracks: Sequence[Track]) -> list[int]:
-    """Number the groups of tracks that must stay on one side of a split; returns each track's group."""
-    kind_of: dict[
-        tuple[str, str, str, str], int
-    ] = {}  # a song's excerpts have the same identities: joined once for all
+def groups(tracks: Sequence[Track], further: Sequence[Iterable[Identity]] | None = None) -> list[int]:
+    """Number the groups of tracks that must stay on one side of a split; returns each track's group.
+
+    `further` are identities that join tracks beside their own, for each track (see `joining`).
+    """
+    nothing: tuple[Identity, ...] = ()
+    # A song's excerpts have the same identities: they are joined once for all.
+    kind_of: dict[tuple[str, str, str, str, tuple[Identity, ...]], int] = {}
     kinds = [
         kind_of.setdefault(
-            (track.recording, "" if track.recording else track.audio_path, track.artist_id, track.sha256), len(kind_of)
+            (
+                track.recording,
+                "" if track.recording else track.audio_path,
+                track.artist_id,
+                track.sha256,
+                tuple(its_further) if its_further else nothing,
+            ),
+            len(kind_of),
         )
-        for track in tracks
+        for track, its_further in zip(tracks, further or [nothing] * len(tracks), strict=True)
     ]
     first_of_kind = dict(zip(reversed(kinds), reversed(tracks), strict=True))
-    group_of_kind = connected([identities(first_of_kind[kind]) for kind in range(len(kind_of))])
+    group_of_kind = connected([[*identities(first_of_kind[number]), *kind[4]] for kind, number in kind_of.items()])
     return [group_of_kind[kind] for kind in kinds]

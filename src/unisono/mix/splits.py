@@ -1,19 +1,22 @@
-"""Train, validation and test parts that share no recording, no artist and no file.
+"""Train, validation and test parts that share no recording, no artist, no file, and nothing else that was asked for.
 
 Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, and the parts are filled in that order: the
-result does not depend on the order of the tracks. Counts are exact wherever the sizes of the groups allow it.
+result does not depend on the order of the tracks. Of what is drawn at once, the test part is as near to a tenth as any
+choice of whole groups can be, then the val part likewise; where the largest group drawn has g tracks, neither is farther
+off than g/2, and train takes the rest.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Literal
 
-from unisono.mix.groups import groups
+from unisono.mix.groups import Identity, groups
 from unisono.seeded import rank_key
 from unisono.track import Split, Track, replace
 
 TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
 HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
+_RANK: dict[Split | None, int] = {split: rank for rank, split in enumerate((*HELD_OUT_FIRST, None))}
 
 
 def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upstream", "seed"]) -> list[Track]:
@@ -27,26 +30,44 @@ def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upst
     )
 
 
-def assign_stable_splits(tracks: Sequence[Track], *, seed: int, held_out: Collection[str] = ()) -> list[Track]:
+def assign_stable_splits(
+    tracks: Sequence[Track],
+    *,
+    seed: int,
+    held_out: Collection[str] = (),
+    kept: Mapping[str, Split | None] | None = None,
+    further: Sequence[Sequence[Identity]] | None = None,
+) -> list[Track]:
     """Give every track a split, 80/10/10 within each dataset, so that adding a dataset never moves a track out of test.
 
     Upstream splits are honoured; tracks of the datasets `held_out` all go to test. Each dataset is drawn on its own, by
     hashes that datasets share: an artist who is in two of them mostly falls to the same part in both. Where not, and
     wherever else a recording, an artist or a file joins tracks of several datasets, all of the group is held out as
     far as any of it is: from train to val, from val to test, never back.
+
+    `kept` are the splits of earlier, by id: they count like upstream's, and of both the most held-out one. `further`
+    are identities that join tracks beside their own, for each track.
     """
+    kept = kept or {}
     of_dataset: dict[str, list[int]] = defaultdict(list)
     for at, track in enumerate(tracks):
         of_dataset[track.dataset].append(at)
     drawn: list[Split | None] = [None] * len(tracks)
     for dataset, places in of_dataset.items():
         its_tracks = [tracks[at] for at in places]
-        brought: list[Split | None] = ["test" if dataset in held_out else track.split for track in its_tracks]
-        for at, split in zip(places, _drawn(its_tracks, brought, seed), strict=True):
+        brought: list[Split | None] = [
+            "test" if dataset in held_out else _most_held_out(track.split, kept.get(track.id)) for track in its_tracks
+        ]
+        its_further = further and [further[at] for at in places]
+        for at, split in zip(places, _drawn(its_tracks, brought, seed, its_further), strict=True):
             drawn[at] = split
     if len(of_dataset) > 1:
-        drawn = list(_drawn(tracks, drawn, seed))  # joins the groups across datasets
+        drawn = list(_drawn(tracks, drawn, seed, further))  # joins the groups across datasets
     return _with_splits(tracks, drawn)
+
+
+def _most_held_out(one: Split | None, other: Split | None) -> Split | None:
+    return one if _RANK[one] <= _RANK[other] else other
 
 
 def _with_splits(tracks: Iterable[Track], splits: Iterable[Split | None]) -> list[Track]:
@@ -56,9 +77,14 @@ def _with_splits(tracks: Iterable[Track], splits: Iterable[Split | None]) -> lis
     ]
 
 
-def _drawn(tracks: Sequence[Track], brought: Sequence[Split | None], seed: int) -> list[Split]:
+def _drawn(
+    tracks: Sequence[Track],
+    brought: Sequence[Split | None],
+    seed: int,
+    further: Sequence[Sequence[Identity]] | None = None,
+) -> list[Split]:
     """Decide the split of every track: the most held-out one that its group brings, or else one that is drawn."""
-    group_of = groups(tracks)
+    group_of = groups(tracks, further)
     bringing = set(zip(group_of, brought, strict=True))
     split_of: dict[int, Split] = {}
     for split in reversed(HELD_OUT_FIRST):  # of several, the last one counts: the most held-out

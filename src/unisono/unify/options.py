@@ -36,7 +36,14 @@ class UnifyOptions(CaptionOptions):
     allow_unknown_license: bool = False
     """With one of the rules above: keep tracks whose licence is not known."""
     hold_out: tuple[str, ...] = ()
-    """Datasets never to train on: they, and all that shares a recording, an artist or a file with them, go to test."""
+    """Datasets never to train on: they, and all that is joined to them (see --match), go to test."""
+    match: tuple[Literal["ids", "sha256", "audio", "artists", "text"], ...] = ()
+    """What keeps tracks on one side of the splits, beside what always does: ids, sha256, artists, and the same title by the
+    same artist. `text` adds captions that share nine words in ten, `audio` the same sound (it decodes all files)."""
+    keep_splits: Path | None = None
+    """An earlier unified file: what is in its test or val part stays held out, with all that is joined to it."""
+    sha256_lists: tuple[Path, ...] = ()
+    """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
     assign_splits: bool = True
     """Write a split into every record: upstream's, or one that is drawn (80/10/10 in each dataset)."""
     seed: int = 42

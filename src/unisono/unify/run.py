@@ -13,13 +13,13 @@ from unisono.files import explained
 from unisono.mix.filters import by_duration
 from unisono.mix.licensing import LicenseRule, by_license
 from unisono.mix.sampling import sample
-from unisono.mix.splits import assign_stable_splits
 from unisono.options import record
 from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, without_garbage_collection, write_tracks
 from unisono.unify.complete import Draft, complete, drafts
 from unisono.unify.durations import Journal, Probed, probe_all
 from unisono.unify.options import UnifyOptions
+from unisono.unify.splitting import refuse_contradictions, with_splits
 from unisono.unify.summary import show, summarise
 
 
@@ -45,7 +45,8 @@ def run(options: UnifyOptions) -> None:
         notes: list[dict[str, str]] = []
         made: set[str] = set()
         tracks = [track for dataset in chosen for track in _read(dataset, options, journal, tally, notes, made)]
-        tracks = _with_splits(_mix(tracks, options, tally), chosen, options)
+        releases = [(dataset, _root(options, dataset)) for dataset in chosen]
+        tracks = with_splits(_mix(tracks, options, tally), releases, _parsing(options), options)
         tracks, about_llm = _with_captions(tracks, made, options)
         summaries = summarise(tracks, tally)
         show(summaries, tally)
@@ -136,29 +137,6 @@ def _license_rule(options: UnifyOptions) -> LicenseRule:
         derivatives=options.derivatives,
         allow_unknown=options.allow_unknown_license,
     )
-
-
-def _with_splits(tracks: list[Track], chosen: list[Dataset], options: UnifyOptions) -> list[Track]:
-    """Assign the splits. What is held out counts whole, with the tracks that were left out above or have no audio."""
-    if not options.assign_splits and not options.hold_out:
-        return tracks
-    there = {track.id for track in tracks} if options.hold_out else set()
-    absent = [
-        item
-        for dataset in chosen
-        if dataset.name in options.hold_out
-        for item in dataset.parse(_root(options, dataset), _parsing(options))
-        if isinstance(item, Track) and item.id not in there
-    ]
-    assigned = assign_stable_splits([*tracks, *absent], seed=options.seed, held_out=options.hold_out)[: len(tracks)]
-    moved = sum(
-        track.split == "train" and after.split != "train" for track, after in zip(tracks, assigned, strict=True)
-    )
-    if moved:
-        console.log.info(
-            "%d tracks of upstream's training parts are held out: they share music with test or val.", moved
-        )
-    return assigned
 
 
 def _with_captions(tracks: list[Track], made: set[str], options: UnifyOptions) -> tuple[list[Track], dict[str, Any]]:
@@ -254,6 +232,7 @@ def _fetch(options: UnifyOptions, name: str) -> str:
 def _refuse_contradictions(options: UnifyOptions) -> None:
     options.check_captions()
     _license_rule(options)
+    refuse_contradictions(options)
     for name in ("max_samples", "samples_per_dataset", "workers"):
         value = getattr(options, name)
         if value is not None and value < 1:
