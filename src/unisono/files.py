@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 from unisono.errors import UnisonoError, UsageError
@@ -41,6 +42,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise UsageError(f"{path} is there already.", hint="Choose another output, or remove it first.")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    remove_left_behind(path)
     try:
         with explained(path):
             partial.mkdir(parents=True)
@@ -53,6 +55,26 @@ def whole_folder(path: Path) -> Iterator[Path]:
             sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def remove_left_behind(path: Path) -> None:
+    """Remove what runs that were killed left beside `path`: `.<name>.<process>.partial` of processes that are no more."""
+    for partial in path.parent.glob(f".{escape(path.name)}.*.partial"):
+        process = partial.name.removesuffix(".partial").rpartition(".")[2]
+        if process.isdecimal() and not _is_running(int(process)):
+            shutil.rmtree(partial, ignore_errors=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

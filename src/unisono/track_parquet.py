@@ -27,7 +27,7 @@ _TYPES = {
     "alt_captions": pa.list_(pa.string()),
 }
 COLUMNS = [name for name in Track.__struct_fields__ if name != "extra"]
-_REQUIRED = ("id", "audio_path", "caption", "duration")
+REQUIRED = ("id", "audio_path", "caption", "duration")
 _EXAMPLE = Track(id="-", audio_path="-", caption="-", duration=1.0)  # for its defaults
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS] + [(EXTRA, pa.string())])
 
@@ -92,7 +92,7 @@ def _is_sound(batch: pa.RecordBatch) -> bool:
         return False
     columns = {name: batch.column(name) for name in COLUMNS}
     return (
-        all(not columns[name].null_count for name in _REQUIRED)
+        all(not columns[name].null_count for name in REQUIRED)
         and all(_all(pc.greater(pc.binary_length(columns[name]), 0)) for name in ("id", "audio_path", "caption"))
         and _all(pc.greater(columns["duration"], 0))
         and _all(pc.greater_equal(columns["start"], 0))

@@ -26,6 +26,9 @@ class ParseOptions:
     """Which of MTG-Jamendo's five splits to keep; only split 0 has all songs of Song Describer in its test part."""
     lyrics: bool = False
     """Keep DALI's lyrics, line by line with their times."""
+    unpack_to: Path | None = None
+    """For datasets that hold audio in their tables: it goes to a folder of the dataset's name in here. In a dry run there is
+    none, and such tracks are left out."""
 
 
 Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]
@@ -45,12 +48,16 @@ class Dataset:
     documents for the audio on disk (0 where it says nothing), whose `license` is as upstream spells it, and whose
     `caption` is empty where it is to be made from `genre` and `tags`.
     """
+    asked_as: str = ""
+    """What it is called on the command line, where that is not its name: `hf:owner/name`, or the path of a recipe."""
     root: Path | None = None
     """Where the release lies, if not in `<data-root>/raw/<name>`: the user's own music."""
     marker_files: tuple[str, ...]
     """Glob patterns relative to the dataset's folder: any match means that the release is there."""
     audio_folders: tuple[str, ...] = (".",)
     """Where audio lies, best first, relative to the dataset's folder; `**` at the end: anywhere below, by file name."""
+    holds_audio: bool = False
+    """Whether audio may be in its tables: `parse` then unpacks it, before it yields a track, to where its options say."""
     audio_names: Callable[[Track], Iterable[str]] | None = None
     """For a track whose audio users have under other names too: those paths, best first, tried after `audio_path`."""
     is_excerpt: Callable[[Track], bool] = lambda track: track.start > 0
@@ -104,7 +111,7 @@ def get(name: str) -> Dataset:
                 hint="Known datasets: "
                 + ", ".join([*names(), *intake.recipe_names()])
                 + "; your own music: folder:<path>, "
-                "or a recipe ending in .toml.",
+                "hf:<folder>, hf:owner/name, or a recipe ending in .toml.",
             )
         return own
     dataset: Dataset = importlib.import_module(f"{__name__}.{name}").DATASET

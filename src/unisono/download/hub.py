@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unisono.download.ledger import state_folder
+from unisono.download.ledger import STATE_FOLDER, state_folder
 from unisono.errors import UnisonoError
 from unisono.files import write_whole
 from unisono.release import HubFiles, RemoteFile
@@ -71,10 +71,17 @@ def _ask(files: HubFiles) -> dict[str, Any]:
         }
         for file in sorted(info.siblings or [], key=lambda file: file.rfilename)
         if any(PurePosixPath(file.rfilename).match(pattern) for pattern in files.patterns)
+        and not _leads_elsewhere(file.rfilename)
     ]
     if not entries:
         raise UnisonoError(f"{files.repo} at {files.revision} has no file that matches {', '.join(files.patterns)}.")
     return {"commit": info.sha, "files": entries}
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a path would leave the data set's folder, or reach what a download remembers in it."""
+    parts = path.replace("\\", "/").split("/")
+    return path.startswith("/") or ".." in parts or parts[0] == STATE_FOLDER
 
 
 def _remote_files(files: HubFiles, listing: dict[str, Any]) -> list[RemoteFile]:

@@ -18,6 +18,8 @@ from unisono.errors import UnisonoError
 from unisono.files import explained
 from unisono.release import HubFiles, RemoteFile
 
+STATE_FOLDER = ".download"
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -44,7 +46,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def state_folder(folder: Path) -> Path:
     """Give the folder in which a dataset's folder keeps what concerns its download."""
-    return folder / ".download"
+    return folder / STATE_FOLDER
 
 
 def is_packed(file: RemoteFile | HubFiles) -> bool:

@@ -14,7 +14,7 @@ class DownloadOptions(StageOptions):
     """Options of `unisono download`."""
 
     datasets: tuple[str, ...] = ()
-    """Datasets to fetch."""
+    """Datasets to fetch; any other of the Hugging Face Hub as `hf:owner/name`, or by a recipe that names one."""
     all_: Annotated[bool, Parameter(name="--all", negative="")] = False
     """Fetch all datasets."""
     list_: Annotated[bool, Parameter(name="--list", negative="")] = False

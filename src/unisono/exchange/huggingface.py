@@ -6,19 +6,25 @@ Records keep their order within a split.
 
 import io
 import json
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from unisono.audio_folder import AudioFolder, ending, safe_name
+from unisono.audio_tables import ROWS_AT_ONCE, batches, refuse_missing_shards
 from unisono.errors import DataError
-from unisono.exchange.audio import AudioFolder, ending, read_audio, safe_name
+from unisono.exchange.audio import read_audio
 from unisono.exchange.webdataset import UNASSIGNED, Drop
 from unisono.tally import Dropped
 from unisono.track import Track, checked_record
-from unisono.track_parquet import ROWS_A_GROUP, SCHEMA, from_batch, to_table  # first: it says what is not installed
+from unisono.track_parquet import (
+    REQUIRED,
+    ROWS_A_GROUP,
+    SCHEMA,
+    from_batch,
+    to_table,
+)  # first: it says what is not installed
 
 import pyarrow as pa  # isort: skip
 import pyarrow.parquet as pq  # isort: skip
@@ -26,11 +32,8 @@ import pyarrow.parquet as pq  # isort: skip
 AUDIO = "audio"
 _AUDIO_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _GROUP_BYTES = 1 << 25
-_ROWS_AT_ONCE = 8
-"""Rows with audio that are held in memory when reading."""
 _TEXT_BYTES = 4096
 """Room for the texts of a row; they are rarely longer."""
-_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.parquet")
 _NAMES = {"val": "validation"}
 
 
@@ -158,23 +161,23 @@ def read_huggingface(folder: Path, unpacked: AudioFolder | None) -> Iterator[Tra
         DataError: a file is damaged or missing, or a record breaks a rule.
     """
     paths = sorted((folder / "data").glob("*.parquet"))
-    _refuse_missing(paths)
+    refuse_missing_shards(paths)
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
+                _refuse_other_columns(folder, path, file.schema_arrow.names)
                 yield from _read_file(path, file, unpacked)
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
 
 
-def _refuse_missing(paths: list[Path]) -> None:
-    found: dict[tuple[str, int], int] = defaultdict(int)
-    for path in paths:
-        if match := _SHARD.fullmatch(path.name):
-            found[match[1], int(match[3])] += 1
-    for (name, promised), count in found.items():
-        if count != promised:
-            raise DataError(f"{paths[0].parent}: {count} of the {promised} files of {name} are there.")
+def _refuse_other_columns(folder: Path, path: Path, names: list[str]) -> None:
+    missing = [name for name in REQUIRED if name not in names]
+    if missing:
+        raise DataError(
+            f"{path}: no column {missing[0]!r}, as `unisono convert` writes it; columns found: {', '.join(names)}.",
+            hint=f"To read another Hugging Face data set: unisono unify --datasets hf:{folder}",
+        )
 
 
 def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
@@ -182,7 +185,7 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
     columns = [name for name in names if name != AUDIO]
     with_audio = unpacked is not None and AUDIO in names
     number = 0
-    for batch in _batches(file, names if with_audio else columns, _ROWS_AT_ONCE if with_audio else ROWS_A_GROUP):
+    for batch in batches(file, names if with_audio else columns, ROWS_AT_ONCE if with_audio else ROWS_A_GROUP):
         held = batch.column(AUDIO).to_pylist() if with_audio else [None] * len(batch)
         for row, audio in zip(from_batch(batch.select(columns)), held, strict=True):
             number += 1
@@ -194,9 +197,3 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
                 yield unpacked.keep(track)
             else:
                 yield Dropped(id=track.id, reason="no audio in the file")
-
-
-def _batches(file: pq.ParquetFile, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-    """Read row group by row group: asked for all at once, the library keeps those that it is done with."""
-    for group in range(file.num_row_groups):
-        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=columns)

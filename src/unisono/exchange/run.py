@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from unisono import console
+from unisono.audio_folder import AudioFolder
 from unisono.errors import DataError, UnisonoError, UsageError
 from unisono.exchange import croissant
-from unisono.exchange.audio import AudioFolder
 from unisono.exchange.csv_file import read_csv, write_csv
 from unisono.exchange.options import ConvertOptions
 from unisono.exchange.webdataset import read_webdataset, write_webdataset
-from unisono.files import whole_folder, write_whole
+from unisono.files import remove_left_behind, whole_folder, write_whole
 from unisono.seeded import rank_key
 from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, iter_tracks, write_tracks
@@ -61,7 +61,10 @@ def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Track | Droppe
             from unisono.exchange.huggingface import read_huggingface  # pyarrow is an extra, and slow to import
 
             return read_huggingface(source, unpacked)
-        raise UsageError(f"{source} holds neither WebDataset shards (*.tar) nor data/*.parquet.")
+        raise UsageError(
+            f"{source} holds neither WebDataset shards (*.tar) nor data/*.parquet.",
+            hint=f"To read another Hugging Face data set: unisono unify --datasets hf:{source}",
+        )
     if not source.exists():
         raise UsageError(f"There is no {source}.")
     return read_csv(source) if source.suffix.lower() == ".csv" else iter_tracks(source)
@@ -105,6 +108,7 @@ def _passed(items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen
 
 def _write(target: Path, tracks: Iterator[Track], options: ConvertOptions, tally: Tally, seen: croissant.Seen) -> None:
     if options.to is None:
+        remove_left_behind(target)
         count = write_csv(target, tracks) if target.suffix.lower() == ".csv" else write_tracks(target, tracks)
         _refuse_faults(count, tally, options)
         if options.croissant:

@@ -12,8 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from unisono.audio_folder import ENDINGS, UNKNOWN_ENDING, AudioFolder, ending, safe_name
 from unisono.errors import DataError
-from unisono.exchange.audio import ENDINGS, AudioFolder, ending, read_audio, safe_name
+from unisono.exchange.audio import read_audio
 from unisono.tally import Dropped
 from unisono.track import Track, checked_record, to_record
 
@@ -178,7 +179,7 @@ class _Sample:
                 self._record = json.loads(file.read())
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{self.path}: {member.name!r}: not valid JSON: {error}.") from error
-        elif self._unpacked and (suffix in ENDINGS or suffix == ".audio"):
+        elif self._unpacked and (suffix in ENDINGS or suffix == UNKNOWN_ENDING):
             self._unpacked.take(file)
             self._has_audio = True
 

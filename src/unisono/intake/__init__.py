@@ -6,10 +6,13 @@ from unisono.datasets import Dataset
 
 _SHIPPED = Path(__file__).parent / "recipes"
 _FOLDER = "folder:"
+_HUGGING_FACE = "hf:"
 
 
 def find(name: str) -> Dataset | None:
-    """Give the dataset that `folder:<path>`, the path of a recipe or the name of a shipped recipe stands for.
+    """Give the dataset that a name stands for that is no module's, or None.
+
+    That is `folder:<path>`, `hf:<path>` or `hf:owner/name`, the path of a recipe, or the name of a shipped recipe.
 
     Raises:
         UsageError: the folder or the recipe is missing, or the recipe has a mistake.
@@ -18,6 +21,10 @@ def find(name: str) -> Dataset | None:
         from unisono.intake.folder import folder_dataset
 
         return folder_dataset(Path(name.removeprefix(_FOLDER)).expanduser())
+    if name.startswith(_HUGGING_FACE):
+        from unisono.intake.recipe import huggingface_dataset
+
+        return huggingface_dataset(name)
     if name.endswith(".toml"):
         from unisono.intake.recipe import recipe_dataset
 

@@ -1,50 +1,38 @@
-"""Any table of captions (csv, tsv, jsonl, json, parquet) as a dataset, through a recipe: a small file that maps its columns.
+"""Any table of captions (csv, tsv, jsonl, json, parquet, arrow) as a dataset, through a recipe that maps its columns.
 
-    table = "captions.csv"            # relative to the recipe
+    table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face data set, or hf:owner/name
     audio_root = "clips"              # relative to the recipe
-    audio = "{file}.mp3"              # how the name of an audio file is made from columns
+    audio = "{file}.mp3"              # how the name of an audio file is made from columns; or the column that holds audio
 
     [columns]
     caption = ["text", "text_2"]      # one or several; a list in a cell is several captions too
     artist = "performer"
 
 Rows with the same id are one track with several captions. All keys are documented in docs/your-own-music.md.
+`hf:<folder>` and `hf:owner/name` on the command line are recipes too, whose mapping is guessed from the columns.
 """
 
-import difflib
-import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from unisono.captions.vocabulary import key
 from unisono.datasets import Dataset, ParseOptions
-from unisono.datasets._reading import (
-    CsvTable,
-    JsonLines,
-    json_items,
-    list_literal,
-    parquet_columns,
-    parquet_rows,
-    seconds,
-)
-from unisono.datasets._tags import tidy_tags
-from unisono.errors import DataError, UsageError
+from unisono.errors import UsageError
+from unisono.intake.layout import KINDS
+from unisono.release import HubFiles
 from unisono.tally import Dropped
-from unisono.track import CaptionOrigin, Split, Track, replace
+from unisono.track import CaptionOrigin, Track
 
-SPLITS: dict[str, Split] = {
-    "train": "train", "training": "train", "dev": "val", "val": "val", "valid": "val", "validation": "val", "test": "test",
-    "testing": "test", "eval": "test", "evaluation": "test",
-}  # fmt: skip
-_FIELD = re.compile(r"\{([^{}]+)\}")
-_ROWS_SEARCHED_FOR_COLUMNS = 100
-
-Rows = Iterable[tuple[str, dict[str, Any]] | Dropped]
+HUB = "hf:"
+_ON_HUB = re.compile(
+    r"hf:(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?P<part>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w][\w./-]*))?"
+)
+_AUDIO_FILES = ("*.aiff", "*.flac", "*.m4a", "*.mp3", "*.ogg", "*.opus", "*.wav")
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -63,6 +51,7 @@ class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Seconds into the file where the described excerpt begins; with `end` or `duration`."""
     end: str = ""
     split: str = ""
+    """Default: for a folder, what the names of its tables say."""
     url: str = ""
     year: str = ""
     """Kept as a further field `year` of the record, for `--captions metadata`."""
@@ -79,9 +68,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     title: str = ""
     homepage: str = ""
     audio_root: str = "."
+    files: str = ""
+    """Where `table` is a folder or on the Hub: pattern of the tables to read, e.g. `data/train-*.parquet`. Default: all."""
     recording: str = ""
     """Template of the identity across datasets, e.g. `youtube:{ytid}`."""
-    caption_origin: CaptionOrigin = "human"
+    caption_origin: CaptionOrigin | None = "human"
     license: str = ""
     """Of all tracks, where no column says it."""
     caption_license: str = ""
@@ -90,18 +81,46 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     not_fetched: str = ""
 
 
+@dataclass(frozen=True)
+class OnHub:
+    """A dataset repository on the Hugging Face Hub, or a folder of one."""
+
+    repo: str
+    part: str
+    revision: str
+
+    @classmethod
+    def of(cls, text: str) -> "OnHub | None":
+        """Read `hf:owner/name`, `hf:owner/name/folder` or either with `@revision`; None if it is none of them."""
+        match = _ON_HUB.fullmatch(text)
+        return cls(match["repo"], match["part"].strip("/"), match["revision"] or "main") if match else None
+
+    def files(self, wanted: str) -> HubFiles:
+        """Say what to fetch: tables and audio files, never a script."""
+        tables = (wanted,) if wanted else (*KINDS, "dataset_info.json", "README.md")
+        patterns: tuple[str, ...] = (*tables, *_AUDIO_FILES)
+        if self.part:
+            patterns = tuple(f"{self.part}/{below}{pattern}" for pattern in patterns for below in ("", "*/"))
+        return HubFiles(repo=self.repo, revision=self.revision, patterns=patterns, audio=True)
+
+
 def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
-    """Make a dataset of a recipe. The table of a shipped one lies in `<data-root>/raw/<name>`.
+    """Make a dataset of a recipe. What is shipped or on the Hub has its table in `<data-root>/raw/<name>`.
 
     Raises:
         UsageError: the recipe is missing or has a mistake; the message says which.
     """
     recipe = read_recipe(path)
     name = recipe.name or re.sub(r"\W+", "_", path.stem.lower())
+    if recipe.table.startswith(HUB):
+        return _hub_dataset(recipe, name, asked_as=str(path))
     folder = path.absolute().parent
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        return _parse(recipe, name, root if is_shipped else folder)
+        from unisono.intake.table import parse_table
+
+        table = (root if is_shipped else folder) / Path(recipe.table).expanduser()
+        return parse_table(recipe, name, table, root, options)
 
     return Dataset(
         name=name,
@@ -111,13 +130,93 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
         parse=parse,
         marker_files=(recipe.table,) if is_shipped else ("*",),
         audio_folders=(recipe.audio_root,) if is_shipped else (".",),
-        is_excerpt=(lambda track: True) if recipe.columns.start else (lambda track: False),
-        captions={recipe.caption_origin: recipe.captions},
+        holds_audio=True,
+        is_excerpt=_is_excerpt(recipe),
+        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
         tracks=recipe.tracks,
         caption_license=recipe.caption_license or "as its publisher says",
         audio_license=recipe.license or "as its publisher says",
         not_fetched=recipe.not_fetched,
     )
+
+
+def huggingface_dataset(source: str) -> Dataset:
+    """Make a dataset of `hf:<folder>` or `hf:owner/name`; which columns are what is guessed from their names and types.
+
+    Raises:
+        UsageError: there is no such folder, and it is no name of a repository.
+    """
+    folder = Path(source.removeprefix(HUB)).expanduser().absolute()
+    if folder.is_dir():
+        return _folder_dataset(_unmapped(str(folder)), folder)
+    if OnHub.of(source) is None:
+        raise UsageError(
+            f"There is no folder {folder}.",
+            hint="Give a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
+        )
+    name = re.sub(r"\W+", "_", source.partition("@")[0].lower())
+    return _hub_dataset(_unmapped(source), name, asked_as=source)
+
+
+def _unmapped(table: str) -> Recipe:
+    return Recipe(table=table, audio="", columns=Columns(), caption_origin=None)
+
+
+def _folder_dataset(recipe: Recipe, folder: Path) -> Dataset:
+    name = f"hf_{key(folder.name) or 'root'}"
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        from unisono.intake.table import parse_table
+
+        return parse_table(recipe, name, folder, root, options)
+
+    return Dataset(
+        name=name,
+        title=folder.name,
+        homepage="",
+        root=folder,
+        parse=parse,
+        marker_files=("*",),
+        holds_audio=True,
+        is_excerpt=_is_excerpt(recipe),
+        captions={},
+        tracks=1,
+        caption_license="as its publisher says",
+        audio_license="as its publisher says",
+    )
+
+
+def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
+    there = OnHub.of(recipe.table)
+    if there is None:
+        raise UsageError(f"{asked_as}: {recipe.table!r} is no repository of the Hub.", hint="Spell it hf:owner/name")
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        from unisono.intake.table import parse_table
+
+        return parse_table(recipe, name, root / there.part, root, options)
+
+    return Dataset(
+        name=name,
+        title=recipe.title or there.repo,
+        homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
+        asked_as=asked_as,
+        parse=parse,
+        marker_files=tuple(f"**/{kind}" for kind in KINDS),
+        audio_folders=(recipe.audio_root,),
+        holds_audio=True,
+        is_excerpt=_is_excerpt(recipe),
+        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
+        tracks=recipe.tracks,
+        caption_license=recipe.caption_license or "as its publisher says",
+        audio_license=recipe.license or "as its publisher says",
+        files=(there.files(recipe.files),),
+        not_fetched=recipe.not_fetched,
+    )
+
+
+def _is_excerpt(recipe: Recipe) -> Callable[[Track], bool]:
+    return (lambda track: True) if recipe.columns.start else (lambda track: False)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -137,149 +236,3 @@ def read_recipe(path: Path) -> Recipe:
     except msgspec.ValidationError as error:
         known = ", ".join(Columns.__struct_fields__ if "columns" in str(error) else Recipe.__struct_fields__)
         raise UsageError(f"{path}: {error}.", hint=f"Known keys there: {known}") from error
-
-
-def _parse(recipe: Recipe, name: str, folder: Path) -> Iterator[Track | Dropped]:
-    table = folder / Path(recipe.table).expanduser()
-    if not table.is_file():
-        raise DataError(f"{table}: the table of the recipe {name!r} is missing.", hint=recipe.not_fetched)
-    wanted = _wanted(recipe)
-    tracks: dict[str, Track] = {}
-    for row in _with_columns(_rows(table, folder, wanted), wanted, table):
-        if isinstance(row, Dropped):
-            yield row
-            continue
-        where, values = row
-        item = _track(recipe, name, where, values)
-        if isinstance(item, Dropped):
-            yield item
-        elif item.id in tracks:
-            first = tracks[item.id]
-            captions = [text for text in dict.fromkeys([*first.captions, *item.captions]) if text]
-            tracks[item.id] = replace(first, caption=captions[0] if captions else "", alt_captions=captions[1:])
-        else:
-            tracks[item.id] = item
-    yield from tracks.values()
-
-
-def _wanted(recipe: Recipe) -> list[str]:
-    """List the columns that a recipe names."""
-    named: list[str] = _FIELD.findall(recipe.audio) + _FIELD.findall(recipe.recording)
-    for value in msgspec.structs.asdict(recipe.columns).values():
-        named += [value] if isinstance(value, str) else value
-    return [column for column in dict.fromkeys(named) if column]
-
-
-def _rows(table: Path, folder: Path, wanted: list[str]) -> Rows:
-    ending = table.suffix.lower()
-    if ending in (".csv", ".tsv"):
-        rows = CsvTable(table, folder, (), optional=wanted, delimiter="\t" if ending == ".tsv" else ",")
-        _refuse_missing([column for column in wanted if column not in rows.names], rows.names, table)
-        for row in rows:
-            yield (
-                row
-                if isinstance(row, Dropped)
-                else (f"{table.name}: row {row[0]}", dict(zip(wanted, row[1], strict=True)))
-            )
-    elif ending == ".jsonl":
-        lines = JsonLines(table, folder, dict[str, Any])
-        for item in lines:
-            yield item if isinstance(item, Dropped) else (lines.where(item[0]), item[1])
-    elif ending == ".json":
-        yield from json_items(table, folder, dict[str, Any])
-    elif ending == ".parquet":
-        names = parquet_columns(table)
-        _refuse_missing([column for column in wanted if column not in names], names, table)
-        yield from parquet_rows(table, folder, wanted)
-    else:
-        raise UsageError(f"{table}: a table ends in .csv, .tsv, .jsonl, .json or .parquet, not in {ending!r}.")
-
-
-def _with_columns(rows: Rows, wanted: list[str], table: Path) -> Rows:
-    """Pass rows on, once the first ones have shown that every column is there."""
-    iterator = iter(rows)
-    first = list(itertools.islice(iterator, _ROWS_SEARCHED_FOR_COLUMNS))
-    found = {column: None for row in first if not isinstance(row, Dropped) for column in row[1]}
-    if found:
-        _refuse_missing([column for column in wanted if column not in found], list(found), table)
-    return itertools.chain(first, iterator)
-
-
-def _refuse_missing(missing: list[str], found: list[str], table: Path) -> None:
-    if not missing:
-        return
-    close = difflib.get_close_matches(missing[0], found, 1)
-    raise DataError(
-        f"{table}: there is no column {missing[0]!r}, which the recipe names; columns found: {', '.join(found)}.",
-        hint=f"Did you mean {close[0]!r}?" if close else "Correct the recipe.",
-    )
-
-
-def _track(recipe: Recipe, name: str, where: str, values: dict[str, Any]) -> Track | Dropped:
-    columns = recipe.columns
-
-    def get(column: str) -> str:
-        return _text(values.get(column)) if column else ""
-
-    audio_path = _fill(recipe.audio, values)
-    if not audio_path:
-        return Dropped(id=where, reason="no audio named", detail=f"a column of {recipe.audio!r} is empty")
-    captions = [text for column in _list(columns.caption) for text in _texts(values.get(column))]
-    captions = list(dict.fromkeys(captions))
-    tags = [
-        tag for column in _list(columns.tags) for text in _texts(values.get(column)) for tag in re.split("[;,|]", text)
-    ]
-    artist, genre = get(columns.artist), get(columns.genre)
-    start_s = seconds(get(columns.start))
-    end_s = seconds(get(columns.end))
-    return Track(
-        id=f"{name}_{get(columns.id) or audio_path}",
-        audio_path=audio_path,
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
-        duration=seconds(get(columns.duration)) or max(0.0, end_s - start_s),
-        dataset=name,
-        artist=artist,
-        title=get(columns.title),
-        genre=genre,
-        tags=tidy_tags(tags, genre=genre, artist=artist),
-        license=get(columns.license) or recipe.license,
-        start=start_s,
-        recording=_fill(recipe.recording, values),
-        artist_id=f"{name}-artist:{key(artist)}".replace("_", "-") if key(artist) else "",
-        split=SPLITS.get(get(columns.split).lower()),
-        caption_origin=recipe.caption_origin if captions else None,
-        url=get(columns.url),
-        extra={"year": year} if (year := get(columns.year)) else {},
-    )
-
-
-def _fill(template: str, values: dict[str, Any]) -> str:
-    """Fill a template's `{column}` slots; empty if one of them is."""
-    texts = {column: _text(values.get(column)) for column in _FIELD.findall(template)}
-    return _FIELD.sub(lambda match: texts[match[1]], template) if all(texts.values()) else ""
-
-
-def _list(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else value
-
-
-def _texts(value: Any) -> list[str]:
-    """Give the texts of a cell: one, or those of a list, a written-out list, or the values of an object."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, str) and value.startswith("["):
-        try:
-            value = list(list_literal(value))
-        except ValueError:
-            value = [value]
-    values = value if isinstance(value, list) else [value]
-    return [text for item in values if (text := _text(item))]
-
-
-def _text(value: Any) -> str:
-    if value is None or value != value or isinstance(value, (dict, list)):  # nan is not equal to itself
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return " ".join(str(value).split())

@@ -35,7 +35,7 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
         DataError: the release is malformed, or two of its records have one id.
     """
     index = AudioIndex(root, dataset.audio_folders)
-    find: Callable[[str], str | None] = cache(index.find if check_audio else index.where)  # excerpts share a file
+    find = cache(_finder(index, dataset, options, check_audio=check_audio))  # excerpts share a file
     places: dict[str, int] = {}
     for number, item in enumerate(dataset.parse(root, options), 1):
         if isinstance(item, Dropped):
@@ -52,6 +52,16 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
             yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
+
+
+def _finder(
+    index: AudioIndex, dataset: Dataset, options: ParseOptions, *, check_audio: bool
+) -> Callable[[str], str | None]:
+    where: Callable[[str], str | None] = index.find if check_audio else index.where
+    if not dataset.holds_audio or options.unpack_to is None:
+        return where
+    unpacked = AudioIndex(options.unpack_to / dataset.name, (".",))
+    return lambda path: unpacked.find(path) or where(path)
 
 
 def _under_another_name(find: Callable[[str], str | None], track: Track, dataset: Dataset) -> str | None:

@@ -86,12 +86,13 @@ def _read(
             notes.append({"id": item.id, "note": known.detail})
     for item in incomplete:
         tally.drop(dataset.name, item)
-    if tally.came[dataset.name] and not (tracks or incomplete) and options.check_audio:
+    is_unpacked = options.check_audio and not (options.dry_run and dataset.holds_audio)
+    if tally.came[dataset.name] and not (tracks or incomplete) and is_unpacked:
         console.log.warning(
             "None of the audio of %s is in %s. Fetch it with: %s (or plan without it: --no-check-audio)",
             dataset.name,
             root,
-            _fetch(options, dataset.name),
+            _fetch(options, dataset.asked_as or dataset.name),
         )
     return tracks
 
@@ -168,7 +169,13 @@ def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: U
 
 
 def _parsing(options: UnifyOptions) -> ParseOptions:
-    return ParseOptions(valid_only=options.valid_only, mtg_split=options.mtg_split, lyrics=options.lyrics)
+    output = options.output_path
+    return ParseOptions(
+        valid_only=options.valid_only,
+        mtg_split=options.mtg_split,
+        lyrics=options.lyrics,
+        unpack_to=None if options.dry_run else output.with_name(f"{output.stem}_audio"),
+    )
 
 
 def _datasets(options: UnifyOptions) -> list[Dataset]:
@@ -216,7 +223,7 @@ def _refuse_absent(dataset: Dataset, options: UnifyOptions) -> None:
         expected = " or ".join(dataset.marker_files)
         raise UsageError(
             f"The release of {dataset.name} is not in {_root(options, dataset)}: expected {expected} there.",
-            hint=f"Fetch it with: {_fetch(options, dataset.name)}",
+            hint=f"Fetch it with: {_fetch(options, dataset.asked_as or dataset.name)}",
         )
 
 
