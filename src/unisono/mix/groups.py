@@ -47,26 +47,19 @@ def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
     return [number.setdefault(root(item), len(number)) for item in range(len(keys))]
 
 
-def groups(tracks: Sequence[Track], further: Sequence[Iterable[Identity]] | None = None) -> list[int]:
+def groups(tracks: Sequence[Track], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
     """Number the groups of tracks that must stay on one side of a split; returns each track's group.
 
     `further` are identities that join tracks beside their own, for each track (see `joining`).
     """
-    nothing: tuple[Identity, ...] = ()
     # A song's excerpts have the same identities: they are joined once for all.
     kind_of: dict[tuple[str, str, str, str, tuple[Identity, ...]], int] = {}
     kinds = [
         kind_of.setdefault(
-            (
-                track.recording,
-                "" if track.recording else track.audio_path,
-                track.artist_id,
-                track.sha256,
-                tuple(its_further) if its_further else nothing,
-            ),
+            (track.recording, track.recording or track.audio_path, track.artist_id, track.sha256, its_further),
             len(kind_of),
         )
-        for track, its_further in zip(tracks, further or [nothing] * len(tracks), strict=True)
+        for track, its_further in zip(tracks, further or [()] * len(tracks), strict=True)
     ]
     first_of_kind = dict(zip(reversed(kinds), reversed(tracks), strict=True))
     group_of_kind = connected([[*identities(first_of_kind[number]), *kind[4]] for kind, number in kind_of.items()])

@@ -7,6 +7,7 @@ more. That is what lets splits promise that adding a dataset moves nothing out o
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from unisono.mix.groups import Identity
 from unisono.mix.matching import SHORTEST_CAPTION_WORDS, SIMILAR_CAPTIONS, Published, words
@@ -25,35 +26,34 @@ def further_identities(
     *,
     captions: bool = False,
     alike: Iterable[tuple[int, int]] = (),
-) -> list[list[Identity]]:
+) -> list[tuple[Identity, ...]]:
     """Give what joins each track to others: published hashes of its recording's files, and its title and artist.
 
     With `captions`, also captions that share nine words in ten; `alike` are pairs of places of tracks that sound the same.
     """
-    titles: dict[tuple[str, str], str] = {}
-    found: list[list[Identity]] = []
+    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist mostly stand together
+    known: dict[tuple[str, str, str], tuple[Identity, ...]] = {}  # a song's excerpts have the same identities
+    found: list[tuple[Identity, ...]] = []
     for track in tracks:
-        its_own = [("sha256", sha256) for sha256 in published.get(track.recording, ())]
-        if track.title and track.artist:
-            name = titles.get((track.title, track.artist))
-            if name is None:
-                name = titles[track.title, track.artist] = _name(track)
-            if name:
-                its_own.append(("title", name))
-        found.append(its_own)
+        song = track.recording, track.title, track.artist
+        identities = known.get(song)
+        if identities is None:
+            by_hash = [("sha256", sha256) for sha256 in published.get(track.recording, ())]
+            title, artist = fold(track.title), fold(track.artist)
+            by_title = [("title", f"{title}\n{artist}")] if title and artist else []
+            identities = known[song] = (*by_hash, *by_title)
+        found.append(identities)
     if captions:
-        for its_identities, more in zip(found, _caption_identities(tracks), strict=True):
-            its_identities.extend(more)
+        found = [(*own, *more) for own, more in zip(found, _caption_identities(tracks), strict=True)]
     for one, other in alike:
         pair = ("audio", f"{tracks[one].id}\n{tracks[other].id}")
-        found[one].append(pair)
-        found[other].append(pair)
+        found[one] += (pair,)
+        found[other] += (pair,)
     return found
 
 
-def _name(track: Track) -> str:
-    title, artist = words(track.title), words(track.artist)
-    return f"{' '.join(title)}\n{' '.join(artist)}" if title and artist else ""
+def _folded(text: str) -> str:
+    return " ".join(words(text))
 
 
 def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:

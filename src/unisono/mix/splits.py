@@ -36,7 +36,7 @@ def assign_stable_splits(
     seed: int,
     held_out: Collection[str] = (),
     kept: Mapping[str, Split | None] | None = None,
-    further: Sequence[Sequence[Identity]] | None = None,
+    further: Sequence[tuple[Identity, ...]] | None = None,
 ) -> list[Track]:
     """Give every track a split, 80/10/10 within each dataset, so that adding a dataset never moves a track out of test.
 
@@ -81,7 +81,7 @@ def _drawn(
     tracks: Sequence[Track],
     brought: Sequence[Split | None],
     seed: int,
-    further: Sequence[Sequence[Identity]] | None = None,
+    further: Sequence[tuple[Identity, ...]] | None = None,
 ) -> list[Split]:
     """Decide the split of every track: the most held-out one that its group brings, or else one that is drawn."""
     group_of = groups(tracks, further)

@@ -79,7 +79,7 @@ def _whole(dataset: Dataset, root: Path, parsing: ParseOptions, options: UnifyOp
             )
 
 
-def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[list[Identity]]:
+def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[Identity, ...]]:
     alike: list[tuple[int, int]] = []
     if "audio" in options.match:
         from unisono.listening import audio_duplicates  # decoders are slow to import
