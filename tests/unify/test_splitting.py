@@ -75,6 +75,9 @@ def test_what_is_held_out_is_joined_by_sound_and_by_text_if_asked_to(data: Path,
     assert "song_describer_1004034" not in heard
     assert heard[copy] == "test"
     assert len({heard[f"jamendo_max_caps_{n}_0-9"] for n in OTHERS}) == 1  # one file under forty names
+    content = output.read_bytes()
+    unify(*options, "--match", "audio", "--licenses", "cc-by-nc-sa", "--workers", "1")
+    assert output.read_bytes() == content
 
 
 def test_the_splits_of_an_earlier_file_are_kept(data: Path, tmp_path: Path) -> None:
