@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from unisono.files import remove_left_behind, sync
+from unisono.files import explained, remove_left_behind, sync
 from unisono.track import Track, replace
 
 ENDINGS = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
@@ -67,26 +67,33 @@ class AudioFolder:
         with suppress(OSError):
             if place.stat().st_size == len(content):
                 return name
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._incoming.write_bytes(content)
-        self._keep(place)
+        with explained(place):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._incoming.write_bytes(content)
+            self._keep(place)
         return name
 
     def take(self, source: IO[bytes]) -> None:
         """Copy audio here; `keep` gives it its name."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        with self._incoming.open("wb") as file:
+        with explained(self._incoming):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = self._incoming.open("wb", buffering=0)
+        with file:
             while chunk := source.read(_CHUNK):
                 digest.update(chunk)
-                file.write(chunk)
+                rest = memoryview(chunk)
+                with explained(self._incoming):  # and not what goes wrong with the source
+                    while rest:
+                        rest = rest[file.write(rest) :]
         self._sha256 = digest.hexdigest()
 
     def keep(self, track: Track) -> Track:
         """Name what was taken last as the audio of a track, whole and for good; give the track that points to it."""
         place = self.folder / file_name(track.audio_path, self._sha256, ending(track.audio_path))
         if not place.exists():
-            self._keep(place)
+            with explained(place):
+                self._keep(place)
         return replace(track, audio_path=str(place))
 
     def close(self) -> None:

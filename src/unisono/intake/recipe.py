@@ -147,7 +147,7 @@ def huggingface_dataset(source: str) -> Dataset:
         UsageError: there is no such folder, and it is no name of a repository.
     """
     folder = Path(source.removeprefix(HUB)).expanduser().absolute()
-    if folder.is_dir():
+    if source != HUB and folder.is_dir():
         return _folder_dataset(_unmapped(str(folder)), folder)
     if OnHub.of(source) is None:
         raise UsageError(

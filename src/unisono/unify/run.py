@@ -9,7 +9,7 @@ from unisono import console, datasets
 from unisono.captions.describe import describe
 from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import UnisonoError, UsageError
-from unisono.files import explained
+from unisono.files import explained, remove_left_behind
 from unisono.mix.filters import by_duration
 from unisono.mix.licensing import LicenseRule, by_license
 from unisono.mix.sampling import sample
@@ -40,6 +40,7 @@ def run(options: UnifyOptions) -> None:
         journal = None
         if not options.dry_run:
             stack.enter_context(_log_beside(output))
+            remove_left_behind(output.with_suffix(""))
             journal = stack.enter_context(_journal(options)) if options.check_audio else None
         tally = Tally()
         notes: list[dict[str, str]] = []

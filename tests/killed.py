@@ -1,0 +1,91 @@
+"""As a program: run a command again and again, each time killed at a random moment, then let it finish.
+
+    python -m tests.killed <output> <kills> <seed> <words of the command>
+
+The command runs in processes forked from this one, which has loaded everything already, so that the moments fall into the
+work and not into its start. After each kill the output must be absent, or what the command makes when it is left in peace.
+In the end it must be that, and nothing half-written may lie beside it. Prints how many kills left no output.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet  # noqa: F401 - so that the children need not
+import soundfile  # noqa: F401
+
+import unisono.exchange.huggingface
+import unisono.exchange.run
+import unisono.intake.arrow
+import unisono.intake.table
+import unisono.unify.run  # noqa: F401
+from unisono import cli
+
+
+def main(output: Path, kills: int, seed: int, words: list[str]) -> None:
+    begin = time.monotonic()
+    assert wait(start(words), 120) == 0, "the command fails"
+    whole_s = time.monotonic() - begin
+    promised = content(output)
+    remove(output)
+    moments = random.Random(seed)
+    absent = 0
+    for _ in range(kills):
+        process = start(words)
+        if wait(process, moments.uniform(0, whole_s)) is None:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+        if not output.exists():
+            absent += 1
+            continue
+        assert content(output) == promised, "half an output"
+        remove(output)
+    assert wait(start(words), 120) == 0, "the command fails after kills"
+    assert content(output) == promised, "another output after kills"
+    left = [str(path) for path in output.parent.rglob("*.partial")]
+    assert not left, f"left behind: {left}"
+    print(absent)
+
+
+def content(output: Path) -> dict[str, bytes]:
+    """Give the bytes of a file, or of all files in a folder."""
+    paths = output.rglob("*") if output.is_dir() else [output]
+    return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+
+
+def remove(output: Path) -> None:
+    shutil.rmtree(output) if output.is_dir() else output.unlink()
+
+
+def start(words: list[str]) -> int:
+    process = os.fork()
+    if process == 0:
+        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a child on its way out
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+        try:
+            cli.main(words)
+        except SystemExit as ended:
+            os._exit(int(ended.code or 0))
+        os._exit(99)
+    return process
+
+
+def wait(process: int, seconds: float) -> int | None:
+    """Give the exit code of a process that ends in time, else None."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found, status = os.waitpid(process, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.001)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])
