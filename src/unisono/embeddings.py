@@ -134,7 +134,9 @@ class EmbeddingsFile:
         )
 
     def windows(self, split: Split, encoder: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-        """Read the embeddings of all windows of a split, [K, D] or [K, L, D], and the row of `ids` of each, [K].
+        """Give the embeddings of all windows of a split, [K, D] or [K, L, D], and the row of `ids` of each, [K].
+
+        The embeddings are mapped from the disk, to be read bit by bit: they may be more than fits into memory.
 
         Raises:
             UsageError: they were not kept.
@@ -142,9 +144,11 @@ class EmbeddingsFile:
         group = self._file[split]
         if f"{encoder}_windows" not in group:
             raise UsageError(
-                f"{self.path} holds no windows of {encoder}.", hint="Keep them with: unisono prepare --keep-windows"
+                f"{self.path} holds no windows of {encoder}.",
+                hint="Keep them, in a folder of their own: unisono prepare "
+                f"--encoders {encoder} --keep-windows --output-dir {self.path.parent}_windows",
             )
-        return group[f"{encoder}_windows"][()], group[f"{encoder}_window_of"][()]
+        return _mapped(self.path, group[f"{encoder}_windows"]), group[f"{encoder}_window_of"][()]
 
 
 @contextmanager
@@ -254,6 +258,14 @@ class _ErrorKeepingFile(io.FileIO):
         except OSError as error:
             self.error = self.error or error
             return size or 0
+
+
+def _mapped(path: Path, dataset: h5py.Dataset) -> NDArray[np.float16]:
+    """Map a dataset that lies in one piece, as the ones written here do; read any other."""
+    offset = dataset.id.get_offset()
+    if offset is None:
+        return np.asarray(dataset[()])
+    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
 
 
 def _strings(dataset: h5py.Dataset) -> list[str]:

@@ -25,6 +25,8 @@ def write_embeddings(
     seed: int = 0,
     caption: str | None = None,
     bad_row: int | None = None,
+    windows: int | None = None,
+    pooling: str = "mean",
 ) -> Path:
     """Write `embeddings.h5`: each track is a sum of three words' directions, and has two captions that name them.
 
@@ -37,6 +39,8 @@ def write_embeddings(
         seed: of everything random.
         caption: gives every track this one caption.
         bad_row: row of the train split whose embedding is made NaN.
+        windows: keep up to so many windows of each track; the embeddings are their means.
+        pooling: how the embeddings say that they were pooled.
     """
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(WORDS), dim))
@@ -48,7 +52,7 @@ def write_embeddings(
         rate_hz=16000,
         window_s=3,
         hop_s=3,
-        pooling="mean",
+        pooling=pooling,
         dim=dim,
         layers=layers,
     )
@@ -80,10 +84,22 @@ def write_embeddings(
             array = np.array(embeddings, dtype=np.float16).reshape(count, dim)
             if layers > 1:
                 array = np.stack([array * (layer + 1) for layer in range(layers)], axis=1)
+            parts = []
+            if windows:
+                held = [1 + row % windows for row in range(count)]
+                parts = [_around(array[row], number, rng) for row, number in enumerate(held)]
+                array = np.array([part.mean(axis=0) for part in parts], np.float16).reshape(array.shape)
             if split == "train" and bad_row is not None:
                 array[bad_row] = np.nan
             writer.add_embeddings(split, record, iter([array]))
+            if windows:
+                writer.add_windows(split, record, [len(part) for part in parts], iter(parts))
     return path
+
+
+def _around(embedding: NDArray[np.float16], number: int, rng: np.random.Generator) -> NDArray[np.float16]:
+    """Give so many windows about an embedding."""
+    return (embedding + rng.normal(size=(number, *embedding.shape))).astype(np.float16)
 
 
 class WordEncoder:

@@ -1,13 +1,23 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.train.synthetic import write_embeddings
+from unisono.embeddings import open_embeddings
 from unisono.errors import DataError, UsageError
-from unisono.train.data import Sampler, mixing_weights, read, sampled, trained_on, weights_from
+from unisono.train.data import (
+    Sampler,
+    WindowDraw,
+    mixing_weights,
+    read,
+    sampled,
+    trained_on,
+    weights_from,
+)
 
 counts = st.lists(st.integers(1, 4), min_size=2, max_size=30)
 
@@ -64,6 +74,67 @@ def test_captions_of_weight_nothing_are_never_drawn():
     for epoch in range(5):
         for batch in sampler.epoch(epoch):
             assert (weights[batch.captions] == 1).all()
+
+
+@given(st.lists(st.integers(1, 9), min_size=2, max_size=12), st.integers(1, 6), st.integers(0, 1000))
+def test_windows_are_an_excerpts_own_and_no_more_than_needed_twice(held: list[int], count: int, seed: int):
+    begin = np.concatenate([[0], np.cumsum(held)])
+    rows = np.arange(len(held))[::-1]
+    chosen = WindowDraw(begin, count)(np.random.default_rng(seed), rows)
+    assert chosen.shape == (len(held), count)
+    for row, places in zip(rows, chosen, strict=True):
+        assert (places >= begin[row]).all() and (places < begin[row + 1]).all()
+        times = np.bincount(places - begin[row], minlength=held[row])
+        assert times.max() <= -(-count // held[row])
+
+
+def test_each_window_is_drawn_as_often_as_the_others():
+    draw = WindowDraw(np.array([0, 2, 9]), 3)
+    rng = np.random.default_rng(0)
+    times = np.bincount(np.concatenate([draw(rng, np.arange(2)).ravel() for _ in range(4000)]), minlength=9) / 4000
+    assert times[:2] == pytest.approx([1.5, 1.5], abs=0.05)
+    assert times[2:] == pytest.approx([3 / 7] * 7, abs=0.05)
+
+
+def test_windows_change_neither_the_excerpts_nor_the_captions_of_a_batch():
+    described = caption_of([2] * 30)
+    plain, windowed = (Sampler(described, 7, 5, windows=draw) for draw in (None, WindowDraw(np.arange(0, 93, 3), 2)))
+    first, again = windowed.epoch(3), windowed.epoch(3)
+    for batch, other, same in zip(plain.epoch(3), first, again, strict=True):
+        assert batch.windows is None and other.windows.shape == (7, 2)
+        assert (batch.rows == other.rows).all() and (batch.captions == other.captions).all()
+        assert (other.windows == same.windows).all() and (other.windows // 3 == other.rows[:, None]).all()
+    assert len(set(np.concatenate([windowed.epoch(epoch)[0].windows % 3 for epoch in range(9)]).ravel().tolist())) == 3
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_windows_are_read_from_where_they_lie(tmp_path: Path, layers: int):
+    path = write_embeddings(tmp_path, (9, 2, 2), windows=4, layers=layers)
+    _, train, _ = read(path, "musicnn", windows=True)
+    with open_embeddings(path) as file:
+        windows, window_of = file.windows("train", "musicnn")
+    assert isinstance(train.windows.embeddings.base, np.memmap) and not train.windows.embeddings.flags.owndata
+    assert train.windows.begin.tolist() == np.searchsorted(window_of, np.arange(10)).tolist()
+    chosen = np.array([[3, 4], [0, 0]])
+    expected = windows.astype(np.float32).reshape(-1, layers, 16)[chosen].mean(axis=1)
+    assert np.allclose(train.windows.mean(chosen).numpy(), expected)
+    everything = WindowDraw(train.windows.begin, 12)(np.random.default_rng(0), np.arange(9))  # 12 = 3 * 4 = 4 * 3 = ...
+    assert np.allclose(train.windows.mean(everything).numpy(), train.audio.float().numpy(), atol=0.02)
+
+
+def test_windows_that_cannot_be_trained_on_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match="holds no windows of musicnn") as refused:
+        read(write_embeddings(tmp_path / "plain"), "musicnn", windows=True)
+    assert f"--keep-windows --output-dir {tmp_path / 'plain'}_windows" in refused.value.hint
+    stats = write_embeddings(tmp_path / "stats", dim=15, windows=None, pooling="stats")
+    with pytest.raises(UsageError, match="are pooled by stats"):
+        read(stats, "musicnn", windows=True)
+    path = write_embeddings(tmp_path / "bad", windows=3)
+    with h5py.File(path, "r+") as file:
+        file["train/musicnn_windows"][5, 2] = np.inf
+    with pytest.raises(DataError, match="a window of synthetic_2 is not finite"):
+        read(path, "musicnn", windows=True)
+    read(path, "musicnn")
 
 
 def test_mixing(tmp_path: Path):

@@ -25,7 +25,7 @@ import torch
 from pathlib import Path
 from unisono.encoders.text_store import TextTable
 from unisono.train import distributed
-from unisono.train.data import Batch, read
+from unisono.train.data import Batch, WindowDraw, read
 from unisono.train.model import Architecture, RetrievalModel
 from unisono.train.options import TrainOptions
 from unisono.train.step import Step, StoredTexts
@@ -33,7 +33,7 @@ from unisono.train.step import Step, StoredTexts
 data, out = map(Path, sys.argv[1:])
 found = {}
 with distributed.processes(torch.device("cpu")):
-    _, train, _ = read(data, "musicnn")
+    _, train, _ = read(data, "musicnn", windows=True)
     table = TextTable(np.random.default_rng(0).normal(size=(96, 24)).astype(np.float32), np.arange(96))
     for loss in ("infonce", "siglip"):
         for projection in ("text", "joint"):
@@ -46,7 +46,8 @@ with distributed.processes(torch.device("cpu")):
                 step = Step(model, train, StoredTexts(table, torch.device("cpu")), options)
                 # an excerpt that is there twice, in the parts of two processes
                 rows = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
-                value = step(Batch(rows, rows * 2), 0)
+                windows = WindowDraw(train.windows.begin, 2)(np.random.default_rng(0), rows) if micro else None
+                value = step(Batch(rows, rows * 2, windows), 0)
                 gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
                 found[f"{loss} {projection} {micro}"] = {"loss": torch.tensor(value), **gradients}
     if distributed.rank() == 0:
@@ -81,7 +82,7 @@ def run_processes(count: int, *command: str | Path, cwd: Path) -> None:
 
 
 def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path):
-    data = write_embeddings(tmp_path, layers=3)
+    data = write_embeddings(tmp_path, layers=3, windows=3)
     for count in (1, 2):
         run_processes(count, "-c", SCRIPT, data, tmp_path / f"{count}.pt", cwd=tmp_path)
     one, two = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, 2))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from unisono.train.model import Architecture, AudioScaling, RetrievalModel, fit_scaling
+from unisono.train.model import Architecture, AudioScaling, Dropout, RetrievalModel, fit_scaling, unit
 
 
 def architecture(**changes: object) -> Architecture:
@@ -78,3 +78,32 @@ def test_both_sides_give_unit_vectors_of_one_size(projection: str, head: str):
     for embedded in (model.embed_text(torch.randn(4, 6)), model.embed_audio(torch.randn(4, 3, 5), noise=0.5)):
         assert embedded.shape == (4, dim)
         assert torch.allclose(embedded.norm(dim=1), torch.ones(4))
+
+
+def test_unit_vectors_have_the_gradient_of_normalize():
+    vectors = torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    vectors[3] = 0
+    mine, theirs = vectors.clone().requires_grad_(), vectors.clone().requires_grad_()
+    weights = torch.arange(30.0, dtype=torch.float64).reshape(6, 5)
+    found, expected = unit(mine), torch.nn.functional.normalize(theirs, dim=-1)
+    assert torch.allclose(found, expected)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    assert torch.allclose(mine.grad, theirs.grad)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_dropout_leaves_out_the_share_and_keeps_the_mean(share: float):
+    torch.manual_seed(1)
+    inputs = torch.ones(401, 501, requires_grad=True)  # not a multiple of the four numbers of a draw
+    dropped = Dropout(share)(inputs)
+    assert (dropped == 0).float().mean().item() == pytest.approx(share, abs=0.005)
+    assert dropped.mean().item() == pytest.approx(1, abs=0.01 / (1 - share))
+    dropped.sum().backward()
+    assert torch.equal(inputs.grad, dropped.detach())
+    # neither rows nor neighbours are dropped together
+    gone = (dropped == 0).double()
+    assert torch.corrcoef(torch.stack([gone[:, :-1].flatten(), gone[:, 1:].flatten()]))[0, 1].abs() < 0.02
+    torch.manual_seed(1)
+    assert torch.equal(Dropout(share)(inputs), dropped)
+    assert torch.equal(Dropout(share).eval()(inputs), inputs)

@@ -13,7 +13,7 @@ import torch
 from tests.train.synthetic import WordEncoder, write_embeddings
 from unisono.errors import UnisonoError, UsageError
 from unisono.train import run as run_module
-from unisono.train.checkpoint import load
+from unisono.train.checkpoint import load, save
 from unisono.train.data import Batch, read
 from unisono.train.loop import InterruptionError, learning_rate
 from unisono.train.model import Architecture, RetrievalModel
@@ -170,6 +170,46 @@ def test_mixing_and_tag_dropout_go_on_exactly(options: TrainOptions, monkeypatch
             run(mixed)
     run(TrainOptions(resume=last))
     assert last.read_bytes() == expected
+
+
+@pytest.mark.parametrize(("layers", "windows"), [(1, 1), (3, 2)])
+def test_windows_go_on_exactly(
+    options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: int, windows: int
+):
+    write_embeddings(tmp_path / "windows", windows=4, layers=layers)
+    pooled = replace(options, data_dir=tmp_path / "windows")
+    windowed = replace(pooled, audio_windows=windows, tag_dropout=0.3, micro_batch=4)
+    run(windowed)
+    last = options.checkpoint_dir / "musicnn_last.pt"
+    expected = last.read_bytes()
+    last.unlink()
+    with monkeypatch.context() as patch:
+        interrupt_at(7, patch)
+        with pytest.raises(InterruptionError):
+            run(windowed)
+    run(TrainOptions(resume=last))
+    assert last.read_bytes() == expected
+    with pytest.raises(UsageError, match="--audio-windows 5 is not what"):
+        run(TrainOptions(resume=last, audio_windows=5))
+    run(replace(windowed, audio_windows=None))
+    assert not torch.equal(load(last).weights["text_head.0.weight"], _weights(expected, tmp_path))
+
+
+def _weights(content: bytes, folder: Path) -> torch.Tensor:
+    (folder / "content.pt").write_bytes(content)
+    return load(folder / "content.pt").weights["text_head.0.weight"]
+
+
+def test_a_checkpoint_of_before_an_option_goes_on_without_it(options: TrainOptions, tmp_path: Path):
+    write_embeddings(options.data_path, windows=3)
+    run(options)
+    last = options.checkpoint_dir / "musicnn_last.pt"
+    found = load(last)
+    del found.options["audio_windows"]
+    save(last, found)
+    with pytest.raises(UsageError, match=r"--audio-windows 1 is not what .* was trained with \(None\)"):
+        run(TrainOptions(resume=last, audio_windows=1))
+    assert run(TrainOptions(resume=last, epochs=7)).epoch == 7
 
 
 def test_fewer_excerpts_than_a_batch(options: TrainOptions):

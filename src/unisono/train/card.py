@@ -10,7 +10,18 @@ from unisono.train.checkpoint import Checkpoint
 
 DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
-TOLD = ("projection", "loss", "epochs", "batch_size", "learning_rate", "temperature", "dropout", "seed", "lora")
+TOLD = (
+    "projection",
+    "loss",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "temperature",
+    "dropout",
+    "audio_windows",
+    "seed",
+    "lora",
+)
 
 
 def model_card(checkpoint: Checkpoint) -> str:
@@ -48,7 +59,7 @@ the windows: {audio.pooling}.
 {_table("licence of the music", "excerpts", data.licenses)}
 ## Training
 
-{_table("option", "value", {name: checkpoint.options.get(name) for name in TOLD})}
+{_table("option", "value", {name: value for name in TOLD if (value := checkpoint.options.get(name)) is not None})}
 ## Validation
 
 {_validation(checkpoint)}

@@ -6,7 +6,7 @@ interruption, or on another number of processes, sees the same batches.
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisono.embeddings import EncoderRecord, SplitRows, open_embeddings
+from unisono.embeddings import EmbeddingsFile, EncoderRecord, SplitRows, open_embeddings
 from unisono.errors import DataError, UsageError
 from unisono.evaluate.pairing import Pairing, pair_rows
 from unisono.seeded import rank_key
@@ -24,6 +24,22 @@ from unisono.train.checkpoint import TrainedOn, digests
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+BLOCK = 8192
+"""Windows looked at at a time."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The embeddings of the windows of a split, for a training that draws some of them at each step."""
+
+    embeddings: NDArray[np.float16]
+    """[K, L, A], mapped from the disk."""
+    begin: Ints
+    """[N + 1]: those of excerpt n are begin[n] to begin[n + 1]."""
+
+    def mean(self, chosen: Ints) -> Tensor:
+        """Pool the windows at these places, [B, W], to [B, L, A] float32."""
+        return torch.from_numpy(self.embeddings[chosen]).float().mean(dim=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,8 @@ class SplitData:
     rows: SplitRows
     audio: Tensor
     """[N, L, A] float16, as stored."""
+    windows: Windows | None = None
+    """If they are trained on."""
 
     @cached_property
     def pairing(self) -> Pairing:
@@ -43,17 +61,24 @@ class SplitData:
         return len(self.rows.ids)
 
 
-def read(path: Path, encoder: str) -> tuple[EncoderRecord, SplitData, SplitData]:
+def read(path: Path, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
     """Read the train and val splits of one encoder's embeddings.
 
+    Args:
+        path: of the file, or of its folder.
+        encoder: whose embeddings.
+        windows: the train split with those of every window.
+
     Raises:
-        UsageError: the file is not there, or holds no embeddings of that encoder.
+        UsageError: the file is not there, holds no embeddings of that encoder, or no windows of it that could be trained on.
         DataError: nothing can be learned from it; the message says why.
     """
     with open_embeddings(path) as file:
         train, val = (_split(file.path, file.read(split, [encoder]), encoder) for split in SPLITS[:2])
         record = file.encoders[encoder]
         where = file.path
+        if windows:
+            train = replace(train, windows=_windows(file, train.rows, record))
     if len(train) == 0:
         raise DataError(
             f"{where}: the train split is empty.", hint="Prepare more tracks: with ten, one is val and one test."
@@ -82,6 +107,31 @@ def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:
         raise DataError(f"{path}: {rows.ids[without[0]]} of the {rows.split} split has no caption.")
     audio = torch.from_numpy(embeddings)
     return SplitData(rows, audio.unsqueeze(1) if audio.ndim == 2 else audio)
+
+
+def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> Windows:
+    if record.pooling != "mean":
+        raise UsageError(
+            f"--audio-windows needs embeddings pooled by the mean of their windows; those of {record.name} in {file.path} "
+            f"are pooled by {record.pooling}, which says more than a window can.",
+            hint="Prepare them with --pooling mean --keep-windows into another folder, or leave --audio-windows out.",
+        )
+    embeddings, window_of = file.windows("train", record.name)
+    begin = np.searchsorted(window_of, np.arange(len(rows.ids) + 1))
+    without = np.flatnonzero(np.diff(begin) == 0)
+    if len(without):
+        raise DataError(f"{file.path}: no {record.name} window of {rows.ids[without[0]]} was kept.")
+    for start in range(0, len(embeddings), BLOCK):
+        block = embeddings[start : start + BLOCK]
+        bad = np.flatnonzero(~np.isfinite(block.reshape(len(block), -1)).all(axis=1))
+        if len(bad):
+            of = rows.ids[window_of[start + bad[0]]]
+            raise DataError(
+                f"{file.path}: the {record.name} embedding of a window of {of} is not finite.",
+                hint="Prepare them anew: unisono prepare "
+                f"--encoders {record.name} --keep-windows --output-dir {file.path.parent}",
+            )
+    return Windows(embeddings.reshape(len(embeddings), record.layers, -1), begin)
 
 
 def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
@@ -139,6 +189,30 @@ class Batch:
     """[B] excerpts."""
     captions: Ints
     """[B] one caption of each."""
+    windows: Ints | None = None
+    """[B, W] some windows of each; None where all are trained on, pooled."""
+
+    def part(self, start: int, stop: int) -> "Batch":
+        """Give some of it."""
+        windows = None if self.windows is None else self.windows[start:stop]
+        return Batch(self.rows[start:stop], self.captions[start:stop], windows)
+
+
+@dataclass(frozen=True)
+class WindowDraw:
+    """Draws W windows of each excerpt: evenly spread, from a random place on."""
+
+    begin: Ints
+    """[N + 1]: the windows of excerpt n are begin[n] to begin[n + 1]."""
+    count: int
+    """W; an excerpt with fewer windows gives some of them twice."""
+
+    def __call__(self, rng: np.random.Generator, rows: Ints) -> Ints:
+        """Draw for the excerpts at these places [B]: [B, W]. Each window of an excerpt is as likely as the others."""
+        first, held = self.begin[rows, None], np.diff(self.begin)[rows, None]
+        places = (rng.random((len(rows), 1)) + np.arange(self.count)) * held / self.count
+        chosen: Ints = first + np.minimum(places.astype(np.int64), held - 1)
+        return chosen
 
 
 class Sampler:
@@ -151,6 +225,7 @@ class Sampler:
         seed: int,
         row_weights: Floats | None = None,
         caption_weights: Floats | None = None,
+        windows: WindowDraw | None = None,
     ) -> None:
         """Prepare to draw.
 
@@ -160,8 +235,10 @@ class Sampler:
             seed: of the draws.
             row_weights: [N] how often an excerpt is drawn, relative to the others; equal by default.
             caption_weights: [M] how often a caption is drawn, relative to the others of its excerpt.
+            windows: draws windows of each excerpt too; the excerpts and captions drawn are the same without it.
         """
         self.seed = seed
+        self.windows = windows
         self.count = int(caption_of[-1]) + 1
         weights = np.ones(len(caption_of)) if caption_weights is None else caption_weights
         self._upto = np.concatenate([[0.0], np.cumsum(weights)])
@@ -180,10 +257,8 @@ class Sampler:
         rng = np.random.default_rng([self.seed, number])
         rows = rng.permutation(self._rows(rng))[: len(self) * self.batch_size]
         captions = self._captions(rng, rows)
-        return [
-            Batch(rows[start : start + self.batch_size], captions[start : start + self.batch_size])
-            for start in range(0, len(rows), self.batch_size)
-        ]
+        whole = Batch(rows, captions, self.windows(rng, rows) if self.windows else None)
+        return [whole.part(start, start + self.batch_size) for start in range(0, len(rows), self.batch_size)]
 
     def _rows(self, rng: np.random.Generator) -> Ints:
         """Draw N rows so that each is there its expected number of times, rounded up or down (systematic sampling)."""

@@ -7,8 +7,9 @@ With the projection `text` the music has no head: D = A, the text is brought to 
 music stays valid whatever is trained. With `joint` both have a head into a space of their own.
 """
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,10 @@ HeadKind = Literal["linear", "mlp"]
 
 SMALLEST_STD = 1e-6
 """An input that hardly varies over the training set is left unscaled rather than blown up."""
+SHORTEST = 1e-12
+"""A vector of less than this length is not made longer than itself over this."""
+DRAWS = 4
+"""Numbers of 16 bits that one draw of 64 bits holds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +91,7 @@ class RetrievalModel(nn.Module):
 
     def embed_text(self, text: Tensor) -> Tensor:
         """Bring text embeddings [B, T] into the common space: [B, D] unit vectors."""
-        return nn.functional.normalize(self.text_head(text).float(), dim=-1)
+        return unit(self.text_head(text).float())
 
     def embed_audio(self, audio: Tensor, noise: float = 0.0) -> Tensor:
         """Bring audio embeddings [B, A] or [B, L, A] into the common space: [B, D] unit vectors.
@@ -102,13 +107,56 @@ class RetrievalModel(nn.Module):
             summed = summed @ self.scaling.rotation
         if noise:
             summed = summed + noise * torch.randn_like(summed)
-        return nn.functional.normalize(self.audio_head(summed).float(), dim=-1)
+        return unit(self.audio_head(summed).float())
 
 
 def _head(kind: HeadKind, inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Module:
     if kind == "linear":
         return nn.Linear(inputs, outputs)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, outputs))
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, outputs))
+
+
+class Dropout(nn.Module):
+    """Leaves a share of the inputs out at random, as `torch.nn.Dropout` does, at a tenth of what its numbers cost a CPU."""
+
+    def __init__(self, share: float) -> None:
+        """Prepare to leave out `share` of the inputs, to the next 65536th."""
+        super().__init__()
+        self.p = share
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Leave out some of the inputs and scale the others up; outside training leave all as they are."""
+        if not self.training or not self.p:
+            return inputs
+        draws = torch.empty(-(-inputs.numel() // DRAWS), dtype=torch.int64, device=inputs.device)
+        numbers = draws.random_(-(2**63), None).view(torch.int16)[: inputs.numel()].view(inputs.shape)
+        kept: Tensor = (numbers >= round(self.p * 2**16) - 2**15).to(inputs.dtype)
+        return inputs * kept.mul_(1 / (1 - self.p))
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Scale vectors [B, D] to length 1."""
+    apply = cast("Callable[[Tensor], Tensor]", _Unit.apply)
+    return apply(vectors)
+
+
+class _Unit(torch.autograd.Function):
+    """`torch.nn.functional.normalize`, whose gradient takes three passes over the vectors instead of ten."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=SHORTEST)
+        scaled: Tensor = vectors / length
+        ctx.save_for_backward(scaled, length)
+        return scaled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        scaled, length = ctx.saved_tensors
+        (gradient,) = gradients
+        along = torch.linalg.vecdot(gradient, scaled).unsqueeze(-1)
+        across: Tensor = torch.addcmul(gradient, scaled, along, value=-1).div_(length)
+        return across
 
 
 @torch.no_grad()

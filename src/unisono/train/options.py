@@ -43,6 +43,9 @@ class TrainOptions(StageOptions):
     """Share of the hidden units of an mlp head that is left out at random in training."""
     audio_scaling: Literal["zscore", "whiten", "none"] = "zscore"
     """What is done to the audio embeddings first, by the training set's statistics: none searches the raw space."""
+    audio_windows: int | None = None
+    """Train on so many windows of each excerpt, another choice at each step, instead of on all; they must have been kept
+    by `prepare --keep-windows`. Default: all windows, pooled, as validation, evaluation and search have it."""
     whiten_dim: int = 128
     """Principal components kept by --audio-scaling whiten."""
     audio_noise: float | None = None
@@ -132,7 +135,7 @@ class TrainOptions(StageOptions):
                 )
         if self.noise < 0 or self.weight_decay < 0:
             raise UsageError("--audio-noise and --weight-decay must not be negative.")
-        for name in ("micro_batch", "patience", "threads", "keep_every"):
+        for name in ("micro_batch", "patience", "threads", "keep_every", "audio_windows"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(self, name)}.")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,16 @@ from unisono.train import checkpoint as checkpoints
 from unisono.train import distributed
 from unisono.train.card import learning_curve, model_card
 from unisono.train.checkpoint import Checkpoint
-from unisono.train.data import Sampler, SplitData, mixing_weights, read, sampled, trained_on, weights_from
+from unisono.train.data import (
+    Sampler,
+    SplitData,
+    WindowDraw,
+    mixing_weights,
+    read,
+    sampled,
+    trained_on,
+    weights_from,
+)
 from unisono.train.loop import Progress, Training
 from unisono.train.model import Architecture, RetrievalModel, fit_scaling
 from unisono.train.options import TrainOptions
@@ -65,12 +74,12 @@ def run(options: TrainOptions) -> Progress:
     device = distributed.local_device(options.device)
     with distributed.processes(device), _only_first():
         _check_batch(options)
-        audio, train, val = read(options.data_path, options.audio_encoder)
+        audio, train, val = read(options.data_path, options.audio_encoder, windows=options.audio_windows is not None)
         if found is not None:
             refuse_other_data(options, found, audio, train)
         if options.tag_dropout:
             rows = with_variants(train.rows, options.tag_dropout, options.tag_variants, options.seed)
-            train = SplitData(rows, train.audio)
+            train = replace(train, rows=rows)
         with console.log_to(options.checkpoint_dir / f"{options.audio_encoder}_train.log"):
             val = sampled(val, options.val_limit, options.seed)
             training = _prepare(options, device, audio, train, val, found)
@@ -101,7 +110,7 @@ def resumed_options(options: TrainOptions, found: Checkpoint) -> TrainOptions:
     defaults = {each.name: each.default for each in fields(TrainOptions)}
     plain_defaults = record(TrainOptions())
     values: dict[str, Any] = {}
-    for name, saved in found.options.items():
+    for name, saved in {**plain_defaults, **found.options}.items():  # an older version had fewer options
         if name not in defaults:
             raise UsageError(f"{options.resume} was made with an option {name!r} that this version does not know.")
         new = given[name] != plain_defaults[name]
@@ -165,7 +174,8 @@ def _prepare(
         weights_from("--mix-datasets", options.mix_datasets),
         weights_from("--mix-origins", options.mix_origins),
     )
-    sampler = Sampler(train.rows.caption_of, options.batch_size, options.seed, *weights)
+    draw = WindowDraw(train.windows.begin, options.audio_windows or 1) if train.windows else None
+    sampler = Sampler(train.rows.caption_of, options.batch_size, options.seed, *weights, draw)
     model = _model(options, train, encoder.dim, found).to(device)
     step = Step(model, train, texts, options)
     if device.type == "cpu":

@@ -16,7 +16,7 @@ from unisono.encoders.text_store import TextTable
 from unisono.seeded import rank_key
 from unisono.train import distributed
 from unisono.train.data import Batch, SplitData
-from unisono.train.losses import positives, siglip, symmetric_info_nce
+from unisono.train.losses import Positives, positives, siglip, symmetric_info_nce
 from unisono.train.model import RetrievalModel
 from unisono.train.options import TrainOptions
 
@@ -73,8 +73,8 @@ class Step:
         self.texts = texts
         self.options = options
         self.device = model.log_scale.device
-        self._text_of = torch.from_numpy(data.pairing.text_of).int()
-        self._recording = torch.from_numpy(data.pairing.recording).int()
+        if self.device.type == "cpu":
+            _keep_freed_memory()
 
     def __call__(self, batch: Batch, number: int) -> float:
         """Add the gradient of a batch to the parameters, averaged over the processes, and give the loss.
@@ -87,16 +87,10 @@ class Step:
         self.texts.train(True)
         size = len(batch.rows) // distributed.world_size()
         mine = slice(distributed.rank() * size, (distributed.rank() + 1) * size)
-        positive = positives(
-            self._text_of[batch.captions].to(self.device), self._recording[batch.rows].to(self.device), mine
-        )
+        pairing = self.data.pairing
+        positive = positives(pairing.text_of[batch.captions], pairing.recording[batch.rows], mine).to(self.device)
         micro = min(self.options.micro_batch or size, size)
-        parts = [
-            Batch(
-                batch.rows[start : min(start + micro, mine.stop)], batch.captions[start : min(start + micro, mine.stop)]
-            )
-            for start in range(mine.start, mine.stop, micro)
-        ]
+        parts = [batch.part(start, min(start + micro, mine.stop)) for start in range(mine.start, mine.stop, micro)]
         if len(parts) == 1:
             loss = self.loss(*self._embed(parts[0], number, 0), positive)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -110,7 +104,7 @@ class Step:
         """List all that is trained."""
         return [each for each in [*self.model.parameters(), *self.texts.parameters()] if each.requires_grad]
 
-    def loss(self, text: Tensor, audio: Tensor, positive: Tensor) -> Tensor:
+    def loss(self, text: Tensor, audio: Tensor, positive: Positives) -> Tensor:
         """Compare this process's rows [b, D] with all processes' rows; the mean over the processes is the batch's loss."""
         all_audio = distributed.gather(audio)
         scale = self.model.log_scale.exp()
@@ -121,12 +115,17 @@ class Step:
 
     def _embed(self, part: Batch, number: int, place: int) -> tuple[Tensor, Tensor]:
         self._seed(number, place)
-        audio = self.data.audio[torch.from_numpy(part.rows)].to(self.device, torch.float32)
+        audio = self._audio(part).to(self.device, torch.float32)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.options.precision == "bf16"):
             return (
                 self.model.embed_text(self.texts(part.captions)),
                 self.model.embed_audio(audio, self.options.noise),
             )
+
+    def _audio(self, part: Batch) -> Tensor:
+        if part.windows is not None and self.data.windows is not None:
+            return self.data.windows.mean(part.windows)
+        return self.data.audio[torch.from_numpy(part.rows)]
 
     def _seed(self, number: int, place: int) -> None:
         """Make what is random in a part of a step depend on its place alone (`torch.manual_seed` takes a millisecond)."""
@@ -135,7 +134,7 @@ class Step:
         if self.device.type == "cuda":
             torch.cuda.manual_seed(key)
 
-    def _in_parts(self, parts: list[Batch], positive: Tensor, number: int) -> Tensor:
+    def _in_parts(self, parts: list[Batch], positive: Positives, number: int) -> Tensor:
         with torch.no_grad():
             embedded = [self._embed(part, number, place) for place, part in enumerate(parts)]
         text, audio = (torch.cat(side).requires_grad_() for side in zip(*embedded, strict=True))
@@ -151,3 +150,11 @@ class Step:
                 [grad for side, grad in zip(again, gradient, strict=True) if side.requires_grad],
             )
         return loss.detach()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep the memory that a step frees for the next step, instead of fetching it anew from the kernel each time.
+
+    Having freed a large block teaches it that such blocks come and go; 31 MiB is about the most that it learns from.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
