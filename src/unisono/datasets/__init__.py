@@ -26,6 +26,8 @@ class ParseOptions:
     """Which of MTG-Jamendo's five splits to keep; only split 0 has all songs of Song Describer in its test part."""
     lyrics: bool = False
     """Keep DALI's lyrics, line by line with their times."""
+    years: bool = False
+    """Keep the year that upstream gives a track, as the further field `year` of its record."""
     unpack_to: Path | None = None
     """For datasets that hold audio in their tables: it goes to a folder of the dataset's name in here. In a dry run there is
     none, and such tracks are left out."""

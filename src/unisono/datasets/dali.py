@@ -25,6 +25,7 @@ from unisono.captions.template import caption
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import read_json
 from unisono.datasets._tags import tidy_tags
+from unisono.datasets._years import year_field
 from unisono.tally import Dropped
 from unisono.track import Track
 
@@ -65,13 +66,14 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     paths = [path for path in found if not path.name.startswith(GROUND_TRUTH)]
     if not paths:
         for info in read_json(root / "dali_v1_metadata.json", dict[str, dict[str, Any]]).values():
-            yield _track(info, [])
+            yield _track(info, [], years=options.years)
         return
     seen: set[str] = set()
     for path in paths:
         try:
             entry = load_annotation(path)
-            track = _track(entry.info, _lyrics(entry.annotations) if options.lyrics else [])
+            lyrics = _lyrics(entry.annotations) if options.lyrics else []
+            track = _track(entry.info, lyrics, years=options.years)
         except Exception as error:  # whatever a hostile file makes the unpickler do, it is that file's fault
             yield Dropped(id=path.name, reason="unreadable annotation", detail=f"{type(error).__name__}: {error}")
             continue
@@ -120,7 +122,7 @@ def load_annotation(path: Path) -> Annotations:
     return entry
 
 
-def _track(info: dict[str, Any], lyrics: list[dict[str, Any]]) -> Track:
+def _track(info: dict[str, Any], lyrics: list[dict[str, Any]], *, years: bool) -> Track:
     metadata = info.get("metadata") or {}
     youtube_id = str((info.get("audio") or {}).get("url") or "")
     song_id = str(info["id"])
@@ -139,7 +141,7 @@ def _track(info: dict[str, Any], lyrics: list[dict[str, Any]]) -> Track:
         recording=f"youtube:{youtube_id}" if youtube_id else "",
         caption_origin="tags",
         url=f"https://www.youtube.com/watch?v={youtube_id}" if youtube_id else "",
-        extra={"lyrics": lyrics} if lyrics else {},
+        extra=({"lyrics": lyrics} if lyrics else {}) | (year_field(metadata.get("release_date")) if years else {}),
     )
 
 

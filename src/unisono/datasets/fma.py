@@ -23,6 +23,7 @@ from unisono.captions.vocabulary import look_up
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import CsvTable, given, list_literal, seconds, whole_number
 from unisono.datasets._tags import tidy_tags
+from unisono.datasets._years import year_field
 from unisono.errors import DataError
 from unisono.release import RemoteFile
 from unisono.tally import Dropped
@@ -47,13 +48,17 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     """Read `fma_metadata/`; yields the tracks of the largest subset whose folder is there, or all if none is."""
     folder = root / "fma_metadata" if (root / "fma_metadata" / "tracks.csv").exists() else root
     titles, roots = _read_genres(folder / "genres.csv", root)
-    table = CsvTable(folder / "tracks.csv", root, _COLUMNS, header_rows=3)
+    more = ("album.date_released",) if options.years else ()
+    table = CsvTable(folder / "tracks.csv", root, _COLUMNS, optional=more, header_rows=3)
     subsets, is_clip = _on_disk(root)
     for row in table:
         if isinstance(row, Dropped):
             yield row
             continue
-        number, (cell, split, subset, artist_id, artist, artist_tags, length, genre, genres, license, tags, title) = row
+        number, cells = row
+        cell, split, subset, artist_id, artist, artist_tags, length, genre, genres, license, tags, title, *released = (
+            cells
+        )
         track_id = whole_number(cell)
         if track_id is None:
             yield table.malformed(number, f"field 'track_id': expected a whole number, found {cell!r}")
@@ -85,6 +90,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
             artist_id=f"fma-artist:{artist_id}" if artist_id else "",
             split=SPLITS.get(split),
             attribution=f"{title} by {artist} (Free Music Archive)" if title and artist else "",
+            extra=year_field(released[0]) if released else {},
         )
 
 

@@ -22,12 +22,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
 from unisono.datasets._tags import one_genre, tidy_tags
+from unisono.datasets._years import year_field
 from unisono.release import HubFiles
 from unisono.tally import Dropped
 from unisono.track import Split, Track, replace
@@ -41,7 +43,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     """Read the captions joined with the dated metadata files, or the simpler export."""
     for path in (root / "final_caption30sec.jsonl", root / "data" / "final_caption30sec.jsonl"):
         if path.exists():
-            return _parse_captions(path, root)
+            return _parse_captions(path, root, years=options.years)
     return _parse_export(root)
 
 
@@ -74,10 +76,11 @@ class _MetadataRow(msgspec.Struct, gc=False):
     artist_name: str | None = None
     license_ccurl: str | None = None
     shareurl: str | None = None
+    releasedate: Any = None
     musicinfo: _MusicInfo | None = None
 
 
-def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
+def _parse_captions(path: Path, root: Path, *, years: bool) -> Iterator[Track | Dropped]:
     described: defaultdict[str, list[_CaptionRow]] = defaultdict(list)
     rows = JsonLines(path, root, _CaptionRow)
     for item in rows:
@@ -97,7 +100,7 @@ def _parse_captions(path: Path, root: Path) -> Iterator[Track | Dropped]:
         else:
             described[jamendo_id].append(row)
     songs: dict[str, Track] = {}
-    for song in _read_songs(root):
+    for song in _read_songs(root, years=years):
         if isinstance(song, Dropped):
             yield song
         else:
@@ -123,7 +126,7 @@ def _excerpts(song: Track, rows: list[_CaptionRow]) -> Iterator[Track | Dropped]
         yield _track(song, *span, sorted(captions[span]))
 
 
-def _read_songs(root: Path) -> Iterator[Track | Dropped]:
+def _read_songs(root: Path, *, years: bool) -> Iterator[Track | Dropped]:
     """Yield the rows of the dated files, oldest file first, as whole tracks without captions."""
     for path in sorted([*root.glob("[12][0-9][0-9][0-9]-*.jsonl"), *root.glob("data/[12][0-9][0-9][0-9]-*.jsonl")]):
         rows = JsonLines(path, root, _MetadataRow)
@@ -133,12 +136,12 @@ def _read_songs(root: Path) -> Iterator[Track | Dropped]:
                 continue
             number, row = item
             if jamendo_id := _jamendo_id(row.id):
-                yield _song(row, jamendo_id)
+                yield _song(row, jamendo_id, years=years)
             else:
                 yield rows.malformed(number, f"field 'id': expected a Jamendo id, found {row.id!r}")
 
 
-def _song(row: _MetadataRow, jamendo_id: str) -> Track:
+def _song(row: _MetadataRow, jamendo_id: str, *, years: bool = False) -> Track:
     artist, title = html.unescape(row.artist_name or ""), html.unescape(row.name or "")
     info = row.musicinfo or _MusicInfo()
     tags = info.tags or _Tags()
@@ -161,6 +164,7 @@ def _song(row: _MetadataRow, jamendo_id: str) -> Track:
         caption_origin="model",
         attribution=f"{title} by {artist} (Jamendo)" if title and artist else "",
         url=row.shareurl or "",
+        extra=year_field(row.releasedate) if years else {},
     )
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import parquet_rows
 from unisono.datasets._tags import tidy_tags
+from unisono.datasets._years import year_field
 from unisono.datasets._youtube import audio_names, is_youtube_id
 from unisono.tally import Dropped
 from unisono.track import Split, Track
@@ -34,7 +35,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     """Read all Parquet files in and below the folder."""
     for path in sorted(root.glob("**/*.parquet")):
         split = SPLITS.get(re.split(r"[-_.]", path.name)[0])
-        for row in parquet_rows(path, root, (*_CAPTIONS, *_FACTS)):
+        for row in parquet_rows(path, root, (*_CAPTIONS, *_FACTS, *(("year",) if options.years else ()))):
             if isinstance(row, Dropped):
                 yield row
             else:
@@ -64,6 +65,7 @@ def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Drop
         recording=_recording(upstream_id),
         split=split,
         caption_origin="model" if captions else None,
+        extra=year_field(row.get("year")),
     )
 
 

@@ -15,6 +15,7 @@ from unisono.captions.vocabulary import key, look_up
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import is_text
 from unisono.datasets._tags import tidy_tags
+from unisono.datasets._years import year_field
 from unisono.errors import UsageError
 from unisono.tally import Dropped
 from unisono.track import Track, batched
@@ -36,7 +37,7 @@ def folder_dataset(folder: Path) -> Dataset:
     name = f"folder_{key(folder.name) or 'root'}"
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        return read_folder(root, name)
+        return read_folder(root, name, years=options.years)
 
     return Dataset(
         name=name,
@@ -52,7 +53,7 @@ def folder_dataset(folder: Path) -> Dataset:
     )
 
 
-def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
+def read_folder(root: Path, name: str, *, years: bool = False) -> Iterator[Track | Dropped]:
     """Yield the audio files below a folder, in alphabetical order, with what their tags say.
 
     Raises:
@@ -66,7 +67,7 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
         ) from error
 
     def read_batch(paths: list[str]) -> list[Track | Dropped]:
-        return [_read(root, path, name) for path in paths]
+        return [_read(root, path, name, years=years) for path in paths]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # a few batches at a time, so that memory does not grow with the folder
@@ -84,7 +85,7 @@ def _audio_files(root: Path) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(folder, file), root).replace(os.sep, "/")  # noqa: PTH118
 
 
-def _read(root: Path, path: str, name: str) -> Track | Dropped:
+def _read(root: Path, path: str, name: str, *, years: bool) -> Track | Dropped:
     from tinytag import TinyTag
 
     if not is_text(path):
@@ -113,6 +114,7 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
         caption_origin=None,
         attribution=f"{title} by {artist}" if title and artist else "",
         url=_text(other.get("url")),
+        extra=year_field(tag.year) if years else {},
     )
 
 

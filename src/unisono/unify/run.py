@@ -175,6 +175,7 @@ def _parsing(options: UnifyOptions) -> ParseOptions:
         valid_only=options.valid_only,
         mtg_split=options.mtg_split,
         lyrics=options.lyrics,
+        years="metadata" in options.captions,
         unpack_to=None if options.dry_run else output.with_name(f"{output.stem}_audio"),
     )
 
