@@ -23,6 +23,8 @@ class SideFacts:
     """As spelled in the licence file."""
     attribution: str = ""
     url: str = ""
+    released: str = ""
+    """A date, where it was asked for."""
 
 
 def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped]) -> list[int]:
@@ -70,14 +72,23 @@ def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
 
 
 def read_names(
-    path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped], *, title: int = 3, artist: int = 4
+    path: Path,
+    root: Path,
+    facts: dict[int, SideFacts],
+    dropped: list[Dropped],
+    *,
+    title: int = 3,
+    artist: int = 4,
+    released: int | None = None,
 ) -> None:
-    """Read titles and artists from the columns given, the first one holding the track's id."""
+    """Read titles, artists and dates from the columns given, the first one holding the track's id."""
     for _, cells in good_rows(tab_rows(path, root), dropped):
         track_id = _number(cells[0], "track_")
         if track_id is not None and len(cells) > max(title, artist):
             song = facts.setdefault(track_id, SideFacts())
             song.title, song.artist = cells[title].strip(), cells[artist].strip()
+            if released is not None and len(cells) > released:
+                song.released = cells[released]
 
 
 def _number(cell: str, prefix: str) -> int | None:

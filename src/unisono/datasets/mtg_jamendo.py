@@ -21,6 +21,7 @@ from pathlib import Path
 from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._jamendo import SideFacts, read_licenses, read_names, read_tags
 from unisono.datasets._tags import one_genre, tidy_tags
+from unisono.datasets._years import year_field
 from unisono.errors import DataError
 from unisono.release import RemoteFile
 from unisono.tally import Dropped
@@ -29,6 +30,8 @@ from unisono.track import Split, Track
 COMMIT = "1b4fa8c32e076c73b5175c1703ae805b4109309d"
 PARTS = tuple(f"{number:02}" for number in range(100))
 SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "test": "test"}
+_RELEASED = 6
+"""Column of `raw.meta.tsv`."""
 _WHOLE = ("raw_30s_cleantags_50artists.tsv", "autotagging*.tsv")
 
 
@@ -49,7 +52,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
             split_of.update(dict.fromkeys(ids, split))
     read_licenses(root / "audio_licenses.txt", facts)
     if (path := folder / "raw.meta.tsv").exists():
-        read_names(path, root, facts, dropped)
+        read_names(path, root, facts, dropped, released=_RELEASED if options.years else None)
     yield from dropped
     sha256_of = _read_hashes(folder / "download")
     for track_id in sorted(songs):
@@ -103,6 +106,7 @@ def _track(track_id: int, song: SideFacts, split: Split | None, sha256: str) -> 
         attribution=song.attribution,
         url=song.url or f"https://www.jamendo.com/track/{track_id}",
         sha256=sha256,
+        extra=year_field(song.released),
     )
 
 
