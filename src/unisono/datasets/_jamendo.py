@@ -1,22 +1,23 @@
 """The files that MTG-Jamendo publishes about its songs, and Song Describer about some of them."""
 
-from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from unisono.datasets._reading import good_rows, refuse_pointer, seconds, tab_rows, whole_number
+from unisono.datasets._tags import one_genre, tidy_tags
 from unisono.tally import Dropped
 
 
-@dataclass
-class SideFacts:
+class SideFacts(msgspec.Struct, gc=False):
     """What these files say of a song."""
 
     artist_id: int | None = None
     duration_s: float = 0.0
     """Of the whole song."""
-    tags: list[str] = field(default_factory=list)
-    """All tags in order, genres among them."""
-    genres: list[str] = field(default_factory=list)
+    tags: tuple[str, ...] = ()
+    """All tags in order, each behind its category, possibly repeated: `genre---metal`."""
     title: str = ""
     artist: str = ""
     license: str = ""
@@ -25,6 +26,21 @@ class SideFacts:
     url: str = ""
     released: str = ""
     """A date, where it was asked for."""
+
+
+@lru_cache(maxsize=1 << 16)
+def genre_and_tags(tags: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Give the one main genre, if there is one, and the other tags; what is given is shared, so it must not be changed."""
+    distinct: list[str] = []
+    genres: list[str] = []
+    for cell in tags:
+        category, _, tag = cell.partition("---")
+        if tag and tag not in distinct:
+            distinct.append(tag)
+            if category == "genre":
+                genres.append(tag)
+    genre = one_genre(genres)
+    return genre, tidy_tags(distinct, genre=genre)  # a controlled vocabulary: no artist's name is in it
 
 
 def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped]) -> list[int]:
@@ -42,14 +58,11 @@ def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list
             continue
         ids.append(track_id)
         song = facts.setdefault(track_id, SideFacts())
-        song.artist_id = _number(cells[1], "artist_")
+        song.artist_id = _artist_id(cells[1])
         song.duration_s = seconds(cells[4])
-        for cell in cells[5:]:
-            category, _, tag = cell.partition("---")
-            if tag and tag not in song.tags:
-                song.tags.append(tag)
-                if category == "genre":
-                    song.genres.append(tag)
+        tags = tuple(cells[5:])
+        if song.tags != tags:  # tables mostly repeat each other's rows
+            song.tags = (*song.tags, *tags)
     return ids
 
 
@@ -60,7 +73,7 @@ def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
     refuse_pointer(path)
     for block in path.read_text(encoding="utf-8-sig", errors="replace").split("--\n"):
         lines = block.strip().splitlines()
-        track_id = whole_number(Path(lines[0]).name.partition(".")[0]) if len(lines) == 3 else None
+        track_id = whole_number(lines[0].rpartition("/")[2].partition(".")[0]) if len(lines) == 3 else None
         if track_id is None:
             continue
         song = facts.setdefault(track_id, SideFacts())
@@ -89,6 +102,11 @@ def read_names(
             song.title, song.artist = cells[title].strip(), cells[artist].strip()
             if released is not None and len(cells) > released:
                 song.released = cells[released]
+
+
+@lru_cache(maxsize=1 << 16)
+def _artist_id(cell: str) -> int | None:
+    return _number(cell, "artist_")
 
 
 def _number(cell: str, prefix: str) -> int | None:

@@ -323,7 +323,7 @@ def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
             line = line.rstrip("\r\n")
-            if line and not is_text(line):
+            if not (line.isascii() or is_text(line)):
                 yield Dropped(id=f"{place(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
             elif line:
                 yield number, line.split("\t")
@@ -381,6 +381,7 @@ def whole_number(value: str | float | None) -> int | None:
     return int(number) if math.isfinite(number) and 0 <= number == int(number) else None
 
 
+@lru_cache(maxsize=1 << 16)
 def seconds(value: str | float | None) -> float:
     """Read a duration; 0 if it is none: no number, negative, or longer than any recording."""
     try:

@@ -19,8 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from unisono.datasets import Dataset, ParseOptions
-from unisono.datasets._jamendo import SideFacts, read_licenses, read_names, read_tags
-from unisono.datasets._tags import one_genre, tidy_tags
+from unisono.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.datasets._years import year_field
 from unisono.errors import DataError
 from unisono.release import RemoteFile
@@ -88,17 +87,17 @@ def _read_hashes(folder: Path) -> dict[int, str]:
 
 
 def _track(track_id: int, song: SideFacts, split: Split | None, sha256: str) -> Track:
-    genre = one_genre(song.genres)
+    genre, tags = genre_and_tags(song.tags)
     return Track(
         id=f"mtg_jamendo_{track_id}",
-        audio_path=f"{track_id % 100:02}/{track_id}.mp3",
+        audio_path=f"{PARTS[track_id % 100]}/{track_id}.mp3",
         caption="",
         duration=song.duration_s,
         dataset="mtg_jamendo",
         artist=song.artist,
         title=song.title,
         genre=genre,
-        tags=tidy_tags(song.tags, genre=genre),  # a controlled vocabulary: no artist's name is in it
+        tags=tags.copy(),
         license=song.license,
         recording=f"jamendo:{track_id}",
         artist_id=f"jamendo-artist:{song.artist_id}" if song.artist_id is not None else "",

@@ -21,9 +21,9 @@ from pathlib import Path
 import msgspec
 
 from unisono.datasets import Dataset, ParseOptions
-from unisono.datasets._jamendo import SideFacts, read_licenses, read_names, read_tags
+from unisono.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.datasets._reading import CsvTable, json_items, seconds, whole_number
-from unisono.datasets._tags import one_genre, tidy_tags
+from unisono.datasets._tags import tidy_tags
 from unisono.release import RemoteFile
 from unisono.tally import Dropped
 from unisono.track import Track
@@ -97,7 +97,7 @@ def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -
     ordered = sorted(caption for caption in captions.values() if caption.valid or not options.valid_only)
     if not ordered:
         return Dropped(id=f"song_describer_{track_id}", reason="no validated caption", fault=False)
-    genre = one_genre(side.genres)
+    genre, tags = genre_and_tags(side.tags)
     return Track(
         id=f"song_describer_{track_id}",
         audio_path=f"{track_id % 100:02}/{track_id}.2min.mp3",
@@ -108,7 +108,7 @@ def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -
         artist=side.artist,
         title=side.title,
         genre=genre,
-        tags=tidy_tags(side.tags, genre=genre),  # MTG-Jamendo's vocabulary: no artist's name is in it
+        tags=tags.copy(),
         license=side.license,
         recording=f"jamendo:{track_id}",
         artist_id=f"jamendo-artist:{song.artist_id}" if song.artist_id is not None else "",
