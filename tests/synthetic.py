@@ -87,7 +87,23 @@ def make(folder: Path, *, test_tracks: int = 24, blur: float = 0.3) -> World:
     return world
 
 
-def write_checkpoint(path: Path, turn: np.ndarray, tracks: list[Track], record: EncoderRecord = RECORD) -> None:
+def _digests(tracks: list[Track]) -> dict[str, np.ndarray]:
+    names = {
+        "id": [each.id for each in tracks],
+        "recording": [each.recording for each in tracks],
+        "artist_id": [each.artist_id for each in tracks],
+        "caption": [caption for each in tracks for caption in each.captions],
+    }
+    return {what: np.unique(digests(found)) for what, found in names.items()}
+
+
+def write_checkpoint(
+    path: Path,
+    turn: np.ndarray,
+    tracks: list[Track],
+    record: EncoderRecord = RECORD,
+    val: list[Track] | None = None,
+) -> None:
     architecture = Architecture(
         text_dim=384,
         audio_dim=record.dim,
@@ -104,20 +120,15 @@ def write_checkpoint(path: Path, turn: np.ndarray, tracks: list[Track], record: 
     with torch.no_grad():
         model.text_head.weight.copy_(torch.from_numpy(turn.T))
         model.text_head.bias.zero_()
-    names = {
-        "id": [each.id for each in tracks],
-        "recording": [each.recording for each in tracks],
-        "artist_id": [each.artist_id for each in tracks],
-        "caption": [caption for each in tracks for caption in each.captions],
-    }
     trained_on = TrainedOn(
         ids_sha256="",
         excerpts=len(tracks),
-        captions=len(names["caption"]),
+        captions=sum(len(each.captions) for each in tracks),
         datasets={},
         licenses={},
         origins={},
-        digests={what: np.unique(digests(found)) for what, found in names.items()},
+        digests=_digests(tracks),
+        val_digests=_digests(val) if val else {},
     )
     checkpoint = Checkpoint(
         options={},

@@ -92,6 +92,37 @@ def test_music_of_the_training_is_refused_or_left_out(world, tmp_path):
         run(options(leaky, exclude_overlap=True))
 
 
+def test_music_that_chose_the_checkpoint_is_said_or_left_out(world, tmp_path, caplog):
+    turn = np.zeros((384, 64), dtype=np.float32)
+    chosen = dataclasses.replace(world, checkpoint=tmp_path / "chosen.pt")
+    train, tracks = world.tracks["train"], world.tracks["test"]
+    write_checkpoint(chosen.checkpoint, turn, train, val=[*world.tracks["val"], *tracks[:3]])
+    result = run(options(chosen))
+    assert result.retrieval["text_to_music"]["all"].candidates == 24
+    assert any(
+        "chose the checkpoint: 3 of 24 excerpts" in each and "too good for them" in each for each in result.protocol
+    )
+    assert "3 of the 24 excerpts" in caplog.text and "--exclude-overlap" in caplog.text
+    caplog.clear()
+    result = run(options(chosen, exclude_overlap=True))
+    assert result.retrieval["text_to_music"]["all"].candidates == 21 and not caplog.text
+    assert any("3 of 24 excerpts" in each and each.endswith("They were left out.") for each in result.protocol)
+    result = run(options(chosen, split="val", exclude_overlap=True))
+    assert result.retrieval["text_to_music"]["all"].candidates == 4
+    # what was trained on is not counted twice, and what nobody could have kept apart is refused
+    write_checkpoint(chosen.checkpoint, turn, [*train, *tracks[:20]], val=tracks[18:])
+    result = run(options(chosen, split="train"))
+    with pytest.raises(
+        DataError, match="trained on 20 of the 24 excerpts, and its checkpoint was chosen by the others"
+    ):
+        run(options(chosen, exclude_overlap=True))
+
+
+def test_a_checkpoint_that_does_not_know_its_val_split_says_so(world):
+    result = run(options(world))
+    assert any("not known, an earlier version" in sentence for sentence in result.protocol)
+
+
 def test_the_training_split_is_measured_with_a_warning_in_the_protocol(world, tmp_path):
     result = run(options(world, split="train", output=tmp_path / "r.json"))
     assert any("TRAINING split" in sentence for sentence in result.protocol)

@@ -60,6 +60,20 @@ def test_saving_what_was_loaded_gives_the_same_bytes(trained: Path):
         assert path.read_bytes() == before
 
 
+def test_it_knows_the_val_split_and_old_ones_did_not(trained: Path, tmp_path: Path):
+    found = load(trained)
+    with open_embeddings(trained.parent / "data") as file:
+        val, test = file.read("val"), file.read("test")
+    for what, seen in (("id", val.ids), ("recording", val.texts["recording"]), ("caption", val.captions)):
+        assert found.trained_on.seen_in_val(what, seen).all()
+    assert not found.trained_on.seen_in_val("id", test.ids).any() and not found.trained_on.seen("id", val.ids).any()
+    content = torch.load(trained, weights_only=True)
+    del content["trained_on"]["val_digests"]
+    torch.save(content, tmp_path / "old.pt")
+    old = load(tmp_path / "old.pt")
+    assert old.trained_on.val_digests == {} and not old.trained_on.seen_in_val("id", val.ids).any()
+
+
 def test_embeddings_of_another_shape_are_refused(trained: Path):
     with pytest.raises(DataError, match=r"musicnn embeddings of shape \(16,\), got \(17,\)"):
         load_model(trained).project_audio(np.zeros((2, 17), dtype=np.float16))

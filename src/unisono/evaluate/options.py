@@ -24,7 +24,8 @@ class EvaluateOptions(StageOptions):
     split: Literal["train", "val", "test", "all"] | None = None
     """Which split to evaluate on. Default: test; with --dataset-file, all."""
     exclude_overlap: bool = False
-    """Leave out music that the model was trained on, by id or recording; without it such music is refused."""
+    """Leave out music that the model was trained on, by id or recording, which is refused otherwise; and music of the val
+    split that chose the checkpoint, of which is warned otherwise."""
     queries: Path | None = None
     """Also ask the queries of a text file: a text, a tab, and the tags that a relevant track carries, one query a line."""
     baselines: bool = False

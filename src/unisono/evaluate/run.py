@@ -1,5 +1,7 @@
 """The stage: a checkpoint and a split of `embeddings.h5` -> tables, a JSON file with all of it, and an HTML report."""
 
+from dataclasses import replace
+
 from unisono import __version__, console
 from unisono import options as stage_options
 from unisono.embeddings import EmbeddingsFile, SplitRows, open_embeddings
@@ -9,7 +11,7 @@ from unisono.evaluate.baselines import measure_baselines
 from unisono.evaluate.benchmark import Benchmark, prepare_benchmark
 from unisono.evaluate.examples import examples
 from unisono.evaluate.options import EvaluateOptions
-from unisono.evaluate.overlap import find_overlap, without_overlap
+from unisono.evaluate.overlap import Overlap, find_overlap, without_overlap
 from unisono.evaluate.pairing import TEXT_TO_MUSIC, pair_rows
 from unisono.evaluate.result import CategoryResult, Measured, Result, write_result
 from unisono.evaluate.rows import keep_captions, read_rows
@@ -90,11 +92,31 @@ def _unseen(model: Model, rows: SplitRows, options: EvaluateOptions) -> tuple[Sp
     if options.one_split == "train" and not options.dataset_file:
         return rows, ["This is the TRAINING split: the numbers say nothing about music that the model has not seen."]
     overlap = find_overlap(rows, model.trained_on)
-    rows = without_overlap(rows, overlap, exclude=options.exclude_overlap)
+    chooses = options.one_split == "val" and not options.dataset_file
+    if chooses:
+        overlap = replace(overlap, val_seen=None)
+    kept = without_overlap(rows, overlap, exclude=options.exclude_overlap)
     notes = [overlap.sentence() + (" Seen excerpts were left out." if overlap.seen.any() else "")]
-    if options.one_split == "val":
+    if chooses:
         notes.append("Training chose its best checkpoint by the val split: the numbers are somewhat too good.")
-    return rows, notes
+    else:
+        notes.append(overlap.val_sentence() + _of_val(overlap, options))
+    return kept, notes
+
+
+def _of_val(overlap: Overlap, options: EvaluateOptions) -> str:
+    """Say what was done about excerpts of the val split, and warn if nothing was."""
+    if overlap.val_seen is None or not overlap.val_seen.any():
+        return ""
+    if options.exclude_overlap:
+        return " They were left out."
+    console.log.warning(
+        "%s of the %s excerpts, or their recordings, were in the val split that chose the checkpoint: the numbers are "
+        "somewhat too good. --exclude-overlap leaves them out.",
+        f"{overlap.val_seen.sum():,}",
+        f"{len(overlap.val_seen):,}",
+    )
+    return " The numbers are somewhat too good for them."
 
 
 def _measure_valid(

@@ -53,7 +53,7 @@ def config(model: Model) -> dict[str, Any]:
     """Describe a model so that a program in any language can use its weights."""
     checkpoint = model.checkpoint
     trained_on = asdict(checkpoint.trained_on)
-    del trained_on["digests"]
+    del trained_on["digests"], trained_on["val_digests"]
     return {
         "format": "unisono export",
         "version": 1,

@@ -49,6 +49,8 @@ class TrainedOn:
     """Caption origin -> captions."""
     digests: dict[str, NDArray[np.int64]] = field(repr=False)
     """id, recording, artist_id, caption -> sorted digests of the distinct names."""
+    val_digests: dict[str, NDArray[np.int64]] = field(repr=False, default_factory=dict)
+    """The same of the val split, by which the best checkpoint was chosen; empty where an earlier version trained."""
 
     def seen(self, what: str, names: Sequence[str]) -> NDArray[np.bool_]:
         """Tell for each name whether it was in the training split; an empty name never was.
@@ -57,9 +59,17 @@ class TrainedOn:
             what: "id", "recording", "artist_id" or "caption".
             names: n names.
         """
-        asked = np.array([name != "" for name in names], dtype=bool)
-        known: NDArray[np.bool_] = asked & np.isin(digests(names), self.digests[what])
-        return known
+        return _among(names, self.digests[what])
+
+    def seen_in_val(self, what: str, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Tell for each name whether it was in the val split, as far as is known."""
+        return _among(names, self.val_digests.get(what, np.empty(0, np.int64)))
+
+
+def _among(names: Sequence[str], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    named = np.array([name != "" for name in names], dtype=bool)
+    found: NDArray[np.bool_] = named & np.isin(digests(names), known)
+    return found
 
 
 def digests(names: Sequence[str]) -> NDArray[np.int64]:
@@ -100,7 +110,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         UnisonoError: it cannot be written; an earlier file of that name stays as it was.
     """
     trained_on = asdict(checkpoint.trained_on)
-    trained_on["digests"] = {what: torch.from_numpy(found) for what, found in checkpoint.trained_on.digests.items()}
+    for each in ("digests", "val_digests"):
+        trained_on[each] = {what: torch.from_numpy(found) for what, found in trained_on[each].items()}
     content = {
         "kind": KIND,
         "format": FORMAT,
@@ -146,7 +157,8 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
         raise DataError(f"{path}: expected a checkpoint of format {FORMAT}, found {content.get('format')!r}.")
     try:
         trained_on = dict(content["trained_on"])
-        trained_on["digests"] = {what: found.cpu().numpy() for what, found in trained_on["digests"].items()}
+        for each in ("digests", "val_digests"):
+            trained_on[each] = {what: found.cpu().numpy() for what, found in trained_on.get(each, {}).items()}
         return Checkpoint(
             options=content["options"],
             audio_encoder=EncoderRecord(**content["audio_encoder"]),

@@ -158,14 +158,8 @@ def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
     return SplitData(rows, data.audio[torch.from_numpy(kept)])
 
 
-def trained_on(rows: SplitRows) -> TrainedOn:
-    """Describe the split that a model is trained on."""
-    names = {
-        "id": rows.ids,
-        "recording": rows.texts["recording"],
-        "artist_id": rows.texts["artist_id"],
-        "caption": rows.captions,
-    }
+def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
+    """Describe the split that a model is trained on, and the one by which its best epoch is chosen."""
     return TrainedOn(
         ids_sha256=hashlib.sha256("\n".join(rows.ids).encode("utf-8", "surrogatepass")).hexdigest(),
         excerpts=len(rows.ids),
@@ -173,8 +167,19 @@ def trained_on(rows: SplitRows) -> TrainedOn:
         datasets=_counts(rows.texts["dataset"]),
         licenses=_counts(rows.texts["license"]),
         origins=_counts(rows.caption_origin),
-        digests={what: digests(sorted({name for name in found if name})) for what, found in names.items()},
+        digests=_digests_of(rows),
+        val_digests=_digests_of(val) if val else {},
     )
+
+
+def _digests_of(rows: SplitRows) -> dict[str, Ints]:
+    names = {
+        "id": rows.ids,
+        "recording": rows.texts["recording"],
+        "artist_id": rows.texts["artist_id"],
+        "caption": rows.captions,
+    }
+    return {what: np.sort(digests(list({name for name in found if name}))) for what, found in names.items()}
 
 
 def _counts(names: list[str]) -> dict[str, int]:

@@ -185,7 +185,7 @@ def _prepare(
         audio_encoder=audio,
         text_encoder=encoder,
         architecture=model.architecture,
-        trained_on=trained_on(train.rows),
+        trained_on=trained_on(train.rows, val.rows),
         weights={},
     )
     validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
