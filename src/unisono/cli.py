@@ -89,6 +89,7 @@ def _unify_musicbench(options: PrepareOptions) -> PrepareOptions:
             data_root=options.data_root,
             seed=options.seed,
             workers=options.workers,
+            draw_val=True,
             strict=options.strict,
             continue_=options.continue_,
         )

@@ -6,8 +6,8 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.mix.groups import identities
-from unisono.mix.splits import assign_splits, assign_stable_splits, counts, nearest_subset
+from unisono.mix.groups import groups, identities
+from unisono.mix.splits import assign_splits, assign_stable_splits, counts, nearest_subset, with_val
 from unisono.track import Track, replace
 
 names = st.sampled_from(["", *"abcdefghijkl"])
@@ -158,3 +158,32 @@ def test_excerpts_of_one_video_stay_together():
     ]
     assigned = assign_splits(tracks, seed=0, split_by="seed")
     assert {len({track.split for track in assigned[at : at + 10]}) for at in range(0, 100, 10)} == {1}
+
+
+@given(mixes())
+def test_a_val_part_is_drawn_where_there_is_none(tracks: list[Track]) -> None:
+    tracks = [replace(track, split="test" if track.split == "test" else "train") for track in tracks]
+    before = assign_stable_splits(tracks, seed=1)
+    after = with_val(before, seed=1)
+    group_of = groups(before)
+    in_train = {group for group, track in zip(group_of, before, strict=True) if track.split == "train"}
+    split_of: dict[int, set[str]] = {}
+    for group, was, now in zip(group_of, before, after, strict=True):
+        split_of.setdefault(group, set()).add(str(now.split))
+        assert (was.split, now.split) in {("test", "test"), ("train", "train"), ("train", "val")}
+    assert all(len(its_splits) == 1 for its_splits in split_of.values()), "groups stay whole"
+    in_val = {group for group, its_splits in split_of.items() if its_splits == {"val"}}
+    assert len(in_train - in_val) >= min(2, len(in_train)), "train is left something to tell apart"
+    assert bool(in_val) == (len(in_train) > 2)
+    shuffled = with_val(before[::-1], seed=1)
+    assert {track.id: track.split for track in shuffled} == {track.id: track.split for track in after}
+    assert with_val(after, seed=2) == after, "a val part that is there is kept"
+
+
+def test_the_val_part_is_a_tenth_and_seeded() -> None:
+    tracks = [
+        Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n // 7}", split="train")
+        for n in range(700)
+    ]
+    drawn = [{track.id for track in with_val(tracks, seed=seed) if track.split == "val"} for seed in (1, 1, 2)]
+    assert len(drawn[0]) == 70 and drawn[0] == drawn[1] != drawn[2]

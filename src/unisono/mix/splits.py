@@ -66,6 +66,29 @@ def assign_stable_splits(
     return _with_splits(tracks, drawn)
 
 
+def with_val(
+    tracks: Sequence[Track], *, seed: int, further: Sequence[tuple[Identity, ...]] | None = None
+) -> list[Track]:
+    """Move a tenth of the tracks in train to val, whole groups, if val is empty; two groups at least stay in train.
+
+    `tracks` have their splits, and no group of them is in two; `further` are identities that join tracks beside their own.
+    """
+    if any(track.split == "val" for track in tracks):
+        return list(tracks)
+    members: dict[int, list[Track]] = defaultdict(list)
+    group_of = groups(tracks, further)
+    for track, group in zip(tracks, group_of, strict=True):
+        if track.split == "train":
+            members[group].append(track)
+    ranked = _ranked(members, seed)[:-2]
+    total = sum(map(len, members.values()))
+    moved = nearest_subset(ranked, [len(members[group]) for group in ranked], max(1, round(total / 10)))
+    chosen = frozenset(moved or ranked[:1])
+    return [
+        replace(track, split="val") if group in chosen else track for track, group in zip(tracks, group_of, strict=True)
+    ]
+
+
 def _most_held_out(one: Split | None, other: Split | None) -> Split | None:
     return one if _RANK[one] <= _RANK[other] else other
 
@@ -108,11 +131,7 @@ def counts(total: int) -> dict[Split, int]:
 
 def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     """Draw the splits of groups: fill test, then val, and leave the rest to train."""
-    ranks = {
-        group: min((rank_key(seed, "split", name), lowest_id) for name, lowest_id in _drawn_by(its_tracks).items())
-        for group, its_tracks in members.items()
-    }
-    ranked = sorted(members, key=lambda group: ranks[group])
+    ranked = _ranked(members, seed)
     sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
     shares = counts(sum(sizes.values()))
     split_of: dict[int, Split] = {}
@@ -123,6 +142,15 @@ def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
     for group in ranked:
         split_of.setdefault(group, "train")
     return split_of
+
+
+def _ranked(members: dict[int, list[Track]], seed: int) -> list[int]:
+    """Order groups by the seeded hashes of the names that their tracks are drawn by."""
+    ranks = {
+        group: min((rank_key(seed, "split", name), lowest_id) for name, lowest_id in _drawn_by(its_tracks).items())
+        for group, its_tracks in members.items()
+    }
+    return sorted(members, key=lambda group: ranks[group])
 
 
 def _drawn_by(tracks: Iterable[Track]) -> dict[str, str]:

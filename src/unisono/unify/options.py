@@ -44,6 +44,8 @@ class UnifyOptions(CaptionOptions):
     """An earlier unified file: what is in its test or val part stays held out, with all that is joined to it."""
     sha256_lists: tuple[Path, ...] = ()
     """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of MTG-Jamendo under `<data-root>/raw`."""
+    draw_val: bool = False
+    """If the mix would have no val part, as MusicBench alone has none: draw one, a tenth of train, whole recordings."""
     assign_splits: bool = True
     """Write a split into every record: upstream's, or one that is drawn (80/10/10 in each dataset)."""
     seed: int = 42

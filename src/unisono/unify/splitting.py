@@ -9,7 +9,7 @@ from unisono.errors import UsageError
 from unisono.mix.groups import Identity
 from unisono.mix.joining import further_identities
 from unisono.mix.matching import published_lists, read_published
-from unisono.mix.splits import assign_stable_splits
+from unisono.mix.splits import assign_stable_splits, with_val
 from unisono.track import Track, read_tracks, replace
 from unisono.unify.audio_index import AudioIndex
 from unisono.unify.options import UnifyOptions
@@ -30,6 +30,8 @@ def refuse_contradictions(options: UnifyOptions) -> None:
         raise UsageError("--match audio listens to the files, --no-check-audio says that they are not there.")
     if options.keep_splits and not options.assign_splits:
         raise UsageError("--keep-splits says which splits to assign, --no-assign-splits that none are.")
+    if options.draw_val and not options.assign_splits:
+        raise UsageError("--draw-val says which splits to assign, --no-assign-splits that none are.")
     if options.match and not options.assign_splits and not options.hold_out:
         raise UsageError("--match says what the splits keep together, --no-assign-splits that none are assigned.")
 
@@ -56,15 +58,30 @@ def with_splits(
     there.update(track.id for track in absent)
     absent += [track for track in earlier if track.split in ("val", "test") and track.id not in there]
     everything = [*tracks, *absent]
+    further = _further(everything, options)
     assigned = assign_stable_splits(
         everything,
         seed=options.seed,
         held_out=options.hold_out,
         kept={track.id: track.split for track in earlier},
-        further=_further(everything, options),
+        further=further,
     )[: len(tracks)]
     _say(tracks, assigned, options)
-    return assigned
+    return _with_val(assigned, further[: len(tracks)], options)
+
+
+def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], options: UnifyOptions) -> list[Track]:
+    """Draw a val part from train if there is none and it was asked for; else say that there is none."""
+    splits = {track.split for track in tracks}
+    if "train" not in splits or "val" in splits:
+        return tracks
+    if not options.draw_val:
+        console.log.info("No track is in val, by which training chooses its best epoch: see --draw-val.")
+        return tracks
+    drawn = with_val(tracks, seed=options.seed, further=further)
+    moved = sum(track.split == "val" for track in drawn)
+    console.log.info("%d tracks of train are the val part now.", moved)
+    return drawn
 
 
 def _whole(dataset: Dataset, root: Path, parsing: ParseOptions, options: UnifyOptions) -> Iterator[Track]:
