@@ -66,8 +66,9 @@ def prepare(
     Parameters
     ----------
     use_musicbench
-        Make the unified file first, of `<data-root>/raw/musicbench` alone, beside `embeddings.h5`. Output folder unless
-        --output-dir says otherwise: `<data-root>/musicbench_embeddings`.
+        Make the unified file first, of `<data-root>/raw/musicbench` alone, beside `embeddings.h5`, unless it is there and
+        the release has not changed; a val part is drawn from train. Output folder unless --output-dir says otherwise:
+        `<data-root>/musicbench_embeddings`.
     """
     from unisono.prepare.run import run
 
@@ -76,13 +77,13 @@ def prepare(
 
 def _unify_musicbench(options: PrepareOptions) -> PrepareOptions:
     """Run `unify` on MusicBench; give the options that make `prepare` read what it wrote."""
-    from unisono.unify.run import run
+    from unisono.unify.unchanged import run_if_changed
 
     if options.dataset_file:
         raise UsageError("--use-musicbench makes a unified file of its own: it excludes --dataset-file.")
     output = options.output_dir or options.data_root / "musicbench_embeddings"
     unified = output / "unified_dataset.json"
-    run(
+    run_if_changed(
         UnifyOptions(
             datasets=("musicbench",),
             output=unified,

@@ -54,7 +54,7 @@ class AudioIndex:
         names = self._anywhere.get(folder)
         if names is None:
             names = self._anywhere[folder] = {}
-            for directory, files in _walk(folder):
+            for directory, files in walk(folder):
                 for name in files:
                     names.setdefault(name, f"{directory}/{name}")
         return names
@@ -89,7 +89,7 @@ def _files(directory: str) -> list[str]:
         raise UnisonoError(f"Cannot list the audio folder {directory}: {error.strerror or error}.") from error
 
 
-def _walk(folder: str) -> list[tuple[str, list[str]]]:
+def walk(folder: str) -> list[tuple[str, list[str]]]:
     """Walk in alphabetical order through links too, but into no folder twice."""
     seen: set[tuple[int, int]] = set()
     walked: list[tuple[str, list[str]]] = []
