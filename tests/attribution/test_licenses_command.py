@@ -37,6 +37,9 @@ def licenses(*options: str | Path, code: int = 0) -> str:
         ("CC-BY", "https://creativecommons.org/licenses/"),
         ("CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
         ("LAL", "https://artlibre.org/licence/lal/"),
+        ("LAL-1.2", "https://artlibre.org/licence/lal/licence-art-libre-12/"),
+        ("CC-NC-Sampling-Plus-1.0", "https://creativecommons.org/licenses/nc-sampling+/1.0/"),
+        ("CC-Sampling-Plus-1.0-BR", "https://creativecommons.org/licenses/sampling+/1.0/br/"),
         ("unknown", ""),
         ("all-rights-reserved", ""),
     ],
@@ -55,6 +58,28 @@ def test_a_line_names_title_author_source_and_licence() -> None:
     )
     assert "title and artist not named, licence unknown" in attribution_line(track("b"))
     assert attribution_line(track("c", attribution="C by D")).startswith("C by D, ")
+
+
+def test_what_has_no_address_is_named_by_its_dataset_and_excerpts_are_noted(tmp_path: Path) -> None:
+    path = tmp_path / "unified.json"
+    tracks = [
+        track("fma_2", title="Food", artist="AWOL", dataset="fma", license="CC-BY-NC-SA-3.0-US"),
+        track(
+            "jamendo_max_caps_1_30-60", title="One", artist="B", dataset="jamendo_max_caps", url="https://j/1", start=30
+        ),
+        track("mine_1", title="Mine", artist="Me", dataset="mine"),
+    ]
+    write_tracks(path, tracks)
+    said = licenses(path, "--attribution", tmp_path / "A.md")
+    assert "Captions of FMA (Free Music Archive): CC BY 4.0" in said
+    written = (tmp_path / "A.md").read_text()
+    assert (
+        "- “Food” by AWOL, fma\\_2 of FMA (Free Music Archive), <https://github.com/mdeff/fma>, licensed under"
+        in written
+    )
+    assert "- “Mine” by Me, licence unknown\n" in written
+    assert "“One” by B, <https://j/1>, licence unknown, only excerpts used\n" in written
+    assert written.index("## Captions and metadata") < written.index("- JamendoMaxCaps, <https://")
 
 
 def test_the_command(tmp_path: Path) -> None:
