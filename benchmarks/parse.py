@@ -98,8 +98,8 @@ def make_mtg_jamendo(root: Path) -> None:
     for part, share in (("train", rows[:33_000]), ("validation", rows[33_000:44_000]), ("test", rows[44_000:])):
         path = data / "splits" / "split-0" / f"autotagging-{part}.tsv"
         path.write_text(header + "".join(share), newline="")
-    columns = "TRACK_ID ARTIST_ID ALBUM_ID TRACK_NAME ARTIST_NAME ALBUM_NAME RELEASEDATE URL".split()
-    (data / "raw.meta.tsv").write_text("\t".join(columns) + "\n" + "".join(names))
+    columns = "TRACK_ID\tARTIST_ID\tALBUM_ID\tTRACK_NAME\tARTIST_NAME\tALBUM_NAME\tRELEASEDATE\tURL\n"
+    (data / "raw.meta.tsv").write_text(columns + "".join(names))
     (root / "audio_licenses.txt").write_text("".join(licenses))
 
 

@@ -47,6 +47,10 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     return _parse_export(root)
 
 
+_Caption = tuple[float, float, str]
+"""Where the excerpt begins and ends, in seconds, and what it is said to be."""
+
+
 class _CaptionRow(msgspec.Struct, gc=False):
     id: str | int | float
     caption: str | None
@@ -81,7 +85,7 @@ class _MetadataRow(msgspec.Struct, gc=False):
 
 
 def _parse_captions(path: Path, root: Path, *, years: bool) -> Iterator[Track | Dropped]:
-    described: defaultdict[str, list[_CaptionRow]] = defaultdict(list)
+    described: defaultdict[str, list[_Caption]] = defaultdict(list)
     rows = JsonLines(path, root, _CaptionRow)
     for item in rows:
         if isinstance(item, Dropped):
@@ -98,7 +102,7 @@ def _parse_captions(path: Path, root: Path, *, years: bool) -> Iterator[Track | 
         elif not row.caption or row.caption.isspace():
             yield Dropped(id=rows.where(number), reason="empty caption")
         else:
-            described[jamendo_id].append(row)
+            described[jamendo_id].append((row.start_time, row.end_time, row.caption))
     songs: dict[str, Track] = {}
     for song in _read_songs(root, years=years):
         if isinstance(song, Dropped):
@@ -112,18 +116,13 @@ def _parse_captions(path: Path, root: Path, *, years: bool) -> Iterator[Track | 
             yield Dropped(id=undescribed.id, reason="no caption", detail="upstream has none", fault=False)
 
 
-def _excerpts(song: Track, rows: list[_CaptionRow]) -> Iterator[Track | Dropped]:
+def _excerpts(song: Track, captions: list[_Caption]) -> Iterator[Track | Dropped]:
     """Yield one record for each distinct excerpt of a song, with its distinct captions in alphabetical order."""
-    captions: dict[tuple[float, float], list[str]] = {}
-    for row in rows:
-        span, caption = (row.start_time, row.end_time), row.caption or ""
-        texts = captions.get(span)
-        if texts is None:
-            captions[span] = [caption]
-        elif caption not in texts:
-            texts.append(caption)
-    for span in sorted(captions):
-        yield _track(song, *span, sorted(captions[span]))
+    texts_of: dict[tuple[float, float], list[str]] = {}
+    for start_s, end_s, text in sorted(set(captions)):
+        texts_of.setdefault((start_s, end_s), []).append(text)
+    for (start_s, end_s), texts in texts_of.items():
+        yield _track(song, start_s, end_s, texts)
 
 
 def _read_songs(root: Path, *, years: bool) -> Iterator[Track | Dropped]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import soundfile
 
 from unisono import console
@@ -65,11 +66,18 @@ def _probe_batch(paths: list[str]) -> list[Probed]:
 def probe(path: str) -> Probed:
     """Measure one file. Never raises: what is wrong with the file is in the result."""
     try:
-        with soundfile.SoundFile(path) as sound:
-            frames, rate, kind = sound.frames, sound.samplerate, sound.format
+        descriptor = os.open(path, os.O_RDONLY)
+    except (OSError, ValueError) as error:
+        return _unusable(path, error)
+    try:
+        with _sound(descriptor, path) as sound:
+            frames, rate = sound.frames, sound.samplerate
+            is_cut = frames > 0 and _is_cut(sound, descriptor)
     except (soundfile.SoundFileError, OSError, RuntimeError, ValueError) as error:
         return _unusable(path, error)
-    if frames and _is_cut(path, kind):
+    finally:
+        os.close(descriptor)
+    if is_cut:
         documented, frames = frames, _count_frames(path)
         if 0 < frames < documented:
             return Probed(
@@ -79,6 +87,14 @@ def probe(path: str) -> Probed:
     if not frames:
         return Probed(0.0, "no audio in the file", f"{path}: 0 frames")
     return Probed(frames / rate)
+
+
+def _sound(descriptor: int, path: str) -> soundfile.SoundFile:
+    """Open a file that is open already, which is faster, or by its path where only the ending tells what it is."""
+    try:
+        return soundfile.SoundFile(descriptor, closefd=False)
+    except soundfile.SoundFileError:
+        return soundfile.SoundFile(path)
 
 
 def _unusable(path: str, error: Exception) -> Probed:
@@ -95,25 +111,24 @@ def _unusable(path: str, error: Exception) -> Probed:
     return Probed(0.0, "not an audio file", f"{path}: {' '.join(str(error).split())}")
 
 
-def _is_cut(path: str, kind: str) -> bool:
+def _is_cut(sound: soundfile.SoundFile, descriptor: int) -> bool:
     """Whether a file ends before its header says. Other formats are measured by what is there to begin with."""
+    kind = sound.format
     if kind == "MP3":
-        return _mp3_is_cut(path)
+        return _mp3_is_cut(descriptor)
     if kind == "FLAC":
-        return _flac_is_cut(path)
+        return _flac_is_cut(sound)
     return False
 
 
-def _mp3_is_cut(path: str) -> bool:
+def _mp3_is_cut(descriptor: int) -> bool:
     """Compare the bytes that the Xing or Info header of an MP3 file declares with those that follow."""
-    with open(path, "rb") as file:  # noqa: PTH123
-        head = file.read(512)
-        begin = 0
-        if head[:3] == b"ID3":  # a tag, possibly with pictures, before the music; its size comes in 7-bit bytes
-            begin = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
-            file.seek(begin)
-            head = file.read(512)
-        there = os.fstat(file.fileno()).st_size - begin
+    head = os.pread(descriptor, 512, 0)
+    begin = 0
+    if head[:3] == b"ID3":  # a tag, possibly with pictures, before the music; its size comes in 7-bit bytes
+        begin = 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9])
+        head = os.pread(descriptor, 512, begin)
+    there = os.fstat(descriptor).st_size - begin
     mark = max(head.find(b"Xing", 0, 64), head.find(b"Info", 0, 64))
     if mark < 0:
         return False
@@ -124,11 +139,10 @@ def _mp3_is_cut(path: str) -> bool:
     return there < 0.99 * int.from_bytes(head[at : at + 4], "big")
 
 
-def _flac_is_cut(path: str) -> bool:
+def _flac_is_cut(sound: soundfile.SoundFile) -> bool:
     try:
-        with soundfile.SoundFile(path) as sound:
-            sound.seek(max(0, sound.frames - 1))
-            return len(sound.read(1)) == 0
+        sound.seek(max(0, sound.frames - 1))
+        return len(sound.read(1)) == 0
     except soundfile.SoundFileError:
         return True
 
@@ -148,8 +162,10 @@ class Journal:
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.path = path
         self._known = dict(_remembered(path)) if resume else {}
-        write_whole(path, "".join(_line(name, *entry) for name, entry in self._known.items()))
-        self._file = path.open("a", encoding="utf-8")
+        write_whole(
+            path, _lines((name, size, changed, *probed) for name, (size, changed, probed) in self._known.items())
+        )
+        self._file = path.open("ab")
 
     def known(self, path: str) -> Probed | None:
         """Give what is remembered of a file, if the file is still the same."""
@@ -159,8 +175,9 @@ class Journal:
     def add(self, paths: list[str], results: list[Probed]) -> None:
         """Remember a batch; it survives a kill from here on."""
         with explained(self.path):
-            for path, probed in zip(paths, results, strict=True):
-                self._file.write(_line(path, *_identity(path), probed))
+            self._file.write(
+                _lines((path, *_identity(path), *probed) for path, probed in zip(paths, results, strict=True))
+            )
             self._file.flush()
 
     def close(self, *, forget: bool) -> None:
@@ -171,8 +188,8 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
 
-def _line(path: str, size: int, changed_ns: int, probed: Probed) -> str:
-    return json.dumps([path, size, changed_ns, *probed], ensure_ascii=False) + "\n"
+def _lines(entries: Iterable[tuple[object, ...]]) -> bytes:
+    return msgspec.json.Encoder().encode_lines(entries)
 
 
 def _identity(path: str) -> tuple[int, int]:
