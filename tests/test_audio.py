@@ -1,6 +1,7 @@
 """Decoding equals soundfile and soxr called bare; every kind of broken file is a fault with its reason."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from unisono.audio import (
     count_windows,
     decode,
 )
+from unisono.unify.durations import probe
 
 
 def decoded(path: Path, rate_hz: int, start_s: float = 0, duration_s: float = 1e9) -> Samples:
@@ -86,7 +88,7 @@ def test_a_decoder_is_not_changed_by_what_it_decoded_before(tmp_path: Path) -> N
     for how in ("not a number", "cut mp3", "silent"):
         list(decoder.blocks(Excerpt(str(write_broken(tmp_path / f"{how}.mp3", how)), 0, 10)))
     blocks = [block for block in decoder.blocks(Excerpt(str(first), 0, 3)) if not isinstance(block, Fault)]
-    assert len(blocks) == 2
+    assert len(blocks) == 4  # three of samples, and what the resampler held back
     list(decoder.blocks(Excerpt(str(write_music(tmp_path / "six.wav", 3, channels=6)), 0, 3)))
     again = [
         block[24_000].copy() for block in decoder.blocks(Excerpt(str(first), 0, 3)) if not isinstance(block, Fault)
@@ -100,6 +102,39 @@ def test_broken_files_are_faults(tmp_path: Path, how: str) -> None:
     assert isinstance(fault, Fault)
     assert fault.reason == BROKEN[how][0]
     assert fault.lasting == (how != "missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "what"),
+    [
+        ("a.m4a", b"\0\0\0\x20ftypM4A \0\0\0\0", "AAC or ALAC in MP4 (m4a)"),
+        ("b c.mp4", b"\0\0\0\x18ftypmp42\0\0\0\0", "AAC or ALAC in MP4 (m4a)"),
+        ("a.aac", b"\xff\xf1\x50\x80\x02\x1f\xfc", "AAC"),
+        ("a.wma", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9", "WMA"),
+        ("a.ape", b"MAC \x96\x0f", "Monkey's Audio"),
+    ],
+)
+def test_formats_that_cannot_be_decoded_are_named_with_what_converts_them(
+    tmp_path: Path, name: str, begin: bytes, what: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(begin + np.random.default_rng(0).bytes(2000))
+    fault = decode(Excerpt(str(path), 0, 10), 24_000)
+    assert isinstance(fault, Fault)
+    assert fault.reason == f"{what}: to be converted first"
+    assert shlex.split(fault.detail) == ["ffmpeg", "-i", str(path), str(path.with_suffix(".flac"))]
+    probed = probe(str(path))
+    assert probed.fault == fault.reason
+    assert fault.detail in probed.detail
+
+
+def test_opus_is_decoded(tmp_path: Path) -> None:
+    samples = music(5, rate_hz=48_000)
+    soundfile.write(tmp_path / "a.opus", samples, 48_000, format="OGG", subtype="OPUS")
+    heard = decoded(tmp_path / "a.opus", 48_000)
+    assert abs(len(heard) - len(samples)) < 2000
+    loud = np.abs(samples.mean(axis=1)[5000:-5000]).mean()
+    assert np.abs(heard[5000:-5000]).mean() == pytest.approx(loud, rel=0.1)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")

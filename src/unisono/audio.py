@@ -6,9 +6,10 @@ item. The decoder (libsndfile) and the resampler (soxr, high quality) release th
 
 import math
 import os
+import shlex
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import soundfile
@@ -25,10 +26,26 @@ COMPLETE_SHARE = 0.95
 NEGLIGIBLE_REST = 0.05
 """A rest at the end of an excerpt shorter than this share of a window gets no window of its own: the durations of clips
 that are meant to be whole windows long vary by a few milliseconds."""
-BLOCK_FRAMES = 1 << 18
+BLOCK_FRAMES = 1 << 16
 
 UNREADABLE = (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError)
 """What libsndfile's wrapper raises for files it cannot make sense of."""
+
+FOREIGN_FORMATS = (
+    (4, b"ftyp", "AAC or ALAC in MP4 (m4a)"),
+    (0, b"\xff\xf0", "AAC"),
+    (0, b"\xff\xf1", "AAC"),
+    (0, b"\xff\xf8", "AAC"),
+    (0, b"\xff\xf9", "AAC"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
+    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
+    (0, b"MAC ", "Monkey's Audio"),
+    (0, b"wvpk", "WavPack"),
+    (0, b"MPCK", "Musepack"),
+    (0, b"MP+", "Musepack"),
+    (0, b"DSD ", "DSD"),
+)
+"""Audio that libsndfile cannot decode: at which byte, which bytes, what it is."""
 
 
 class Excerpt(NamedTuple):
@@ -49,6 +66,21 @@ class Fault(NamedTuple):
     """It lies in the file itself, and will be the same as long as the file is."""
 
 
+class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound file that is read from its beginning, or from where it was set, onwards."""
+
+    def seekable(self) -> bool:
+        """Say no: else soundfile seeks after every read to where it is anyway, and mp3 decodes some frames twice for it."""
+        return False
+
+
+class Digest(Protocol):
+    """What makes a hash of samples, as those of `hashlib` do."""
+
+    def update(self, data: Any, /) -> None:
+        """Take more bytes."""
+
+
 class Decoder:
     """Decodes excerpts at one or several rates at once. Holds buffers that it uses again: one for each thread."""
 
@@ -57,6 +89,8 @@ class Decoder:
         self._interleaved = np.empty(BLOCK_FRAMES * 2, np.float32)
         self._mono = np.empty(BLOCK_FRAMES, np.float32)
         self._resamplers: dict[tuple[int, int], _Resampler] = {}
+        self.digest: Digest | None = None
+        """If set, it is fed with the decoded samples as they are in the file, at its rate and with all channels."""
 
     def blocks(self, excerpt: Excerpt, rates_hz: set[int] | None = None) -> Iterator[dict[int, Samples] | Fault]:
         """Yield rate -> the next samples; they are valid until the next step. A `Fault`, if any, comes last."""
@@ -72,7 +106,7 @@ class Decoder:
             yield Fault("empty file")
             return
         try:
-            with soundfile.SoundFile(excerpt.path) as sound:
+            with _SoundFile(excerpt.path) as sound:
                 yield from self._read(sound, excerpt, rates_hz or self.rates_hz)
         except UNREADABLE as error:
             yield _unreadable(excerpt.path, error)
@@ -89,6 +123,8 @@ class Decoder:
             return
         if begin:
             sound.seek(begin)
+        if self.digest:
+            self.digest.update(f"{rate_hz} Hz, {sound.channels} channels\n".encode())
         resamplers = {rate: self._resampler(rate_hz, rate) for rate in rates_hz}
         decoded, peak = 0, 0.0
         while decoded < wanted:
@@ -119,6 +155,8 @@ class Decoder:
             block: Samples = sound.read(out=view)
         except soundfile.SoundFileError:  # broken in the middle: what was decoded before decides
             return self._mono[:0]
+        if self.digest:
+            self.digest.update(block.ravel())
         if channels == 1:
             return block[:, 0]
         mono = self._mono[: len(block)]
@@ -225,10 +263,24 @@ def _not_there(error: OSError | ValueError) -> Fault:
 
 
 def _unreadable(path: str, error: Exception) -> Fault:
-    """Tell a file that is no audio from one that went away, or that the system refuses."""
+    """Tell a file that is no audio from one of a foreign format, one that went away, or that the system refuses."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            file.read(1)
+        foreign = foreign_format(path)
     except (OSError, ValueError) as why:
         return _not_there(why)
-    return Fault("not audio", " ".join(str(error).replace(repr(path), "").split()))
+    return foreign or Fault("not audio", " ".join(str(error).replace(repr(path), "").split()))
+
+
+def foreign_format(path: str) -> Fault | None:
+    """Say what a file is that libsndfile cannot decode, if it is audio, and how to convert it.
+
+    Raises:
+        OSError, ValueError: the file is not there, or cannot be read.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123
+        head = file.read(16)
+    for place, mark, name in FOREIGN_FORMATS:
+        if head.startswith(mark, place):
+            converted = shlex.quote(os.path.splitext(path)[0] + ".flac")  # noqa: PTH122
+            return Fault(f"{name}: to be converted first", f"ffmpeg -i {shlex.quote(path)} {converted}")
+    return None

@@ -12,6 +12,10 @@
     captions            [M] string
     caption_of          [M] int64        the row of `ids` that the caption describes, ascending
     caption_origin      [M] string       human, model, tags, or empty
+    excerpts            [N, 16] uint8    what `prepare` knows each excerpt by: path, place, and size and time of the file
+/faults                 [F] string       excerpts that are of no use, and why (JSON: key in hexadecimal, reason, detail)
+
+The last two let `prepare` go on from this file alone; files without them are read as well.
 """
 
 import io
@@ -105,6 +109,19 @@ class EmbeddingsFile:
         """List the ids of the excerpts of all splits."""
         return [id_ for split in SPLITS for id_ in _strings(self._file[split]["ids"])]
 
+    def excerpts(self, split: Split) -> list[bytes]:
+        """List the keys of the excerpts of a split, in the order of the ids; empty where the file names none."""
+        group = self._file[split]
+        return [row.tobytes() for row in group["excerpts"][()]] if "excerpts" in group else []
+
+    def faults(self) -> list[tuple[str, str, str]]:
+        """List the excerpts known to be of no use: key in hexadecimal, reason, detail."""
+        return [tuple(json.loads(entry)) for entry in _strings(self._file["faults"])] if "faults" in self._file else []
+
+    def embeddings(self, split: Split, encoder: str) -> NDArray[np.float16]:
+        """Give the embeddings [N, D] or [N, L, D] of a split, mapped from the disk."""
+        return _mapped(self.path, self._file[split][encoder + SUFFIX])
+
     def read(self, split: Split, encoders: list[str] | None = None) -> SplitRows:
         """Read one split into memory, with the embeddings of the named encoders (None: all).
 
@@ -192,6 +209,15 @@ class EmbeddingsWriter:
             np.int64
         )
         group["caption_origin"] = _as_strings(origin for track in tracks for origin in track.origins)
+
+    def add_excerpts(self, split: Split, keys: list[bytes]) -> None:
+        """Store the keys of the excerpts of a split, in the order of the ids."""
+        size = len(keys[0]) if keys else 16
+        self._file[split]["excerpts"] = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, size)
+
+    def add_faults(self, faults: list[tuple[str, str, str]]) -> None:
+        """Store which excerpts are of no use: key in hexadecimal, reason, detail."""
+        self._file["faults"] = _as_strings(json.dumps(fault, ensure_ascii=False) for fault in faults)
 
     def add_embeddings(self, split: Split, record: EncoderRecord, blocks: Iterator[NDArray[np.float16]]) -> None:
         """Store one encoder's embeddings of a split, given in blocks [n, D] (or [n, L, D]) in the order of the ids."""

@@ -62,8 +62,6 @@ def test_thirty_kills_at_random_moments(twenty_tracks: Folder) -> None:
 )
 def test_kills_during_the_assembly(twenty_tracks: Folder, moment: str) -> None:
     undisturbed = digest(twenty_tracks.prepare("whole"))
-    twenty_tracks.prepare("killed")
-    (twenty_tracks.root / "killed" / "embeddings.h5").unlink()
     script = f"""
 import os, signal, sys
 from pathlib import Path
@@ -86,7 +84,45 @@ main(["prepare", *sys.argv[1:]])
     assert not (twenty_tracks.root / "killed" / "embeddings.h5").exists()
     assert list((twenty_tracks.root / "killed").glob(".embeddings.h5.*.partial"))
     assert digest(twenty_tracks.prepare("killed", continue_=True)) == undisturbed
-    assert not list((twenty_tracks.root / "killed").rglob("*.partial"))
+    assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
+
+
+@pytest.mark.parametrize("nth", range(4))
+def test_kills_while_the_shards_are_removed(twenty_tracks: Folder, nth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is there by then; the next run has nothing to compute and removes the rest."""
+    undisturbed = digest(twenty_tracks.prepare("whole"))
+    twenty_tracks.write(twenty_tracks.records[:7])
+    twenty_tracks.prepare("killed")
+    twenty_tracks.write()
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from unisono.prepare import embed
+from unisono.cli import main
+embed.ROWS_A_SHARD = 5
+left = [{nth}]
+for name in ("unlink", "rmdir"):
+    def killing(path, *arguments, original=getattr(Path, name), **more):
+        if "shards" in str(path) and not path.name.endswith(".partial"):
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+        return original(path, *arguments, **more)
+    setattr(Path, name, killing)
+main(["prepare", *sys.argv[1:]])
+"""
+    arguments = command(twenty_tracks, "killed")[2:]
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert digest(twenty_tracks.root / "killed" / "embeddings.h5") == undisturbed
+    assert (twenty_tracks.root / "killed" / "shards").is_dir()
+    monkeypatch.setattr("unisono.encoders.audio.build", None)  # there is nothing to compute
+    assert digest(twenty_tracks.prepare("killed", continue_=True)) == undisturbed
+    assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 
 
 def test_a_kill_while_a_complete_file_is_replaced_leaves_the_old_one(twenty_tracks: Folder) -> None:
@@ -132,21 +168,22 @@ def test_a_full_disk_leaves_nothing_half_written(twenty_tracks: Folder, limit: i
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    def files() -> list[str]:
-        return [path.name for path in (twenty_tracks.root / "out").rglob("*") if path.suffix in (".h5", ".partial")]
+    def files() -> dict[str, str]:
+        found = (twenty_tracks.root / "out").rglob("*")
+        return {path.name: digest(path) for path in found if path.suffix in (".h5", ".partial")}
 
-    if limit > 10_000:  # shards of a few rows are written before, the whole does not fit
-        for count in (4, 8, 12, 16, 20):
-            twenty_tracks.write(twenty_tracks.records[:count])
-            twenty_tracks.prepare()
-        (twenty_tracks.root / "out" / "embeddings.h5").unlink()
+    if limit > 10_000:  # a shard of the last few rows can be written, the whole does not fit
+        twenty_tracks.write(twenty_tracks.records[:15])
+        twenty_tracks.prepare()
+        twenty_tracks.write()
+    before = files()
     done = subprocess.run(
         command(twenty_tracks, "out"), capture_output=True, text=True, preexec_fn=limited, check=False
     )
     assert done.returncode == 1, done.stderr
     assert "Cannot write" in done.stderr or "No space left" in done.stderr
     assert "Traceback" not in done.stderr
-    assert files() == []
+    assert files() == before
     assert digest(twenty_tracks.prepare(continue_=True)) == digest(twenty_tracks.prepare("whole"))
 
 

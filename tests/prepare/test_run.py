@@ -1,13 +1,15 @@
 """`prepare` as a whole: what it writes, what it does not do twice, what it refuses, and what broken files do to it."""
 
+import contextlib
 import hashlib
-import json
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import soundfile
@@ -193,15 +195,74 @@ def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: obje
     assert digest(path) == before
 
 
-def test_embeddings_of_other_weights_are_refused(ten_tracks: Folder) -> None:
+@pytest.mark.parametrize("assembled", [True, False], ids=["in embeddings.h5", "in shards"])
+def test_embeddings_of_other_weights_are_refused(
+    ten_tracks: Folder, assembled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ten_tracks.write(ten_tracks.records[:9])
-    ten_tracks.prepare()
-    settings = ten_tracks.root / "out" / "shards" / "dsp" / "settings.json"
-    content = json.loads(settings.read_text())
-    settings.write_text(json.dumps({**content, "revision": "0", "library": "torch 1"}))
+    with monkeypatch.context() as patch:
+        if not assembled:
+            patch.setattr("unisono.prepare.run.assemble", interrupt)
+        with contextlib.suppress(KeyboardInterrupt):
+            ten_tracks.prepare()
     ten_tracks.write()
-    with pytest.raises(UsageError, match="dsp: revision: '0' there, '1' now"):
+    monkeypatch.setattr(dsp.Dsp, "spec", replace(dsp.SPEC, revision="2"))
+    with pytest.raises(UsageError, match="dsp: revision: '1' there, '2' now"):
         ten_tracks.prepare()
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_nothing_but_the_file_stays_and_the_file_suffices(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_tracks.add("broken", broken="silent")
+    ten_tracks.write(ten_tracks.records[3:])
+    options: dict[str, Any] = {"pooling": "stats", "keep_windows": True}
+    path = ten_tracks.prepare(**options)
+    assert sorted(found.name for found in path.parent.iterdir()) == [
+        ".prepare.lock",
+        "embeddings.h5",
+        "prepare.log",
+        "prepare.report.json",
+    ]
+    elsewhere = ten_tracks.root / "elsewhere"
+    elsewhere.mkdir()
+    path.rename(elsewhere / "embeddings.h5")
+    ten_tracks.write()
+    decoded = count_decoding(monkeypatch)
+    grown = ten_tracks.prepare("elsewhere", **options)
+    assert sorted(decoded) == ["t0", "t1", "t2"], "what is in the file, or known to be broken, was decoded again"
+    assert digest(grown) == digest(ten_tracks.prepare("fresh", **options))
+
+
+def test_shards_of_tracks_that_are_not_chosen_now_stay(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.prepare.run.assemble", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ten_tracks.prepare()
+    with open_embeddings(ten_tracks.prepare(sample_size=4)) as file:
+        assert len(file.ids()) == 4
+    no_decoding(monkeypatch)
+    with open_embeddings(ten_tracks.prepare()) as file:
+        assert len(file.ids()) == 10
+    assert not (ten_tracks.root / "out" / "shards").exists()
+
+
+def test_a_file_of_an_earlier_edition_is_written_anew(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such files name no excerpts, and their shards lie beside them."""
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.prepare.assemble.EDITION", 1)
+        patch.setattr("unisono.prepare.run._remove_what_is_stored", lambda *_: None)
+        path = ten_tracks.prepare()
+    with h5py.File(path, "r+") as file:
+        for name in ("train/excerpts", "val/excerpts", "test/excerpts", "faults"):
+            del file[name]
+    decoded = count_decoding(monkeypatch)
+    ten_tracks.prepare(continue_=True)
+    assert decoded == []
+    assert not (path.parent / "shards").exists()
+    assert digest(path) == digest(ten_tracks.prepare("fresh"))
 
 
 def test_a_larger_sample_holds_the_smaller(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

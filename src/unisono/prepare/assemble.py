@@ -1,4 +1,5 @@
-"""From shards to `embeddings.h5`: one writer, rows in the order of the ids, the file appears whole or not at all."""
+"""From shards, and the file of an earlier run, to `embeddings.h5`: one writer, rows in the order of the ids, whole or not
+at all."""
 
 import hashlib
 import json
@@ -11,13 +12,16 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.embeddings import FILE_NAME, EncoderRecord, create_embeddings, open_embeddings
+from unisono.audio import Fault
+from unisono.embeddings import FILE_NAME, EmbeddingsFile, EncoderRecord, create_embeddings
 from unisono.mix.splits import assign_splits
 from unisono.prepare.options import PrepareOptions
-from unisono.prepare.sink import EncoderShards, Shard
+from unisono.prepare.sink import EncoderShards, Rows
 from unisono.track import SPLITS, Split, Track, replace
 
 ROWS_A_BLOCK = 1024
+EDITION = 2
+"""Goes up when other things are written for the same input, so that files of before are written anew."""
 
 
 def by_split(tracks: list[Track], options: PrepareOptions) -> dict[Split, list[Track]]:
@@ -45,7 +49,7 @@ def fingerprint(
 ) -> str:
     """Give a hash of everything that decides the content of `embeddings.h5`."""
     digest = hashlib.sha256()
-    digest.update(json.dumps([config, failures, *map(asdict, records)], sort_keys=True).encode())
+    digest.update(json.dumps([EDITION, config, failures, *map(asdict, records)], sort_keys=True).encode())
     encoder = msgspec.json.Encoder()
     for split_tracks in tracks.values():
         for track in split_tracks:
@@ -54,12 +58,9 @@ def fingerprint(
     return digest.hexdigest()
 
 
-def is_assembled(folder: Path, content: str) -> bool:
-    """Whether the folder's `embeddings.h5` has that content already."""
-    if not (folder / FILE_NAME).is_file():
-        return False
-    with open_embeddings(folder) as file:
-        return bool(file.config.get("content") == content)
+def is_assembled(file: EmbeddingsFile | None, content: str) -> bool:
+    """Whether an `embeddings.h5`, if there is one, has that content already."""
+    return file is not None and bool(file.config.get("content") == content)
 
 
 def assemble(
@@ -70,21 +71,35 @@ def assemble(
     records: list[EncoderRecord],
     config: dict[str, Any],
     failures: int,
+    faults: dict[bytes, Fault],
 ) -> None:
-    """Write `embeddings.h5`. The shards hold an embedding of every encoder for every track."""
+    """Write `embeddings.h5`. The shards (and the file that it replaces) hold an embedding of every encoder for every track.
+
+    Args:
+        folder: where to write.
+        tracks: the tracks of each split, in their order.
+        keys: track id -> key of its excerpt.
+        shards: encoder -> its embeddings.
+        records: what made them.
+        config: what the file remembers of the options.
+        failures: how many tracks could not be embedded.
+        faults: key -> fault of the excerpts that will stay of no use.
+    """
     with create_embeddings(folder / FILE_NAME, config, failures) as writer:
+        writer.add_faults([(key.hex(), fault.reason, fault.detail) for key, fault in sorted(faults.items())])
         for split, split_tracks in tracks.items():
             writer.add_split(split, split_tracks)
+            writer.add_excerpts(split, [keys[track.id] for track in split_tracks])
         for record in sorted(records, key=lambda record: record.name):
             index = shards[record.name].index()
             for split, split_tracks in tracks.items():
                 places = [index[keys[track.id]] for track in split_tracks]
                 writer.add_embeddings(split, record, _blocks(places))
                 if config["keep_windows"]:
-                    counts = [shard.window_count(row) for shard, row in places]
-                    writer.add_windows(split, record, counts, (shard.windows(row) for shard, row in places))
+                    counts = [rows.window_count(row) for rows, row in places]
+                    writer.add_windows(split, record, counts, (rows.windows(row) for rows, row in places))
 
 
-def _blocks(places: list[tuple[Shard, int]]) -> Iterator[NDArray[np.float16]]:
+def _blocks(places: list[tuple[Rows, int]]) -> Iterator[NDArray[np.float16]]:
     for begin in range(0, len(places), ROWS_A_BLOCK):
-        yield np.stack([shard.embedding(row) for shard, row in places[begin : begin + ROWS_A_BLOCK]])
+        yield np.stack([rows.embedding(row) for rows, row in places[begin : begin + ROWS_A_BLOCK]])

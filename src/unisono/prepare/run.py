@@ -2,11 +2,11 @@
 
 plan       which excerpts there are, and which of their embeddings are missing       plan.py
 embed      decode, embed, pool; results go into small shards                         execute.py, embed.py, sink.py
-assemble   shards -> embeddings.h5, in one go                                        assemble.py
+assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
 """
 
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from unisono import console
 from unisono.audio import Fault
-from unisono.embeddings import FILE_NAME, EncoderRecord, open_embeddings
+from unisono.embeddings import FILE_NAME, EmbeddingsFile, EncoderRecord, open_embeddings
 from unisono.encoders import audio as encoders
 from unisono.errors import UnisonoError, UsageError
 from unisono.files import explained
@@ -30,7 +30,7 @@ from unisono.prepare.runner import Runner, choose_devices
 from unisono.prepare.sink import EncoderShards, Failures
 from unisono.prepare.summary import show
 from unisono.tally import Dropped, Tally
-from unisono.track import Track, read_tracks
+from unisono.track import SPLITS, Split, Track, read_tracks
 
 SHARDS = "shards"
 REPORT = "prepare.report.json"
@@ -57,15 +57,19 @@ def run(options: PrepareOptions) -> None:
         console.log.info("Preparing %s tracks of %s", f"{len(tracks):,}", options.input_path)
         tally = Tally()
         tracks = _choose(tracks, options, tally)
-        names = sorted({*names, *_held_encoders(options)})
-        shards = {name: EncoderShards(options.output_path / SHARDS / name) for name in names}
+        there = _open_assembled(options, stack)
+        names = sorted({*names, *(there.encoders if there else ())})
+        shards = {name: EncoderShards(options.output_path / SHARDS / name, there) for name in names}
+        failures = Failures(options.output_path / SHARDS / "failures", there)
         states = settings.hidden_states(options, shards)
         settings.check_shards(shards, options, states)
         work = plan(tracks)
-        _refuse_to_lose(work, options)
-        faults = _embed_missing(work, shards, states, options)
+        _refuse_to_lose(there, work)
+        faults = _embed_missing(work, shards, failures, states, options)
         tracks = _without_faults(tracks, work, faults, tally)
-        _finish(tracks, work, shards, tally, options)
+        splits = _write(tracks, work, shards, faults, there, tally, options)
+        show(tally, splits, [_record_of(its_shards) for its_shards in shards.values()], options)
+        _remove_what_is_stored(shards, failures, options)
 
 
 def _choose(tracks: list[Track], options: PrepareOptions, tally: Tally) -> list[Track]:
@@ -88,10 +92,9 @@ def _choose(tracks: list[Track], options: PrepareOptions, tally: Tally) -> list[
 
 
 def _embed_missing(
-    work: Plan, shards: dict[str, EncoderShards], states: dict[str, str], options: PrepareOptions
+    work: Plan, shards: dict[str, EncoderShards], failures: Failures, states: dict[str, str], options: PrepareOptions
 ) -> dict[bytes, Fault]:
-    """Embed what the shards lack; give key -> fault of all excerpts that cannot be embedded."""
-    failures = Failures(options.output_path / SHARDS / "failures")
+    """Embed what is not there yet; give key -> fault of all excerpts that cannot be embedded."""
     held = {name: its_shards.held() for name, its_shards in shards.items()}
     items = work.missing(held, failures.known.keys())
     if not work.excerpts:
@@ -140,10 +143,16 @@ def _without_faults(tracks: list[Track], work: Plan, faults: dict[bytes, Fault],
     return kept
 
 
-def _finish(
-    tracks: list[Track], work: Plan, shards: dict[str, EncoderShards], tally: Tally, options: PrepareOptions
-) -> None:
-    """Write the report and, unless it is there already, `embeddings.h5`; show what came of it."""
+def _write(
+    tracks: list[Track],
+    work: Plan,
+    shards: dict[str, EncoderShards],
+    faults: dict[bytes, Fault],
+    there: EmbeddingsFile | None,
+    tally: Tally,
+    options: PrepareOptions,
+) -> dict[Split, list[Track]]:
+    """Write the report and, unless it is there already, `embeddings.h5`; give the tracks of each split."""
     output = options.output_path
     report = output / REPORT
     tally.write(report, options=record(options), encoders=sorted(shards))
@@ -156,12 +165,25 @@ def _finish(
     records = [_record_of(its_shards) for its_shards in shards.values()]
     config = _config(options)
     config["content"] = fingerprint(splits, work.key_of, records, config, tally.faults)
-    if is_assembled(output, config["content"]):
+    if is_assembled(there, config["content"]):
         console.log.info("Nothing to do: %s is complete.", output / FILE_NAME)
-    else:
-        console.log.info("Writing %s", output / FILE_NAME)
-        assemble(output, splits, work.key_of, shards, records, config, tally.faults)
-    show(tally, splits, records, options)
+        return splits
+    console.log.info("Writing %s", output / FILE_NAME)
+    lasting = {key: fault for key, fault in faults.items() if fault.lasting}
+    assemble(output, splits, work.key_of, shards, records, config, tally.faults, lasting)
+    return splits
+
+
+def _remove_what_is_stored(shards: dict[str, EncoderShards], failures: Failures, options: PrepareOptions) -> None:
+    """Remove the shards whose content `embeddings.h5` now holds; others, of tracks that were not chosen now, stay."""
+    with open_embeddings(options.output_path) as file:
+        keys = {key for split in SPLITS for key in file.excerpts(split)}
+        failed = {bytes.fromhex(key) for key, _, _ in file.faults()}
+    for its_shards in shards.values():
+        its_shards.remove_stored(keys)
+    failures.remove_stored(failed)
+    with suppress(OSError):  # some are left
+        (options.output_path / SHARDS).rmdir()
 
 
 def _config(options: PrepareOptions) -> dict[str, Any]:
@@ -176,30 +198,26 @@ def _record_of(shards: EncoderShards) -> EncoderRecord:
     return EncoderRecord(**content)
 
 
-def _held_encoders(options: PrepareOptions) -> list[str]:
-    """Look into the `embeddings.h5` that is there, if any: its encoders stay, its settings must be the same."""
+def _open_assembled(options: PrepareOptions, stack: ExitStack) -> EmbeddingsFile | None:
+    """Open the `embeddings.h5` that is there, if any: its encoders stay, its settings must be the same."""
     if not (options.output_path / FILE_NAME).is_file():
-        return []
-    with open_embeddings(options.output_path) as file:
-        found = settings.differences(file.config, _config(options), DECIDING)
-        if found:
-            raise settings.refusal(options.output_path / FILE_NAME, found)
-        return list(file.encoders)
+        return None
+    file = stack.enter_context(open_embeddings(options.output_path))
+    found = settings.differences(file.config, _config(options), DECIDING)
+    if found:
+        raise settings.refusal(options.output_path / FILE_NAME, found)
+    return file
 
 
-def _refuse_to_lose(work: Plan, options: PrepareOptions) -> None:
+def _refuse_to_lose(there: EmbeddingsFile | None, work: Plan) -> None:
     """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds."""
-    path = options.output_path / FILE_NAME
-    if not path.is_file():
-        return
-    with open_embeddings(path) as file:
-        lost = sorted(id_ for id_ in file.ids() if id_ not in work.key_of)
-    if lost:
+    lost = sorted(id_ for id_ in there.ids() if id_ not in work.key_of) if there else []
+    if there and lost:
         reason = work.faults[lost[0]].reason if lost[0] in work.faults else "not among the tracks chosen now"
         raise UsageError(
-            f"{path} holds {len(lost):,} tracks that would be lost, e.g. {lost[0]} ({reason}).",
-            hint=f"Choose the same tracks and more, or another --output-dir; or remove {path}: "
-            "embeddings that are there are not computed again.",
+            f"{there.path} holds {len(lost):,} tracks that would be lost, e.g. {lost[0]} ({reason}).",
+            hint=f"Choose the same tracks and more, or another --output-dir; or remove {there.path}: "
+            "then all tracks are embedded anew.",
         )
 
 

@@ -79,26 +79,27 @@ def check_shards(shards: dict[str, EncoderShards], options: PrepareOptions, stat
         wanted = asdict(encoder_record(encoders.spec(name), options, states[name])) | {
             "keep_windows": options.keep_windows
         }
-        held = its_shards.settings() or {}
-        found += [f"{name}: {line}" for line in differences(held, wanted, (*KNOWN_BEFORE_BUILDING, "keep_windows"))]
+        for held in (its_shards.settings(), its_shards.shard_settings()):
+            lines = differences(held or {}, wanted, (*KNOWN_BEFORE_BUILDING, "keep_windows"))
+            found += [f"{name}: {line}" for line in lines]
     if found:
-        raise refusal(options.output_path, found)
+        raise refusal(options.output_path, list(dict.fromkeys(found)))
 
 
 def check_built(shards: EncoderShards, record: EncoderRecord, options: PrepareOptions) -> None:
-    """Refuse to add embeddings of a built encoder to those of another; note the settings if it is the first.
+    """Refuse to add embeddings of a built encoder to those of another; note the settings if there are no shards yet.
 
     Raises:
         UsageError: lists the differences.
     """
-    held = shards.settings()
-    if held is None:
-        shards.write_settings(record, keep_windows=options.keep_windows)
-        return
     names = [name for name in asdict(record) if name != "library"]
-    found = differences(held, asdict(record), names)
+    found = []
+    for held in (shards.settings(), shards.shard_settings()):
+        found += differences(held or {}, asdict(record), names)
     if found:
-        raise refusal(options.output_path, [f"{record.name}: {line}" for line in found])
+        raise refusal(options.output_path, [f"{record.name}: {line}" for line in dict.fromkeys(found)])
+    if shards.shard_settings() is None:
+        shards.write_settings(record, keep_windows=options.keep_windows)
 
 
 def refusal(output: Path, found: Sequence[str]) -> UsageError:

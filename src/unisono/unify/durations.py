@@ -13,6 +13,7 @@ import msgspec
 import soundfile
 
 from unisono import console
+from unisono.audio import foreign_format
 from unisono.decoder_noise import without_decoder_noise
 from unisono.files import explained, write_whole
 from unisono.track import batched
@@ -108,6 +109,8 @@ def _unusable(path: str, error: Exception) -> Probed:
         return Probed(0.0, "audio file cannot be read", f"{path}: {why.strerror}")
     if size == 0:
         return Probed(0.0, "audio file empty", path)
+    if foreign := foreign_format(path):
+        return Probed(0.0, foreign.reason, f"{path}: {foreign.detail}")
     return Probed(0.0, "not an audio file", f"{path}: {' '.join(str(error).split())}")
 
 
