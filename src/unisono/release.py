@@ -54,4 +54,6 @@ class HubFiles:
     unpacked_size: int = 0
     """Bytes on disk once unpacked, roughly; of shards, all of them together."""
     audio: bool = False
+    optional: bool = False
+    """There may be none."""
     parts: frozenset[str] = frozenset()

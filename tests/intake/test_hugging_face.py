@@ -27,6 +27,7 @@ from unisono import datasets
 from unisono.audio_folder import ending_of
 from unisono.datasets import ParseOptions
 from unisono.errors import DataError, UsageError
+from unisono.release import HubFiles
 from unisono.tally import Dropped
 from unisono.track import Track, read_tracks
 from unisono.unify.options import UnifyOptions
@@ -345,9 +346,9 @@ def test_a_full_disk(tmp_path: Path, source: Path) -> None:
 class OnTheHub:
     """A data set on a fake Hub, and the commands that fetch and read it."""
 
-    def __init__(self, server: Server, folder: Path) -> None:
+    def __init__(self, server: Server, folder: Path, layout: str = "snapshot") -> None:
         self.server, self.folder = server, folder
-        hugging_face.snapshot(folder / "upstream", folder / "source")
+        LAYOUTS[layout](folder / "upstream", folder / "source")
         self.files = tree(folder / "upstream")
         scripts = {
             "tones.py": b"raise SystemExit('run')",
@@ -385,6 +386,19 @@ def test_a_repository_of_the_hub(tmp_path: Path) -> None:
     assert {track.split for track in tracks} == {"train", "val", "test"}
 
 
+def test_audio_files_of_a_repository(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "raw" / "hf_some_one_my_tones"
+    with serving() as server:
+        unisono = OnTheHub(server, tmp_path, "audio folder, csv")
+        done = unisono("download", "hf:Some-One/my.tones", "--metadata-only")
+        assert done.returncode == 0, done.stderr
+        assert set(tree(folder)) == {f"{split}/metadata.csv" for split in hugging_face.SPLITS}
+        done = unisono("download", "hf:Some-One/my.tones")
+        assert done.returncode == 0, done.stderr
+    assert tree(folder) == unisono.files
+    assert len(unify("hf:Some-One/my.tones", tmp_path / "out.json", data_root=tmp_path / "data")) == 10
+
+
 def test_a_recipe_for_a_repository(tmp_path: Path) -> None:
     with serving() as server:
         unisono = OnTheHub(server, tmp_path)
@@ -407,7 +421,9 @@ def test_what_is_no_repository(name: str) -> None:
 
 
 def test_a_part_and_a_revision_of_a_repository() -> None:
-    (files,) = datasets.get("hf:own/er/10pct@v1.2").files
-    assert (files.repo, files.revision) == ("own/er", "v1.2")  # type: ignore[union-attr]
-    assert "10pct/*.parquet" in files.patterns and "10pct/*/*.parquet" in files.patterns  # type: ignore[union-attr]
-    assert not any(pattern.endswith((".py", "*")) for pattern in files.patterns)  # type: ignore[union-attr]
+    tables, sounds = datasets.get("hf:own/er/10pct@v1.2").files
+    assert isinstance(tables, HubFiles) and isinstance(sounds, HubFiles)
+    assert (tables.repo, tables.revision) == ("own/er", "v1.2")
+    assert "10pct/*.parquet" in tables.patterns and "10pct/*/*.parquet" in tables.patterns
+    assert not any(pattern.endswith((".py", "*")) for pattern in tables.patterns + sounds.patterns)
+    assert sounds.audio and not tables.audio, "--metadata-only leaves audio files out"

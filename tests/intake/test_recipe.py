@@ -9,11 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tests.releases import audio
 from unisono import datasets, intake
 from unisono.datasets import ParseOptions
 from unisono.errors import DataError, UsageError
+from unisono.release import HubFiles
 from unisono.tally import Dropped
-from unisono.track import Track
+from unisono.track import Track, read_tracks
+from unisono.unify.options import UnifyOptions
+from unisono.unify.run import run
 
 RECIPE = """
 table = "captions.{ending}"
@@ -169,8 +173,9 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[dict[str, A
 def test_shipped_recipes(name: str, tmp_path: Path) -> None:
     dataset = datasets.get(name)
     assert dataset.name == name and dataset.root is None and dataset.homepage.startswith("https://")
-    with pytest.raises(DataError, match="is missing"):
+    with pytest.raises(DataError, match=r"there is no .* in it; found: nothing"):
         list(dataset.parse(tmp_path, ParseOptions()))
+    assert all(isinstance(files, HubFiles) and not files.repo.endswith(".py") for files in dataset.files)
 
 
 def test_a_shipped_recipe_reads_its_table(tmp_path: Path) -> None:
@@ -184,6 +189,41 @@ def test_a_shipped_recipe_reads_its_table(tmp_path: Path) -> None:
     (track,) = datasets.get("allmusiccaps").parse(tmp_path, ParseOptions())
     assert isinstance(track, Track)
     assert (track.captions, track.recording) == (["Loud", "Fast", "angry"], "youtube:zUzd9KyIDrM")
+
+
+@pytest.mark.parametrize(("name", "table"), [("musicsem", "train.csv"), ("enrich_music4all", "data/x.parquet")])
+def test_shipped_recipes_read_the_columns_of_their_cards(tmp_path: Path, name: str, table: str) -> None:
+    rows = [
+        {
+            "unique_id": "4iV5", "thread": "LetsTalkMusic", "spotify_link": "https://x", "song": "Alpha", "artist": "Ann",
+            "raw_text": "raw", "prompt": "Sad piano", "descriptive": "['piano', 'sad']",
+        }
+        if name == "musicsem"
+        else {
+            "track_id": "0a1B", "tag_list": ["piano", "sad"], "pseudo_caption": "Sad piano", "title": "Alpha",
+            "artist_name": "Ann", "release": "Beta", "m4a_genres": "pop,rock", "m4a_tags": "",
+        }
+    ]  # fmt: skip
+    path = tmp_path / "raw" / name / table
+    path.parent.mkdir(parents=True)
+    if table.endswith(".csv"):
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    upstream_id = rows[0].get("unique_id") or rows[0]["track_id"]
+    audio.tone(tmp_path / "raw" / name / "audio" / f"{upstream_id}.mp3", 1, 300)
+    run(UnifyOptions(datasets=(name,), data_root=tmp_path))
+    (track,) = read_tracks(tmp_path / "unified_dataset.json")
+    assert (track.id, track.caption, track.title, track.artist) == (
+        f"{name}_{upstream_id}",
+        "Sad piano",
+        "Alpha",
+        "Ann",
+    )
+    assert track.caption_origin == "model" and {"piano", "sad"} <= set(track.tags)
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:

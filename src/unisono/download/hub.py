@@ -73,7 +73,7 @@ def _ask(files: HubFiles) -> dict[str, Any]:
         if any(PurePosixPath(file.rfilename).match(pattern) for pattern in files.patterns)
         and not _leads_elsewhere(file.rfilename)
     ]
-    if not entries:
+    if not entries and not files.optional:
         raise UnisonoError(f"{files.repo} at {files.revision} has no file that matches {', '.join(files.patterns)}.")
     return {"commit": info.sha, "files": entries}
 
@@ -103,5 +103,6 @@ def _remote_files(files: HubFiles, listing: dict[str, Any]) -> list[RemoteFile]:
 
 
 def _listing_path(files: HubFiles, folder: Path) -> Path:
-    identity = hashlib.sha256(json.dumps(asdict(files), default=sorted).encode()).hexdigest()[:16]
+    asked = {name: value for name, value in asdict(files).items() if name != "optional"}  # it changes no answer
+    identity = hashlib.sha256(json.dumps(asked, default=sorted).encode()).hexdigest()[:16]
     return state_folder(folder) / f"hub-{identity}.json"

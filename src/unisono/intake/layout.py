@@ -28,7 +28,7 @@ def find_tables(folder: Path, files: str = "") -> list[Path]:
         DataError: there are none, some are missing, or they lie in several folders, so that it must be said which.
     """
     if files:
-        found = _below(folder, files.lstrip("/"))
+        found = _below(folder, f"**/{files.lstrip('/')}")
     else:
         kinds = ("*.parquet", "*.arrow", "metadata.csv", "metadata.jsonl")
         every = [[path for path in _below(folder, f"**/{kind}") if path.name != METADATA[2]] for kind in kinds]

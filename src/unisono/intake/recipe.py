@@ -69,7 +69,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     homepage: str = ""
     audio_root: str = "."
     files: str = ""
-    """Where `table` is a folder or on the Hub: pattern of the tables to read, e.g. `data/train-*.parquet`. Default: all."""
+    """Where `table` is a folder or on the Hub: pattern of the tables to read, e.g. `data/train-*.parquet`, which the ends of
+    their paths have to match. Default: all."""
     recording: str = ""
     """Template of the identity across datasets, e.g. `youtube:{ytid}`."""
     caption_origin: CaptionOrigin | None = "human"
@@ -95,13 +96,15 @@ class OnHub:
         match = _ON_HUB.fullmatch(text)
         return cls(match["repo"], match["part"].strip("/"), match["revision"] or "main") if match else None
 
-    def files(self, wanted: str) -> HubFiles:
-        """Say what to fetch: tables and audio files, never a script."""
-        tables = (wanted,) if wanted else (*KINDS, "dataset_info.json", "README.md")
-        patterns: tuple[str, ...] = (*tables, *_AUDIO_FILES)
+    def files(self, wanted: str) -> tuple[HubFiles, HubFiles]:
+        """Say what to fetch: tables and, where there are any, audio files; never a script."""
+        tables = (wanted,) if wanted else (*KINDS, "README.md")
+        return self._matching(tables), self._matching(_AUDIO_FILES, is_audio=True)
+
+    def _matching(self, patterns: tuple[str, ...], *, is_audio: bool = False) -> HubFiles:
         if self.part:
             patterns = tuple(f"{self.part}/{below}{pattern}" for pattern in patterns for below in ("", "*/"))
-        return HubFiles(repo=self.repo, revision=self.revision, patterns=patterns, audio=True)
+        return HubFiles(repo=self.repo, revision=self.revision, patterns=patterns, audio=is_audio, optional=is_audio)
 
 
 def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
@@ -113,7 +116,7 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
     recipe = read_recipe(path)
     name = recipe.name or re.sub(r"\W+", "_", path.stem.lower())
     if recipe.table.startswith(HUB):
-        return _hub_dataset(recipe, name, asked_as=str(path))
+        return _hub_dataset(recipe, name, asked_as=name if is_shipped else str(path))
     folder = path.absolute().parent
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -202,7 +205,7 @@ def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
         homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
         asked_as=asked_as,
         parse=parse,
-        marker_files=tuple(f"**/{kind}" for kind in KINDS),
+        marker_files=tuple(f"**/{pattern}" for pattern in ((recipe.files,) if recipe.files else KINDS)),
         audio_folders=(recipe.audio_root,),
         holds_audio=True,
         is_excerpt=_is_excerpt(recipe),
@@ -210,7 +213,7 @@ def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
         tracks=recipe.tracks,
         caption_license=recipe.caption_license or "as its publisher says",
         audio_license=recipe.license or "as its publisher says",
-        files=(there.files(recipe.files),),
+        files=there.files(recipe.files),
         not_fetched=recipe.not_fetched,
     )
 
