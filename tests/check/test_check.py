@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.check.test_speech import RATE_HZ as SPEECH_HZ
+from tests.check.test_speech import babble
 from unisono.check.captions import contradiction, shared, short
 from unisono.check.sound import listen
 from unisono.cli import main
@@ -103,10 +105,17 @@ def test_the_command_reports_and_drops(tmp_path: Path) -> None:
         [track(kind, audio_path=str(tmp_path / f"{kind}.wav"), duration=4.0) for kind in ("tone", "silent", "clipped")],
     )
     said = io.StringIO()
+    soundfile.write(tmp_path / "talk.wav", babble(0, 30), SPEECH_HZ)
+    more = [*read_tracks(path), track("talk", audio_path=str(tmp_path / "talk.wav"), duration=30.0)]
+    write_tracks(path, more)
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main(["check", str(path), "--drop", "silent", "unreadable"])
     assert not end.value.code, said.getvalue()
     assert "clipped" in said.getvalue() and "1 were left out" in said.getvalue()
-    assert [item.id for item in read_tracks(tmp_path / "unified.checked.json")] == ["tone", "clipped"]
+    assert [item.id for item in read_tracks(tmp_path / "unified.checked.json")] == ["tone", "clipped", "talk"]
     findings = json.loads((tmp_path / "unified.check.json").read_text())["findings"]
-    assert {name: list(found) for name, found in findings.items()} == {"silent": ["silent"], "clipped": ["clipped"]}
+    assert {name: list(found) for name, found in findings.items()} == {
+        "silent": ["silent"],
+        "clipped": ["clipped"],
+        "speech": ["talk"],
+    }

@@ -6,7 +6,9 @@ from typing import Literal
 
 from cyclopts import Parameter
 
-Finding = Literal["unreadable", "silent", "clipped", "duration", "contradiction", "shared-caption", "short-caption"]
+Finding = Literal[
+    "unreadable", "silent", "clipped", "speech", "duration", "contradiction", "shared-caption", "short-caption"
+]
 
 
 @Parameter(name="*")

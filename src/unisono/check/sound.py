@@ -1,4 +1,4 @@
-"""Audio that is silent, clipped, shorter than its record says, or unreadable; decoded in bounded memory."""
+"""Audio that is silent, clipped, possibly speech, shorter than its record says, or unreadable; decoded block by block."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from unisono import console
 from unisono.audio import SILENT_PEAK, UNREADABLE
 from unisono.check.options import Finding
+from unisono.check.speech import SpeechMeter
 from unisono.decoder_noise import without_decoder_noise
 from unisono.track import Track, batched
 
@@ -64,6 +65,7 @@ def listen(track: Track) -> list[Heard]:
 def _measure(sound: soundfile.SoundFile, wanted: int) -> list[Heard]:
     frames = clipped = quiet = blocks = 0
     peak = 0.0
+    speech, average = SpeechMeter(sound.samplerate), np.full(sound.channels, 1 / sound.channels, np.float32)
     while frames < wanted:
         block: NDArray[np.float32] = sound.read(min(BLOCK_FRAMES, wanted - frames), dtype="float32", always_2d=True)
         if not len(block):
@@ -77,13 +79,17 @@ def _measure(sound: soundfile.SoundFile, wanted: int) -> list[Heard]:
         quiet += float(np.dot(block.ravel(), block.ravel())) < QUIET_RMS**2 * block.size
         if loudest >= FULL_SCALE:
             clipped += _in_runs(np.abs(block).max(axis=1) >= FULL_SCALE)
+        speech.push(block @ average)
     if not frames:
         return [Heard("unreadable", "no audio where the excerpt begins")]
     if peak < SILENT_PEAK or quiet > MOSTLY * blocks:
         return [Heard("silent", f"peak {peak:.2g} of full scale, {quiet} of {blocks} blocks below -60 dB")]
+    found = []
     if clipped > CLIPPED_SHARE * frames:
-        return [Heard("clipped", f"{clipped / frames:.2%} of the samples")]
-    return []
+        found.append(Heard("clipped", f"{clipped / frames:.2%} of the samples"))
+    if talk := speech.finding():
+        found.append(Heard("speech", talk))
+    return found
 
 
 def _in_runs(full: NDArray[np.bool_]) -> int:
