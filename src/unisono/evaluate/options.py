@@ -34,6 +34,9 @@ class EvaluateOptions(StageOptions):
     """JSON file for the result. Default: beside the checkpoint, `<checkpoint>_<split or dataset file>.json`."""
     report: Path | None = None
     """HTML file for a report with plots, and players for the best and the worst queries."""
+    report_audio: bool = False
+    """Also write what the report plays, up to 30 s of each excerpt, into `<report>_files/` beside it, so that it can be
+    moved or opened from another machine; otherwise it plays the files where they lie."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     seed: int = 42

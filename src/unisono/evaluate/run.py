@@ -5,7 +5,7 @@ from dataclasses import replace
 from unisono import __version__, console
 from unisono import options as stage_options
 from unisono.embeddings import EmbeddingsFile, SplitRows, open_embeddings
-from unisono.errors import DataError
+from unisono.errors import DataError, UsageError
 from unisono.evaluate import retrieval, tagging
 from unisono.evaluate.baselines import measure_baselines
 from unisono.evaluate.benchmark import Benchmark, prepare_benchmark
@@ -28,9 +28,11 @@ def run(options: EvaluateOptions) -> Result:
     """Evaluate, print the tables, write the files and return what the JSON holds.
 
     Raises:
-        UsageError: the model was trained on some of the music.
+        UsageError: the model was trained on some of the music, or the options do not fit each other.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
+    if options.report_audio and not options.report:
+        raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
     if options.report:
         from unisono.report.evaluation import write as write_report  # says at once what is not installed
     model = load_model(options.checkpoint, str(local_device(options.device)))
@@ -41,7 +43,7 @@ def run(options: EvaluateOptions) -> Result:
     write_result(options.output_path, result)
     console.log.info("Wrote %s.", options.output_path)
     if options.report:
-        write_report(options.report, result)
+        write_report(options.report, result, clips=options.report_audio)
         console.log.info("Wrote %s.", options.report)
     return result
 

@@ -1,9 +1,12 @@
 """The result of an evaluation as one HTML page: numbers, plots, and the audio of the best and the worst queries.
 
-The page stands alone but for the audio, which it plays from where it lies on this machine.
+The page stands alone but for the audio, which it plays from where it lies on this machine, or from clips beside the page.
 """
 
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 import jinja2
 
@@ -12,15 +15,22 @@ from unisono.evaluate.result import MEASURES, Found, Measured, Result
 from unisono.evaluate.table import TITLES, say, say_interval
 from unisono.files import write_whole
 from unisono.report import plots
+from unisono.report.clips import folder_of, write_clips
 
 
-def write(path: Path, result: Result) -> None:
-    """Write the page, whole or not at all."""
-    write_whole(path, render(result))
+def write(path: Path, result: Result, *, clips: bool = False) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        path: of the page.
+        result: what it shows.
+        clips: write what it plays beside it, instead of playing the files where they lie.
+    """
+    write_whole(path, render(result, write_clips(folder_of(path), _excerpts(result)) if clips else None))
 
 
-def render(result: Result) -> str:
-    """Make the page."""
+def render(result: Result, clips: Mapping[Found, str] | None = None) -> str:
+    """Make the page; `clips` are the addresses of what it plays, if that lies beside the page."""
     template = jinja2.Environment(
         loader=jinja2.PackageLoader("unisono.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
     ).get_template("evaluation.html.jinja")
@@ -32,7 +42,8 @@ def render(result: Result) -> str:
         lines=_lines(result),
         say=say,
         say_interval=say_interval,
-        audio=audio_address,
+        audio=partial(audio_address, clips=clips),
+        clips=clips,
         recall_curve=plots.recall_curve(result),
         slices=plots.slices(result),
         ranks=plots.ranks(result),
@@ -49,6 +60,18 @@ def _lines(result: Result) -> list[tuple[str, dict[str, Measured]]]:
     ]
 
 
-def audio_address(found: Found) -> str:
-    """Give the address of an excerpt's file, to be played from its beginning to its end."""
+def _excerpts(result: Result) -> Iterable[Found]:
+    for kind in result.examples.values():
+        for example in kind:
+            yield example.right
+            yield from example.found
+
+
+def audio_address(found: Found, clips: Mapping[Found, str] | None = None) -> str:
+    """Give the address of an excerpt's clip, or of its file, to be played from the excerpt's beginning to its end.
+
+    An excerpt that has no clip although there are clips has no address.
+    """
+    if clips is not None:
+        return quote(clips.get(found, ""))
     return f"{Path(found.audio_path).as_uri()}#t={found.start_s:g},{found.start_s + found.duration_s:g}"
