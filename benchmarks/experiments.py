@@ -5,10 +5,15 @@
 Each variant is trained and evaluated on the held-out compositions with every seed. The table gives the mean over the seeds
 and the paired difference to the baseline over the same queries, with the 95 % interval of its mean over seeds and
 resampled recordings. A difference whose interval holds 0 is none that this music can show.
+
+The second table compares ways to make captions from tags. Only what is trained on differs: val and test keep their captions,
+and the queries are those of them that people would type, the human ones. The column val says what a choice by the val
+split would have seen.
 """
 
 import argparse
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +22,17 @@ import numpy as np
 
 from demo.__main__ import EPOCHS
 from unisono import console
-from unisono.evaluate.options import EvaluateOptions
-from unisono.evaluate.pairing import TEXT_TO_MUSIC
-from unisono.evaluate.result import QueryResult, read_result
-from unisono.evaluate.run import run as evaluate
+from unisono.captions.describe import describe
+from unisono.captions.options import CaptionOptions, Strategy
+from unisono.embeddings import FILE_NAME, create_embeddings, open_embeddings
+from unisono.evaluate.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.evaluate.result import QueryResult
+from unisono.evaluate.retrieval import query_results, rank_both
 from unisono.prepare.options import PrepareOptions
 from unisono.prepare.run import run as prepare
+from unisono.projected import project
+from unisono.track import SPLITS, Split, read_tracks, with_captions
+from unisono.train.checkpoint import Model, load_model
 from unisono.train.options import TrainOptions
 from unisono.train.run import run as train
 
@@ -39,6 +49,10 @@ class Variant:
     train: dict[str, Any] = field(default_factory=dict)
     prepare: dict[str, Any] = field(default_factory=dict)
     """Options of `prepare` that differ: such a variant has embeddings of its own."""
+    captions: tuple[Strategy, ...] = ()
+    """How the captions made of tags are worded, in training."""
+    of_all: bool = False
+    """All music that is trained on has such captions alone, not only the dataset without captions."""
 
 
 BASELINE = Variant("baseline", "joint space, whitened, noise 1, InfoNCE, mean pooling, musicnn")
@@ -57,31 +71,88 @@ VARIANTS = (
     Variant("captions", "tag dropout 0.5", {"tag_dropout": 0.5}),
     Variant("captions", "tag-made captions weigh a quarter", {"mix_origins": ("tags=0.25",)}),
     Variant("pooling", "stats pooling", prepare={"pooling": "stats"}),
+    Variant("windows", "one window a step instead of all three", {"audio_windows": 1}, {"keep_windows": True}),
+    Variant("windows", "two windows a step instead of all three", {"audio_windows": 2}, {"keep_windows": True}),
     Variant("encoder", "dsp", {"audio_encoder": "dsp"}, {"encoders": ("dsp",)}),
 )
+WORDINGS: tuple[tuple[Strategy, ...], ...] = (
+    ("template",),
+    ("varied",),
+    ("keywords",),
+    ("metadata",),
+    ("template", "varied", "keywords"),
+    ("template", "varied", "keywords", "metadata"),
+)
+FEW, ALL = "the third without captions", "all music"
+CAPTIONS = tuple(
+    Variant(topic, " ".join(wording), captions=wording, of_all=topic == ALL)
+    for topic in (FEW, ALL)
+    for wording in WORDINGS
+)
+TOPICS = sorted({variant.topic for variant in (*VARIANTS, *CAPTIONS)} - {BASELINE.topic})
 
 
 def embeddings(root: Path, variant: Variant) -> Path:
     """Give the folder of the embeddings that a variant reads; make it if it is one of its own."""
+    if variant.captions:
+        return reworded(root, variant)
     if not variant.prepare:
         return root / "processed_embeddings"
-    name = "_".join(str(value if isinstance(value, str) else value[0]) for value in variant.prepare.values())
+    name = "_".join(
+        f"{key}_{value[0] if isinstance(value, tuple) else value}" for key, value in variant.prepare.items()
+    )
     folder = root / "experiments" / f"embeddings_{name}"
     prepare(PrepareOptions(**{"data_root": root, "output_dir": folder, "encoders": ("musicnn",), **variant.prepare}))
     return folder
 
 
-def queries(root: Path, variant: Variant, number: int, seed: int, data_dir: Path) -> list[QueryResult]:
-    """Train a variant and give how each text query on the held-out music fared."""
-    folder = root / "experiments" / f"{number:02d}_seed{seed}"
+def reworded(root: Path, variant: Variant) -> Path:
+    """Copy the embeddings with other captions of what is trained on; val and test keep theirs."""
+    folder = root / "experiments" / f"captions_{'_'.join(variant.captions)}{'_of_all' if variant.of_all else ''}"
+    tracks = {track.id: track for track in read_tracks(root / "unified_dataset.json")}
+    with (
+        open_embeddings(root / "processed_embeddings") as old,
+        create_embeddings(folder / FILE_NAME, old.config, 0) as new,
+    ):
+        for split in SPLITS:
+            rows = old.read(split)
+            these = [tracks[id] for id in rows.ids]
+            if split == "train":
+                made = {track.id for track in these if variant.of_all or track.origins == ["tags"]}
+                bare = [with_captions(track, {track.caption: "tags"}) if track.id in made else track for track in these]
+                options = CaptionOptions(captions=variant.captions)
+                these = describe(bare, made, options, seed=0).tracks
+            new.add_split(split, these)
+            for name, record in old.encoders.items():
+                new.add_embeddings(split, record, iter([rows.embeddings[name]]))
+    return folder
+
+
+def trained(root: Path, variant: Variant, number: str, seed: int, data_dir: Path) -> Model:
+    """Train a variant and give its best model."""
+    folder = root / "experiments" / f"{number}_seed{seed}"
     settings: dict[str, Any] = {"audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten"}
     settings |= {"epochs": EPOCHS, **variant.train, "seed": seed, "data_dir": data_dir, "checkpoint_dir": folder}
     train(TrainOptions(**settings))
-    output = folder / "result.json"
-    evaluate(
-        EvaluateOptions(checkpoint=folder / f"{settings['audio_encoder']}_best.pt", data_dir=data_dir, output=output)
-    )
-    return sorted(read_result(output).queries[TEXT_TO_MUSIC], key=lambda query: query.query)
+    return load_model(folder / f"{settings['audio_encoder']}_best.pt")
+
+
+def queries(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
+    """Give how each text query on a split fared, as `unisono evaluate` does."""
+    with open_embeddings(data_dir) as file:
+        rows = file.read(split, [model.audio_encoder.name])
+        music = project(model, file, rows)
+    pairing = pair_rows(rows)
+    ranked = rank_both(pairing, model.embed_text(pairing.texts, cached=True), music)
+    return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)
+
+
+def human(asked: list[QueryResult], data_dir: Path, split: Split) -> list[QueryResult]:
+    """Keep the queries that people wrote."""
+    with open_embeddings(data_dir) as file:
+        rows = file.read(split)
+    texts = {text for text, origin in zip(rows.captions, rows.caption_origin, strict=True) if origin == "human"}
+    return [query for query in asked if query.query in texts]
 
 
 def values(asked: list[QueryResult]) -> np.ndarray:
@@ -103,35 +174,83 @@ def interval(difference: np.ndarray, about: list[str]) -> np.ndarray:
     return np.percentile(means, [2.5, 97.5], axis=0)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a variant."""
+
+    variant: Variant
+    found: np.ndarray
+    """[seeds, Q, 3]."""
+    val_mrr: float
+    """Mean over the seeds, of the same kind of queries on the val split; NaN where it was not asked for."""
+
+
+def outcome(root: Path, variant: Variant, number: str, seeds: int) -> tuple[Outcome, list[QueryResult]]:
+    """Train and evaluate a variant with every seed; give also the queries, which are the same for each."""
+    data_dir = embeddings(root, variant)
+    models = [trained(root, variant, number, seed, data_dir) for seed in range(seeds)]
+    runs = [queries(model, data_dir, "test") for model in models]
+    val = float("nan")
+    if variant.captions:
+        runs = [human(asked, data_dir, "test") for asked in runs]
+        chosen = [human(queries(model, data_dir, "val"), data_dir, "val") for model in models]
+        val = float(np.mean([values(asked)[:, 2].mean() for asked in chosen]))
+    console.log.info("%s: %s", variant.topic, variant.name)
+    return Outcome(variant, np.stack([values(asked) for asked in runs]), val), runs[0]
+
+
+def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryResult]) -> None:
+    """Print a table in Markdown.
+
+    Args:
+        outcomes: one a row.
+        bases: topic -> what its variants are compared with.
+        asked: the queries of all of them.
+    """
+    with_val = not np.isnan(outcomes[0].val_mrr)
+    seeds = len(outcomes[0].found)
+    recordings = len({query.about for query in asked})
+    console.out.print(f"\n{len(asked)} queries about {recordings} recordings, {seeds} seeds\n")
+    heads = ["", "", *(["val MRR"] if with_val else []), "R@1", "R@10", "MRR", "change of R@10", "change of MRR"]
+    console.out.print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|", soft_wrap=True)
+    for each in outcomes:
+        change = each.found - bases[each.variant.topic].found
+        low, high = interval(change, [query.about for query in asked])
+        means = [f"{100 * value:.1f}" for value in each.found.mean(axis=(0, 1))]
+        spread = statistics.pstdev(100 * seed for seed in each.found.mean(axis=1)[:, 2])
+        changes = [
+            f"{100 * change.mean(axis=(0, 1))[at]:+.1f} ({100 * low[at]:+.1f} to {100 * high[at]:+.1f})"
+            for at in (1, 2)
+        ]
+        val = [f"{100 * each.val_mrr:.1f}"] if with_val else []
+        cells = [each.variant.topic, each.variant.name, *val, *means[:2], f"{means[2]} ± {spread:.1f}", *changes]
+        console.out.print(f"| {' | '.join(cells)} |", soft_wrap=True)
+
+
+def compare(root: Path, variants: Sequence[Variant], mark: str, seeds: int) -> None:
+    """Compare variants, the first or the first of each topic being the baseline, and print the table."""
+    found = [outcome(root, variant, f"{mark}{number:02d}", seeds) for number, variant in enumerate(variants)]
+    outcomes = [each for each, _ in found]
+    bases: dict[str, Outcome] = {}
+    for each in outcomes:
+        first = outcomes[0] if outcomes[0].variant is BASELINE else each
+        bases.setdefault(each.variant.topic, first)
+    show(outcomes, bases, found[0][1])
+
+
 def main() -> None:
-    """Run the experiments and print a table in Markdown."""
+    """Run the experiments and print their tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/demo"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--only", nargs="*", choices=TOPICS, default=TOPICS, help="topics")
     args = parser.parse_args()
-    rows = []
-    base: np.ndarray | None = None
-    for number, variant in enumerate(VARIANTS):
-        if args.only and variant is not BASELINE and variant.topic not in args.only:
-            continue
-        data_dir = embeddings(args.root, variant)
-        runs = [queries(args.root, variant, number, seed, data_dir) for seed in range(args.seeds)]
-        found = np.stack([values(asked) for asked in runs])
-        base = found if base is None else base
-        low, high = interval(found - base, [query.about for query in runs[0]])
-        rows.append((variant, found, found - base, low, high))
-        console.log.info("%s", variant.name)
-    console.out.print(f"\n{len(runs[0])} queries, {args.seeds} seeds\n")
-    console.out.print("| | | R@1 | R@10 | MRR | change of R@10 | change of MRR |\n|---|---|---|---|---|---|---|")
-    for variant, found, change, low, high in rows:
-        means = " | ".join(f"{100 * value:.1f}" for value in found.mean(axis=(0, 1)))
-        spread = statistics.pstdev(100 * seed for seed in found.mean(axis=1)[:, 2])
-        changes = " | ".join(
-            f"{100 * change.mean(axis=(0, 1))[at]:+.1f} ({100 * low[at]:+.1f} to {100 * high[at]:+.1f})"
-            for at in (1, 2)
-        )
-        console.out.print(f"| {variant.topic} | {variant.name} | {means} ± {spread:.1f} | {changes} |", soft_wrap=True)
+    changes = [variant for variant in VARIANTS if variant.topic in args.only]
+    if changes:
+        compare(args.root, [BASELINE, *changes], "", args.seeds)
+    captions = [variant for variant in CAPTIONS if variant.topic in args.only]
+    if captions:
+        compare(args.root, captions, "captions", args.seeds)
 
 
 if __name__ == "__main__":
