@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,7 +24,7 @@ class FakeHub:
         self.server, self.repo = server, repo
         self.files = files
         self.listing = f"/api/datasets/{repo}/revision/{revision}"
-        server.files |= {f"/datasets/{repo}/resolve/{COMMIT}/{path}": content for path, content in files.items()}
+        server.files |= {f"/datasets/{repo}/resolve/{COMMIT}/{quote(path)}": content for path, content in files.items()}
         server.script[self.listing] = [self._list] * 100
 
     def _list(self, handler: Handler, content: bytes) -> None:
