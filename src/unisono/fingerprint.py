@@ -1,12 +1,16 @@
 """Acoustic fingerprints: finding one recording in two files that differ in every byte.
 
-The method is that of Haitsma and Kalker (A Highly Robust Audio Fingerprinting System, ISMIR 2002): for every 23 ms, 32 bits
-say whether the energy rises or falls between neighbouring bands and neighbouring frames. Gain does not change them at
-all; encoding, resampling and trimming change few. Two fingerprints are of one recording if, laid over each other where
-some of their frames agree exactly, less than three bits in ten differ; of unrelated music, half of them do.
+A fingerprint has two parts. Both look at the energies of 33 bands from 300 to 2000 Hz, 43 times a second.
 
-Searching is sub-quadratic: only frames whose bits fall into a quarter of all values are looked up, the same quarter in
-every file whatever its beginning, by sorting; only pairs that agree in several such frames at one offset are compared whole.
+- `bits` decide. As Haitsma and Kalker describe (A Highly Robust Audio Fingerprinting System, ISMIR 2002), 32 bits a frame
+  say whether the energy rises or falls between neighbouring bands and neighbouring frames. Gain does not change them,
+  encoding, resampling and trimming change few. Two fingerprints are of one recording if, laid over each other, less than
+  three bits in ten differ; of unrelated music, half of them do.
+- `words` find what to compare. At about three places a second, where the music is least ambiguous, 60 bits say how
+  the shape of the spectrum changes over the next two seconds. Those places depend on the sound and not on where the file
+  begins, the averages behind the bits change little with the encoder, and 60 bits hardly agree by chance: two files
+  with a word in common are nearly always copies. So a sorted table of the words is all that a search needs, and what it
+  costs grows with the number of files and of copies, not of pairs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,33 +19,58 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio import Decoder, Excerpt, Fault
-
 RATE_HZ = 5512
 HOP = 128
 FRAME = 2048
 BANDS = 33
 LOWEST_HZ, HIGHEST_HZ = 300.0, 2000.0
-LONGEST_S = 120.0
-"""Longer excerpts are known by their first two minutes."""
-SAMPLED = 4
-"""One in so many values is looked up."""
+FRAMES_A_SECOND = RATE_HZ / HOP
+METHOD = "bits and words, 1"
+"""Changes when the same sound gets another fingerprint."""
+
+SPAN = 16
+"""A word compares averages of so many frames (0.37 s), one after the other."""
+CHANGES = 4
+"""So many times."""
+GROUPS = 16
+"""Pairs of bands; a word has a bit for each step from one to the next and each change."""
+LIKELY_ERROR = 0.05
+"""How much encoding may change the logarithm of a ratio of energies: what is nearer to zero may well change its sign."""
+FEWEST_SURE = 0.1
+"""A place has a word if this share of its bits are surer than that."""
+APART = 3
+"""A place is surer than any other within so many frames."""
+DOUBTFUL = 2
+"""So many of a word's bits, the least sure, may differ."""
+
 COMMON = 50
-"""A value that so many files share (silence, a constant tone) says nothing and is not looked up."""
-FEWEST_AGREEING = 2
-"""Frames that must agree exactly at one offset before two fingerprints are compared whole."""
+"""Of the fingerprints that share a word with one, so many are compared with it."""
+LOOKED_UP_AT_ONCE = 1 << 16
+OFFSETS_TRIED = 3
 MOST_DIFFERENT = 0.3
 """Share of the bits that may differ."""
 SHORTEST_OVERLAP_S = 3.0
 
-Fingerprint = NDArray[np.uint32]
-"""[frames]: 32 bits for each."""
+Words = NDArray[np.uint64]
 
-FRAMES_A_SECOND = RATE_HZ / HOP
+
+class Fingerprint(NamedTuple):
+    """What is known of the sound of an excerpt."""
+
+    bits: NDArray[np.uint32]
+    """[frames]: 32 bits for each."""
+    words: Words
+    """[places, 1 + DOUBTFUL]: 60 bits, and each of the doubtful ones as a mask."""
+    places: NDArray[np.int32]
+    """[places]: the frames where the words begin."""
+
+
+NOTHING = Fingerprint(np.zeros(0, np.uint32), np.zeros((0, 1 + DOUBTFUL), np.uint64), np.zeros(0, np.int32))
+"""The fingerprint of what cannot be listened to; it is like no other."""
 
 
 class SameAudio(NamedTuple):
-    """Two files that hold one recording."""
+    """Two fingerprints of one recording."""
 
     first: int
     second: int
@@ -51,20 +80,10 @@ class SameAudio(NamedTuple):
     """Share of the bits that differ where they overlap."""
 
 
-def fingerprint(decoder: Decoder, excerpt: Excerpt) -> Fingerprint | Fault:
-    """Decode an excerpt and take its fingerprint. `decoder` must give `RATE_HZ`."""
-    blocks = []
-    for item in decoder.blocks(excerpt._replace(duration_s=min(excerpt.duration_s, LONGEST_S)), {RATE_HZ}):
-        if isinstance(item, Fault):
-            return item
-        blocks.append(item[RATE_HZ].copy())
-    return of_samples(np.concatenate(blocks))
-
-
 def of_samples(samples: NDArray[np.float32]) -> Fingerprint:
     """Take the fingerprint of mono samples at `RATE_HZ`."""
     if len(samples) < FRAME + HOP:
-        return np.zeros(0, np.uint32)
+        return NOTHING
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
     edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) / RATE_HZ * FRAME
     starts = np.round(edges).astype(int)
@@ -73,51 +92,134 @@ def of_samples(samples: NDArray[np.float32]) -> Fingerprint:
         np.add.reduceat(np.abs(np.fft.rfft(part * window, axis=1)) ** 2, starts, axis=1)[:, :BANDS]
         for part in np.array_split(frames, max(1, len(frames) // 512))
     ]
-    across = np.diff(np.concatenate(energies), axis=1)
-    bits = np.diff(across, axis=0) > 0
-    return np.packbits(bits, axis=1).view(">u4")[:, 0].astype(np.uint32)
+    return of_energies(np.concatenate(energies))
 
 
-def same_audio(first: Sequence[Fingerprint], second: Sequence[Fingerprint]) -> Iterator[SameAudio]:
-    """Find which of the first are of one recording with which of the second; one result a pair."""
-    for one, other, offset in _candidates(first, second):
-        different, frames = _differing(first[one], second[other], offset)
-        if frames >= SHORTEST_OVERLAP_S * FRAMES_A_SECOND and different <= MOST_DIFFERENT:
+def of_energies(energies: NDArray[np.floating]) -> Fingerprint:
+    """Take the fingerprint of band energies [frames, BANDS]."""
+    rises = np.diff(np.diff(energies, axis=1), axis=0) > 0
+    bits = np.packbits(rises, axis=1).view(">u4")[:, 0].astype(np.uint32)
+    changes = _changes(energies.astype(np.float64))
+    if not len(changes):
+        return Fingerprint(bits, NOTHING.words, NOTHING.places)
+    sizes = np.abs(changes)
+    sureness = np.log1p(-0.5 * np.exp(-sizes / LIKELY_ERROR)).sum(axis=1)
+    padded = np.pad(sureness, APART, constant_values=-np.inf)
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * APART + 1)
+    before, after = around[:, :APART].max(axis=1), around[:, APART + 1 :].max(axis=1)
+    enough = (sizes > LIKELY_ERROR).mean(axis=1) >= FEWEST_SURE
+    places = np.flatnonzero((sureness > before) & (sureness >= after) & enough)
+    values = np.left_shift(np.uint64(1), np.arange(changes.shape[1], dtype=np.uint64))
+    words = np.where(changes[places] > 0, values, np.uint64(0)).sum(axis=1, dtype=np.uint64)
+    least_sure = np.argsort(sizes[places], axis=1, kind="stable")[:, :DOUBTFUL]
+    return Fingerprint(bits, np.column_stack([words, values[least_sure]]), places.astype(np.int32))
+
+
+def _changes(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give by how much the shape of the spectrum changes from span to span, [places, CHANGES * (GROUPS - 1)].
+
+    What is weaker than the average around it counts little: encoders leave it out.
+    """
+    loudness = energies.mean(axis=1, keepdims=True)
+    wide = 4 * SPAN
+    around = _averages(np.pad(loudness, ((wide // 2, wide // 2 - 1), (0, 0)), mode="edge"), wide)
+    levels = np.log(energies + around + 1e-12)[:, : 2 * GROUPS].reshape(len(energies), GROUPS, 2).mean(axis=2)
+    shapes = _averages(np.diff(levels, axis=1), SPAN)
+    count = max(len(shapes) - SPAN * CHANGES, 0)
+    spans = [shapes[at * SPAN : at * SPAN + count] for at in range(CHANGES + 1)]
+    return np.concatenate(np.diff(spans, axis=0), axis=1)
+
+
+def _averages(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Average every `count` consecutive rows."""
+    sums = np.cumsum(np.concatenate([np.zeros((1, values.shape[1])), values]), axis=0)
+    averages: NDArray[np.float64] = (sums[count:] - sums[:-count]) / count
+    return averages
+
+
+def same_audio(first: Sequence[Fingerprint], second: Sequence[Fingerprint] | None = None) -> Iterator[SameAudio]:
+    """Find which of the first are of one recording with which of the second; one result a pair.
+
+    Without the second, pairs within the first are found, the lower place first. Where one sound is in more than `COMMON`
+    files, not all of its pairs are given, but enough to join them all.
+    """
+    others = first if second is None else second
+    for one, other, offsets in _candidates(first, others, within=second is None):
+        tried = {offset + shift for offset in offsets for shift in (-2, -1, 0, 1, 2)}
+        compared = [(*_differing(first[one].bits, others[other].bits, offset), offset) for offset in sorted(tried)]
+        long_enough = [item for item in compared if item[1] >= SHORTEST_OVERLAP_S * FRAMES_A_SECOND]
+        different, _, offset = min(long_enough, default=(1.0, 0, 0))
+        if different <= MOST_DIFFERENT:
             yield SameAudio(one, other, offset / FRAMES_A_SECOND, different)
 
 
-def _candidates(first: Sequence[Fingerprint], second: Sequence[Fingerprint]) -> Iterator[tuple[int, int, int]]:
-    """Yield (first, second, offset in frames): for each pair the offset at which most sampled frames agree."""
-    values, owners, times = _sampled(first)
-    other_values, other_owners, other_times = _sampled(second)
-    order = np.argsort(other_values, kind="stable")
-    other_values, other_owners, other_times = other_values[order], other_owners[order], other_times[order]
-    begin = np.searchsorted(other_values, values, "left")
-    count = np.searchsorted(other_values, values, "right") - begin
-    count[count > COMMON] = 0
-    hits = np.repeat(np.arange(len(values)), count)
-    within = np.arange(len(hits)) - np.repeat(np.cumsum(count) - count, count)
-    others = np.repeat(begin, count) + within
-    found = np.stack([owners[hits], other_owners[others], times[hits] - other_times[others]], axis=1)
-    unique, agreeing = np.unique(found, axis=0, return_counts=True)
-    best: dict[tuple[int, int], tuple[int, int]] = {}
-    for (one, other, offset), number in zip(unique.tolist(), agreeing.tolist(), strict=True):
-        if number >= FEWEST_AGREEING and number > best.get((one, other), (0, 0))[0]:
-            best[one, other] = (number, offset)
-    for (one, other), (_, offset) in best.items():
-        yield one, other, offset
+def _candidates(
+    first: Sequence[Fingerprint], second: Sequence[Fingerprint], *, within: bool
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield (first, second, offsets in frames) of all that share a word, the offsets with most words first."""
+    words, owners, places = _table(second)
+    order = np.argsort(words[:, 0], kind="stable")
+    words, owners, places = words[order, 0], owners[order], places[order]
+    for begin, end in _portions(first):
+        wanted, wanting, wanted_places = _table(first[begin:end])
+        wanting += begin
+        spellings = _spellings(wanted)
+        at = np.searchsorted(words, spellings.ravel(), "left")
+        count = np.searchsorted(words, spellings.ravel(), "right") - at
+        asking = np.repeat(np.arange(len(wanted)), spellings.shape[1])
+        if within:  # of many copies each is compared with those that come next, so that all of them are joined
+            for long in np.flatnonzero(count > COMMON):
+                row = owners[at[long] : at[long] + count[long]]
+                passed = np.searchsorted(row, wanting[asking[long]], "right")
+                at[long], count[long] = at[long] + passed, len(row) - passed
+        count = np.minimum(count, COMMON)
+        asking = np.repeat(asking, count)
+        hits = np.repeat(at, count) + np.arange(len(asking)) - np.repeat(np.cumsum(count) - count, count)
+        found = np.column_stack([wanting[asking], owners[hits], wanted_places[asking] - places[hits]])
+        yield from _by_pair(found[found[:, 0] < found[:, 1]] if within else found)
 
 
-def _sampled(fingerprints: Sequence[Fingerprint]) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.int64]]:
-    """Give the values to look up, whose they are, and at which frames; a value is taken by what it is, not where."""
-    places = [np.flatnonzero(bits * np.uint32(2654435761) < 2**32 // SAMPLED) for bits in fingerprints]
-    owners = np.repeat(np.arange(len(fingerprints)), [len(at) for at in places])
-    values = [bits[at] for bits, at in zip(fingerprints, places, strict=True)]
-    nothing = np.zeros(0, np.int64)
-    return np.concatenate([nothing.astype(np.uint32), *values]), owners, np.concatenate([nothing, *places])
+def _by_pair(found: NDArray[np.int64]) -> Iterator[tuple[int, int, list[int]]]:
+    """Gather rows of (first, second, offset) into pairs, with the offsets that recur most."""
+    found = found[np.lexsort(found.T[::-1])]
+    new = np.any(np.diff(found, axis=0, prepend=-1), axis=1)
+    agreeing = np.diff(np.flatnonzero(np.append(new, True)))
+    offsets_of: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for (one, other, offset), number in zip(found[new].tolist(), agreeing.tolist(), strict=True):
+        offsets_of.setdefault((one, other), []).append((-number, offset))
+    for (one, other), offsets in offsets_of.items():
+        yield one, other, [offset for _, offset in sorted(offsets)[:OFFSETS_TRIED]]
 
 
-def _differing(one: Fingerprint, other: Fingerprint, offset: int) -> tuple[float, int]:
+def _portions(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
+    """Cut a list into portions of so many words that looking them up fits into memory."""
+    begin = words = 0
+    for at, fingerprint in enumerate(fingerprints):
+        words += len(fingerprint.words)
+        if words > LOOKED_UP_AT_ONCE:
+            yield begin, at + 1
+            begin, words = at + 1, 0
+    if begin < len(fingerprints):
+        yield begin, len(fingerprints)
+
+
+def _table(fingerprints: Sequence[Fingerprint]) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+    """Give all words, whose they are, and at which frames."""
+    owners = np.repeat(np.arange(len(fingerprints)), [len(item.words) for item in fingerprints])
+    words = np.concatenate([NOTHING.words, *(item.words for item in fingerprints)])
+    places = np.concatenate([NOTHING.places, *(item.places for item in fingerprints)])
+    return words, owners, places.astype(np.int64)
+
+
+def _spellings(words: Words) -> Words:
+    """Give each word [places, 1 + DOUBTFUL] with all choices for its doubtful bits, [places, 2 ** DOUBTFUL]."""
+    spellings = words[:, :1]
+    for doubtful in range(1, words.shape[1]):
+        spellings = np.concatenate([spellings, spellings ^ words[:, doubtful : doubtful + 1]], axis=1)
+    return spellings
+
+
+def _differing(one: NDArray[np.uint32], other: NDArray[np.uint32], offset: int) -> tuple[float, int]:
     """Lay one over the other, `other` beginning `offset` frames later; give the share of differing bits, and the frames."""
     a, b = one[max(offset, 0) :], other[max(-offset, 0) :]
     frames = min(len(a), len(b))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unisono import console
 from unisono.dedupe.options import DedupeOptions
+from unisono.errors import UnisonoError
 from unisono.files import write_whole
 from unisono.mix.duplicates import merge_duplicates
 from unisono.mix.matching import published_lists, read_published
@@ -24,11 +25,17 @@ def run(path: Path, options: DedupeOptions) -> None:
     tracks = read_tracks(path)
     lists = options.sha256_lists or published_lists(options.data_root)
     alike: list[tuple[int, int]] = []
+    decoded: list[str] = []
+    not_heard: list[dict[str, str]] = []
     if options.audio:
-        from unisono.listening import audio_duplicates  # decoders are slow to import
+        from unisono.listening import duplicates, listen, unheard  # decoders are slow to import
 
-        alike = audio_duplicates(tracks, options.workers)
-    kept, choices = merge_duplicates(tracks, read_published(lists), alike)
+        heard = listen(tracks, options.workers, options.data_root)
+        not_heard, decoded, alike = unheard(tracks, heard), [item.decoded for item in heard], duplicates(heard)
+        if not_heard and options.strict:
+            listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
+            raise UnisonoError(f"--strict: {len(not_heard):,} records could not be listened to: {listed}.")
+    kept, choices = merge_duplicates(tracks, read_published(lists), alike, decoded)
     for choice in choices[:SHOWN]:
         console.out.print(
             console.escape(
@@ -47,7 +54,12 @@ def run(path: Path, options: DedupeOptions) -> None:
         return
     output = options.output or path.with_suffix(f".deduped{path.suffix}")
     report = output.with_suffix(".report.json")
-    content = {"came": len(tracks), "kept": len(kept), "choices": [asdict(choice) for choice in choices]}
+    content = {
+        "came": len(tracks),
+        "kept": len(kept),
+        "choices": [asdict(choice) for choice in choices],
+        "unheard": not_heard,
+    }
     write_whole(report, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
     write_tracks(output, kept)
     console.out.print(f"They are in {output}; all choices: {report}", soft_wrap=True)

@@ -33,14 +33,18 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
         )
     lists = options.sha256_lists or published_lists(options.data_root)
     matches = find_matches(first, second, options.match or DEFAULT_KINDS, read_published(lists))
-    if "audio" in options.match:
-        from unisono.listening import audio_matches  # decoders are slow to import
-
-        matches += audio_matches(first, second, options.workers)
+    by_sound, unheard = _listen(first, second, options) if {"decoded", "audio"} & {*options.match} else ([], [])
+    matches += by_sound
     _show(matches, first, second, trained_on, benchmark)
     if options.report:
-        _write_report(options.report, matches, first, second)
-    leaking = {match.first for match in matches if match.kind in (options.match or CERTAIN)}
+        _write_report(options.report, matches, first, second, unheard)
+    if unheard and options.strict:
+        raise UnisonoError(
+            f"--strict: {len(unheard):,} records could not be listened to.",
+            hint="See why each of them could not: --report FILE lists them.",
+        )
+    counting = {*options.match, *(("decoded",) if "audio" in options.match else ())} or CERTAIN
+    leaking = {match.first for match in matches if match.kind in counting}
     if options.remove:
         removed = {first[at].id for at in leaking}
         output = options.output or trained_on.with_suffix(f".clean{trained_on.suffix}")
@@ -61,6 +65,16 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
             f"{count:,} of the {len(first):,} records of {trained_on} match {benchmark}.",
             hint=f"Write a copy without them: unisono leaks {trained_on} {benchmark} --remove",
         )
+
+
+def _listen(first: list[Track], second: list[Track], options: LeaksOptions) -> tuple[list[Match], list[dict[str, str]]]:
+    """Give the matches by sound, and the records that could not be listened to."""
+    from unisono.listening import audio_matches, listen, unheard  # decoders are slow to import
+
+    everything = [*first, *second]
+    heard = listen(everything, options.workers, options.data_root)
+    matches = audio_matches(heard[: len(first)], heard[len(first) :], options.match)
+    return matches, unheard(everything, heard)
 
 
 def _show(matches: list[Match], first: list[Track], second: list[Track], trained_on: Path, benchmark: Path) -> None:
@@ -96,7 +110,9 @@ def _show(matches: list[Match], first: list[Track], second: list[Track], trained
     console.out.print(examples)
 
 
-def _write_report(path: Path, matches: list[Match], first: list[Track], second: list[Track]) -> None:
+def _write_report(
+    path: Path, matches: list[Match], first: list[Track], second: list[Track], unheard: list[dict[str, str]]
+) -> None:
     rows = [
         {
             "first": first[match.first].id,
@@ -107,4 +123,4 @@ def _write_report(path: Path, matches: list[Match], first: list[Track], second: 
         }
         for match in matches
     ]
-    write_whole(path, json.dumps({"matches": rows}, ensure_ascii=False, indent=1) + "\n")
+    write_whole(path, json.dumps({"matches": rows, "unheard": unheard}, ensure_ascii=False, indent=1) + "\n")

@@ -1,8 +1,8 @@
 """Merging the records of one recording: all captions are kept with their origins, and the best audio.
 
 Two records are of one recording if they share its identity, the hash of their file or one that a publisher lists for them,
-or sound the same. Records that describe different excerpts of a recording stay apart: their captions are true of one
-excerpt only.
+decode to the same samples, or sound the same. Records that describe different excerpts of a recording stay apart: their
+captions are true of one excerpt only.
 """
 
 import os
@@ -32,13 +32,19 @@ class Merged:
 
 
 def merge_duplicates(
-    tracks: Sequence[Track], published: Published | None = None, alike: Iterable[tuple[int, int]] = ()
+    tracks: Sequence[Track],
+    published: Published | None = None,
+    alike: Iterable[tuple[int, int]] = (),
+    decoded: Sequence[str] = (),
 ) -> tuple[list[Track], list[Merged]]:
     """Merge duplicates; the kept records stand where the first of their group stood.
 
-    `alike` are pairs of places of tracks that sound the same.
+    `alike` are pairs of places of tracks that sound the same; `decoded` are hashes of their samples, empty where unknown.
     """
     keys = [_keys(track, published or {}) for track in tracks]
+    for its_keys, samples in zip(keys, decoded, strict=False):
+        if samples:  # whatever excerpt of whatever file it is, what is said about these samples is true of them
+            its_keys.append(("decoded", f"the samples {samples}"))
     for one, other in alike:
         if tracks[one].start == tracks[other].start:
             for at in (one, other):

@@ -1,11 +1,12 @@
 """Finding the same music in two lists of tracks, each match with its evidence.
 
-Five kinds of evidence, from certain to doubtful:
+Six kinds of evidence, from certain to doubtful:
 
 - `ids`: the same recording by an identity that datasets share (`jamendo:1004034`), the same id, or the same path of the
   audio file; excerpts of one video count as one.
 - `sha256`: the same file, by the record's own hash or one that a publisher lists for its recording: no audio is needed.
-- `audio`: the same sound, in whatever encoding (see `fingerprint`); found by listening, not here.
+- `decoded`: the same samples once decoded, in a file with other tags or another lossless format; found by `listening`.
+- `audio`: the same sound, in whatever encoding (see `fingerprint`); found by `listening` too.
 - `artists`: the same artist. Not the same music, but a model may know the artist's sound.
 - `text`: the same title by the same artist, or the same caption but for few words; captions made of tags count for
   nothing here. Titles and captions recur, so this may be chance.
@@ -23,9 +24,9 @@ from unisono.errors import DataError
 from unisono.mix.groups import whole
 from unisono.track import Track
 
-Kind = Literal["ids", "sha256", "audio", "artists", "text"]
+Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "audio"})
+CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "decoded", "audio"})
 SIMILAR_CAPTIONS = 0.9
 """Captions are alike if they share this part of their words (Jaccard index)."""
 SHORTEST_CAPTION_WORDS = 5
