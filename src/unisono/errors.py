@@ -2,6 +2,7 @@
 
 UnisonoError        a run failed (exit code 1)
 ├── DataError       a file breaks its contract, or is not what it should be
+│   └── MissingFileError    a release lacks one of its files
 └── UsageError      the command was asked for something it cannot do (exit code 2)
 
 The command line prints `message` and, on a line of its own, `hint`: what to do next, ideally a command to type.
@@ -21,6 +22,10 @@ class UnisonoError(Exception):
 
 class DataError(UnisonoError):
     """A file or a record breaks its contract: the message says where, what was found and what was expected."""
+
+
+class MissingFileError(DataError):
+    """A release lacks one of its files."""
 
 
 class UsageError(UnisonoError):

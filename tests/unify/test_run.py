@@ -408,6 +408,14 @@ def test_what_is_held_out_is_never_trained_on(releases: Path, tmp_path: Path) ->
     unify(*options, "--hold-out", "fma", code=2)
 
 
+def test_a_file_that_a_release_lacks_is_named_with_the_command_that_fetches_it(tmp_path: Path) -> None:
+    fma.build(tmp_path / "raw/fma")
+    (tmp_path / "raw/fma/fma_metadata/genres.csv").unlink()
+    said = " ".join(unify("--data-root", tmp_path, "--output", tmp_path / "unified.json", code=1).split())
+    assert "genres.csv is missing" in said
+    assert f"unisono download fma --data-root {tmp_path}" in said
+
+
 def test_splits_are_written_unless_told_otherwise(releases: Path, tmp_path: Path) -> None:
     output = tmp_path / "unified.json"
     unify("--data-root", releases, "--output", output)

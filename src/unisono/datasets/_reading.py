@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from unisono.errors import DataError, UsageError
+from unisono.errors import DataError, MissingFileError, UsageError
 from unisono.tally import Dropped
 
 T = TypeVar("T")
@@ -76,9 +76,9 @@ class CsvTable:
     def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         done = 0
         try:
-            for number, cells in self._fast():
-                done = number
-                yield number, cells
+            for rows in self._fast():
+                yield from enumerate(rows, done + 1)
+                done += len(rows)
         except (_StumbledError, ImportError):
             yield from islice(self._careful(), done, None)
 
@@ -118,13 +118,13 @@ class CsvTable:
         padded = [[*row, *[""] * (width - len(row))] for row in rows]
         return [".".join(filter(None, (name.strip() for name in names))) for names in zip(*padded, strict=True)]
 
-    def _fast(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+    def _fast(self) -> Iterator[list[tuple[str, ...]]]:
+        """Read blocks of rows with pyarrow."""
         import pyarrow  # an extra, and slow to import
         from pyarrow import csv as arrow_csv
 
         present = [index for index in self._indices if index >= 0]
         names = [f"f{index}" for index in range(len(self.names))]
-        number = 1
         try:
             batches = arrow_csv.open_csv(
                 self._path,
@@ -145,8 +145,7 @@ class CsvTable:
                 table = {index: batch.column(f"f{index}").to_numpy(zero_copy_only=False).tolist() for index in present}
                 empty = [""] * batch.num_rows
                 columns = [table.get(index, empty) for index in self._indices]
-                yield from enumerate(zip(*columns, strict=True), number)
-                number += batch.num_rows
+                yield list(zip(*columns, strict=True))
         except pyarrow.ArrowInvalid as error:
             raise _StumbledError from error
 
@@ -327,15 +326,14 @@ def refuse_pointer(path: Path) -> None:
     """Refuse a Git LFS pointer that stands in place of the file.
 
     Raises:
-        DataError: it is one, or the file is missing.
+        MissingFileError: the file is missing.
+        DataError: it is one, or cannot be read.
     """
     try:
         with path.open("rb") as file:
             start = file.read(24)
     except FileNotFoundError as error:
-        raise DataError(
-            f"{path} is missing.", hint=f"Fetch the release again: unisono download {path.parent.name}"
-        ) from error
+        raise MissingFileError(f"{path} is missing.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
     if start.startswith(b"version https://git-lfs"):

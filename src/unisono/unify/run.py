@@ -8,7 +8,7 @@ from typing import Any
 from unisono import console, datasets
 from unisono.captions.describe import describe
 from unisono.datasets import Dataset, ParseOptions
-from unisono.errors import UnisonoError, UsageError
+from unisono.errors import MissingFileError, UnisonoError, UsageError
 from unisono.files import explained, remove_left_behind
 from unisono.mix.filters import by_duration
 from unisono.mix.licensing import LicenseRule, by_license
@@ -89,23 +89,31 @@ def _read(
         tally.drop(dataset.name, item)
     is_unpacked = options.check_audio and not (options.dry_run and dataset.holds_audio)
     if tally.came[dataset.name] and not (tracks or incomplete) and is_unpacked:
+        mend = "Check audio_root and audio in the recipe" if dataset.root else f"Fetch it with: {_fetch(options, dataset)}"
         console.log.warning(
-            "None of the audio of %s is in %s. Fetch it with: %s (or plan without it: --no-check-audio)",
-            dataset.name,
-            root,
-            _fetch(options, dataset.asked_as or dataset.name),
+            "None of the audio of %s is in %s. %s (or plan without it: --no-check-audio)", dataset.name, root, mend
         )
     return tracks
 
 
 def _found(dataset: Dataset, options: UnifyOptions, tally: Tally) -> Iterator[Draft]:
     """Yield the tracks of a release whose audio is where it should be, and count them all."""
-    for draft in drafts(dataset, _root(options, dataset), _parsing(options), check_audio=options.check_audio):
-        tally.came[dataset.name] += 1
-        if isinstance(draft, Draft):
-            yield draft
-        else:
-            tally.drop(dataset.name, draft)
+    root = _root(options, dataset)
+    try:
+        for draft in drafts(dataset, root, _parsing(options), check_audio=options.check_audio):
+            tally.came[dataset.name] += 1
+            if isinstance(draft, Draft):
+                yield draft
+            else:
+                tally.drop(dataset.name, draft)
+    except MissingFileError as error:
+        if not dataset.files:
+            raise
+        raise MissingFileError(
+            error.message,
+            hint=f"Fetch it with: {_fetch(options, dataset.asked_as or dataset.name)} "
+            f"(if that finds all in place, remove {root / '.download' / 'done.jsonl'} first)",
+        ) from error
 
 
 def _mix(tracks: list[Track], options: UnifyOptions, tally: Tally) -> list[Track]:
@@ -222,10 +230,15 @@ def _is_there(dataset: Dataset, options: UnifyOptions) -> bool:
 
 def _refuse_absent(dataset: Dataset, options: UnifyOptions) -> None:
     if not _is_there(dataset, options):
+        if dataset.root:
+            raise UsageError(
+                f"There is nothing in {dataset.root}, where the audio of {dataset.name} should be.",
+                hint="Bring it there, or correct audio_root in the recipe.",
+            )
         expected = " or ".join(dataset.marker_files)
         raise UsageError(
             f"The release of {dataset.name} is not in {_root(options, dataset)}: expected {expected} there.",
-            hint=f"Fetch it with: {_fetch(options, dataset.asked_as or dataset.name)}",
+            hint=f"Fetch it with: {_fetch(options, dataset)}",
         )
 
 
