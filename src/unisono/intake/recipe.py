@@ -237,5 +237,5 @@ def read_recipe(path: Path) -> Recipe:
     try:
         return msgspec.convert(content, Recipe)
     except msgspec.ValidationError as error:
-        known = ", ".join(Columns.__struct_fields__ if "columns" in str(error) else Recipe.__struct_fields__)
+        known = ", ".join(Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__)
         raise UsageError(f"{path}: {error}.", hint=f"Known keys there: {known}") from error

@@ -15,7 +15,7 @@ from unisono import console
 from unisono.audio_folder import AudioFolder
 from unisono.captions.vocabulary import key
 from unisono.datasets import ParseOptions
-from unisono.datasets._reading import CsvTable, JsonLines, json_items, list_literal, seconds
+from unisono.datasets._reading import CsvTable, JsonLines, is_text, json_items, list_literal, seconds
 from unisono.datasets._tags import tidy_tags
 from unisono.errors import DataError, UsageError
 from unisono.intake.guess import guessed
@@ -198,10 +198,14 @@ def _with_columns(rows: Rows, wanted: list[str], table: Path) -> Rows:
 def _refuse_missing(missing: list[str], found: list[str], table: Path) -> None:
     if not missing:
         return
-    close = difflib.get_close_matches(missing[0], found, 1)
+    if not all(map(is_text, found)):
+        found = [name.encode(errors="surrogateescape").decode(errors="replace") for name in found]
+        close, hint = [], "The table is not in UTF-8: save it in that encoding."
+    else:
+        close, hint = difflib.get_close_matches(missing[0], found, 1), "Correct the recipe."
     raise DataError(
         f"{table}: there is no column {missing[0]!r}, which the recipe names; columns found: {', '.join(found)}.",
-        hint=f"Did you mean {close[0]!r}?" if close else "Correct the recipe.",
+        hint=f"Did you mean {close[0]!r}?" if close else hint,
     )
 
 

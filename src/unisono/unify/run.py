@@ -89,9 +89,12 @@ def _read(
         tally.drop(dataset.name, item)
     is_unpacked = options.check_audio and not (options.dry_run and dataset.holds_audio)
     if tally.came[dataset.name] and not (tracks or incomplete) and is_unpacked:
-        mend = "Check audio_root and audio in the recipe" if dataset.root else f"Fetch it with: {_fetch(options, dataset)}"
+        mend = "Fetch it with: " + _fetch(options, dataset.asked_as or dataset.name)
         console.log.warning(
-            "None of the audio of %s is in %s. %s (or plan without it: --no-check-audio)", dataset.name, root, mend
+            "None of the audio of %s is in %s. %s (or plan without it: --no-check-audio)",
+            dataset.name,
+            root,
+            "Check audio_root and audio in the recipe" if dataset.root else mend,
         )
     return tracks
 
@@ -238,7 +241,7 @@ def _refuse_absent(dataset: Dataset, options: UnifyOptions) -> None:
         expected = " or ".join(dataset.marker_files)
         raise UsageError(
             f"The release of {dataset.name} is not in {_root(options, dataset)}: expected {expected} there.",
-            hint=f"Fetch it with: {_fetch(options, dataset)}",
+            hint=f"Fetch it with: {_fetch(options, dataset.asked_as or dataset.name)}",
         )
 
 
