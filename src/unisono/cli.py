@@ -268,7 +268,7 @@ def list_encoders() -> None:
 
 @encoders.command(name="fetch")
 def fetch_encoders(*names: str, options: FetchOptions = FetchOptions()) -> None:  # noqa: B008
-    """Fetch the weights of audio encoders from their publishers' repositories on the Hugging Face Hub, verified."""
+    """Fetch the weights of encoders from their publishers' repositories on the Hugging Face Hub, verified."""
     from unisono.encoders.run import fetch
 
     fetch(names, options)

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.encoders.tiny_text import write_bert
+from unisono.encoders import text
 from unisono.encoders.audio import latent, mert
+from unisono.errors import DataError
 
 HEAD_COMMIT = "a" * 40
 
@@ -208,11 +211,72 @@ def test_without_a_network_the_message_says_what_to_do(tmp_path: Path) -> None:
     ("words", "message"),
     [
         ((), "Name the encoders to fetch"),
-        (("mert", "nonsense"), "no audio encoder 'nonsense'"),
-        (("minilm",), "is a text encoder"),
+        (("mert", "nonsense"), "no encoder 'nonsense'"),
     ],
 )
 def test_wrong_usage(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
     run = unisono(None, tmp_path, "fetch", *words)
     assert run.returncode == 2
     assert message in run.stderr
+
+
+@pytest.fixture
+def e5(tmp_path: Path) -> Path:
+    """A tiny e5 as its publisher lays it out, with files that are not wanted."""
+    folder = write_bert(tmp_path / "published e5")
+    (folder / "pytorch_model.bin").write_bytes(b"not to be unpickled")
+    (folder / "README.md").write_text("a card")
+    return folder
+
+
+def test_a_text_encoder_is_fetched_verified_and_used(hub: Hub, e5: Path, tmp_path: Path) -> None:
+    spec = text.spec("e5-small")
+    hub.folders[spec.source] = e5
+    run = unisono(hub, tmp_path, "fetch", "e5-small")
+    assert run.returncode == 0, run.stderr
+    assert "e5-small: " in run.stdout and "is the published file" in run.stdout
+    kept = {path.name for path in (tmp_path / "e5-small").iterdir()}
+    assert kept == {path.name for path in e5.iterdir()} - {"README.md", "pytorch_model.bin"} | {"fetched.json"}
+    assert json.loads((tmp_path / "e5-small" / "fetched.json").read_text())["revision"] == spec.revision
+    assert "nothing to do" in unisono(None, tmp_path, "fetch", "e5-small").stderr
+    listed = unisono(None, tmp_path, "list").stdout
+    assert [line.split()[-1] for line in listed.splitlines() if line.startswith("e5-")] == ["no", "no", "yes"]
+
+
+def test_a_text_encoder_comes_from_a_folder_and_is_held_against_its_record(
+    e5: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unisono(None, tmp_path, "fetch", "e5-small", "--from-dir", str(e5))
+    assert run.returncode == 0, run.stderr
+    assert "Whether it is the published one is not known here" in run.stdout
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    assert sum(parameter.numel() for parameter in text.build("e5-small").model.parameters()) > 1000
+    weights = tmp_path / "e5-small" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(DataError, match="cut short or altered") as caught:
+        text.build("e5-small")
+    assert "unisono encoders fetch e5-small" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("lacking", "message"),
+    [
+        ("config.json", "missing is config.json"),
+        ("model.safetensors", "missing is *.safetensors"),
+        ("a part", "missing is 1 of the 2 files of tensors"),
+        ("bytes", "is cut short"),
+    ],
+)
+def test_a_folder_that_is_not_whole_is_refused(e5: Path, tmp_path: Path, lacking: str, message: str) -> None:
+    weights = e5 / "model.safetensors"
+    if lacking == "a part":
+        weights.rename(e5 / "model-00001-of-00002.safetensors")
+    elif lacking == "bytes":
+        weights.write_bytes(weights.read_bytes()[:-100])
+    else:
+        (e5 / lacking).unlink()
+    run = unisono(None, tmp_path, "fetch", "e5-small", "--from-dir", str(e5))
+    assert run.returncode == 1
+    assert message in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not (tmp_path / "e5-small" / "config.json").exists()

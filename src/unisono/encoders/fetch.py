@@ -2,15 +2,33 @@
 
 import json
 import shutil
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from unisono import console
+from unisono.encoders.text._files import published, repository
 from unisono.encoders.weights import RECORD, Found, HubFile, HubWeights, check, load_tensors, locate, root, sha256_of
 from unisono.errors import DataError, UnisonoError
 from unisono.files import explained, whole_file, write_whole
 from unisono.release import RemoteFile
+
+TENSORS = (".safetensors", ".bin", ".pt")
+
+
+def fetch_text(name: str, from_dir: Path | None = None) -> Found:
+    """Bring a text encoder's files to this machine and verify them; which these are, the repository says.
+
+    Raises:
+        UnisonoError, DataError: as `fetch` does.
+    """
+    folder = from_dir or root() / name
+    if from_dir is not None or (folder / RECORD).is_file():
+        hub = published(name, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
+        if from_dir is not None or _is_fetched(folder, hub):
+            return fetch(name, hub, from_dir)
+    info = _ask(name, *repository(name))
+    return fetch(name, published(name, [sibling.rfilename for sibling in info.siblings or []]))
 
 
 def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Found:
@@ -68,8 +86,9 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
         )
     for file in hub.files:
         check(source / file.on_disk, file)
-    if not hub.weights.sha256:
-        load_tensors(source / hub.weights.on_disk)  # its hash is not known: at least it is whole
+    for file in hub.files:
+        if not file.sha256 and Path(file.on_disk).suffix in TENSORS:
+            load_tensors(source / file.on_disk)  # its hash is not known: at least it is whole
     (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
     for file in hub.files:
         with whole_file(folder / file.on_disk) as unfinished:
@@ -110,17 +129,38 @@ def _download(name: str, hub: HubWeights, folder: Path) -> str:
 
 def _look_up(name: str, hub: HubWeights, file: HubFile) -> tuple[RemoteFile, str]:
     """Ask the hub for a file's address, size and hash, and for the commit it is of."""
+    from huggingface_hub import hf_hub_url
+
+    repo, revision = file.repo or hub.repo, file.revision or hub.revision
+    info = _ask(name, repo, revision)
+    found: Any = next((sibling for sibling in info.siblings or [] if sibling.rfilename == file.name), None)
+    if found is None or info.sha is None:
+        raise UnisonoError(f"{repo} at revision {revision} has no file {file.name}.")
+    console.log.info("%s: %s of %s at %s", name, file.name, repo, info.sha)
+    sha256 = file.sha256 or (found.lfs.sha256 if found.lfs else "")
+    remote = RemoteFile(
+        name=file.on_disk,
+        urls=(hf_hub_url(repo, file.name, revision=info.sha),),
+        size=file.size or found.size or 0,
+        checksum=f"sha256:{sha256}" if sha256 else f"git:{found.blob_id}" if found.blob_id else "",
+        hub=True,
+    )
+    return remote, info.sha
+
+
+@cache
+def _ask(name: str, repo: str, revision: str) -> Any:
+    """Ask the hub for a repository's commit and files."""
     try:
-        from huggingface_hub import HfApi, hf_hub_url
+        from huggingface_hub import HfApi
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
     except ImportError:
         raise UnisonoError(
             "Fetching from the Hugging Face Hub needs huggingface_hub.",
             hint="Install it with: pip install 'unisono[embed]'",
         ) from None
-    repo, revision = file.repo or hub.repo, file.revision or hub.revision
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        return HfApi().model_info(repo, revision=revision, files_metadata=True)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UnisonoError(f"The Hugging Face Hub has no {repo} at revision {revision}.") from error
     except Exception as error:  # its errors have no common base, and those of the network come through as they are
@@ -128,22 +168,9 @@ def _look_up(name: str, hub: HubWeights, file: HubFile) -> tuple[RemoteFile, str
         raise UnisonoError(
             f"Cannot fetch {repo}: the Hugging Face Hub could not be asked for it ({reason}).",
             hint="Run the same command again when there is a network. For a machine that never has one: elsewhere run "
-            f"`hf download {hub.repo} --revision {hub.revision} --local-dir FOLDER`, bring the folder here and run: "
+            f"`hf download {repo} --revision {revision} --local-dir FOLDER`, bring the folder here and run: "
             f"unisono encoders fetch {name} --from-dir FOLDER",
         ) from error
-    published: Any = next((sibling for sibling in info.siblings or [] if sibling.rfilename == file.name), None)
-    if published is None or info.sha is None:
-        raise UnisonoError(f"{repo} at revision {revision} has no file {file.name}.")
-    console.log.info("%s: %s of %s at %s", name, file.name, repo, info.sha)
-    sha256 = file.sha256 or (published.lfs.sha256 if published.lfs else "")
-    remote = RemoteFile(
-        name=file.on_disk,
-        urls=(hf_hub_url(repo, file.name, revision=info.sha),),
-        size=file.size or published.size or 0,
-        checksum=f"sha256:{sha256}" if sha256 else f"git:{published.blob_id}" if published.blob_id else "",
-        hub=True,
-    )
-    return remote, info.sha
 
 
 def _is_whole(path: Path, remote: RemoteFile) -> bool:

@@ -1,5 +1,6 @@
 """`unisono encoders list` and `unisono encoders fetch`."""
 
+from pathlib import Path
 from types import ModuleType
 
 from rich.table import Table
@@ -8,6 +9,8 @@ from unisono import console
 from unisono.encoders import audio, text, weights
 from unisono.encoders import fetch as fetching
 from unisono.encoders.options import FetchOptions
+from unisono.encoders.text._files import is_here
+from unisono.encoders.weights import Found
 from unisono.errors import UsageError
 
 
@@ -27,11 +30,12 @@ def list_encoders() -> None:
         )
     console.out.print("Audio encoders (unisono prepare --encoders ...)", style="bold")
     console.out.print(table)
-    table = _table("name", "what", "dim", "licence")
+    table = _table("name", "what", "dim", "licence", "here")
     for name in text.names():
         known = text.spec(name)
-        table.add_row(f"[bold]{name}[/]", known.title, str(known.dim), known.weights_license)
-    console.out.print("\nText encoders (unisono train; their weights are fetched when first used)", style="bold")
+        here = "yes" if is_here(name) else "no"
+        table.add_row(f"[bold]{name}[/]", known.title, str(known.dim), known.weights_license, here)
+    console.out.print("\nText encoders (unisono train; fetched when first used, or beforehand)", style="bold")
     console.out.print(table)
     console.out.print(
         f"\nFetched weights are kept in {weights.root()}; UNISONO_WEIGHTS chooses another place.", soft_wrap=True
@@ -39,37 +43,46 @@ def list_encoders() -> None:
 
 
 def fetch(names: tuple[str, ...], options: FetchOptions) -> None:
-    """Bring the weights of audio encoders to this machine.
+    """Bring the weights of encoders to this machine.
 
     Raises:
-        UsageError: no name is given, or one that is not an audio encoder's.
+        UsageError: no name is given, or one that is no encoder's.
         UnisonoError: no network, no space; or a file is not what was published.
     """
+    known = [*audio.names(), *text.names()]
     if not names:
-        raise UsageError("Name the encoders to fetch.", hint="Known: " + ", ".join(audio.names()))
+        raise UsageError("Name the encoders to fetch.", hint="Known: " + ", ".join(known))
     for name in names:  # before the first is fetched
-        if name in text.names() and name not in audio.names():
-            raise UsageError(f"{name} is a text encoder: its weights are fetched when it is first used.")
-        audio.module(name)
+        if name not in known:
+            raise UsageError(f"There is no encoder {name!r}.", hint="Known: " + ", ".join(known))
     for name in names:
-        hub = getattr(audio.module(name), "WEIGHTS", None)
-        if hub is None:
-            audio.build(name)  # fails, saying what to install, if its weights are not here
-            console.out.print(f"{name}: nothing to fetch.")
-            continue
         source = options.from_dir
         if source is not None and (source / name).is_dir():
             source = source / name
-        found = fetching.fetch(name, hub, source)
-        console.out.print(
-            f"{name}: {found.weights} is "
-            + (
-                "the published file."
-                if found.published
-                else "whole. Whether it is the published one is not known here."
-            ),
-            soft_wrap=True,
-        )
+        found = _fetch_text(name, source) if name in text.names() else _fetch_audio(name, source)
+        state = "nothing to fetch." if found is None else f"{found.weights} is {_what_is_known(found)}"
+        console.out.print(f"{name}: {state}", soft_wrap=True)
+
+
+def _fetch_audio(name: str, source: Path | None) -> Found | None:
+    hub = getattr(audio.module(name), "WEIGHTS", None)
+    if hub is None:
+        audio.build(name)  # fails, saying what to install, if its weights are not here
+        return None
+    return fetching.fetch(name, hub, source)
+
+
+def _fetch_text(name: str, source: Path | None) -> Found | None:
+    packaged = getattr(text.module(name), "packaged", None)
+    if packaged is not None and packaged():
+        return None
+    return fetching.fetch_text(name, source)
+
+
+def _what_is_known(found: Found) -> str:
+    if found.published:
+        return "the published file."
+    return "whole. Whether it is the published one is not known here."
 
 
 def _table(*columns: str) -> Table:

@@ -225,18 +225,34 @@ def _in_hub_cache(hub: HubWeights) -> Path | None:
     return Path(paths[-1]) if all(isinstance(path, str) for path in paths) and isinstance(paths[-1], str) else None
 
 
+def check_record(folder: Path, name: str) -> dict[str, Any] | None:
+    """Give what is recorded of the fetching of a folder, if anything is; hold its files against it.
+
+    Raises:
+        DataError: a file has another size than it had then.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {file_name: measure["size"] for file_name, measure in record["files"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged.", hint=f"Fetch it again with: unisono encoders fetch {name}") from error
+    for file_name, fetched in sizes.items():
+        file = folder / file_name
+        size = file.stat().st_size if file.is_file() else 0
+        if size != fetched:
+            raise DataError(
+                f"{file} has {size:,} bytes, but {fetched:,} were fetched: it was cut short or altered.",
+                hint=f"Fetch it again with: unisono encoders fetch {name}",
+            )
+    return record
+
+
 def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
-    record_path = weights.with_name(RECORD)
-    if record_path.is_file():
-        record = json.loads(record_path.read_text(encoding="utf-8"))
-        for file_name, measure in record["files"].items():
-            size = weights.with_name(file_name).stat().st_size if weights.with_name(file_name).is_file() else 0
-            if size != measure["size"]:
-                raise DataError(
-                    f"{weights.with_name(file_name)} has {size:,} bytes, but {measure['size']:,} were fetched: "
-                    "it was cut short or altered.",
-                    hint=f"Fetch it again with: unisono encoders fetch {name}",
-                )
+    record = check_record(weights.parent, name)
+    if record is not None:
         revision = record["revision"]
         return Found(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
     sha256 = sha256_of(weights)

@@ -67,6 +67,12 @@ def spec(name: str) -> TextEncoderSpec:
     return registry[name][0]
 
 
+def module(name: str) -> ModuleType:
+    """Give the module of the encoder of that name."""
+    spec(name)
+    return _registry()[name][1]
+
+
 def build(name: str, device: str = "cpu", weights: Path | None = None) -> TextEncoder:
     """Load a text encoder onto a device.
 

