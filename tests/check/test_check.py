@@ -119,3 +119,12 @@ def test_the_command_reports_and_drops(tmp_path: Path) -> None:
         "clipped": ["clipped"],
         "speech": ["talk"],
     }
+
+
+def test_what_only_the_audio_shows_is_not_dropped_without_it(tmp_path: Path) -> None:
+    write_tracks(tmp_path / "unified.json", [track("a")])
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
+        main(["check", str(tmp_path / "unified.json"), "--no-audio", "--drop", "speech", "short-caption"])
+    assert end.value.code == 2 and "--drop speech needs the audio" in " ".join(said.getvalue().split())
+    assert not (tmp_path / "unified.checked.json").exists()

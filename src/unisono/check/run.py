@@ -12,10 +12,13 @@ from unisono import console
 from unisono.check.captions import contradiction, shared, short
 from unisono.check.options import CheckOptions, Finding
 from unisono.check.sound import listen_all
+from unisono.errors import UsageError
 from unisono.files import write_whole
 from unisono.track import Track, read_tracks, write_tracks
 
 EXAMPLES = 3
+HEARD: frozenset[Finding] = frozenset({"unreadable", "silent", "clipped", "speech", "duration"})
+"""What only decoding finds."""
 
 Findings = dict[str, dict[str, str]]
 """Finding -> id -> detail."""
@@ -25,9 +28,12 @@ def run(path: Path, options: CheckOptions) -> None:
     """Report what is found; with `drop`, write a copy without it.
 
     Raises:
-        UsageError, DataError: the file is missing or broken.
+        UsageError: what is to be dropped cannot be found without the audio, or there is no such file.
+        DataError: the file is broken.
         UnisonoError: an output cannot be written.
     """
+    if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
+        raise UsageError(f"--drop {' '.join(unheard)} needs the audio, and --no-audio says not to decode it.")
     tracks = read_tracks(path)
     findings = _find(tracks, options)
     _show(findings, len(tracks))

@@ -9,6 +9,8 @@ from unisono.licenses import normalise, terms
 from unisono.tally import Dropped
 from unisono.track import UNKNOWN_LICENSE, Track
 
+LICENSE_UNKNOWN = "licence unknown"
+
 
 @dataclass(frozen=True)
 class LicenseRule:
@@ -52,7 +54,7 @@ class LicenseRule:
             return ""
         its_terms = terms(license)
         if its_terms.family == "unknown":
-            return "" if self.allow_unknown else "licence unknown"
+            return "" if self.allow_unknown else LICENSE_UNKNOWN
         if self.among and not any(_is(license, wanted) for wanted in self.among):
             return "licence not among those asked for"
         if self.commercial and not its_terms.commercial_use:

@@ -11,7 +11,7 @@ from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import MissingFileError, UnisonoError, UsageError
 from unisono.files import explained, remove_left_behind
 from unisono.mix.filters import by_duration
-from unisono.mix.licensing import LicenseRule, by_license
+from unisono.mix.licensing import LICENSE_UNKNOWN, LicenseRule, by_license
 from unisono.mix.sampling import sample
 from unisono.options import record
 from unisono.tally import Dropped, Tally
@@ -172,7 +172,11 @@ def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: U
         if unanswered := about.get("llm", {}).get("counts", {}).get("unanswered"):
             raise UnisonoError(f"--strict: the language model left {unanswered} questions unanswered; see {report}.")
     if not tracks:
-        raise UnisonoError("No track is left: see the table above for why.")
+        refused = any(dropped.reason == LICENSE_UNKNOWN for _, dropped in tally.dropped)
+        raise UnisonoError(
+            "No track is left: see the table above for why.",
+            hint="Tracks whose licence is not known are kept with --allow-unknown-license." if refused else "",
+        )
     if options.dry_run:
         console.out.print(f"Dry run: {len(tracks):,} tracks would go to {output}; nothing was written.", soft_wrap=True)
         return
