@@ -61,8 +61,10 @@ def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list
         song.artist_id = _artist_id(cells[1])
         song.duration_s = seconds(cells[4])
         tags = tuple(cells[5:])
-        if song.tags != tags:  # tables mostly repeat each other's rows
-            song.tags = (*song.tags, *tags)
+        if not song.tags:
+            song.tags = tags
+        elif song.tags != tags:  # tables mostly repeat each other's rows
+            song.tags += tuple(tag for tag in tags if tag not in song.tags)
     return ids
 
 

@@ -24,6 +24,7 @@ from unisono.track import Split, Track
 
 SPLITS: dict[str, Split] = {"development": "train", "validation": "val", "evaluation": "test"}
 RATE_HZ = 44100
+_SPAN = re.compile(r"\[?\s*(\d+)[,\s]+(\d+)\s*\]?")
 _CAPTIONS = tuple(f"caption_{number}" for number in range(1, 6))
 _METADATA = ("file_name", "keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer", "license")
 
@@ -55,7 +56,7 @@ def _read_metadata(path: Path, root: Path, dropped: list[Dropped]) -> Facts:
 
 def _track(part: str, split: Split, cells: tuple[str, ...], facts: Facts) -> Track:
     name = cells[0]
-    captions = [text for text in dict.fromkeys(text.strip() for text in cells[1:]) if text]
+    captions = [text for text in dict.fromkeys(map(str.strip, cells[1:])) if text]
     _, keywords, sound_id, link, samples, manufacturer, license = facts.get(name, ("",) * len(_METADATA))
     freesound_id = whole_number(sound_id)
     return Track(
@@ -78,7 +79,7 @@ def _track(part: str, split: Split, cells: tuple[str, ...], facts: Facts) -> Tra
 
 def _seconds(samples: str) -> float:
     """Read `[1060864, 2144256]`, an excerpt of the sound on Freesound; 0 if nothing is there."""
-    match = re.fullmatch(r"\[?\s*(\d+)[,\s]+(\d+)\s*\]?", samples.strip())
+    match = _SPAN.fullmatch(samples.strip())
     return max(0, int(match[2]) - int(match[1])) / RATE_HZ if match else 0.0
 
 

@@ -49,16 +49,17 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         except ValueError as error:
             yield table.malformed(number, f"field 'aspect_list': {error}")
             continue
+        caption = caption.strip()
         yield Track(
             id=f"musiccaps_{youtube_id}",
             audio_path=f"{youtube_id}.wav",
-            caption=caption.strip(),
+            caption=caption,
             duration=end_s - start_s,
             dataset="musiccaps",
             tags=tidy_tags(tags),
             recording=f"youtube:{youtube_id}",
             split="test" if is_eval == "True" else "train" if is_eval == "False" else None,
-            caption_origin="human" if caption.strip() else None,
+            caption_origin="human" if caption else None,
             url=f"https://www.youtube.com/watch?v={youtube_id}&t={start_s:g}",
             extra={"is_balanced_subset": True} if is_balanced == "True" else {},
         )

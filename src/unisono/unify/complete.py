@@ -78,7 +78,7 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
     duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
     if isinstance(duration, Dropped):
         return duration
-    captions = list(filter(None, map(tidy, track.captions)))
+    captions = [text for text in map(tidy, (track.caption, *track.alt_captions)) if text]
     origin = track.caption_origin
     if not captions:
         made = template.caption(track.genre, track.tags)
