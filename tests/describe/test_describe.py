@@ -1,6 +1,7 @@
 """The card counts what was planted, and the page shows it and nothing that a file could smuggle in."""
 
 import html.parser
+import os
 import re
 import subprocess
 import sys
@@ -123,3 +124,22 @@ def test_an_empty_file_has_no_card(tmp_path: Path) -> None:
     write_tracks(tmp_path / "unified.json", [])
     with pytest.raises(DataError, match="holds no tracks"):
         run(tmp_path / "unified.json", DescribeOptions())
+
+
+def test_nothing_is_cut_in_a_narrow_terminal(tmp_path: Path) -> None:
+    tracks = [
+        Track(
+            id=f"d_{number}",
+            audio_path=f"/{number}",
+            caption="x",
+            duration=1,
+            dataset=("jamendo_max_caps", "song_describer")[number % 2],
+            caption_origin=("human", "model", "tags")[number % 3],
+        )
+        for number in range(12)
+    ]
+    write_tracks(tmp_path / "unified.json", tracks)
+    line = [sys.executable, "-m", "unisono", "describe", str(tmp_path / "unified.json")]
+    environment = {**os.environ, "COLUMNS": "80"}
+    said = subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout
+    assert " ".join(said.split()).count("human 33%, ") == 3, said

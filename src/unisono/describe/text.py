@@ -12,6 +12,8 @@ from unisono.licenses import terms
 
 MOST = 12
 """Rows of a list in the terminal."""
+_LONGEST_WORDS = {"written by": len("human 100%,")}
+"""Columns that would be cut in a narrow terminal: letters that must stay together."""
 _WORDS = frozenset({"written by", "and", "commercial use", "derivatives"})
 """Columns of text."""
 ALLOWS = {True: "yes", False: "no", None: "unknown"}
@@ -23,7 +25,9 @@ def show(card: Card, title: str) -> None:
     console.out.print(headline(card), soft_wrap=True)
     console.out.print()
     parts = [*card.datasets.items(), *([("all", card.all)] if len(card.datasets) > 1 else [])]
-    _table("Datasets", DATASET_HEADINGS, [dataset_row(name, part) for name, part in parts])
+    _table(
+        "Datasets (words: the median of a caption)", DATASET_HEADINGS, [dataset_row(name, part) for name, part in parts]
+    )
     splits = [(name, f"{part.tracks:,}", hours(part), f"{part.captions:,}") for name, part in card.splits.items()]
     _table("Splits", ("split", "tracks", "hours", "captions"), splits)
     _table("Lengths", ("", *QUANTILES, "mean"), length_rows(card.all))
@@ -64,7 +68,8 @@ def vocabulary(card: Card) -> str:
     )
 
 
-DATASET_HEADINGS = ("dataset", "tracks", "hours", "captions", "a track", "words, median", "written by")
+DATASET_HEADINGS = ("dataset", "tracks", "hours", "captions", "a track", "words", "written by")
+"""`words`: the median of a caption."""
 
 
 def dataset_row(name: str, part: Part) -> tuple[str, ...]:
@@ -122,10 +127,12 @@ def _title(name: str, counts: Mapping[str, int]) -> str:
 
 
 def _table(title: str, headings: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for at, heading in enumerate(headings):
         justify: Literal["left", "right"] = "right" if at and heading not in _WORDS else "left"
-        table.add_column(heading, justify=justify, overflow="fold", min_width=16 if not at and heading else None)
+        least = 16 if not at and heading else _LONGEST_WORDS.get(heading)
+        table.add_column(heading, justify=justify, overflow="fold", min_width=least)
     for row in rows:
         table.add_row(*map(console.escape, row))
     console.out.print(table)
+    console.out.print()

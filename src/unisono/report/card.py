@@ -53,7 +53,11 @@ def _tables(card: Card) -> list[tuple[str, Iterable[str], list[tuple[str, ...]]]
     total = card.all.tracks
     parts = [*card.datasets.items(), *([("all", card.all)] if len(card.datasets) > 1 else [])]
     return [
-        ("Datasets", text.DATASET_HEADINGS, [text.dataset_row(name, part) for name, part in parts]),
+        (
+            "Datasets (words: the median of a caption)",
+            text.DATASET_HEADINGS,
+            [text.dataset_row(name, part) for name, part in parts],
+        ),
         (
             "Splits",
             ("split", "tracks", "hours", "captions"),
