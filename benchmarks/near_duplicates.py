@@ -1,135 +1,186 @@
 """Search for near-duplicates: how its time grows, and what it finds.
 
-    python benchmarks/near_duplicates.py [--tracks 100000] [--pieces 200]
+    python -m benchmarks.near_duplicates [--tracks 100000] [--pieces 100] [--music data/demo/unified_dataset.json]
 
-- Time: fingerprints of 12 s with the statistics of real ones (a bit follows its predecessor nine times in ten), half
-  the tracks against the other half, one in a hundred a planted copy with 8 % of its bits flipped and up to 5 s cut off.
-  The number of tracks doubles: a search that compares all pairs would take four times as long each time.
-- Recall and precision against all pairs, through real encoders: synthetic pieces of music and copies of them at four MP3
-  qualities, trimmed by up to 5 s, 6 dB louder or softer, resampled, in 16 and 24 bit, alone and together.
+- Recall and precision against all pairs, through real encoders: pieces of music and copies of them at 64 to 320 kbit/s,
+  trimmed by up to 5 s, 6 dB louder or softer, resampled, in 16 and 24 bit, alone and together. Truth is what was planted,
+  and all pairs are laid over each other at all offsets.
+- Time: half the tracks against the other half, one in a hundred a planted copy, trimmed by up to 5 s and with as many bits
+  changed as the worst encoders change. The tracks are of 12 s, each a mixture of two of the pieces from random places, at
+  random pitches and speeds: their fingerprints are as regular, and as unlike each other, as those of the pieces. The number
+  of tracks doubles: a search that compares all pairs would take four times as long each time. Of some tracks all pairs
+  are compared.
+
+Pieces are synthetic, or with `--music` excerpts of a unified file.
 """
 
 import argparse
+import json
+import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
 
-from unisono.audio import Decoder, Excerpt, Fault
-from unisono.fingerprint import FRAMES_A_SECOND, RATE_HZ, Fingerprint, fingerprint, same_audio
+from tests.planted import SOURCE_HZ, alike_by_all_pairs, music, write_copy
+from unisono.audio import Decoder, Excerpt
+from unisono.fingerprint import BANDS, FRAMES_A_SECOND, RATE_HZ, Fingerprint, band_energies, of_energies, same_audio
+from unisono.listening import hear
 
 FRAMES = round(12 * FRAMES_A_SECOND)
-SOURCE_HZ = 22_050
-MP3_LEVELS = (0.0, 0.3, 0.6, 0.85)
+COPIED = 100
+"""One track in so many is a copy."""
+CHECKED = 300
+NOISE = 0.08
+"""Deviation of the logarithm of a copy's energies."""
 
 
-def simulated(count: int, seed: int) -> tuple[list[Fingerprint], list[Fingerprint], set[tuple[int, int]]]:
-    source = np.random.default_rng(seed)
-    changes = source.random((count, FRAMES, 32), dtype=np.float32) < 0.1
-    changes[:, 0] = source.random((count, 32)) < 0.5
-    prints = _packed(np.logical_xor.accumulate(changes, axis=1))
-    first, second = prints[: count // 2], prints[count // 2 :]
-    planted = set()
-    for at in range(0, len(first), 100):
-        flips = _packed(source.random((1, FRAMES, 32)) < 0.08)[0]
-        second[at] = (first[at] ^ flips)[source.integers(0, round(5 * FRAMES_A_SECOND)) :]
-        planted.add((at, at))
-    return first, second, planted
+def pieces(count: int, path: Path | None) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield mono samples and their rate."""
+    if not path:
+        yield from ((music(seed, 15), SOURCE_HZ) for seed in range(count))
+        return
+    records = json.loads(path.read_text())
+    for record in records[:: max(1, len(records) // count)][:count]:
+        with soundfile.SoundFile(record["audio_path"]) as file:
+            file.seek(round(record.get("start", 0) * file.samplerate))
+            sound = file.read(round(record["duration"] * file.samplerate), always_2d=True)
+            yield sound.mean(axis=1), file.samplerate
 
 
-def _packed(bits: np.ndarray) -> list[Fingerprint]:
-    return list(np.packbits(bits, axis=2).view(">u4")[:, :, 0].astype(np.uint32))
-
-
-def time_search(count: int) -> float:
-    first, second, planted = [], [], set()
-    for part in range(0, count, 10_000):
-        one, two, pairs = simulated(min(10_000, count - part), part)
-        planted |= {(len(first) + a, len(second) + b) for a, b in pairs}
-        first += one
-        second += two
-    begin = time.perf_counter()
-    found = {(same.first, same.second) for same in same_audio(first, second)}
-    spent = time.perf_counter() - begin
-    print(
-        f"{count:,} tracks: {spent:.2f} s; of {len(planted):,} planted copies {len(found & planted):,} found, "
-        f"{len(found - planted):,} wrong"
-    )
-    return spent
-
-
-def piece(seed: int, seconds: float = 15) -> np.ndarray:
-    source = np.random.default_rng(seed)
-    sound = np.zeros(round(SOURCE_HZ * seconds))
-    base, step_s = source.integers(45, 60), source.uniform(0.15, 0.4)
-    for at_s in np.arange(0, seconds, step_s):
-        for _ in range(source.integers(1, 4)):
-            pitch = base + 12 * source.integers(0, 3) + source.choice([0, 2, 4, 5, 7, 9, 11])
-            begin = round(at_s * SOURCE_HZ)
-            time_s = np.arange(min(round(step_s * source.integers(1, 5) * SOURCE_HZ), len(sound) - begin)) / SOURCE_HZ
-            hertz = 440 * 2 ** ((pitch - 69) / 12)
-            tone = sum(np.sin(2 * np.pi * hertz * n * time_s) / n for n in (1, 2, 3, 5))
-            sound[begin : begin + len(time_s)] += tone * np.exp(-3 * time_s) * source.uniform(0.3, 1)
-    return 0.25 * sound / np.abs(sound).max()
-
-
-def write_copy(path: Path, sound: np.ndarray, source: np.random.Generator) -> None:
-    """Do to a piece what happens to music on its way from one dataset to another."""
-    rate_hz = SOURCE_HZ
-    if source.random() < 0.6:
-        sound = sound[round(source.uniform(0, 5) * SOURCE_HZ) :]
-    if source.random() < 0.6:
-        sound = sound * 10 ** (source.choice([-6, 6]) / 20)
-    if source.random() < 0.6:
-        rate_hz = int(source.choice([16_000, 32_000, 44_100]))
-        sound = soxr.resample(sound, SOURCE_HZ, rate_hz)
-    if source.random() < 0.7:
-        level = float(source.choice(MP3_LEVELS))
-        soundfile.write(path, sound, rate_hz, format="MP3", bitrate_mode="CONSTANT", compression_level=level)
-    else:
-        soundfile.write(path, sound, rate_hz, format="WAV", subtype=str(source.choice(["PCM_16", "PCM_24"])))
-
-
-def measure_recall(pieces: int) -> None:
-    decoder, source = Decoder({RATE_HZ}), np.random.default_rng(0)
+def measure_recall(sounds: list[tuple[np.ndarray, int]]) -> None:
+    """Encode copies of every other piece, and search."""
+    decoder = Decoder({RATE_HZ})
     originals, copies = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "sound"
-        for number in range(pieces):
-            sound = piece(number)
-            soundfile.write(path, sound, SOURCE_HZ, format="WAV", subtype="PCM_24")
+        for number, (sound, rate_hz) in enumerate(sounds):
+            soundfile.write(path, sound, rate_hz, format="WAV", subtype="PCM_24")
             originals.append(_taken(decoder, path))
             if number % 2 == 0:  # the others have no copy
-                write_copy(path, sound, source)
-                copies.append(_taken(decoder, path))
-    planted = {(2 * number, number) for number in range(len(copies))}
+                for kind in (number, number + 3):
+                    write_copy(path, sound, kind, rate_hz)
+                    copies.append(_taken(decoder, path))
+    planted = {(2 * (number // 2), number) for number in range(len(copies))}
     found = {(same.first, same.second) for same in same_audio(originals, copies)}
-    pairs = len(originals) * len(copies)
+    alike = alike_by_all_pairs(originals, copies)
     print(
-        f"{pieces} pieces, {len(copies)} copies, {pairs:,} pairs: recall {len(found & planted) / len(planted):.3f}, "
-        f"precision {len(found & planted) / max(len(found), 1):.3f}"
+        f"{len(originals)} pieces, {len(copies)} copies, {len(originals) * len(copies):,} pairs: "
+        f"recall {len(found & planted) / len(planted):.4f}, precision {len(found & planted) / max(len(found), 1):.4f}; "
+        f"comparing all pairs finds {len(alike & planted)} of {len(planted)} copies and {len(alike - planted)} others"
     )
 
 
 def _taken(decoder: Decoder, path: Path) -> Fingerprint:
-    taken = fingerprint(decoder, Excerpt(str(path), 0, 60))
-    if isinstance(taken, Fault):
-        raise SystemExit(f"{path}: {taken}")
-    return taken
+    heard = hear(decoder, Excerpt(str(path), 0, 60))
+    if heard.fault:
+        raise SystemExit(f"{path}: {heard.fault}")
+    return heard.fingerprint
+
+
+Recipe = set[tuple[int, int]]
+"""The pieces in a mixture, and by how many bands they are shifted."""
+
+
+class Mixtures(NamedTuple):
+    """Tracks to search, and which of them are copies."""
+
+    first: list[Fingerprint]
+    second: list[Fingerprint]
+    recipes: tuple[list[Recipe], list[Recipe]]
+    planted: set[tuple[int, int]]
+
+    def part(self, count: int) -> "Mixtures":
+        """Give the first tracks of both lists."""
+        planted = {pair for pair in self.planted if pair[0] < count}
+        return Mixtures(self.first[:count], self.second[:count], self.recipes, planted)
+
+    def unrelated(self, pairs: set[tuple[int, int]]) -> int:
+        """Count the pairs that are no copies and hold no piece of the same pitch, which may be the same sound by chance."""
+        first, second = self.recipes
+        return sum(not first[one] & second[other] for one, other in pairs - self.planted)
+
+
+def time_search(mixtures: Mixtures) -> float:
+    """Search, print what was found, and return the seconds of processor time."""
+    first, second, planted = mixtures.first, mixtures.second, mixtures.planted
+    begin, wall = time.process_time(), time.perf_counter()
+    found = {(same.first, same.second) for same in same_audio(first, second)}
+    spent, wall = time.process_time() - begin, time.perf_counter() - wall
+    print(
+        f"{len(first) + len(second):,} tracks: {spent:.2f} s of processor time, {wall:.2f} s; of {len(planted):,} planted "
+        f"copies {len(found & planted):,} found, {len(found - planted):,} others, {mixtures.unrelated(found)} of them unrelated; at most "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory in use",
+        flush=True,
+    )
+    return spent
+
+
+def mix(energies: list[np.ndarray], count: int) -> Mixtures:
+    """Make tracks, half of them to be searched for in the other half."""
+    source = np.random.default_rng(0)
+    longest = 2 * FRAMES
+    looped = [np.concatenate([one] * (2 + longest // len(one))) for one in energies]
+
+    def part(recipe: Recipe) -> np.ndarray:
+        piece, shift = int(source.integers(len(looped))), int(source.integers(BANDS))
+        recipe.add((piece, shift))
+        one = looped[piece]
+        places = source.integers(len(one) - longest) + np.arange(FRAMES) * source.uniform(0.6, 1.6)
+        before = places.astype(int)
+        share = (places - before)[:, None].astype(np.float32)
+        return np.roll(one[before] * (1 - share) + one[before + 1] * share, shift, axis=1)
+
+    def track(recipe: Recipe) -> np.ndarray:
+        return part(recipe) + part(recipe) * source.uniform(0.2, 1)
+
+    half = count // 2
+    mixtures = Mixtures([], [], ([set() for _ in range(half)], [set() for _ in range(half)]), set())
+    for at in range(half):
+        one = track(mixtures.recipes[0][at])
+        mixtures.first.append(of_energies(one))
+        if at % COPIED == 0:
+            trimmed = one[source.integers(round(5 * FRAMES_A_SECOND)) :]
+            mixtures.second.append(of_energies(trimmed * np.exp(source.normal(0, NOISE, trimmed.shape))))
+            mixtures.planted.add((at, at))
+        else:
+            mixtures.second.append(of_energies(track(mixtures.recipes[1][at])))
+    return mixtures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tracks", type=int, default=100_000)
-    parser.add_argument("--pieces", type=int, default=200)
+    parser.add_argument("--pieces", type=int, default=100)
+    parser.add_argument("--music", type=Path)
     arguments = parser.parse_args()
-    measure_recall(arguments.pieces)
-    spent = [time_search(arguments.tracks // share) for share in (8, 4, 2, 1)]
-    print("each doubling takes " + ", ".join(f"{b / a:.1f}" for a, b in pairwise(spent)) + " times as long")
+    sounds = list(pieces(arguments.pieces, arguments.music))
+    measure_recall(sounds)
+    energies = [band_energies(soxr.resample(sound, rate_hz, RATE_HZ).astype(np.float32)) for sound, rate_hz in sounds]
+    mixtures = mix(energies, arguments.tracks)
+    spent = [time_search(mixtures.part(arguments.tracks // share // 2)) for share in (8, 4, 2, 1)]
+    some = mixtures.part(CHECKED)
+    alike = alike_by_all_pairs(some.first, some.second)
+    print(
+        f"of {CHECKED}^2 pairs comparing all finds {len(alike & some.planted)} of {len(some.planted)} and "
+        f"{some.unrelated(alike)} unrelated"
+    )
+    different = [_differing(mixtures, at) for at, _ in sorted(mixtures.planted)]
+    print(
+        f"a copy differs in {np.median(different):.1%} of its bits (median), at most {max(different):.1%}; "
+        "each doubling takes " + ", ".join(f"{b / a:.1f}" for a, b in pairwise(spent)) + " times as long"
+    )
+
+
+def _differing(mixtures: Mixtures, at: int) -> float:
+    found = list(same_audio([mixtures.first[at]], [mixtures.second[at]]))
+    return found[0].different if found else 1.0
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from unisono.fingerprint import FRAMES_A_SECOND, MOST_DIFFERENT, SHORTEST_OVERLAP_S, Fingerprint
+
 SOURCE_HZ = 22_050
 SECONDS = 10.0
 BITRATES_KBIT = (64, 96, 128, 192, 256, 320)
@@ -75,3 +77,30 @@ def retag_mp3(path: Path, to: Path, *, cover_bytes: int = 30_000, version_1: boo
     audio = path.read_bytes()
     end = b"TAG" + b"Another title".ljust(30, b"\0") + bytes(94) + b"\x0c" if version_1 else b""
     to.write_bytes(b"ID3\3\0\0" + size + frames + audio + end)
+
+
+def alike_by_all_pairs(first: list[Fingerprint], second: list[Fingerprint]) -> set[tuple[int, int]]:
+    """Lay every one over every other at every offset that leaves three seconds, by correlation of their bits."""
+
+    def spectra(prints: list[Fingerprint], length: int) -> np.ndarray:
+        signs = np.zeros((len(prints), 32, length), np.float32)
+        for at, one in enumerate(prints):
+            unpacked = np.unpackbits(one.bits.astype(">u4").view(np.uint8)).reshape(-1, 32).T
+            signs[at, :, : len(one.bits)] = 2.0 * unpacked - 1
+        return np.fft.rfft(signs)
+
+    length = 1 << int(np.ceil(np.log2(2 * max(len(one.bits) for one in [*first, *second]))))
+    theirs = spectra(second, length)
+    found = set()
+    for one, mine in enumerate(spectra(first, length)):
+        agreeing = np.fft.irfft((mine.conj() * theirs).sum(axis=1), length)
+        for other, scores in enumerate(agreeing):
+            frames = len(first[one].bits), len(second[other].bits)
+            offsets = np.arange(length)
+            offsets[offsets > length // 2] -= length
+            overlap = np.minimum(frames[0], frames[1] - offsets) - np.maximum(0, -offsets)
+            enough = overlap >= SHORTEST_OVERLAP_S * FRAMES_A_SECOND
+            different = 0.5 - scores[enough] / 64 / overlap[enough]
+            if different.size and different.min() <= MOST_DIFFERENT:
+                found.add((one, other))
+    return found

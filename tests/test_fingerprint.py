@@ -11,13 +11,11 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.planted import BITRATES_KBIT, SOURCE_HZ, music, write_copy, write_mp3
+from tests.planted import BITRATES_KBIT, SOURCE_HZ, alike_by_all_pairs, music, write_copy, write_mp3
 from unisono.audio import Decoder, Excerpt
 from unisono.fingerprint import (
     BANDS,
     COMMON,
-    FRAMES_A_SECOND,
-    MOST_DIFFERENT,
     NOTHING,
     RATE_HZ,
     Fingerprint,
@@ -36,33 +34,6 @@ def take(path: Path, start_s: float = 0, duration_s: float = 60) -> Fingerprint:
 
 def at_rate(sound: np.ndarray) -> np.ndarray:
     return soxr.resample(sound, SOURCE_HZ, RATE_HZ).astype(np.float32)
-
-
-def alike_by_all_pairs(first: list[Fingerprint], second: list[Fingerprint]) -> set[tuple[int, int]]:
-    """Lay every one over every other at every offset that leaves three seconds, by correlation of their bits."""
-
-    def spectra(prints: list[Fingerprint], length: int) -> np.ndarray:
-        signs = np.zeros((len(prints), 32, length), np.float32)
-        for at, one in enumerate(prints):
-            unpacked = np.unpackbits(one.bits.astype(">u4").view(np.uint8)).reshape(-1, 32).T
-            signs[at, :, : len(one.bits)] = 2.0 * unpacked - 1
-        return np.fft.rfft(signs)
-
-    length = 1 << int(np.ceil(np.log2(2 * max(len(one.bits) for one in [*first, *second]))))
-    theirs = spectra(second, length)
-    found = set()
-    for one, mine in enumerate(spectra(first, length)):
-        agreeing = np.fft.irfft((mine.conj() * theirs).sum(axis=1), length)
-        for other, scores in enumerate(agreeing):
-            frames = len(first[one].bits), len(second[other].bits)
-            offsets = np.arange(length)
-            offsets[offsets > length // 2] -= length
-            overlap = np.minimum(frames[0], frames[1] - offsets) - np.maximum(0, -offsets)
-            enough = overlap >= 3 * FRAMES_A_SECOND
-            different = 0.5 - scores[enough] / 64 / overlap[enough]
-            if different.size and different.min() <= MOST_DIFFERENT:
-                found.add((one, other))
-    return found
 
 
 def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:

@@ -82,8 +82,11 @@ class SameAudio(NamedTuple):
 
 def of_samples(samples: NDArray[np.float32]) -> Fingerprint:
     """Take the fingerprint of mono samples at `RATE_HZ`."""
-    if len(samples) < FRAME + HOP:
-        return NOTHING
+    return of_energies(band_energies(samples)) if len(samples) >= FRAME + HOP else NOTHING
+
+
+def band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Give the energies of the bands, [frames, BANDS], of at least `FRAME` samples at `RATE_HZ`."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
     edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) / RATE_HZ * FRAME
     starts = np.round(edges).astype(int)
@@ -92,7 +95,7 @@ def of_samples(samples: NDArray[np.float32]) -> Fingerprint:
         np.add.reduceat(np.abs(np.fft.rfft(part * window, axis=1)) ** 2, starts, axis=1)[:, :BANDS]
         for part in np.array_split(frames, max(1, len(frames) // 512))
     ]
-    return of_energies(np.concatenate(energies))
+    return np.concatenate(energies).astype(np.float32, copy=False)
 
 
 def of_energies(energies: NDArray[np.floating]) -> Fingerprint:

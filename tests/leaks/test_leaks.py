@@ -163,6 +163,25 @@ def test_the_recordings_that_other_splits_leak(
     assert len(found(train, described, "ids")) == leaking
 
 
+@pytest.mark.parametrize(("split", "train", "validation", "test"), [(0, 0, 0, 299), (1, 197, 45, 57), (2, 156, 79, 64)])
+def test_the_recordings_that_the_published_mood_and_theme_splits_leak(
+    shared_data: Path, described: list[Track], split: int, train: int, validation: int, test: int
+) -> None:
+    """The same from the split files themselves: they hold 299 of the 706 recordings."""
+    for part, leaking in (("train", train), ("validation", validation), ("test", test)):
+        path = shared_data / f"mtg_jamendo/splits/split-{split}/autotagging_moodtheme-{part}.tsv"
+        assert len({recording for recording, _, _ in found(mtg(path), described, "ids")}) == leaking
+
+
+def test_all_that_song_describer_describes_is_in_the_test_part_of_split_0(
+    shared_data: Path, described: list[Track]
+) -> None:
+    for part, shared in (("test", 706), ("validation", 0)):
+        path = shared_data / f"mtg_jamendo/splits/split-0/autotagging-{part}.tsv"
+        assert len(found(mtg(path), described, "ids")) == shared
+    assert len(found(mtg(path), described, "artists")) == 0
+
+
 def test_the_duplicates_of_the_mood_and_theme_set(shared_data: Path) -> None:
     folder = shared_data / "mtg_jamendo"
     tracks = mtg(folder / "autotagging_moodtheme.tsv")
