@@ -9,7 +9,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.test_fingerprint import SOURCE_HZ, music
+from tests.planted import SOURCE_HZ, music
 from unisono.check.speech import SpeechMeter, Talk
 
 RATE_HZ = 16_000

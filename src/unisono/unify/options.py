@@ -37,9 +37,10 @@ class UnifyOptions(CaptionOptions):
     """With one of the rules above: keep tracks whose licence is not known."""
     hold_out: tuple[str, ...] = ()
     """Datasets never to train on: they, and all that is joined to them (see --match), go to test."""
-    match: tuple[Literal["ids", "sha256", "audio", "artists", "text"], ...] = ()
+    match: tuple[Literal["ids", "sha256", "decoded", "audio", "artists", "text"], ...] = ()
     """What keeps tracks on one side of the splits, beside what always does: ids, sha256, artists, and the same title by the
-    same artist. `text` adds captions that share nine words in ten, `audio` the same sound (it decodes all files)."""
+    same artist. `text` adds captions that share nine words in ten, `decoded` the same samples once decoded, `audio` those
+    and the same sound; both decode all files."""
     keep_splits: Path | None = None
     """An earlier unified file: what is in its test or val part stays held out, with all that is joined to it."""
     sha256_lists: tuple[Path, ...] = ()

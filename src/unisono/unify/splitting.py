@@ -16,6 +16,8 @@ from unisono.unify.options import UnifyOptions
 
 UNMEASURED_S = 3600.0
 """What stands for a duration that a release does not document, where a file is listened to as far as it goes."""
+HEARD = frozenset({"decoded", "audio"})
+"""What only listening finds."""
 FEW_TRAINED_ON = 0.6
 """A smaller part of the mix in train is worth a warning, if the user asked for more to be joined."""
 
@@ -26,8 +28,11 @@ def refuse_contradictions(options: UnifyOptions) -> None:
     Raises:
         UsageError: they contradict each other.
     """
-    if "audio" in options.match and not options.check_audio:
-        raise UsageError("--match audio listens to the files, --no-check-audio says that they are not there.")
+    if HEARD & set(options.match) and not options.check_audio:
+        raise UsageError(
+            f"--match {' '.join(sorted(HEARD & set(options.match)))} listens to the files, --no-check-audio says that "
+            "they are not there."
+        )
     if options.keep_splits and not options.assign_splits:
         raise UsageError("--keep-splits says which splits to assign, --no-assign-splits that none are.")
     if options.draw_val and not options.assign_splits:
@@ -97,17 +102,27 @@ def _whole(dataset: Dataset, root: Path, parsing: ParseOptions, options: UnifyOp
 
 
 def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[Identity, ...]]:
-    alike: list[tuple[int, int]] = []
-    if "audio" in options.match:
-        from unisono.listening import audio_duplicates  # decoders are slow to import
-
-        places = [at for at, track in enumerate(tracks) if Path(track.audio_path).is_file()]
-        heard = audio_duplicates([tracks[at] for at in places], options.workers)
-        alike = [(places[one], places[other]) for one, other in heard]
+    alike = _alike(tracks, options) if HEARD & set(options.match) else []
     lists: tuple[Path, ...] = ()
     if options.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
         lists = options.sha256_lists or published_lists(options.data_root)
     return further_identities(tracks, read_published(lists), captions="text" in options.match, alike=alike)
+
+
+def _alike(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[int, int]]:
+    """Listen to what is there, and give the places of tracks that hold the same samples, or the same sound if asked."""
+    from unisono.listening import duplicates, listen, unheard  # decoders are slow to import
+
+    places = [at for at, track in enumerate(tracks) if Path(track.audio_path).is_file()]
+    listened_to = [tracks[at] for at in places]
+    heard = listen(listened_to, options.workers, None if options.dry_run else options.data_root)
+    unheard(listened_to, heard)
+    if "audio" in options.match:
+        pairs = duplicates(heard)
+    else:
+        first: dict[str, int] = {}
+        pairs = [(first.setdefault(item.decoded, at), at) for at, item in enumerate(heard) if item.decoded]
+    return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
 def _say(before: Sequence[Track], assigned: Sequence[Track], options: UnifyOptions) -> None:
