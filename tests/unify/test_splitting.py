@@ -30,10 +30,10 @@ def split_of(path: Path) -> dict[str, str | None]:
     return {track.id: track.split for track in read_tracks(path)}
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Song Describer, and JamendoMaxCaps with a copy of one of its songs, with the caption of another, and with twins."""
-    data = tmp_path / "data"
+    data = tmp_path_factory.mktemp("data")
     (data / "raw/jamendo_max_caps").mkdir(parents=True)
     song_describer.build(data / "raw/song_describer")
     sound = music(1)
