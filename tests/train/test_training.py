@@ -13,7 +13,7 @@ import torch
 from tests.train.synthetic import WordEncoder, write_embeddings
 from unisono.errors import UnisonoError, UsageError
 from unisono.train import run as run_module
-from unisono.train.checkpoint import load, save
+from unisono.train.checkpoint import load, load_model, save
 from unisono.train.data import Batch, read
 from unisono.train.loop import InterruptionError, learning_rate
 from unisono.train.model import Architecture, RetrievalModel
@@ -296,3 +296,11 @@ def test_parts_give_the_gradient_of_the_whole_batch(
 def test_options_out_of_range_are_refused(wrong: dict):
     with pytest.raises(UsageError, match="--" + next(iter(wrong)).replace("_", "-")):
         TrainOptions(**wrong)
+
+
+def test_whitening_to_as_many_dimensions_as_there_are(options: TrainOptions):
+    run(replace(options, audio_scaling="whiten", epochs=2))  # of 128 wanted, 16 are there
+    model = load_model(options.checkpoint_dir / "musicnn_best.pt")
+    assert model.heads.scaling.rotation.shape == (16, 16) and model.dim == 16
+    assert not torch.equal(model.heads.scaling.rotation, torch.eye(16))
+    run(TrainOptions(resume=options.checkpoint_dir / "musicnn_last.pt", epochs=3))

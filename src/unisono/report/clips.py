@@ -7,6 +7,7 @@ import soundfile
 
 from unisono import console
 from unisono.audio import Decoder, Excerpt, Fault
+from unisono.decoder_noise import without_decoder_noise
 from unisono.evaluate.result import Found
 from unisono.files import whole_file
 
@@ -30,12 +31,13 @@ def write_clips(folder: Path, excerpts: Iterable[Found]) -> dict[Found, str]:
     decoder = Decoder({RATE_HZ})
     addresses: dict[tuple[str, float], str | None] = {}
     asked = list(dict.fromkeys(excerpts))
-    for found in asked:
-        place = (found.audio_path, found.start_s)
-        if place not in addresses:
-            name = f"{len(addresses):03d}.mp3"
-            written = _write(folder / name, decoder, found)
-            addresses[place] = f"{folder.name}/{name}" if written else None
+    with without_decoder_noise():
+        for found in asked:
+            place = (found.audio_path, found.start_s)
+            if place not in addresses:
+                name = f"{len(addresses):03d}.mp3"
+                written = _write(folder / name, decoder, found)
+                addresses[place] = f"{folder.name}/{name}" if written else None
     silent = sum(address is None for address in addresses.values())
     if silent:
         console.log.warning("%d of the %d excerpts that the report plays cannot be read.", silent, len(addresses))

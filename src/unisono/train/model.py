@@ -46,6 +46,8 @@ class Architecture:
     hidden: int
     """Width of the hidden layer of `mlp` heads."""
     dropout: float
+    whitened: bool = False
+    """The scaling rotates; it always does where `scaled_dim` is not `audio_dim`."""
 
     def record(self) -> dict[str, Any]:
         """Give it as plain values."""
@@ -55,11 +57,13 @@ class Architecture:
 class AudioScaling(nn.Module):
     """A fixed linear map that gives the inputs like weight, fitted on the training set and never trained."""
 
-    def __init__(self, layers: int, dim: int, scaled_dim: int) -> None:
+    def __init__(self, layers: int, dim: int, scaled_dim: int, *, whitened: bool = False) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(layers, dim))
         self.register_buffer("scale", torch.ones(layers, dim))
-        self.register_buffer("rotation", torch.eye(dim, scaled_dim) if scaled_dim != dim else torch.empty(0))
+        self.register_buffer(
+            "rotation", torch.eye(dim, scaled_dim) if whitened or scaled_dim != dim else torch.empty(0)
+        )
         self.mean: Tensor
         self.scale: Tensor
         self.rotation: Tensor
@@ -75,7 +79,7 @@ class RetrievalModel(nn.Module):
     def __init__(self, architecture: Architecture, *, temperature: float = 0.1, bias: float = 0.0) -> None:
         super().__init__()
         self.architecture = of = architecture
-        self.scaling = AudioScaling(of.layers, of.audio_dim, of.scaled_dim)
+        self.scaling = AudioScaling(of.layers, of.audio_dim, of.scaled_dim, whitened=of.whitened)
         self.layer_weights = nn.Parameter(torch.zeros(of.layers), requires_grad=of.layers > 1)
         self.text_head = _head(of.text_head, of.text_dim, of.hidden, of.dim, of.dropout)
         self.audio_head: nn.Module = nn.Identity()

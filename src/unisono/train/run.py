@@ -252,6 +252,7 @@ def _model(options: TrainOptions, train: SplitData, text_dim: int, found: Checkp
         audio_head=options.audio_head,
         hidden=options.hidden,
         dropout=options.dropout,
+        whitened=options.audio_scaling == "whiten",
     )
     torch.manual_seed(rank_key(options.seed, "weights"))
     bias = SIGLIP_BIAS if options.loss == "siglip" else 0.0
