@@ -113,10 +113,11 @@ def time_search(mixtures: Mixtures) -> float:
     begin, wall = time.process_time(), time.perf_counter()
     found = {(same.first, same.second) for same in same_audio(first, second)}
     spent, wall = time.process_time() - begin, time.perf_counter() - wall
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(
-        f"{len(first) + len(second):,} tracks: {spent:.2f} s of processor time, {wall:.2f} s; of {len(planted):,} planted "
-        f"copies {len(found & planted):,} found, {len(found - planted):,} others, {mixtures.unrelated(found)} of them unrelated; at most "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory in use",
+        f"{len(first) + len(second):,} tracks: {spent:.2f} s of processor time, {wall:.2f} s; "
+        f"of {len(planted):,} planted copies {len(found & planted):,} found, {len(found - planted):,} others, "
+        f"{mixtures.unrelated(found)} of them unrelated; at most {memory:.2f} GiB of memory in use",
         flush=True,
     )
     return spent

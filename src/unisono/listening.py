@@ -82,9 +82,7 @@ def unheard(tracks: Sequence[Track], heard: Sequence[Heard]) -> list[dict[str, s
     """List the tracks that could not be listened to, with their reasons, and log how many there are."""
     faults = [(track, item.fault) for track, item in zip(tracks, heard, strict=True) if item.fault]
     if faults:
-        examples = "; ".join(
-            f"{track.id}: {fault.reason}" + f" ({fault.detail})" * bool(fault.detail) for track, fault in faults[:3]
-        )
+        examples = "; ".join(f"{track.id}: {fault.reason}" for track, fault in faults[:3])
         more = " ..." if len(faults) > 3 else ""
         console.log.warning(
             "%d of %d records could not be listened to, and match nothing by sound: %s%s",

@@ -10,6 +10,7 @@ from unisono.errors import UnisonoError
 from unisono.files import write_whole
 from unisono.mix.duplicates import merge_duplicates
 from unisono.mix.matching import published_lists, read_published
+from unisono.same_files import with_hashes_of_copies
 from unisono.track import read_tracks, write_tracks
 
 SHOWN = 10
@@ -35,7 +36,7 @@ def run(path: Path, options: DedupeOptions) -> None:
         if not_heard and options.strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
             raise UnisonoError(f"--strict: {len(not_heard):,} records could not be listened to: {listed}.")
-    kept, choices = merge_duplicates(tracks, read_published(lists), alike, decoded)
+    kept, choices = merge_duplicates(with_hashes_of_copies(tracks), read_published(lists), alike, decoded)
     for choice in choices[:SHOWN]:
         console.out.print(
             console.escape(

@@ -12,6 +12,7 @@ from unisono.errors import UnisonoError
 from unisono.files import write_whole
 from unisono.leaks.options import LeaksOptions
 from unisono.mix.matching import CERTAIN, KINDS, Kind, Match, find_matches, published_lists, read_published
+from unisono.same_files import with_hashes_of_copies
 from unisono.track import Track, read_tracks, write_tracks
 
 DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
@@ -32,7 +33,9 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
             "%d records of the val and test splits of %s are left aside.", len(everything) - len(first), trained_on
         )
     lists = options.sha256_lists or published_lists(options.data_root)
-    matches = find_matches(first, second, options.match or DEFAULT_KINDS, read_published(lists))
+    kinds = options.match or DEFAULT_KINDS
+    hashed = with_hashes_of_copies([*first, *second]) if "sha256" in kinds else [*first, *second]
+    matches = find_matches(hashed[: len(first)], hashed[len(first) :], kinds, read_published(lists))
     by_sound, unheard = _listen(first, second, options) if {"decoded", "audio"} & {*options.match} else ([], [])
     matches += by_sound
     _show(matches, first, second, trained_on, benchmark)
@@ -61,9 +64,10 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
         )
     elif matches:
         count = len({match.first for match in matches})
+        chosen = f" --match {' '.join(options.match)}" if options.match else ""
         raise UnisonoError(
             f"{count:,} of the {len(first):,} records of {trained_on} match {benchmark}.",
-            hint=f"Write a copy without them: unisono leaks {trained_on} {benchmark} --remove",
+            hint=f"Write a copy without them: unisono leaks {trained_on} {benchmark}{chosen} --remove",
         )
 
 
