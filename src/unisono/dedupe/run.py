@@ -32,7 +32,8 @@ def run(path: Path, options: DedupeOptions) -> None:
         from unisono.listening import duplicates, listen, unheard  # decoders are slow to import
 
         heard = listen(tracks, options.workers, options.data_root)
-        not_heard, decoded, alike = unheard(tracks, heard), [item.decoded for item in heard], duplicates(heard)
+        not_heard, decoded = unheard(tracks, heard), [item.decoded for item in heard]
+        alike = [(one, other) for one, other in duplicates(heard) if decoded[one] != decoded[other]]
         if not_heard and options.strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
             raise UnisonoError(f"--strict: {len(not_heard):,} records could not be listened to: {listed}.")
