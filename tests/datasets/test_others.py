@@ -100,6 +100,15 @@ def test_mtg_jamendo(tmp_path: Path) -> None:
     assert tracks["mtg_jamendo_1001"].license == ""
 
 
+def test_songs_with_the_same_tags_share_no_list(tmp_path: Path) -> None:
+    rows = ["track_1\tartist_1\talbum_1\t01/1.mp3\t30.0\tgenre---rock\tmood/theme---sad"]
+    rows.append(rows[0].replace("track_1", "track_2").replace("01/1", "02/2"))
+    (tmp_path / "autotagging.tsv").write_text("\n".join(rows) + "\n")
+    one, other = read("mtg_jamendo", tmp_path).values()
+    assert one.tags == other.tags == ["sad"]
+    assert one.tags is not other.tags
+
+
 @pytest.mark.parametrize(("number", "column"), [(0, 3), (1, 4)])
 def test_each_split_of_mtg_jamendo(tmp_path: Path, number: int, column: int) -> None:
     mtg_jamendo.build(tmp_path)

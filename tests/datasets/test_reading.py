@@ -234,3 +234,17 @@ def test_any_python_list_is_read_back(items: list[str | int]) -> None:
 def test_what_is_no_list_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a list"):
         list_literal(text)
+
+
+def test_a_table_with_a_fault_behind_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from unisono.datasets import _reading
+
+    monkeypatch.setattr(_reading, "_CSV_BLOCK", 100)
+    rows = [f"{number},{'x' * (number % 7)}" for number in range(100)]
+    rows[60] = "60,one,two"
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(["a,b", *rows]) + "\n")
+    read = list(CsvTable(path, tmp_path, ("a", "b")))
+    assert [row.id for row in read if isinstance(row, Dropped)] == ["table.csv:62"]
+    good = [number for number in range(100) if number != 60]
+    assert [row for row in read if not isinstance(row, Dropped)] == [(n + 1, (str(n), "x" * (n % 7))) for n in good]

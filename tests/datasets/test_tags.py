@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.captions.vocabulary import key
+from unisono.captions.vocabulary import key, spell
 from unisono.datasets._tags import one_genre, tidy_tags
 
 
@@ -40,3 +40,32 @@ def test_any_tags(tags: list[str], genre: str, artist: str) -> None:
     if any(map(str.isalnum, artist)):
         assert artist not in tidy
     assert tidy_tags(tidy, genre=genre, artist=artist) == tidy
+
+
+some_tags = st.sampled_from(
+    [
+        "electricguitar",
+        "Electric Guitar",
+        "odd tag",
+        "oddtag",
+        "Odd  Tag",
+        "rock",
+        "Rock!",
+        "Kurt",
+        "kurtvile",
+        "",
+        "the",
+    ]
+)
+
+
+@given(st.lists(some_tags), some_tags, st.sampled_from(["", "Kurt Vile", "Odd", "the"]))
+def test_the_first_spelling_of_each_tag_is_kept(tags: list[str], genre: str, artist: str) -> None:
+    name = {word for word in artist.casefold().split() if word != "the"}
+    expected: dict[str, str] = {}
+    for tag in tags:
+        words = {word.strip("!") for word in tag.casefold().split() if word != "the"}
+        is_name = name and (words <= name or name <= words or key(tag) == key(artist))
+        if not is_name and key(tag) not in ("", key(genre)):
+            expected.setdefault(key(tag), spell(tag))
+    assert tidy_tags(tags, genre=genre, artist=artist) == list(expected.values())

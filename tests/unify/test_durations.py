@@ -81,6 +81,19 @@ def test_faults(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     assert probed.duration_s == 0
 
 
+@pytest.mark.parametrize("kind", ["mp3", "flac", "ogg", "wav"])
+def test_no_file_stays_open(tmp_path: Path, kind: str) -> None:
+    good, bad = sound(tmp_path / f"good.{kind}", 1), tmp_path / f"bad.{kind}"
+    bad.write_bytes(b"<html>404</html>")
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("no list of open files here")
+    before = len(list(descriptors.iterdir()))
+    assert probe(str(good)).duration_s > 0
+    assert probe(str(bad)).fault
+    assert len(list(descriptors.iterdir())) == before
+
+
 def test_a_file_that_vanished_and_a_folder(tmp_path: Path) -> None:
     assert probe(str(tmp_path / "gone.mp3")).fault == "audio file missing"
     assert probe(str(tmp_path)).fault == "audio file cannot be read"
