@@ -7,6 +7,7 @@ import random
 import resource
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,35 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[tuple[Any, 
         if path.is_file():
             digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
             assert path.parent == tmp_path / "audio" / "hf_set" and path.stem.endswith(digest)
+
+
+def test_audio_passes_through_in_bounded_memory(tmp_path: Path) -> None:
+    """Rows are let go as they come: memory does not grow with their number."""
+    path = tmp_path / "set" / "data.parquet"
+    path.parent.mkdir()
+    schema = hugging_face.table([]).schema
+    with parquet.ParquetWriter(path, schema) as writer:
+        for group in range(15):
+            rows = [
+                {
+                    "audio": {"bytes": random.Random(10 * group + n).randbytes(1_000_000), "path": f"{n}.wav"},
+                    "caption": "x",
+                }
+                for n in range(10)
+            ]
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+    most = tracemalloc_peak(lambda: read(f"hf:{path.parent}", tmp_path / "audio"))
+    assert most < 40_000_000, "of 150 megabytes"
+
+
+def tracemalloc_peak(work: Callable[[], object]) -> int:
+    """Give the most bytes that Python objects took; what pyarrow holds is bounded by a row group."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("layout", ["snapshot", "saved to disk"])

@@ -119,7 +119,7 @@ def _all_rows(
         total = sum(arrow.count_rows(table.path) for table in tables if table.is_arrow)
         task = bar.add_task("Unpacking audio", total=total)
     for table in tables:
-        for row in _with_columns(_rows(table, recipe, wanted), wanted, table.path):
+        for row in _rows(table, recipe, wanted):
             yield row, table
             if bar is not None and task is not None:
                 bar.advance(task)
@@ -169,11 +169,9 @@ def _rows(table: _Table, recipe: Recipe, wanted: list[str]) -> Rows:
                 else (f"{path.name}: row {row[0]}", dict(zip(wanted, row[1], strict=True)))
             )
     elif ending == ".jsonl":
-        lines = JsonLines(path, folder, Values)
-        for item in lines:
-            yield item if isinstance(item, Dropped) else (lines.where(item[0]), item[1])
+        yield from _with_columns(_lines(JsonLines(path, folder, Values)), wanted, path)
     elif ending == ".json":
-        yield from json_items(path, folder, Values)
+        yield from _with_columns(json_items(path, folder, Values), wanted, path)
     elif table.is_arrow:
         from unisono.intake import arrow
 
@@ -183,6 +181,11 @@ def _rows(table: _Table, recipe: Recipe, wanted: list[str]) -> Rows:
         yield from arrow.rows(path, folder, wanted)
     else:
         raise UsageError(f"{path}: a table ends in .csv, .tsv, .jsonl, .json, .parquet or .arrow, not in {ending!r}.")
+
+
+def _lines(lines: JsonLines[Values]) -> Rows:
+    for item in lines:
+        yield item if isinstance(item, Dropped) else (lines.where(item[0]), item[1])
 
 
 def _with_columns(rows: Rows, wanted: list[str], table: Path) -> Rows:
