@@ -18,7 +18,7 @@ import soundfile
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
 from unisono import listening
 from unisono.cli import main
-from unisono.listening import audio_duplicates, audio_matches, duplicates, listen
+from unisono.listening import audio_matches, duplicates, listen
 from unisono.listening_cache import NAME
 from unisono.track import Track, read_tracks, write_tracks
 
@@ -135,7 +135,7 @@ def test_listening_goes_on_where_nothing_can_be_kept(tmp_path: Path, there: str)
         (tmp_path / NAME).write_bytes(b"no database" * 1000)
     else:
         (tmp_path / NAME).mkdir()
-    assert audio_duplicates([track(tmp_path / "a.wav", id=name) for name in "ab"], data_root=tmp_path) == [(0, 1)]
+    assert duplicates(listen([track(tmp_path / "a.wav", id=name) for name in "ab"], data_root=tmp_path)) == [(0, 1)]
 
 
 def test_a_killed_run_is_continued(tmp_path: Path) -> None:

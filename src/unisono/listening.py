@@ -138,15 +138,6 @@ def duplicates(heard: Sequence[Heard]) -> list[tuple[int, int]]:
     return sorted(pairs + [(distinct[same.first], distinct[same.second]) for same in alike])
 
 
-def audio_duplicates(
-    tracks: Sequence[Track], workers: int | None = None, data_root: Path | None = None
-) -> list[tuple[int, int]]:
-    """Listen to tracks and find the pairs that sound the same, see `duplicates`."""
-    heard = listen(tracks, workers, data_root)
-    unheard(tracks, heard)
-    return duplicates(heard)
-
-
 def _by_samples(heard: Sequence[Heard]) -> dict[str, list[int]]:
     """Give hash of the samples -> places of those that have them."""
     places: dict[str, list[int]] = {}
