@@ -3,10 +3,10 @@
     python benchmarks/folder.py [--folder FOLDER] [--files 100000] [--repeat 3]
 
 The folder holds tagged files, 70 of 100 in MP3 (ID3v2.4 with a cover), 20 in FLAC, 10 in Ogg Vorbis; a few seconds of
-noise each. The peer lists the folder and reads the tags and the length of each file in as many threads as there are cores; it makes
-no tracks. It is mutagen where it is installed (it is no dependency of this project, as it is under the GPL), or else
-tinytag. Every measurement runs in a process of its own, alternating; the best of `--repeat` counts. Files are read
-from the system's cache: on a cold disk both wait for it.
+noise each. The peer lists the folder and reads the tags and the length of each file in as many threads as there are
+cores; it makes no tracks. It is mutagen where it is installed (it is no dependency of this project, as it is under the
+GPL), or else tinytag, which the scan itself uses. Every measurement runs in a process of its own, alternating; the best
+of `--repeat` counts. Files are read from the system's cache: on a cold disk both wait for it.
 """
 
 import argparse
