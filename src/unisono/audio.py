@@ -26,7 +26,8 @@ COMPLETE_SHARE = 0.95
 NEGLIGIBLE_REST = 0.05
 """A rest at the end of an excerpt shorter than this share of a window gets no window of its own: the durations of clips
 that are meant to be whole windows long vary by a few milliseconds."""
-BLOCK_FRAMES = 1 << 16
+BLOCK_FRAMES = 1 << 20
+"""Most clips are one or two blocks: the more often decoder and resampler take turns, the less of each stays in the cache."""
 
 UNREADABLE = (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError)
 """What libsndfile's wrapper raises for files it cannot make sense of."""

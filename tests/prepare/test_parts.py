@@ -317,6 +317,7 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unisono.prepare.runner.available_cores", lambda: 3)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_devices(()) == choose_devices(["cpu"]) == ["cpu", "cpu", "cpu"]
+    assert choose_devices((), 2) == ["cpu", "cpu"]
     with pytest.raises(UnisonoError, match="no device 'cuda:0' here; there is: cpu"):
         choose_devices(["cuda:0"])
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)

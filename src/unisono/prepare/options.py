@@ -41,7 +41,7 @@ class PrepareOptions(StageOptions):
     devices: tuple[str, ...] = ()
     """Where the encoders run: cpu, cuda:0, cuda:1, ... Default: every GPU of this machine, or else the CPU."""
     workers: int | None = None
-    """Threads that decode audio. Default: the number of cores."""
+    """Threads that decode audio, and as many that embed it where that is done on the CPU. Default: the number of cores."""
     strict: bool = False
     """Fail if any track could not be embedded."""
     continue_: Continue = False

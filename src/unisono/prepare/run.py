@@ -121,7 +121,7 @@ def _runners(
     names: list[str], shards: dict[str, EncoderShards], states: dict[str, str], options: PrepareOptions
 ) -> list[Runner]:
     """Build the encoders on the devices, and make sure that they are the ones that the shards are of."""
-    devices = choose_devices(options.devices)
+    devices = choose_devices(options.devices, options.workers)
     built = settings.build_encoders(names, devices, states)
     for name, encoder in built[devices[0]].items():
         settings.check_built(shards[name], settings.encoder_record(encoder.spec, options, states[name]), options)

@@ -141,8 +141,8 @@ def _seconds_for(encoder: AudioEncoder, device: str, size: int) -> float:
     return seconds
 
 
-def choose_devices(asked: Sequence[str]) -> list[str]:
-    """Give the device of every runner: each GPU once, the CPU once for every core.
+def choose_devices(asked: Sequence[str], workers: int | None = None) -> list[str]:
+    """Give the device of every runner: each GPU once, the CPU once for every core, or as often as there are workers.
 
     Raises:
         UnisonoError: a device that was asked for is not there.
@@ -153,7 +153,7 @@ def choose_devices(asked: Sequence[str]) -> list[str]:
     chosen: list[str] = []
     for device in asked or gpus or ["cpu"]:
         if device == "cpu":
-            chosen += ["cpu"] * available_cores()
+            chosen += ["cpu"] * (workers or available_cores())
         elif device == "cuda" and gpus:
             chosen.append(gpus[0])
         elif device in gpus:
