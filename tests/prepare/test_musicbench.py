@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,14 @@ def test_a_val_part_is_drawn_from_whole_recordings(tmp_path: Path) -> None:
         audio.tone(release / "datashare" / row["location"], 0.5, 200 + 10 * number)
     done = run(tmp_path, "prepare_dataset.py", "--use-musicbench", "--encoders", "dsp")
     assert done.returncode == 0, done.stderr
-    with open_embeddings(tmp_path / "data" / "musicbench_embeddings") as file:
-        recordings = {split: set(file.read(split).texts["recording"]) for split in ("train", "val", "test")}
-    assert [len(found) for found in recordings.values()] == [9, 1, 1]
-    assert not recordings["train"] & recordings["val"]
+    output = tmp_path / "data" / "musicbench_embeddings"
+    with open_embeddings(output) as file:
+        split_of = {id: split for split in ("train", "val", "test") for id in file.read(split).ids}
+    assert Counter(split_of.values()) == {"train": 27, "val": 3, "test": 1}
+    recordings: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    for track in read_tracks(output / "unified_dataset.json"):
+        recordings[split_of[track.id]].add(track.recording)
+    assert [len(found) for found in recordings.values()] == [9, 1, 1], "the copies of one song stay together"
 
 
 def test_it_has_a_unified_file_of_its_own(tmp_path: Path) -> None:
