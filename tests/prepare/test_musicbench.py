@@ -62,7 +62,7 @@ def test_a_val_part_is_drawn_from_whole_recordings(tmp_path: Path) -> None:
     musicbench.build(release)
     (release / "MusicBench_train.json").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for number, row in enumerate(rows):
-        audio.tone(release / "datashare" / row["location"], 0.5, 200 + 10 * number)
+        audio.tone(release / "datashare" / row["location"], 2, 200 + 10 * number)
     done = run(tmp_path, "prepare_dataset.py", "--use-musicbench", "--encoders", "dsp")
     assert done.returncode == 0, done.stderr
     output = tmp_path / "data" / "musicbench_embeddings"
