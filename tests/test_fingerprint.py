@@ -38,7 +38,7 @@ def at_rate(sound: np.ndarray) -> np.ndarray:
 
 def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
     originals, copies, trimmed_s = [], [], []
-    for number in range(18):
+    for number in range(12):
         sound = music(number)
         path = tmp_path / "sound"
         soundfile.write(path, sound, SOURCE_HZ, format="WAV", subtype="PCM_24")
@@ -46,14 +46,14 @@ def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
         trimmed_s.append(write_copy(path, sound, number))
         copies.append(take(path))
     found = list(same_audio(originals, copies))
-    assert {(same.first, same.second) for same in found} == {(number, number) for number in range(18)}
-    assert alike_by_all_pairs(originals, copies) == {(number, number) for number in range(18)}
+    assert {(same.first, same.second) for same in found} == {(number, number) for number in range(12)}
+    assert alike_by_all_pairs(originals, copies) == {(number, number) for number in range(12)}
     for same in found:
         assert same.offset_s == pytest.approx(trimmed_s[same.first], abs=0.03)
         assert same.different < 0.2
-    assert list(same_audio(originals[:12], copies[12:])) == []
+    assert list(same_audio(originals[:6], copies[6:])) == []
     within = {(same.first, same.second) for same in same_audio([*originals, *copies])}
-    assert within == {(number, 18 + number) for number in range(18)}
+    assert within == {(number, 12 + number) for number in range(12)}
 
 
 def demo_excerpts(count: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -70,7 +70,7 @@ def demo_excerpts(count: int) -> Iterator[tuple[np.ndarray, int]]:
 
 def test_copies_of_the_demos_music_are_found_at_every_bitrate(tmp_path: Path) -> None:
     originals, copies, planted = [], [], set()
-    for number, (sound, rate_hz) in enumerate(demo_excerpts(12)):
+    for number, (sound, rate_hz) in enumerate(demo_excerpts(8)):
         path = tmp_path / "sound"
         soundfile.write(path, sound, rate_hz, format="WAV", subtype="PCM_24")
         originals.append(take(path))

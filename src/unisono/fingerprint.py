@@ -167,9 +167,14 @@ def _candidates(
         wanted, wanting, wanted_places = _table(first[begin:end])
         wanting += begin
         spellings = _spellings(wanted)
-        at = np.searchsorted(words, spellings.ravel(), "left")
-        count = np.searchsorted(words, spellings.ravel(), "right") - at
         asking = np.repeat(np.arange(len(wanted)), spellings.shape[1])
+        order = np.argsort(spellings, axis=None)  # in order, looking up stays within what the processor has at hand
+        asking, spelled = asking[order], spellings.ravel()[order]
+        at = np.searchsorted(words, spelled, "left")
+        there = at < len(words)
+        there[there] = words[at[there]] == spelled[there]
+        at, asking, spelled = at[there], asking[there], spelled[there]
+        count = np.searchsorted(words, spelled, "right") - at
         if within:  # of many copies each is compared with those that come next, so that all of them are joined
             for long in np.flatnonzero(count > COMMON):
                 row = owners[at[long] : at[long] + count[long]]
