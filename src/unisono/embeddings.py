@@ -176,13 +176,16 @@ def open_embeddings(path: Path) -> Iterator[EmbeddingsFile]:
         UsageError: there is no such file.
         DataError: it is no whole file of this format.
     """
-    path = path / FILE_NAME if path.is_dir() else path
+    path = path / FILE_NAME if path.is_dir() or not path.suffix else path
     if not path.is_file():
         raise UsageError(f"There is no {path}.", hint="Make it with: unisono prepare --output-dir " + str(path.parent))
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise DataError(f"{path} is not a whole HDF5 file: {error}.") from error
+        raise DataError(
+            f"{path} is not a whole HDF5 file: {error}.",
+            hint="Make one with: unisono prepare, or point to the folder of another.",
+        ) from error
     with file:
         if file.attrs.get("format") != FORMAT:
             raise DataError(f"{path}: expected embeddings of format {FORMAT}, found {file.attrs.get('format')!r}.")

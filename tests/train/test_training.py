@@ -288,6 +288,8 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         {"epochs": 0},
         {"batch_size": 1},
         {"temperature": 0.0},
+        {"temperature": 0.009},
+        {"temperature": 1.5},
         {"dropout": 1.0},
         {"audio_noise": -1.0},
         {"micro_batch": 0},

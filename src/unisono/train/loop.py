@@ -19,15 +19,13 @@ from unisono.train import checkpoint as checkpoints
 from unisono.train import distributed
 from unisono.train.checkpoint import Checkpoint
 from unisono.train.data import Batch, Sampler
-from unisono.train.options import TrainOptions
+from unisono.train.options import COLDEST, HOTTEST, TrainOptions
 from unisono.train.step import Step
 from unisono.train.validation import Validation
 
 SHOWN = (TEXT_TO_MUSIC, MUSIC_TO_TEXT)
 LINES = 20
 """About so many epochs are reported on the console."""
-COLDEST, HOTTEST = math.log(1.0), math.log(100.0)
-"""Bounds of the learned log(1 / temperature)."""
 
 
 class InterruptionError(UnisonoError):
@@ -158,7 +156,7 @@ class Training:
             )
         self.optimizer.step()
         with torch.no_grad():
-            self.model.log_scale.clamp_(COLDEST, HOTTEST)
+            self.model.log_scale.clamp_(-math.log(HOTTEST), -math.log(COLDEST))
         at.step += 1
         at.batch += 1
         at.loss_sum += loss

@@ -7,6 +7,9 @@ from typing import Literal
 from unisono.errors import UsageError
 from unisono.options import StageOptions
 
+COLDEST, HOTTEST = 0.01, 1.0
+"""Bounds of the temperature, given or learned."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(StageOptions):
@@ -125,7 +128,9 @@ class TrainOptions(StageOptions):
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least {least}, not {getattr(self, name)}.")
-        for name in ("temperature", "learning_rate", "lora_learning_rate", "mix_temperature"):
+        if not COLDEST <= self.temperature <= HOTTEST:
+            raise UsageError(f"--temperature must be from {COLDEST:g} to {HOTTEST:g}, not {self.temperature}.")
+        for name in ("learning_rate", "lora_learning_rate", "mix_temperature"):
             if not getattr(self, name) > 0:
                 raise UsageError(f"--{name.replace('_', '-')} must be above 0, not {getattr(self, name)}.")
         for name in ("dropout", "lora_dropout", "tag_dropout", "warmup"):
