@@ -18,7 +18,7 @@ from unisono.exchange.webdataset import read_webdataset, write_webdataset
 from unisono.files import remove_left_behind, whole_folder, write_whole
 from unisono.seeded import rank_key
 from unisono.tally import Dropped, Tally
-from unisono.track import Track, file_kind, iter_tracks, write_tracks
+from unisono.track import Track, iter_tracks, write_tracks
 
 MEGABYTE = 1_000_000
 ITEMS_A_STEP = 16
@@ -169,8 +169,11 @@ def _refuse_contradictions(source: Path, target: Path, options: ConvertOptions) 
     if options.to is None:
         if not target.suffix:
             raise UsageError(f"{target}: what kind of folder?", hint="Say --to webdataset or --to huggingface.")
-        if target.suffix.lower() != ".csv":
-            file_kind(target)
+        if target.suffix.lower() not in (".csv", ".json", ".jsonl", ".parquet"):
+            raise UsageError(
+                f"{target}: files are written as .json, .jsonl, .parquet or .csv, not as {target.suffix!r}.",
+                hint="For a folder say --to webdataset or --to huggingface.",
+            )
         if options.with_audio and not source.is_dir():
             raise UsageError("--with-audio: neither of the two files can hold audio.")
     elif options.with_audio and source.is_dir():
