@@ -11,7 +11,6 @@ import pytest
 from benchmarks import experiments, search, train
 from tests.conftest import REPOSITORY
 from tests.train.synthetic import use_words, write_embeddings
-from unisono import console
 from unisono.embeddings import open_embeddings
 from unisono.track import SPLITS, Track, write_tracks
 
@@ -74,7 +73,6 @@ def test_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     chosen = [each for each in experiments.CAPTIONS if each.captions == ("keywords",)]
     monkeypatch.setattr(experiments, "CAPTIONS", chosen)
     monkeypatch.setattr(sys, "argv", ["experiments", "--root", str(tmp_path), "--seeds", "1"])
-    console.configure()
     experiments.main()
     shown = capsys.readouterr().out
     assert shown.count("1 seeds") == 2
