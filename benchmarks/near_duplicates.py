@@ -1,6 +1,6 @@
 """Search for near-duplicates: how its time grows, and what it finds.
 
-    python -m benchmarks.near_duplicates [--tracks 100000] [--pieces 100] [--music data/demo/unified_dataset.json]
+    python -m benchmarks.near_duplicates [--tracks 100000] [--pieces 500] [--music data/demo/unified_dataset.json]
 
 - Recall and precision against all pairs, through real encoders: pieces of music and copies of them at 64 to 320 kbit/s,
   trimmed by up to 5 s, 6 dB louder or softer, resampled, in 16 and 24 bit, alone and together. Truth is what was planted,
@@ -158,11 +158,12 @@ def mix(energies: list[np.ndarray], count: int) -> Mixtures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tracks", type=int, default=100_000)
-    parser.add_argument("--pieces", type=int, default=100)
+    parser.add_argument("--pieces", type=int, default=500, help="few make mixtures that are the same by chance")
+    parser.add_argument("--encoded", type=int, default=100, help="pieces that copies are made of by encoders")
     parser.add_argument("--music", type=Path)
     arguments = parser.parse_args()
     sounds = list(pieces(arguments.pieces, arguments.music))
-    measure_recall(sounds)
+    measure_recall(sounds[:: max(1, len(sounds) // arguments.encoded)][: arguments.encoded])
     energies = [band_energies(soxr.resample(sound, rate_hz, RATE_HZ).astype(np.float32)) for sound, rate_hz in sounds]
     mixtures = mix(energies, arguments.tracks)
     spent = [time_search(mixtures.part(arguments.tracks // share // 2)) for share in (8, 4, 2, 1)]
