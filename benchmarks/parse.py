@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono import datasets
-from unisono.datasets import ParseOptions
+from unisono.release import ParseOptions
 
 _WORDS = """this is a slow calm electronic piece with soft synth pads and warm bass that builds into an energetic rhythm
 featuring acoustic guitar piano strings drums and gentle vocals creating a dreamy nostalgic atmosphere"""

@@ -16,8 +16,8 @@ import pytest
 
 from unisono import datasets
 from unisono.captions.template import caption
-from unisono.datasets import Dataset, ParseOptions
 from unisono.licenses import normalise
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import CAPTION_ORIGINS, SPLITS, Track
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tests.releases import fma as release
 from unisono.captions.template import caption
-from unisono.datasets import ParseOptions
 from unisono.datasets.fma import SHORT_CLIPS_S, parse
 from unisono.errors import DataError
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.releases import jamendo_max_caps as release
-from unisono.datasets import ParseOptions
 from unisono.datasets.jamendo_max_caps import DATASET, parse
 from unisono.errors import DataError
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

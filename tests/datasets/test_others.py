@@ -13,9 +13,9 @@ import pytest
 from tests.releases import clotho, dali, fmacaps, lp_musiccaps, mtg_jamendo, musicbench, musiccaps
 from unisono import datasets
 from unisono.captions.template import caption
-from unisono.datasets import ParseOptions
 from unisono.datasets.dali import load_annotation
 from unisono.errors import DataError
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

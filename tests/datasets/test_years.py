@@ -10,8 +10,8 @@ from tests.releases import dali, fma, jamendo_max_caps, mtg_jamendo
 from unisono import datasets
 from unisono.captions.metadata import sentence
 from unisono.captions.vocabulary import Facts
-from unisono.datasets import ParseOptions
 from unisono.datasets._years import year_field
+from unisono.release import ParseOptions
 from unisono.track import Track, read_tracks
 from unisono.unify.options import UnifyOptions
 from unisono.unify.run import run

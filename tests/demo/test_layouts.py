@@ -13,8 +13,8 @@ from demo.layouts import fma, jamendo_max_caps, song_describer
 from demo.scores import Work
 from tests.demo import scores
 from unisono import datasets
-from unisono.datasets import ParseOptions
 from unisono.mix.splits import assign_splits
+from unisono.release import ParseOptions
 from unisono.seeded import rng
 from unisono.tally import Dropped
 from unisono.track import Track

@@ -19,9 +19,8 @@ from tests.download.archives import pack, tree
 from tests.download.server import Server
 from tests.releases import fma, song_describer
 from unisono import cli, datasets
-from unisono.datasets import Dataset
 from unisono.download.checksum import Digest
-from unisono.release import RemoteFile
+from unisono.release import Dataset, RemoteFile
 
 ARCHIVES: dict[str, dict[str, tuple[str, str]]] = {
     "song_describer": {"audio.zip": ("audio/", "a.deflated.zip")},

@@ -17,8 +17,8 @@ from pyarrow import parquet
 
 from tests.releases import audio
 from unisono import datasets
-from unisono.datasets import ParseOptions
 from unisono.errors import DataError, UnisonoError
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track, read_tracks
 from unisono.unify.options import UnifyOptions

@@ -10,8 +10,8 @@ from tests.releases import audio
 from unisono import datasets
 from unisono.captions.template import caption
 from unisono.captions.vocabulary import key
-from unisono.datasets import ParseOptions
 from unisono.errors import UsageError
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

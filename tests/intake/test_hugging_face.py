@@ -26,9 +26,8 @@ from tests.download.server import Server, serving
 from tests.releases import audio, hugging_face
 from unisono import datasets
 from unisono.audio_folder import ending_of
-from unisono.datasets import ParseOptions
 from unisono.errors import DataError, UsageError
-from unisono.release import HubFiles
+from unisono.release import HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track, read_tracks
 from unisono.unify.options import UnifyOptions

@@ -11,9 +11,8 @@ from pyarrow import parquet
 
 from tests.releases import audio
 from unisono import datasets, intake
-from unisono.datasets import ParseOptions
 from unisono.errors import DataError, UsageError
-from unisono.release import HubFiles
+from unisono.release import HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track, read_tracks
 from unisono.unify.options import UnifyOptions

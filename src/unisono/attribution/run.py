@@ -10,10 +10,10 @@ from rich.table import Table
 
 from unisono import console, datasets
 from unisono.attribution.options import LicensesOptions
-from unisono.datasets import Dataset
 from unisono.errors import UsageError
 from unisono.files import whole_file
 from unisono.licenses import terms
+from unisono.release import Dataset
 from unisono.track import Track, read_tracks
 
 ALLOWS = {True: "yes", False: "no", None: "unknown"}

@@ -1,7 +1,7 @@
 """The table of all datasets in docs/datasets.md: `python -m unisono.datasets._table` prints it."""
 
 from unisono import datasets
-from unisono.datasets import Dataset
+from unisono.release import Dataset
 
 _HEADER = ("name", "dataset", "tracks", "captions", "their licence", "audio licence", "")
 

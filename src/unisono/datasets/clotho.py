@@ -15,10 +15,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import CsvTable, good_rows, whole_number
 from unisono.datasets._tags import tidy_tags
-from unisono.release import RemoteFile
+from unisono.release import Dataset, ParseOptions, RemoteFile
 from unisono.tally import Dropped
 from unisono.track import Split, Track
 

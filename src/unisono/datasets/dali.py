@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from unisono.captions.template import caption
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import read_json
 from unisono.datasets._tags import tidy_tags
 from unisono.datasets._years import year_field
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

@@ -20,12 +20,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from unisono.captions.vocabulary import look_up
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import CsvTable, given, list_literal, seconds, whole_number
 from unisono.datasets._tags import tidy_tags
 from unisono.datasets._years import year_field
 from unisono.errors import DataError
-from unisono.release import RemoteFile
+from unisono.release import Dataset, ParseOptions, RemoteFile
 from unisono.tally import Dropped
 from unisono.track import Split, Track
 

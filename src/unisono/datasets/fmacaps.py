@@ -15,9 +15,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import JsonLines, whole_number
-from unisono.release import HubFiles
+from unisono.release import Dataset, HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

@@ -26,11 +26,10 @@ from typing import Any
 
 import msgspec
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
 from unisono.datasets._tags import one_genre, tidy_tags
 from unisono.datasets._years import year_field
-from unisono.release import HubFiles
+from unisono.release import Dataset, HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Split, Track, replace
 

@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import parquet_rows
 from unisono.datasets._tags import tidy_tags
 from unisono.datasets._years import year_field
 from unisono.datasets._youtube import audio_names, is_youtube_id
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Split, Track
 

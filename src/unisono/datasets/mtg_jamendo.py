@@ -18,11 +18,10 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.datasets._years import year_field
 from unisono.errors import DataError
-from unisono.release import RemoteFile
+from unisono.release import Dataset, ParseOptions, RemoteFile
 from unisono.tally import Dropped
 from unisono.track import Split, Track
 

@@ -18,9 +18,8 @@ from typing import Any
 
 import msgspec
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import JsonLines
-from unisono.release import HubFiles
+from unisono.release import Dataset, HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Split, Track
 

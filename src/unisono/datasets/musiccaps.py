@@ -15,11 +15,10 @@ Known defects:
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import CsvTable, list_literal, seconds
 from unisono.datasets._tags import tidy_tags
 from unisono.datasets._youtube import audio_names, is_youtube_id
-from unisono.release import HubFiles
+from unisono.release import Dataset, HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track
 

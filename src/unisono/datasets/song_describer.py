@@ -20,11 +20,10 @@ from pathlib import Path
 
 import msgspec
 
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.datasets._reading import CsvTable, json_items, seconds, whole_number
 from unisono.datasets._tags import tidy_tags
-from unisono.release import RemoteFile
+from unisono.release import Dataset, ParseOptions, RemoteFile
 from unisono.tally import Dropped
 from unisono.track import Track
 

@@ -9,11 +9,10 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from unisono import console
-from unisono.datasets import Dataset
 from unisono.download import plan
 from unisono.download.ledger import Ledger
 from unisono.download.options import DownloadOptions
-from unisono.release import HubFiles, RemoteFile
+from unisono.release import Dataset, HubFiles, RemoteFile
 
 
 def show(datasets: Sequence[Dataset], options: DownloadOptions) -> None:

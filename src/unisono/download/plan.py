@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unisono.datasets import Dataset
 from unisono.download import hub
 from unisono.download.ledger import Ledger, is_packed
 from unisono.download.options import DownloadOptions
 from unisono.errors import UsageError
-from unisono.release import HubFiles, RemoteFile
+from unisono.release import Dataset, HubFiles, RemoteFile
 
 EVERYTHING = "all"
 """The value of a choice that asks for all its other values."""

@@ -8,13 +8,12 @@ from pathlib import Path
 
 from unisono import console, datasets
 from unisono.console import log
-from unisono.datasets import Dataset
 from unisono.download import listing, plan
 from unisono.download.ledger import Ledger, locked, state_folder
 from unisono.download.options import DownloadOptions
 from unisono.errors import UnisonoError, UsageError
 from unisono.files import explained
-from unisono.release import RemoteFile
+from unisono.release import Dataset, RemoteFile
 
 
 def run(options: DownloadOptions) -> None:

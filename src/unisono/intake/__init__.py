@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from unisono.datasets import Dataset
+from unisono.release import Dataset
 
 _SHIPPED = Path(__file__).parent / "recipes"
 _FOLDER = "folder:"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from unisono.captions.vocabulary import key, look_up
-from unisono.datasets import Dataset, ParseOptions
 from unisono.datasets._reading import is_text
 from unisono.datasets._tags import tidy_tags
 from unisono.datasets._years import year_field
 from unisono.errors import UsageError
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track, batched
 

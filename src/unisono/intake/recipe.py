@@ -21,10 +21,9 @@ from pathlib import Path
 import msgspec
 
 from unisono.captions.vocabulary import key
-from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import UsageError
 from unisono.intake.layout import KINDS
-from unisono.release import HubFiles
+from unisono.release import Dataset, HubFiles, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import CaptionOrigin, Track
 

@@ -14,13 +14,13 @@ import msgspec
 from unisono import console
 from unisono.audio_folder import AudioFolder
 from unisono.captions.vocabulary import key
-from unisono.datasets import ParseOptions
 from unisono.datasets._reading import CsvTable, JsonLines, is_text, json_items, list_literal, seconds
 from unisono.datasets._tags import tidy_tags
 from unisono.errors import DataError, UsageError
 from unisono.intake.guess import guessed
 from unisono.intake.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.intake.recipe import Recipe
+from unisono.release import ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Split, Track, replace
 

@@ -8,9 +8,9 @@ import msgspec
 
 from unisono.captions import metadata, template
 from unisono.captions.vocabulary import Facts
-from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import DataError
 from unisono.licenses import normalise
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped
 from unisono.track import Track, replace
 from unisono.unify.audio_index import AudioIndex

@@ -7,13 +7,13 @@ from typing import Any
 
 from unisono import console, datasets
 from unisono.captions.describe import describe
-from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import MissingFileError, UnisonoError, UsageError
 from unisono.files import explained, remove_left_behind
 from unisono.mix.filters import by_duration
 from unisono.mix.licensing import LICENSE_UNKNOWN, LicenseRule, by_license
 from unisono.mix.sampling import sample
 from unisono.options import record
+from unisono.release import Dataset, ParseOptions
 from unisono.tally import Dropped, Tally
 from unisono.track import Track, file_kind, without_garbage_collection, write_tracks
 from unisono.unify.complete import Draft, complete, drafts

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from unisono import console
-from unisono.datasets import Dataset, ParseOptions
 from unisono.errors import UsageError
 from unisono.mix.groups import Identity
 from unisono.mix.joining import further_identities
 from unisono.mix.matching import published_lists, read_published
 from unisono.mix.splits import assign_stable_splits, with_val
+from unisono.release import Dataset, ParseOptions
 from unisono.track import Track, read_tracks, replace
 from unisono.unify.audio_index import AudioIndex
 from unisono.unify.options import UnifyOptions
