@@ -22,15 +22,15 @@ def find(name: str) -> Dataset | None:
 
         return folder_dataset(Path(name.removeprefix(_FOLDER)).expanduser())
     if name.startswith(_HUGGING_FACE):
-        from unisono.intake.recipe import huggingface_dataset
+        from unisono.intake.recipe_dataset import huggingface_dataset
 
         return huggingface_dataset(name)
     if name.endswith(".toml"):
-        from unisono.intake.recipe import recipe_dataset
+        from unisono.intake.recipe_dataset import recipe_dataset
 
         return recipe_dataset(Path(name).expanduser())
     if name in recipe_names():
-        from unisono.intake.recipe import recipe_dataset
+        from unisono.intake.recipe_dataset import recipe_dataset
 
         return recipe_dataset(_SHIPPED / f"{name}.toml", is_shipped=True)
     return None

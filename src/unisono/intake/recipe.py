@@ -1,4 +1,4 @@
-"""Any table of captions (csv, tsv, jsonl, json, parquet, arrow) as a dataset, through a recipe that maps its columns.
+"""A recipe: a small file that says which columns of a table of captions are what.
 
     table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face data set, or hf:owner/name
     audio_root = "clips"              # relative to the recipe
@@ -9,29 +9,15 @@
     artist = "performer"
 
 Rows with the same id are one track with several captions. All keys are documented in docs/your-own-music.md.
-`hf:<folder>` and `hf:owner/name` on the command line are recipes too, whose mapping is guessed from the columns.
 """
 
-import re
 import tomllib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from unisono.captions.vocabulary import key
 from unisono.errors import UsageError
-from unisono.intake.layout import KINDS
-from unisono.release import Dataset, HubFiles, ParseOptions
-from unisono.tally import Dropped
-from unisono.track import CaptionOrigin, Track
-
-HUB = "hf:"
-_ON_HUB = re.compile(
-    r"hf:(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?P<part>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w][\w./-]*))?"
-)
-_AUDIO_FILES = ("*.aiff", "*.flac", "*.m4a", "*.mp3", "*.ogg", "*.opus", "*.wav")
+from unisono.track import CaptionOrigin
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -79,146 +65,6 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     tracks: int = 1
     captions: int = 0
     not_fetched: str = ""
-
-
-@dataclass(frozen=True)
-class OnHub:
-    """A dataset repository on the Hugging Face Hub, or a folder of one."""
-
-    repo: str
-    part: str
-    revision: str
-
-    @classmethod
-    def of(cls, text: str) -> "OnHub | None":
-        """Read `hf:owner/name`, `hf:owner/name/folder` or either with `@revision`; None if it is none of them."""
-        match = _ON_HUB.fullmatch(text)
-        return cls(match["repo"], match["part"].strip("/"), match["revision"] or "main") if match else None
-
-    def files(self, wanted: str) -> tuple[HubFiles, HubFiles]:
-        """Say what to fetch: tables and, where there are any, audio files; never a script."""
-        tables = (wanted,) if wanted else (*KINDS, "README.md")
-        return self._matching(tables), self._matching(_AUDIO_FILES, is_audio=True)
-
-    def _matching(self, patterns: tuple[str, ...], *, is_audio: bool = False) -> HubFiles:
-        if self.part:
-            patterns = tuple(f"{self.part}/{below}{pattern}" for pattern in patterns for below in ("", "*/"))
-        return HubFiles(repo=self.repo, revision=self.revision, patterns=patterns, audio=is_audio, optional=is_audio)
-
-
-def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
-    """Make a dataset of a recipe. What is shipped or on the Hub has its table in `<data-root>/raw/<name>`.
-
-    Raises:
-        UsageError: the recipe is missing or has a mistake; the message says which.
-    """
-    recipe = read_recipe(path)
-    name = recipe.name or re.sub(r"\W+", "_", path.stem.lower())
-    if recipe.table.startswith(HUB):
-        return _hub_dataset(recipe, name, asked_as=name if is_shipped else str(path))
-    folder = path.absolute().parent
-
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        from unisono.intake.table import parse_table
-
-        table = (root if is_shipped else folder) / Path(recipe.table).expanduser()
-        return parse_table(recipe, name, table, root, options)
-
-    return Dataset(
-        name=name,
-        title=recipe.title or name,
-        homepage=recipe.homepage,
-        root=None if is_shipped else folder / Path(recipe.audio_root).expanduser(),
-        parse=parse,
-        marker_files=(recipe.table,) if is_shipped else ("*",),
-        audio_folders=(recipe.audio_root,) if is_shipped else (".",),
-        holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
-        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
-        tracks=recipe.tracks,
-        caption_license=recipe.caption_license or "as its publisher says",
-        audio_license=recipe.license or "as its publisher says",
-        not_fetched=recipe.not_fetched,
-    )
-
-
-def huggingface_dataset(source: str) -> Dataset:
-    """Make a dataset of `hf:<folder>` or `hf:owner/name`; which columns are what is guessed from their names and types.
-
-    Raises:
-        UsageError: there is no such folder, and it is no name of a repository.
-    """
-    folder = Path(source.removeprefix(HUB)).expanduser().absolute()
-    if source != HUB and folder.is_dir():
-        return _folder_dataset(_unmapped(str(folder)), folder)
-    if OnHub.of(source) is None:
-        raise UsageError(
-            f"There is no folder {folder}.",
-            hint="Give a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
-        )
-    name = re.sub(r"\W+", "_", source.partition("@")[0].lower())
-    return _hub_dataset(_unmapped(source), name, asked_as=source)
-
-
-def _unmapped(table: str) -> Recipe:
-    return Recipe(table=table, audio="", columns=Columns(), caption_origin=None)
-
-
-def _folder_dataset(recipe: Recipe, folder: Path) -> Dataset:
-    name = f"hf_{key(folder.name) or 'root'}"
-
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        from unisono.intake.table import parse_table
-
-        return parse_table(recipe, name, folder, root, options)
-
-    return Dataset(
-        name=name,
-        title=folder.name,
-        homepage="",
-        root=folder,
-        parse=parse,
-        marker_files=("*",),
-        holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
-        captions={},
-        tracks=1,
-        caption_license="as its publisher says",
-        audio_license="as its publisher says",
-    )
-
-
-def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
-    there = OnHub.of(recipe.table)
-    if there is None:
-        raise UsageError(f"{asked_as}: {recipe.table!r} is no repository of the Hub.", hint="Spell it hf:owner/name")
-
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        from unisono.intake.table import parse_table
-
-        return parse_table(recipe, name, root / there.part, root, options)
-
-    return Dataset(
-        name=name,
-        title=recipe.title or there.repo,
-        homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
-        asked_as=asked_as,
-        parse=parse,
-        marker_files=tuple(f"**/{pattern}" for pattern in ((recipe.files,) if recipe.files else KINDS)),
-        audio_folders=(recipe.audio_root,),
-        holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
-        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
-        tracks=recipe.tracks,
-        caption_license=recipe.caption_license or "as its publisher says",
-        audio_license=recipe.license or "as its publisher says",
-        files=there.files(recipe.files),
-        not_fetched=recipe.not_fetched,
-    )
-
-
-def _is_excerpt(recipe: Recipe) -> Callable[[Track], bool]:
-    return (lambda track: True) if recipe.columns.start else (lambda track: False)
 
 
 def read_recipe(path: Path) -> Recipe:
