@@ -25,7 +25,7 @@ FRAME = 2048
 BANDS = 33
 LOWEST_HZ, HIGHEST_HZ = 300.0, 2000.0
 FRAMES_A_SECOND = RATE_HZ / HOP
-METHOD = "bits and words, 1"
+METHOD = "bits and words, 2"
 """Changes when the same sound gets another fingerprint."""
 
 SPAN = 16
@@ -34,6 +34,8 @@ CHANGES = 4
 """So many times."""
 GROUPS = 16
 """Pairs of bands; a word has a bit for each step from one to the next and each change."""
+FAINT = 0.3
+"""What is weaker than this share of the average energy of the bands counts little: encoders leave it out."""
 LIKELY_ERROR = 0.05
 """How much encoding may change the logarithm of a ratio of energies: what is nearer to zero may well change its sign."""
 FEWEST_SURE = 0.1
@@ -119,14 +121,11 @@ def of_energies(energies: NDArray[np.floating]) -> Fingerprint:
 
 
 def _changes(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give by how much the shape of the spectrum changes from span to span, [places, CHANGES * (GROUPS - 1)].
-
-    What is weaker than the average around it counts little: encoders leave it out.
-    """
+    """Give by how much the shape of the spectrum changes from span to span, [places, CHANGES * (GROUPS - 1)]."""
     loudness = energies.mean(axis=1, keepdims=True)
     wide = 4 * SPAN
     around = _averages(np.pad(loudness, ((wide // 2, wide // 2 - 1), (0, 0)), mode="edge"), wide)
-    levels = np.log(energies + around + 1e-12)[:, : 2 * GROUPS].reshape(len(energies), GROUPS, 2).mean(axis=2)
+    levels = np.log(energies + FAINT * around + 1e-12)[:, : 2 * GROUPS].reshape(len(energies), GROUPS, 2).mean(axis=2)
     shapes = _averages(np.diff(levels, axis=1), SPAN)
     count = max(len(shapes) - SPAN * CHANGES, 0)
     spans = [shapes[at * SPAN : at * SPAN + count] for at in range(CHANGES + 1)]
