@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from unisono.cli import main
 from unisono.mix.groups import connected
-from unisono.mix.matching import find_matches, read_published, words
+from unisono.mix.matching import find_matches, read_published
+from unisono.mix.wording import words
 from unisono.track import Track, read_tracks, write_tracks
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from unisono.mix.groups import groups
 from unisono.mix.joining import COMMON, further_identities
-from unisono.mix.matching import words
 from unisono.mix.splits import assign_splits, assign_stable_splits, counts
+from unisono.mix.wording import words
 from unisono.track import Track
 
 STRICTNESS = {"train": 0, "val": 1, "test": 2}
@@ -79,7 +79,7 @@ def same(one: Track, other: Track, common: Counter) -> bool:
 
 
 def further(tracks: list[Track], alike: list[tuple[int, int]]):
-    return further_identities(tracks, PUBLISHED, captions=True, alike=alike)
+    return further_identities(tracks, PUBLISHED, captions=True, sounds=alike)
 
 
 @given(mixes())

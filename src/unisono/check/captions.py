@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from unisono.mix.matching import words
+from unisono.mix.wording import words
 from unisono.track import Track
 
 FEWEST_WORDS = 3

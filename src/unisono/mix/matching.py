@@ -12,9 +12,7 @@ Six kinds of evidence, from certain to doubtful:
   nothing here. Titles and captions recur, so this may be chance.
 """
 
-import math
-import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,14 +20,12 @@ from typing import Literal, get_args
 
 from unisono.errors import DataError
 from unisono.mix.groups import whole
+from unisono.mix.wording import alike, words, written_captions
 from unisono.track import Track
 
 Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "decoded", "audio"})
-SIMILAR_CAPTIONS = 0.9
-"""Captions are alike if they share this part of their words (Jaccard index)."""
-SHORTEST_CAPTION_WORDS = 5
 
 Published = Mapping[str, tuple[str, ...]]
 """Recording -> hashes of its files, as publishers list them."""
@@ -123,7 +119,7 @@ def _titles_and_captions(_: Published) -> Callable[[Track], Iterable[str]]:
     def keys(track: Track) -> Iterator[str]:
         if track.title and (artist := words(track.artist)) and (title := words(track.title)):
             yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
-        for caption in _own_captions(track):
+        for caption in written_captions(track):
             yield f"caption {' '.join(caption)!r}"
 
     return keys
@@ -137,44 +133,16 @@ _KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
 }
 
 
-def words(text: str) -> list[str]:
-    """Give the words of a text without case, accents and punctuation."""
-    if not text.isascii():
-        text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
-    return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
-
-
-def _own_captions(track: Track) -> Iterator[list[str]]:
-    """Give the words of captions that somebody wrote, if there are enough of them to tell captions apart."""
-    if track.caption_origin != "tags":
-        for caption in track.captions:
-            found = words(caption)
-            if len(found) >= SHORTEST_CAPTION_WORDS:
-                yield found
-
-
 def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
-    """Join captions by similarity: two sets of words that are alike share one of their few rarest words (prefix filter)."""
+    """Name, for each track of the first list, the first track of the second with a caption like one of its own."""
     sides = [
-        [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in _own_captions(track)]
+        [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in written_captions(track)]
         for tracks in (first, second)
     ]
-    frequency = Counter(word for side in sides for _, caption in side for word in caption)
-
-    def rarest(caption: frozenset[str]) -> list[str]:
-        count = len(caption) - math.ceil(SIMILAR_CAPTIONS * len(caption) - 1e-9) + 1
-        return sorted(caption, key=lambda word: (frequency[word], word))[:count]
-
-    by_word: dict[str, list[int]] = defaultdict(list)
-    for place, (_, caption) in enumerate(sides[1]):
-        for word in rarest(caption):
-            by_word[word].append(place)
     done: set[int] = set()
-    for at, caption in sides[0]:
-        candidates = {place for word in rarest(caption) for place in by_word.get(word, ())}
-        for place in sorted(candidates):
-            other_at, other = sides[1][place]
-            shared = len(caption & other)
-            if at not in done and shared >= SIMILAR_CAPTIONS * (len(caption) + len(other) - shared):
-                done.add(at)
-                yield Match(at, other_at, "text", f"captions that share {shared} of {len(caption | other)} words")
+    for one, other in alike(*([caption for _, caption in side] for side in sides)):
+        (at, caption), (other_at, other_caption) = sides[0][one], sides[1][other]
+        if at not in done:
+            done.add(at)
+            shared, altogether = len(caption & other_caption), len(caption | other_caption)
+            yield Match(at, other_at, "text", f"captions that share {shared} of {altogether} words")

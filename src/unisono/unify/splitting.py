@@ -106,7 +106,7 @@ def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[Ident
     lists: tuple[Path, ...] = ()
     if options.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
         lists = options.sha256_lists or published_lists(options.data_root)
-    return further_identities(tracks, read_published(lists), captions="text" in options.match, alike=alike)
+    return further_identities(tracks, read_published(lists), captions="text" in options.match, sounds=alike)
 
 
 def _alike(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[int, int]]:
