@@ -30,8 +30,16 @@ import soxr
 
 from tests.planted import SOURCE_HZ, alike_by_all_pairs, music, write_copy
 from unisono.audio import Decoder, Excerpt
-from unisono.fingerprint import BANDS, FRAMES_A_SECOND, RATE_HZ, Fingerprint, band_energies, of_energies, same_audio
-from unisono.listening import hear
+from unisono.identity.fingerprint import (
+    BANDS,
+    FRAMES_A_SECOND,
+    RATE_HZ,
+    Fingerprint,
+    band_energies,
+    of_energies,
+    same_audio,
+)
+from unisono.identity.listening import hear
 
 FRAMES = round(12 * FRAMES_A_SECOND)
 COPIED = 100

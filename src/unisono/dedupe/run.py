@@ -8,9 +8,9 @@ from unisono import console
 from unisono.dedupe.options import DedupeOptions
 from unisono.errors import UnisonoError
 from unisono.files import write_whole
+from unisono.identity.same_files import with_hashes_of_copies
 from unisono.mix.duplicates import merge_duplicates
 from unisono.mix.matching import published_lists, read_published
-from unisono.same_files import with_hashes_of_copies
 from unisono.track import read_tracks, write_tracks
 
 SHOWN = 10
@@ -29,7 +29,7 @@ def run(path: Path, options: DedupeOptions) -> None:
     decoded: list[str] = []
     not_heard: list[dict[str, str]] = []
     if options.audio:
-        from unisono.listening import duplicates, listen, unheard  # decoders are slow to import
+        from unisono.identity.listening import duplicates, listen, unheard  # decoders are slow to import
 
         heard = listen(tracks, options.workers, options.data_root)
         not_heard, decoded = unheard(tracks, heard), [item.decoded for item in heard]

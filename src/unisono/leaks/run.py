@@ -10,9 +10,9 @@ from rich.table import Table
 from unisono import console
 from unisono.errors import UnisonoError
 from unisono.files import write_whole
+from unisono.identity.same_files import with_hashes_of_copies
 from unisono.leaks.options import LeaksOptions
 from unisono.mix.matching import CERTAIN, KINDS, Kind, Match, find_matches, published_lists, read_published
-from unisono.same_files import with_hashes_of_copies
 from unisono.track import Track, read_tracks, write_tracks
 
 DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
@@ -73,7 +73,7 @@ def run(trained_on: Path, benchmark: Path, options: LeaksOptions) -> None:
 
 def _listen(first: list[Track], second: list[Track], options: LeaksOptions) -> tuple[list[Match], list[dict[str, str]]]:
     """Give the matches by sound, and the records that could not be listened to."""
-    from unisono.listening import audio_matches, listen, unheard  # decoders are slow to import
+    from unisono.identity.listening import audio_matches, listen, unheard  # decoders are slow to import
 
     everything = [*first, *second]
     heard = listen(everything, options.workers, options.data_root)

@@ -111,7 +111,7 @@ def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[Ident
 
 def _alike(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[int, int]]:
     """Listen to what is there, and give the places of tracks that hold the same samples, or the same sound if asked."""
-    from unisono.listening import duplicates, listen, unheard  # decoders are slow to import
+    from unisono.identity.listening import duplicates, listen, unheard  # decoders are slow to import
 
     places = [at for at, track in enumerate(tracks) if Path(track.audio_path).is_file()]
     listened_to = [tracks[at] for at in places]

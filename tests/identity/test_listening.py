@@ -16,10 +16,10 @@ import pytest
 import soundfile
 
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
-from unisono import listening
 from unisono.cli import main
-from unisono.listening import audio_matches, duplicates, listen
-from unisono.listening_cache import NAME
+from unisono.identity import listening
+from unisono.identity.heard import NAME
+from unisono.identity.listening import audio_matches, duplicates, listen
 from unisono.track import Track, read_tracks, write_tracks
 
 
@@ -148,7 +148,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
     write_tracks(tmp_path / "many.json", tracks)
     write_tracks(tmp_path / "few.json", tracks[:1])
     words = ["leaks", "many.json", "few.json", "--match", "decoded", "--data-root", "data"]
-    often = "from unisono import listening_cache; listening_cache.SAVED_EVERY_S = 0.1"
+    often = "from unisono.identity import heard; heard.SAVED_EVERY_S = 0.1"
     code = f"{often}; from unisono.cli import main; main({words})"
     cache = tmp_path / "data" / NAME
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.planted import BITRATES_KBIT, SOURCE_HZ, alike_by_all_pairs, music, write_copy, write_mp3
 from unisono.audio import Decoder, Excerpt
-from unisono.fingerprint import (
+from unisono.identity.fingerprint import (
     BANDS,
     COMMON,
     NOTHING,
@@ -23,7 +23,7 @@ from unisono.fingerprint import (
     of_samples,
     same_audio,
 )
-from unisono.listening import hear
+from unisono.identity.listening import hear
 
 
 def take(path: Path, start_s: float = 0, duration_s: float = 60) -> Fingerprint:
@@ -58,7 +58,7 @@ def test_planted_copies_are_found_and_nothing_else(tmp_path: Path) -> None:
 
 def demo_excerpts(count: int) -> Iterator[tuple[np.ndarray, int]]:
     """Read some of the demo's music, evenly over its datasets."""
-    path = Path(__file__).parents[1] / "data/demo/unified_dataset.json"
+    path = Path(__file__).parents[2] / "data/demo/unified_dataset.json"
     if not path.is_file():
         pytest.skip("the demo's music is not there: make demo")
     records = json.loads(path.read_text())

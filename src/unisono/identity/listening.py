@@ -12,8 +12,8 @@ import numpy as np
 from unisono import console
 from unisono.audio import Decoder, Excerpt, Fault
 from unisono.decoder_noise import without_decoder_noise
-from unisono.fingerprint import NOTHING, RATE_HZ, SameAudio, of_samples, same_audio
-from unisono.listening_cache import NAME, Heard, ListeningCache, excerpt_key
+from unisono.identity.fingerprint import NOTHING, RATE_HZ, SameAudio, of_samples, same_audio
+from unisono.identity.heard import NAME, Heard, ListeningCache, excerpt_key
 from unisono.mix.matching import Kind, Match
 from unisono.track import Track, batched
 

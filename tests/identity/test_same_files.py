@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.dedupe.test_dedupe import track
-from tests.test_listening import run
-from unisono import same_files
-from unisono.same_files import with_hashes_of_copies
+from tests.identity.test_listening import run
+from unisono.identity import same_files
+from unisono.identity.same_files import with_hashes_of_copies
 from unisono.track import Track, read_tracks, write_tracks
 
 

@@ -17,7 +17,7 @@ import soundfile
 
 from unisono import console
 from unisono.audio import Excerpt, Fault
-from unisono.fingerprint import DOUBTFUL, METHOD, Fingerprint
+from unisono.identity.fingerprint import DOUBTFUL, METHOD, Fingerprint
 
 NAME = "heard.sqlite"
 SAVED_EVERY_S = 5.0

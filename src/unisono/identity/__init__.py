@@ -1,0 +1,1 @@
+"""Which files hold the same music, told by their content: the same bytes, the same samples, or the same sound."""
