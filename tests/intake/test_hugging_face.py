@@ -456,3 +456,10 @@ def test_a_part_and_a_revision_of_a_repository() -> None:
     assert "10pct/*.parquet" in tables.patterns and "10pct/*/*.parquet" in tables.patterns
     assert not any(pattern.endswith((".py", "*")) for pattern in tables.patterns + sounds.patterns)
     assert sounds.audio and not tables.audio, "--metadata-only leaves audio files out"
+
+
+def test_a_column_that_may_name_a_part_of_the_audio_is_pointed_out(tmp_path: Path, caplog: Any) -> None:
+    folder = save(tmp_path / "set", {"audio": held(b"RIFF"), "text": ["A slow waltz."], "Start": [3.0]})
+    with caplog.at_level("INFO"):
+        read(f"hf:{folder}", tmp_path / "unpacked")
+    assert "the column 'Start' is not used" in caplog.text

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 
+from unisono import console
 from unisono.errors import UsageError
 from unisono.intake.layout import METADATA
 from unisono.intake.recipe import Columns, Recipe
@@ -14,6 +15,8 @@ FILE_NAME = "file_name"
 CAPTIONS = ("caption", "captions", "main_caption", "text", "description")
 """What the column with the descriptions may be called; the first that is there is taken."""
 MORE_CAPTIONS = ("alt_caption", "alt_captions")
+PARTS_OF_AUDIO = ("start", "start_s", "start_time")
+"""Columns that may say which part of its audio a row describes, or which part of a longer recording its audio is."""
 SAME_NAME = ("title", "artist", "genre", "tags", "license", "url", "year")
 
 
@@ -30,6 +33,12 @@ def guessed(recipe: Recipe, table: Path, names: Sequence[str], audio_columns: Se
         raise _unclear(table, names, f"none is called {', '.join(CAPTIONS[:-1])} or {CAPTIONS[-1]}", audio, "COLUMN")
     more = [text[name] for name in MORE_CAPTIONS if name in text]
     others = {name: text[name] for name in SAME_NAME if name in text}
+    for name in filter(text.__contains__, PARTS_OF_AUDIO):
+        console.log.info(
+            "%s: the column %r is not used. If it says where in its audio the described part begins, name it in a recipe.",
+            table,
+            text[name],
+        )
     return msgspec.structs.replace(recipe, audio=f"{{{audio}}}", columns=Columns(caption=[caption, *more], **others))
 
 
