@@ -86,9 +86,10 @@ def _what_is_known(found: Found) -> str:
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, no_wrap=column != "what", overflow="fold")
+        is_wordy = column == "what"
+        table.add_column(column, no_wrap=not is_wordy, overflow="fold", min_width=18 if is_wordy else None)
     return table
 
 
