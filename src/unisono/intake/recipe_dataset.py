@@ -4,9 +4,10 @@
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unisono.captions.vocabulary import key
 from unisono.errors import UsageError
@@ -65,21 +66,15 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
         table = (root if is_shipped else folder) / Path(recipe.table).expanduser()
         return parse_table(recipe, name, table, root, options)
 
-    return Dataset(
-        name=name,
+    return _dataset(
+        recipe,
+        name,
         title=recipe.title or name,
         homepage=recipe.homepage,
         root=None if is_shipped else folder / Path(recipe.audio_root).expanduser(),
         parse=parse,
         marker_files=(recipe.table,) if is_shipped else ("*",),
         audio_folders=(recipe.audio_root,) if is_shipped else (".",),
-        holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
-        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
-        tracks=recipe.tracks,
-        caption_license=recipe.caption_license or "as its publisher says",
-        audio_license=recipe.license or "as its publisher says",
-        not_fetched=recipe.not_fetched,
     )
 
 
@@ -111,19 +106,14 @@ def _folder_dataset(recipe: Recipe, folder: Path) -> Dataset:
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         return parse_table(recipe, name, folder, root, options)
 
-    return Dataset(
-        name=name,
+    return _dataset(
+        recipe,
+        name,
         title=folder.name,
         homepage="",
         root=folder,
         parse=parse,
         marker_files=("*",),
-        holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
-        captions={},
-        tracks=1,
-        caption_license="as its publisher says",
-        audio_license="as its publisher says",
     )
 
 
@@ -135,24 +125,30 @@ def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         return parse_table(recipe, name, root / there.part, root, options)
 
-    return Dataset(
-        name=name,
+    return _dataset(
+        recipe,
+        name,
         title=recipe.title or there.repo,
         homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
         asked_as=asked_as,
         parse=parse,
         marker_files=tuple(f"**/{pattern}" for pattern in ((recipe.files,) if recipe.files else KINDS)),
         audio_folders=(recipe.audio_root,),
+        files=there.files(recipe.files),
+    )
+
+
+def _dataset(recipe: Recipe, name: str, **others: Any) -> Dataset:
+    """Make a dataset of what a recipe says, and of what it cannot say."""
+    describes_parts = bool(recipe.columns.start)
+    return Dataset(
+        name=name,
         holds_audio=True,
-        is_excerpt=_is_excerpt(recipe),
+        is_excerpt=lambda track: describes_parts,
         captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
         tracks=recipe.tracks,
         caption_license=recipe.caption_license or "as its publisher says",
         audio_license=recipe.license or "as its publisher says",
-        files=there.files(recipe.files),
         not_fetched=recipe.not_fetched,
+        **others,
     )
-
-
-def _is_excerpt(recipe: Recipe) -> Callable[[Track], bool]:
-    return (lambda track: True) if recipe.columns.start else (lambda track: False)
