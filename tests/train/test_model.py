@@ -43,6 +43,21 @@ def test_an_input_that_does_not_vary_is_not_blown_up():
     assert scaling(torch.tensor([[[1.0, 3.5]]])).tolist() == [[[-1.0, 0.5]]]
 
 
+def test_whitening_does_not_depend_on_the_number_of_threads():
+    audio = torch.randn(700, 1, 600, generator=torch.Generator().manual_seed(1))
+    before, rotations = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            scaling = AudioScaling(1, 600, 600, whitened=True)
+            fit_scaling(scaling, audio, "whiten")
+            assert torch.get_num_threads() == threads
+            rotations.append(scaling.rotation)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*rotations)
+
+
 def test_whitening_decorrelates_and_halves_the_differences(audio: torch.Tensor):
     model = RetrievalModel(architecture(dim=3, scaled_dim=3))
     fit_scaling(model.scaling, audio, "whiten")

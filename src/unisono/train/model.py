@@ -7,7 +7,8 @@ With the projection `text` the music has no head: D = A, the text is brought to 
 music stays valid whatever is trained. With `joint` both have a head into a space of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -180,12 +181,24 @@ def fit_scaling(scaling: AudioScaling, audio: Tensor, kind: Scaling, block: int 
     scaling.mean.copy_(mean)
     scaling.scale.copy_(torch.where(std > SMALLEST_STD, 1 / std, torch.ones_like(std)))
     if kind == "whiten":
-        scaled = (scaling(audio[part].float()).mean(dim=1).double() for part in blocks)
-        covariance = sum(part.T @ part for part in scaled) / count
-        values, vectors = torch.linalg.eigh(covariance)
+        with _one_thread():
+            scaled = (scaling(audio[part].float()).mean(dim=1).double() for part in blocks)
+            covariance = sum(part.T @ part for part in scaled) / count
+            values, vectors = torch.linalg.eigh(covariance)
         kept = scaling.rotation.shape[1]
         values, vectors = values.flip(0)[:kept].clamp(min=1e-12), vectors.flip(1)[:, :kept]
         signs = vectors.gather(
             0, vectors.abs().argmax(dim=0, keepdim=True)
         ).sign()  # eigenvectors have no sign of their own
         scaling.rotation.copy_(vectors * signs * (values.pow(-0.25) / values.sqrt().mean().sqrt()))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute on one thread: what several of them sum rounds by how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
