@@ -23,19 +23,20 @@ import unisono.exchange.run
 import unisono.intake.arrow
 import unisono.intake.table
 import unisono.unify.run  # noqa: F401
+from tests.forked import start, wait
 from unisono import cli
 
 
 def main(output: Path, kills: int, seed: int, words: list[str]) -> None:
     begin = time.monotonic()
-    assert wait(start(words), 120) == 0, "the command fails"
+    assert wait(start_command(words), 120) == 0, "the command fails"
     whole_s = time.monotonic() - begin
     promised = content(output)
     remove(output)
     moments = random.Random(seed)
     absent = 0
     for _ in range(kills):
-        process = start(words)
+        process = start_command(words)
         if wait(process, moments.uniform(0, whole_s)) is None:
             os.kill(process, signal.SIGKILL)
             os.waitpid(process, 0)
@@ -44,7 +45,7 @@ def main(output: Path, kills: int, seed: int, words: list[str]) -> None:
             continue
         assert content(output) == promised, "half an output"
         remove(output)
-    assert wait(start(words), 120) == 0, "the command fails after kills"
+    assert wait(start_command(words), 120) == 0, "the command fails after kills"
     assert content(output) == promised, "another output after kills"
     left = [str(path) for path in output.parent.rglob("*.partial")]
     assert not left, f"left behind: {left}"
@@ -61,30 +62,8 @@ def remove(output: Path) -> None:
     shutil.rmtree(output) if output.is_dir() else output.unlink()
 
 
-def start(words: list[str]) -> int:
-    process = os.fork()
-    if process == 0:
-        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a child on its way out
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-        try:
-            cli.main(words)
-        except SystemExit as ended:
-            os._exit(int(ended.code or 0))
-        os._exit(99)
-    return process
-
-
-def wait(process: int, seconds: float) -> int | None:
-    """Give the exit code of a process that ends in time, else None."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.001)
+def start_command(words: list[str]) -> int:
+    return start(lambda: cli.main(words))
 
 
 if __name__ == "__main__":

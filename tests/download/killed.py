@@ -20,6 +20,7 @@ from rich.progress import TaskID
 
 import tests.download.local
 import unisono.download.run  # noqa: F401 - loaded before the forks
+from tests.forked import start, wait
 from unisono.download.fetch import _Fetcher
 from unisono.download.ledger import Ledger
 
@@ -27,13 +28,13 @@ from unisono.download.ledger import Ledger
 def main(manifest: str, data: Path, times: int, seed: int) -> None:
     slow_down()
     begin = time.monotonic()
-    assert wait(start(manifest, data), 60) == 0
+    assert wait(start_download(manifest, data), 60) == 0
     longest_s = 1.1 * (time.monotonic() - begin)
     data.rename(f"{data}-0")
     moments = random.Random(seed)
     kills, finished, undone = 0, 1, False
     while kills < times or undone:
-        process = start(manifest, data)
+        process = start_download(manifest, data)
         ended = wait(process, moments.uniform(0, longest_s) if kills < times else 60)
         if ended is None:
             os.kill(process, signal.SIGKILL)
@@ -66,30 +67,9 @@ def slow_down() -> None:
     Ledger._append = slow_note  # type: ignore[method-assign]
 
 
-def start(manifest: str, data: Path) -> int:
-    process = os.fork()
-    if process == 0:
-        with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a child on its way out
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-        try:
-            tests.download.local.main(manifest, *json.loads(manifest), "--data-root", str(data))
-        except SystemExit as ended:
-            os._exit(int(ended.code or 0))
-        os._exit(99)
-    return process
-
-
-def wait(process: int, seconds: float) -> int | None:
-    """Give the exit code of a process that ends in time, else None."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found, status = os.waitpid(process, os.WNOHANG)
-        if found:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.001)
+def start_download(manifest: str, data: Path) -> int:
+    words = [*json.loads(manifest), "--data-root", str(data)]
+    return start(lambda: tests.download.local.main(manifest, *words))
 
 
 if __name__ == "__main__":
