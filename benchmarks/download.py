@@ -22,10 +22,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from unisono.download.transfer import Transfer
-from unisono.download.unpack import Unpacker
-from unisono.download.web import Patience, Web
-from unisono.release import RemoteFile
+from unisono.sources.base import RemoteFile
+from unisono.sources.download.transfer import Transfer
+from unisono.sources.download.unpack import Unpacker
+from unisono.sources.download.web import Patience, Web
 
 
 def main() -> None:

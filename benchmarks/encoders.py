@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
 
-from unisono.encoders import audio
-from unisono.encoders.audio import mert, muq
+from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.audio import mert, muq
 
 MUQ = muq.MuqSizes(
     mel_bands=128,

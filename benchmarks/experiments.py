@@ -21,20 +21,20 @@ from typing import Any
 import numpy as np
 
 from demo.__main__ import EPOCHS
-from unisono import console
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions, Strategy
-from unisono.embeddings import FILE_NAME, create_embeddings, open_embeddings
-from unisono.evaluate.pairing import TEXT_TO_MUSIC, pair_rows
-from unisono.evaluate.result import QueryResult
-from unisono.evaluate.retrieval import query_results, rank_both
-from unisono.prepare.options import PrepareOptions
-from unisono.prepare.run import run as prepare
-from unisono.projected import project
-from unisono.track import SPLITS, Split, read_tracks, with_captions
-from unisono.train.checkpoint import Model, load_model
-from unisono.train.options import TrainOptions
-from unisono.train.run import run as train
+from unisono.commands import console
+from unisono.commands.prepare import run as prepare
+from unisono.commands.train import run as train
+from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
+from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.retrieval.checkpoint import Model, load_model
+from unisono.retrieval.evaluate.result import QueryResult
+from unisono.retrieval.evaluate.retrieval import query_results, rank_both
+from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.project import project
+from unisono.retrieval.train.options import TrainOptions
+from unisono.tracks.track import SPLITS, Split, read_tracks, with_captions
 
 RESAMPLES = 2000
 MEASURES = ("recall@1", "recall@10", "mrr")

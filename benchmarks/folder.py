@@ -142,9 +142,9 @@ def _with_tinytag() -> Callable[[str], Any]:
 
 def scan(root: Path) -> int:
     """Scan the folder as `unify` does; gives the number of tracks. None is kept: so the peak is that of scanning."""
-    from unisono import datasets
-    from unisono.datasets import ParseOptions
-    from unisono.track import Track
+    from unisono.sources import registry as datasets
+    from unisono.sources.registry import ParseOptions
+    from unisono.tracks.track import Track
 
     return sum(isinstance(item, Track) for item in datasets.get(f"folder:{root}").parse(root, ParseOptions()))
 

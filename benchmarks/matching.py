@@ -12,8 +12,8 @@ import random
 import time
 from collections.abc import Callable
 
-from unisono.mix.matching import find_matches
-from unisono.track import Track
+from unisono.curation.matching import find_matches
+from unisono.tracks.track import Track
 
 
 def tracks(side: str, count: int, seed: int) -> list[Track]:

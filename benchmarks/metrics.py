@@ -6,7 +6,7 @@
 Three ways of ranking the same queries among the same candidates, each in a process of its own with the same threads:
 
 floor      the matrix product alone, in the same blocks: what no method can avoid
-unisono    unisono.evaluate.metrics.ranks
+unisono    unisono.retrieval.metrics.ranks
 argsort    the usual loop: for each query a product, an argsort of all scores, and the place of the right candidate
 
 The full size is 100,000 queries among as many candidates; an evaluation does that twice, text to music and back. All three
@@ -24,7 +24,7 @@ import time
 
 import numpy as np
 
-from unisono.evaluate.metrics import BLOCK_BYTES, Relevance, normalised, ranks
+from unisono.retrieval.metrics import BLOCK_BYTES, Relevance, normalised, ranks
 
 METHODS = ("floor", "unisono", "argsort")
 

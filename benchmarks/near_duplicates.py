@@ -29,8 +29,8 @@ import soundfile
 import soxr
 
 from tests.planted import SOURCE_HZ, alike_by_all_pairs, music, write_copy
-from unisono.audio import Decoder, Excerpt
-from unisono.identity.fingerprint import (
+from unisono.audio.decode import Decoder, Excerpt
+from unisono.audio.fingerprint import (
     BANDS,
     FRAMES_A_SECOND,
     RATE_HZ,
@@ -39,7 +39,7 @@ from unisono.identity.fingerprint import (
     of_energies,
     same_audio,
 )
-from unisono.identity.listening import hear
+from unisono.audio.listening import hear
 
 FRAMES = round(12 * FRAMES_A_SECOND)
 COPIED = 100

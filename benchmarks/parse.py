@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unisono import datasets
-from unisono.release import ParseOptions
+from unisono.sources import registry as datasets
+from unisono.sources.base import ParseOptions
 
 _WORDS = """this is a slow calm electronic piece with soft synth pads and warm bass that builds into an energetic rhythm
 featuring acoustic guitar piano strings drums and gentle vocals creating a dreamy nostalgic atmosphere"""

@@ -30,16 +30,16 @@ import soundfile
 import soxr
 import torch
 
-from unisono import console
-from unisono.audio import Decoder, Excerpt, Fault, Samples, WindowCutter
-from unisono.encoders import audio as encoders
-from unisono.encoders.audio import AudioEncoder, dsp
-from unisono.prepare.cores import available_cores
-from unisono.prepare.embed import embed, in_words
-from unisono.prepare.options import PrepareOptions
-from unisono.prepare.plan import WorkItem
-from unisono.prepare.runner import Runner, choose_devices
-from unisono.prepare.sink import EncoderShards, Failures
+from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
+from unisono.commands import console
+from unisono.embeddings.encoders import audio as encoders
+from unisono.embeddings.encoders.audio import AudioEncoder, dsp
+from unisono.embeddings.prepare.cores import available_cores
+from unisono.embeddings.prepare.embed import embed, in_words
+from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.plan import WorkItem
+from unisono.embeddings.prepare.runner import Runner, choose_devices
+from unisono.embeddings.prepare.sink import EncoderShards, Failures
 
 CLIP_S = 30.0
 RATE_HZ = 24_000
@@ -282,7 +282,7 @@ def _run_many(count: int) -> None:
     """Run the whole stage on that many excerpts of 2 s, the encoder's arithmetic left out; print the peak memory in KiB."""
     import json
 
-    from unisono.prepare.run import run
+    from unisono.commands.prepare import run
 
     dsp.Dsp.embed = lambda _, windows: windows[:, : dsp.SPEC.dim]  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as name:

@@ -26,15 +26,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from unisono.embeddings import EncoderRecord, SplitRows, create_embeddings
-from unisono.encoders import text as text_encoders
-from unisono.encoders.text_store import TextTable
-from unisono.track import SPLITS, Track
-from unisono.train.data import Batch, Sampler, SplitData, read
-from unisono.train.loop import make_optimizer
-from unisono.train.model import Architecture, RetrievalModel
-from unisono.train.options import TrainOptions
-from unisono.train.step import Step, StoredTexts
+from unisono.embeddings.encoders import text as text_encoders
+from unisono.embeddings.encoders.text_store import TextTable
+from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings
+from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.retrieval.train.data import Batch, Sampler, SplitData, read
+from unisono.retrieval.train.loop import make_optimizer
+from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.train.step import Step, StoredTexts
+from unisono.tracks.track import SPLITS, Track
 
 CPU = torch.device("cpu")
 

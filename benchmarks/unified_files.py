@@ -51,7 +51,7 @@ def records(count: int) -> Iterator[dict[str, object]]:
 def write(path: Path, count: int) -> float:
     import msgspec
 
-    from unisono.track import Track, write_tracks
+    from unisono.tracks.track import Track, write_tracks
 
     tracks = [msgspec.convert(record, Track) for record in records(count)]
     return _seconds(lambda: write_tracks(path, tracks))
@@ -60,7 +60,7 @@ def write(path: Path, count: int) -> float:
 def write_floor(path: Path, count: int) -> float:
     import msgspec
 
-    from unisono.track import Track
+    from unisono.tracks.track import Track
 
     tracks = [msgspec.convert(record, Track) for record in records(count)]
     if path.suffix == ".parquet":
@@ -73,7 +73,7 @@ def write_floor(path: Path, count: int) -> float:
 
 
 def read(path: Path, count: int) -> float:
-    from unisono.track import read_tracks
+    from unisono.tracks.track import read_tracks
 
     return _seconds(lambda: read_tracks(path), count)
 
@@ -83,7 +83,7 @@ def read_floor(path: Path, count: int) -> float:
 
     import msgspec
 
-    from unisono.track import Track
+    from unisono.tracks.track import Track
 
     gc.disable()
     if path.suffix == ".parquet":

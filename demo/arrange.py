@@ -14,7 +14,7 @@ import numpy as np
 
 from demo.instruments import ACCOMPANISTS, DECAYING, ENSEMBLES, INSTRUMENTS, LEADS, fold
 from demo.scores import Mode, Note, Work
-from unisono.seeded import rng
+from unisono.base.seeded import rng
 
 Tempo = Literal["slow", "medium", "fast"]
 Register = Literal["high", "low"]

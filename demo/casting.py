@@ -12,7 +12,7 @@ from typing import Literal
 from demo.arrange import Facts, deal
 from demo.render import Excerpt, Recording, facts_of
 from demo.scores import Work
-from unisono.seeded import rank_key, rng
+from unisono.base.seeded import rank_key, rng
 
 DatasetName = Literal["song_describer", "fma", "jamendo_max_caps"]
 Format = tuple[int, int]

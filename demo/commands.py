@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from unisono import console
-from unisono.errors import UnisonoError
+from unisono.base.errors import UnisonoError
+from unisono.commands import console
 
 UNISONO = Path(sys.executable).with_name("unisono")
 

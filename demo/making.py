@@ -16,8 +16,8 @@ from demo.casting import CLIPS_PER_WORK, DatasetName, Item, cast, with_facts
 from demo.layouts import fma, jamendo_max_caps, song_describer
 from demo.render import read_works, render_all
 from demo.scores import Work, sources
-from unisono.errors import UsageError
-from unisono.files import write_whole
+from unisono.base.errors import UsageError
+from unisono.base.files import write_whole
 
 SECONDS = 9.0
 """Length of an arrangement."""

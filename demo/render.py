@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 from demo.arrange import DRUM_TRACK, Clip, Facts, arrange, plan
 from demo.instruments import INSTRUMENTS
 from demo.scores import Work, read
-from unisono import console
-from unisono.errors import UnisonoError
-from unisono.files import whole_file, write_whole
-from unisono.seeded import rng
+from unisono.base.errors import UnisonoError
+from unisono.base.files import whole_file, write_whole
+from unisono.base.log import log
+from unisono.base.progress import progress
+from unisono.base.seeded import rng
 
 TICKS_PER_SECOND = 960
 """480 ticks a quarter note at the 120 quarter notes a minute that MIDI assumes."""
@@ -90,7 +91,7 @@ def read_works(candidates: list[str], count: int, workers: int, title: str) -> l
     openings: set[tuple[int, ...]] = set()
     with (
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
-        console.progress("scores") as bar,
+        progress("scores") as bar,
     ):
         task = bar.add_task(title, total=count)
         step = 8 * workers
@@ -112,7 +113,7 @@ def render_all(recordings: list[Recording], seed: int, seconds: float, workers: 
         return
     context = multiprocessing.get_context("spawn")
     shares = [Share(todo[worker::workers]) for worker in range(workers)]
-    with console.progress("files") as bar:
+    with progress("files") as bar:
         task = bar.add_task("Rendering", total=len(recordings), completed=len(recordings) - len(todo))
         try:
             while running := [share for share in shares if _keep_going(share, context, seed, seconds)]:
@@ -139,7 +140,7 @@ def _keep_going(share: Share, context: Any, seed: int, seconds: float) -> bool:
         if share.process.exitcode != -signal.SIGPROF:
             raise UnisonoError(f"Rendering {missing[0].path} failed (exit code {share.process.exitcode}).")
         share.skipped[missing[0].path] = share.skipped.get(missing[0].path, 0) + 1
-        console.log.warning("%s: the synthesizer hung; another arrangement is tried", missing[0].path)
+        log.warning("%s: the synthesizer hung; another arrangement is tried", missing[0].path)
     share.process = context.Process(target=_render_share, args=(missing, share.skipped, seed, seconds), daemon=True)
     share.process.start()
     return True

@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from unisono.errors import UnisonoError
-from unisono.seeded import rank_key
+from unisono.base.errors import UnisonoError
+from unisono.base.seeded import rank_key
 
 Mode = Literal["major", "minor"]
 FORMS = {"reel": "reel", "jig": "jig", "hornpipe": "hornpipe", "strathspey": "strathspey", "fling": "fling"}

@@ -10,10 +10,10 @@ from rich.table import Table
 
 from demo.arrange import Facts
 from demo.instruments import LEADS
-from unisono.embeddings import open_embeddings
-from unisono.errors import UnisonoError
-from unisono.evaluate.result import Estimate, read_result
-from unisono.track import SPLITS
+from unisono.base.errors import UnisonoError
+from unisono.embeddings.file import open_embeddings
+from unisono.retrieval.evaluate.result import Estimate, read_result
+from unisono.tracks.track import SPLITS
 
 TIMES_CHANCE = 5
 """Text-to-music recall@10, with its whole interval, must be above so many times chance."""

@@ -18,11 +18,6 @@ from pathlib import Path
 import pyarrow.parquet  # noqa: F401 - so that the children need not
 import soundfile  # noqa: F401
 
-import unisono.exchange.huggingface
-import unisono.exchange.run
-import unisono.intake.arrow
-import unisono.intake.table
-import unisono.unify.run  # noqa: F401
 from tests.forked import start, wait
 from unisono import cli
 

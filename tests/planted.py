@@ -8,7 +8,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from unisono.identity.fingerprint import FRAMES_A_SECOND, MOST_DIFFERENT, SHORTEST_OVERLAP_S, Fingerprint
+from unisono.audio.fingerprint import FRAMES_A_SECOND, MOST_DIFFERENT, SHORTEST_OVERLAP_S, Fingerprint
 
 SOURCE_HZ = 22_050
 SECONDS = 10.0

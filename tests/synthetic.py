@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unisono.embeddings import EncoderRecord, create_embeddings
-from unisono.encoders import text as text_encoders
-from unisono.track import Track
-from unisono.train.checkpoint import Checkpoint, TrainedOn, digests, save
-from unisono.train.model import Architecture, RetrievalModel
+from unisono.embeddings.encoders import text as text_encoders
+from unisono.embeddings.file import EncoderRecord, create_embeddings
+from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
+from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.tracks.track import Track
 
 DIM = 64
 RECORD = EncoderRecord(

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks import experiments, search, train
 from tests.conftest import REPOSITORY
-from tests.train.synthetic import use_words, write_embeddings
-from unisono.embeddings import open_embeddings
-from unisono.track import SPLITS, Track, write_tracks
+from tests.retrieval.train.synthetic import use_words, write_embeddings
+from unisono.embeddings.file import open_embeddings
+from unisono.tracks.track import SPLITS, Track, write_tracks
 
 BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 

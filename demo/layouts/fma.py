@@ -9,8 +9,8 @@ from pathlib import Path
 
 from demo.captions import tags
 from demo.casting import Item
-from unisono.files import write_whole
-from unisono.seeded import rank_key
+from unisono.base.files import write_whole
+from unisono.base.seeded import rank_key
 
 FIELDS = {
     "album": "comments,date_created,date_released,engineer,favorites,id,information,listens,producer,tags,title,tracks,"

@@ -10,8 +10,8 @@ from typing import Any
 from demo.captions import model_caption, tags
 from demo.casting import Item
 from demo.layouts.song_describer import INSTRUMENT_TAGS
-from unisono.files import write_whole
-from unisono.seeded import rank_key, rng
+from unisono.base.files import write_whole
+from unisono.base.seeded import rank_key, rng
 
 DATES = ("2015-03-29", "2018-07-01", "2021-03-27")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from demo.captions import human_captions, tags
 from demo.casting import Item
-from unisono.files import write_whole
-from unisono.seeded import rng
+from unisono.base.files import write_whole
+from unisono.base.seeded import rng
 
 COLUMNS = (
     "caption_id", "track_id", "caption", "is_valid_subset", "familiarity", "artist_id", "album_id", "path", "duration",

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from unisono.captions.lint import Given, fault
 from unisono.captions.llm import RULES, TASKS, judge
-from unisono.captions.vocabulary import Facts, sort_tags
+from unisono.tracks.vocabulary import Facts, sort_tags
 
 FACTS = sort_tags("Electronic", ["upbeat", "synthesizer", "80s", "electric guitar", "violin", "House"])
 GIVEN = Given(FACTS, description="A tune at 120 BPM with a gentle flute", instructions=f"{RULES} {TASKS['writing']}")

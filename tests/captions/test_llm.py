@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.captions.chat_server import Reply, chat_server, fails, says
+from unisono.base.errors import UnisonoError
 from unisono.captions import llm, server
 from unisono.captions.answers import Answers
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions
-from unisono.errors import UnisonoError
-from unisono.track import Track
+from unisono.tracks.track import Track
 
 QUICK = server.Patience(connect=2, stall=0.3, whole=1, tries=3, first_pause=0.01, longest_wait=2, unanswered=3)
 GOOD = "Driving guitar carries this dark rock anthem."

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from unisono.base.errors import UnisonoError
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions
-from unisono.errors import UnisonoError
-from unisono.track import Track
+from unisono.tracks.track import Track
 
 WORDS = "dark guitar music glows and rolls on through the night with slow heavy chords . Genre Moods Rock"
 

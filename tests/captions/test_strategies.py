@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.captions.test_template import SPELLINGS, words
+from unisono.base.errors import UsageError
 from unisono.captions import keywords, lint, metadata, template, varied
 from unisono.captions.describe import describe, plain
 from unisono.captions.options import STRATEGIES, CaptionOptions
-from unisono.captions.vocabulary import Facts, sort_tags
-from unisono.embeddings import EmbeddingsWriter
-from unisono.errors import UsageError
-from unisono.mix.duplicates import merge_duplicates
-from unisono.track import Track, read_tracks, with_captions, write_tracks
+from unisono.curation.duplicates import merge_duplicates
+from unisono.embeddings.file import EmbeddingsWriter
+from unisono.tracks.track import Track, read_tracks, with_captions, write_tracks
+from unisono.tracks.vocabulary import Facts, sort_tags
 
 PLAIN = [strategy for strategy in STRATEGIES if strategy != "llm"]
 names = st.one_of(

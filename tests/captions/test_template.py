@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.captions import vocabulary
 from unisono.captions.language import article, enumerate_words
 from unisono.captions.template import caption
-from unisono.captions.vocabulary import look_up, main_genre, sort_tags, spell
+from unisono.tracks import vocabulary
+from unisono.tracks.vocabulary import look_up, main_genre, sort_tags, spell
 
 
 @pytest.mark.parametrize(

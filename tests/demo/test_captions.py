@@ -10,7 +10,7 @@ from demo.arrange import HIGH, LOW, Clip, Plan, arrange, key_of, plan, register_
 from demo.captions import human_captions, model_caption, tags
 from demo.instruments import ENSEMBLES, INSTRUMENTS, LEADS
 from tests.demo import scores
-from unisono.seeded import rng
+from unisono.base.seeded import rng
 
 SECONDS = 9.0
 WORDS = {name: (name, *instrument.others) for name, instrument in INSTRUMENTS.items()}

@@ -12,12 +12,12 @@ from demo.casting import CLIPS_PER_WORK, Item, cast, with_facts
 from demo.layouts import fma, jamendo_max_caps, song_describer
 from demo.scores import Work
 from tests.demo import scores
-from unisono import datasets
-from unisono.mix.splits import assign_splits
-from unisono.release import ParseOptions
-from unisono.seeded import rng
-from unisono.tally import Dropped
-from unisono.track import Track
+from unisono.base.seeded import rng
+from unisono.base.tally import Dropped
+from unisono.curation.splits import assign_splits
+from unisono.sources import registry as datasets
+from unisono.sources.base import ParseOptions
+from unisono.tracks.track import Track
 
 SEED, SECONDS, WORKS = 42, 9.0, 40
 

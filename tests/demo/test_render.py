@@ -11,8 +11,8 @@ from demo import render
 from demo.arrange import arrange, plan
 from demo.render import Excerpt, Recording, facts_of, make, near_silent, play, render_all
 from tests.demo import scores
-from unisono.errors import UnisonoError
-from unisono.seeded import rng
+from unisono.base.errors import UnisonoError
+from unisono.base.seeded import rng
 
 RATE_HZ = 22_050
 SECONDS = 2.0

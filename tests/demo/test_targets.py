@@ -9,10 +9,10 @@ import pytest
 from demo import commands, targets
 from demo.arrange import Facts
 from demo.targets import HeldOut, Precision
-from unisono.embeddings import create_embeddings
-from unisono.errors import UnisonoError
-from unisono.evaluate.result import Estimate
-from unisono.track import SPLITS, Track
+from unisono.base.errors import UnisonoError
+from unisono.embeddings.file import create_embeddings
+from unisono.retrieval.evaluate.result import Estimate
+from unisono.tracks.track import SPLITS, Track
 
 
 def facts(*players: str) -> Facts:

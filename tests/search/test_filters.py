@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from tests.search.test_index import BLANK
-from unisono.errors import UsageError
+from unisono.base.errors import UsageError
 from unisono.search.filters import matching
 
 TRACKS = [

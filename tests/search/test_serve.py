@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from tests.search.test_index import BLANK
-from unisono.errors import UnisonoError, UsageError
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.commands.search import run
 from unisono.search.index import Index
 from unisono.search.options import SearchOptions
-from unisono.search.run import run
 from unisono.search.serve import Search, listen, make_server
 
 AUDIO = bytes(range(256)) * 1000

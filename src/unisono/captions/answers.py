@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from unisono.files import explained
+from unisono.base.files import explained
 
 
 class Answers:

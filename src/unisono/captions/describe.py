@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unisono import console
+from unisono.base.log import log
 from unisono.captions import keywords, metadata, template, varied
 from unisono.captions.options import CaptionOptions, Strategy
-from unisono.captions.vocabulary import sort_tags
-from unisono.track import Track, with_captions
+from unisono.tracks.track import Track, with_captions
+from unisono.tracks.vocabulary import sort_tags
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,13 @@ def plain(strategy: Strategy, track: Track, seed: int) -> str:
 
 def _say(counts: dict[str, int]) -> None:
     said = ", ".join(f"{counts[name]:,} {name}" for name in ("asked", "from the cache", "accepted") if counts[name])
-    console.log.info("Language model: %s", said or "nothing to ask")
+    log.info("Language model: %s", said or "nothing to ask")
     lost = counts["refused"] + counts["unanswered"]
     if lost:
-        console.log.warning(
+        log.warning(
             "Captions of the model that were refused: %d, questions not answered: %d; the other captions step in.",
             counts["refused"],
             counts["unanswered"],
         )
     if counts["unanswered"]:
-        console.log.warning("Run the same command again to ask what was not answered.")
+        log.warning("Run the same command again to ask what was not answered.")

@@ -1,6 +1,6 @@
 """What is known, as a list: `Electronic, upbeat, synthesizer`."""
 
-from unisono.captions.vocabulary import Facts
+from unisono.tracks.vocabulary import Facts
 
 
 def words(facts: Facts) -> tuple[str, ...]:

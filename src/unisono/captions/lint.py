@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from unisono.captions import keywords
-from unisono.captions.vocabulary import Facts, Term, look_up
+from unisono.tracks.vocabulary import Facts, Term, look_up
 
 FEWEST_WORDS, MOST_WORDS = 3, 120
 ECHOED_WORDS = 6

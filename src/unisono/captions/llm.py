@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from unisono import console
+from unisono.base.errors import UnisonoError
+from unisono.base.progress import progress
 from unisono.captions import template
 from unisono.captions.answers import Answers, question_key
 from unisono.captions.lint import Given, fault
 from unisono.captions.options import CaptionOptions, Mode
 from unisono.captions.server import RUN_AGAIN, Messages, NoAnswerError, Server
-from unisono.captions.vocabulary import Facts, look_up, sort_tags
-from unisono.errors import UnisonoError
-from unisono.track import Track
+from unisono.tracks.track import Track
+from unisono.tracks.vocabulary import Facts, look_up, sort_tags
 
 MOST_GUESSES = 3
 RULES = (
@@ -86,7 +86,7 @@ def write(tracks: Sequence[Track], described: set[str], options: CaptionOptions)
     outcome = Outcome()
     pool = ThreadPoolExecutor(options.llm_workers, thread_name_prefix="llm")
     try:
-        with console.progress("tracks") as bar:
+        with progress("tracks") as bar:
             task = bar.add_task(f"Asking {model.model}", total=len(tracks))
             writers = (_Writer(model, answers, track, track.id in described) for track in tracks)
             for writer in pool.map(lambda writer: writer.write(options.llm_modes), writers):

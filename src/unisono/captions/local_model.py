@@ -3,8 +3,8 @@
 import threading
 from typing import Any
 
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.captions.server import MOST_TOKENS, Messages
-from unisono.errors import UnisonoError, UsageError
 
 
 class LocalModel:

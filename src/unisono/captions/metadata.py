@@ -4,8 +4,8 @@
 import re
 
 from unisono.captions import template
-from unisono.captions.vocabulary import Facts
-from unisono.track import Track
+from unisono.tracks.track import Track
+from unisono.tracks.vocabulary import Facts
 
 _MOST_LETTERS = 80
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from cyclopts import Group, Parameter
 
-from unisono.errors import UsageError
-from unisono.options import StageOptions
+from unisono.base.errors import UsageError
+from unisono.commands.options import StageOptions
 
 Strategy = Literal["template", "varied", "keywords", "metadata", "llm"]
 Mode = Literal["writing", "summary", "paraphrase", "attributes"]

@@ -10,9 +10,10 @@ import msgspec
 import requests
 import urllib3
 
-from unisono import __version__, console
-from unisono.errors import UnisonoError
-from unisono.retrying import pause, retry_after
+from unisono import __version__
+from unisono.base.backoff import pause, retry_after
+from unisono.base.errors import UnisonoError
+from unisono.base.log import log
 
 KEY_VARIABLE = "UNISONO_LLM_KEY"
 MOST_TOKENS = 400
@@ -106,7 +107,7 @@ class Server:
         if error.wait > self.patience.longest_wait:
             raise UnisonoError(f"{self._url} asks to wait {error.wait:,.0f} s: {error}.", hint=RUN_AGAIN)
         if error.wait:
-            console.log.debug("%s: %s; waiting %g s", self._url, error, error.wait)
+            log.debug("%s: %s; waiting %g s", self._url, error, error.wait)
             self._pace.hold(error.wait)
 
     def _unanswerable(self, reason: str) -> Exception:

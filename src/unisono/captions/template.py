@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from unisono.captions.language import capitalise, enumerate_words, with_article
-from unisono.captions.vocabulary import Facts, sort_tags
+from unisono.tracks.vocabulary import Facts, sort_tags
 
 # A sentence that named everything would be a list: these many of each kind stand in it, the first ones.
 _MOST_MOODS = 3

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from random import Random
 
+from unisono.base.seeded import rng
 from unisono.captions.language import article, capitalise, enumerate_words, with_article
-from unisono.captions.vocabulary import Facts
-from unisono.seeded import rng
+from unisono.tracks.vocabulary import Facts
 
 _NOUNS = ("track", "piece", "tune", "recording")
 _FEATURING = (

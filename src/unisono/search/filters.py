@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.errors import UsageError
+from unisono.base.errors import UsageError
 from unisono.search.index import COLUMNS, IndexedTrack
 
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.embeddings import SplitRows, open_embeddings
-from unisono.projected import Floats, project
-from unisono.track import SPLITS, Split
+from unisono.embeddings.file import SplitRows, open_embeddings
+from unisono.retrieval.project import Floats, project
+from unisono.tracks.track import SPLITS, Split
 
 if TYPE_CHECKING:
-    from unisono.train.checkpoint import Model
+    from unisono.retrieval.checkpoint import Model
 
 COLUMNS = ("id", "dataset", "split", "artist", "artist_id", "title", "genre", "tags", "license", "recording")
 """Fields of `IndexedTrack` that a condition may name."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from unisono.options import StageOptions
+from unisono.commands.options import StageOptions
 
 
 @dataclass(frozen=True, kw_only=True)

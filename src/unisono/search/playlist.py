@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from unisono.errors import UsageError
-from unisono.files import write_whole
+from unisono.base.errors import UsageError
+from unisono.base.files import write_whole
 from unisono.search.index import IndexedTrack
 
 

@@ -11,6 +11,8 @@ which a foreign web page could read it through the user's browser.
 
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
@@ -19,8 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono import console
-from unisono.errors import UnisonoError, UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.search.filters import matching
 from unisono.search.index import Index
 from unisono.search.options import SearchOptions
@@ -40,7 +41,7 @@ except ImportError as error:
     ) from error
 
 if TYPE_CHECKING:
-    from unisono.train.checkpoint import Model
+    from unisono.retrieval.checkpoint import Model
 
 ADDRESS = "127.0.0.1"
 HOSTS = ("127.0.0.1", "localhost")
@@ -84,8 +85,10 @@ class Search:
         ]
 
 
-def serve(model: "Model", index: Index, among: NDArray[np.int64], options: SearchOptions) -> None:
-    """Serve the page until interrupted.
+def serve(
+    model: "Model", index: Index, among: NDArray[np.int64], options: SearchOptions, announce: Callable[[str], object]
+) -> None:
+    """Serve the page until interrupted; `announce` is called with its address once it can be reached.
 
     Raises:
         UnisonoError: the port is taken.
@@ -93,11 +96,9 @@ def serve(model: "Model", index: Index, among: NDArray[np.int64], options: Searc
     model.embed_text(["music"])  # loads the text encoder now, so that the first query does not wait for it
     with listen(options.port) as listener:
         address = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-        console.out.print(f"Searching {len(among):,} tracks at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
-        try:
+        announce(address)
+        with suppress(KeyboardInterrupt):
             make_server(Search(model, index, among, options)).run(sockets=[listener])
-        except KeyboardInterrupt:
-            console.out.print("Ended.")
 
 
 def listen(port: int) -> socket.socket:

@@ -1,0 +1,1 @@
+"""Whatever listens: decoding, measuring, quality, speech, fingerprints."""

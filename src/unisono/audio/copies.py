@@ -1,0 +1,66 @@
+"""Which files are copies of each other, byte for byte, by reading as little of them as will tell."""
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from unisono.tracks.track import Track, replace
+
+GLANCE_BYTES = 1 << 14
+Key = TypeVar("Key", bound=Hashable)
+
+
+def with_hashes_of_copies(tracks: Sequence[Track]) -> list[Track]:
+    """Give tracks that have no `sha256` that of their file, if its file is here and another file has it too.
+
+    Only files of one size are looked into, and only those that agree in the middle are read whole. What cannot be read
+    has no hash: decoding it will say why.
+    """
+    paths = dict.fromkeys(track.audio_path for track in tracks if not track.sha256)
+    sizes = _alike(paths, _size)
+    glances = [members for some in sizes.values() for members in _alike(some, _glance).values()]
+    hashes = [hashed for some in glances for hashed in _alike(some, _sha256).items()]
+    sha256_of = {path: sha256 for sha256, members in hashes for path in members}
+    return [
+        replace(track, sha256=sha256_of[track.audio_path])
+        if not track.sha256 and track.audio_path in sha256_of
+        else track
+        for track in tracks
+    ]
+
+
+def _alike(paths: Iterable[str], look: Callable[[str], Key | None]) -> dict[Key, list[str]]:
+    """Group paths by what is seen of them; groups of one are left out."""
+    groups: dict[Key, list[str]] = defaultdict(list)
+    for path in paths:
+        seen = look(path)
+        if seen is not None:
+            groups[seen].append(path)
+    return {seen: members for seen, members in groups.items() if len(members) > 1}
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size or None  # noqa: PTH116 - called once a file, for up to millions
+    except (OSError, ValueError):
+        return None
+
+
+def _glance(path: str) -> bytes | None:
+    try:
+        with Path(path).open("rb", buffering=0) as file:
+            file.seek((_size(path) or 0) // 2)
+            return file.read(GLANCE_BYTES)
+    except (OSError, ValueError):
+        return None
+
+
+def _sha256(path: str) -> str | None:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""What knows nothing of music: errors, files, logging, counts, seeded choices."""

@@ -1,0 +1,121 @@
+"""Plots of an evaluation."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from unisono.commands.evaluate_table import TITLES
+from unisono.commands.report.drawing import LOOK, svg
+from unisono.retrieval.evaluate.result import CategoryResult, Measured, Result
+from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+
+COLOURS = {TEXT_TO_MUSIC: "#1f6f8b", MUSIC_TO_TEXT: "#c8553d"}
+MOST_TAGS = 25
+"""Bars of one tag plot; the best, the worst and what lies evenly between."""
+
+
+def recall_curve(result: Result) -> str:
+    """Draw the share of queries answered among the first k, over k, with chance."""
+    with rc_context(LOOK):
+        figure, axes = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+        for direction, queries in result.queries.items():
+            measured = result.retrieval[direction]["all"]
+            k = np.arange(1, measured.candidates + 1)
+            ranks = np.array([query.rank for query in queries])
+            share = np.searchsorted(np.sort(ranks), k, side="right") / len(ranks)
+            axes.step(k, 100 * share, where="post", color=COLOURS[direction], label=direction.replace("_", " "))
+            at_random = 100 * (1 - _none_relevant(k, measured))
+            axes.plot(k, at_random, color=COLOURS[direction], linestyle=":", label="chance, roughly")
+        _plain_log_axis(axes)
+        axes.set(ylim=(0, 101), xlabel="k", ylabel="answered among the first k, %")
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+        return svg(figure)
+
+
+def _none_relevant(k: np.ndarray, measured: Measured) -> np.ndarray:
+    """Give the chance that none of the first k is relevant, for a query with the average number of relevant ones."""
+    others_left = np.clip(measured.candidates - measured.relevant - (k - 1), 0, None)
+    return np.asarray(np.cumprod(others_left / (measured.candidates - (k - 1))))
+
+
+def slices(result: Result, measure: str = "recall@10") -> str:
+    """Draw one measure for every slice and baseline, with intervals and chance."""
+    named = [(name, result.retrieval) for name in result.retrieval[TEXT_TO_MUSIC]]
+    rows: list[tuple[str, dict[str, Measured]]] = [
+        (name, {direction: found[direction][name] for direction in found}) for name, found in named
+    ] + [(f"baseline: {name}", found) for name, found in result.baselines.items()]
+    with rc_context(LOOK):
+        figure, axes = plt.subplots(figsize=(6.2, 1.1 + 0.55 * len(rows)), layout="constrained")
+        for shift, direction in ((-0.14, TEXT_TO_MUSIC), (0.14, MUSIC_TO_TEXT)):
+            found = [measured[direction].estimates[measure] for _, measured in rows]
+            place = np.arange(len(rows)) + shift
+            value = 100 * np.array([each.value for each in found])
+            low, high = (100 * np.array([getattr(each, end) for each in found]) for end in ("low", "high"))
+            axes.errorbar(
+                value,
+                place,
+                xerr=[np.maximum(value - low, 0), np.maximum(high - value, 0)],
+                fmt="o",
+                color=COLOURS[direction],
+                capsize=3,
+                label=direction.replace("_", " "),
+            )
+            chance = 100 * np.array([each.chance for each in found])
+            axes.plot(chance, place, "|", color=COLOURS[direction], markersize=9, alpha=0.6)
+        axes.plot([], [], "|", color="grey", markersize=9, label="chance")
+        axes.set(xlim=(-1, 101), xlabel=f"{TITLES.get(measure, measure)}, %")
+        axes.set_yticks(np.arange(len(rows)), [name for name, _ in rows])
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+        axes.grid(axis="x", alpha=0.25)
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        return svg(figure)
+
+
+def ranks(result: Result) -> str:
+    """Draw how the ranks of the best relevant candidates are distributed."""
+    with rc_context(LOOK):
+        figure, axes = plt.subplots(figsize=(6.2, 3.0), layout="constrained")
+        for direction, queries in result.queries.items():
+            found = np.array([query.rank for query in queries])
+            bins = np.unique(np.geomspace(1, max(found.max(), 2) + 1, 24).round())
+            weights = np.full(len(found), 100 / len(found))
+            axes.hist(
+                found,
+                bins=bins.tolist(),
+                weights=weights,
+                histtype="step",
+                linewidth=1.6,
+                color=COLOURS[direction],
+                label=direction.replace("_", " "),
+            )
+        _plain_log_axis(axes)
+        axes.set(xlabel="rank of the best relevant candidate", ylabel="queries, %")
+        axes.legend(frameon=False)
+        return svg(figure)
+
+
+def tags(category: str, found: CategoryResult) -> str:
+    """Draw the ROC-AUC of the tags of one category."""
+    ordered = sorted(found.tags, key=lambda tag: -tag.roc_auc)
+    chosen = [ordered[place] for place in _spread(len(ordered))]
+    with rc_context(LOOK):
+        figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.24 * len(chosen)), layout="constrained")
+        axes.barh([f"{tag.tag} ({tag.tracks})" for tag in chosen], [tag.roc_auc for tag in chosen], color="#7a9e7e")
+        axes.axvline(0.5, color="grey", linestyle=":")
+        axes.set(xlim=(0, 1), xlabel=f"ROC-AUC of {category} tags (in brackets: tracks)")
+        axes.invert_yaxis()
+        return svg(figure)
+
+
+def _plain_log_axis(axes: Axes) -> None:
+    """Make the x axis logarithmic, with 1, 10, 100 written so."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _spread(count: int) -> list[int]:
+    return sorted({round(place) for place in np.linspace(0, count - 1, min(count, MOST_TAGS)).tolist()})

@@ -1,0 +1,133 @@
+"""From what a parser yields to a unified record: audio, duration, caption, licence and tidy text, for all datasets."""
+
+from collections.abc import Callable, Iterable
+from functools import cache, lru_cache
+from pathlib import Path
+
+import msgspec
+
+from unisono.audio.probe import Probed
+from unisono.base.errors import DataError
+from unisono.base.tally import Dropped
+from unisono.captions import metadata, template
+from unisono.sources.audio_index import AudioIndex
+from unisono.sources.base import Dataset, ParseOptions
+from unisono.tracks.licenses import normalise
+from unisono.tracks.track import Track, replace
+from unisono.tracks.vocabulary import Facts
+
+_PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
+
+
+class Draft(msgspec.Struct, gc=False):
+    """A track as parsed, and where its audio is."""
+
+    track: Track
+    audio_path: str
+    is_excerpt: bool
+    """Whether `track.start` and `track.duration` are those of an excerpt, not of the file."""
+
+
+def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: bool) -> Iterable[Draft | Dropped]:
+    """Parse a release and find the audio of each track.
+
+    Raises:
+        DataError: the release is malformed, or two of its records have one id.
+    """
+    index = AudioIndex(root, dataset.audio_folders)
+    find = cache(_finder(index, dataset, options, check_audio=check_audio))  # excerpts share a file
+    places: dict[str, int] = {}
+    for number, item in enumerate(dataset.parse(root, options), 1):
+        if isinstance(item, Dropped):
+            yield item
+            continue
+        first = places.setdefault(item.id, number)
+        if first != number:
+            raise DataError(
+                f"{dataset.name}: the id {item.id!r} stands twice in {root}: in record {first} and in record {number} "
+                f"({item.audio_path}). Ids must be unique."
+            )
+        found = find(item.audio_path) or _under_another_name(find, item, dataset)
+        if found is None:
+            yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
+        else:
+            yield Draft(item, found, check_audio and dataset.is_excerpt(item))
+
+
+def _finder(
+    index: AudioIndex, dataset: Dataset, options: ParseOptions, *, check_audio: bool
+) -> Callable[[str], str | None]:
+    where: Callable[[str], str | None] = index.find if check_audio else index.where
+    if not dataset.holds_audio or options.unpack_to is None:
+        return where
+    unpacked = AudioIndex(options.unpack_to / dataset.name, (".",))
+    return lambda path: unpacked.find(path) or where(path)
+
+
+def _under_another_name(find: Callable[[str], str | None], track: Track, dataset: Dataset) -> str | None:
+    names = dataset.audio_names(track) if dataset.audio_names is not None else ()
+    return next((found for name in names if (found := find(name)) is not None), None)
+
+
+def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False) -> Track | Dropped:
+    """Make the unified record of a draft; without `probed`, its duration is what the release documents.
+
+    A track without any caption or tag is dropped, unless title or artist suffice for a caption.
+    """
+    track = draft.track
+    duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
+    if isinstance(duration, Dropped):
+        return duration
+    captions = [text for text in map(tidy, (track.caption, *track.alt_captions)) if text]
+    origin = track.caption_origin
+    if not captions:
+        made = template.caption(track.genre, track.tags)
+        if not made and names_suffice:
+            made = metadata.sentence(track, Facts())
+        captions, origin = ([made] if made else []), "tags"
+    if not captions:
+        return Dropped(id=track.id, reason="no caption", detail="neither a caption nor tags to make one from")
+    return replace(
+        track,
+        audio_path=draft.audio_path,
+        caption=captions[0],
+        alt_captions=captions[1:],
+        caption_origin=origin,
+        duration=duration,
+        artist=_tidy_name(track.artist),
+        title=_tidy_name(track.title),
+        license=normalise(track.license),
+    )
+
+
+def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float | Dropped:
+    if probed is None:
+        if track.duration > 0:
+            return track.duration
+        return Dropped(
+            id=track.id, reason="duration unknown", detail="the release documents none, audio is not checked"
+        )
+    if probed.fault:
+        return Dropped(id=track.id, reason=probed.fault, detail=probed.detail)
+    if not is_excerpt:
+        return probed.duration_s
+    left = probed.duration_s - track.start
+    if left <= 0:
+        return Dropped(
+            id=track.id,
+            reason="excerpt begins after the end of its file",
+            detail=f"at {track.start:g} s of {probed.duration_s:g} s in {track.audio_path}",
+        )
+    return min(track.duration, left) if track.duration > 0 else left
+
+
+def tidy(text: str) -> str:
+    """Join words by single blanks; line breaks and letters that no encoding can hold go."""
+    # For ASCII, deleting what is printable is several times faster than `isprintable`.
+    is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
+    if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+
+
+_tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name mostly stand together

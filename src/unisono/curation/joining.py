@@ -1,0 +1,74 @@
+"""By what tracks are joined into the groups that splits keep together, beside their recording, their artist and their file.
+
+Whether two tracks are joined depends on nothing but the two and the datasets that they are in: more data only ever joins
+more. That is what lets splits promise that adding a dataset moves nothing out of test.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from unisono.curation.groups import Identity
+from unisono.curation.matching import Published
+from unisono.curation.wording import WordSet, alike, words, written_captions
+from unisono.tracks.track import Track
+
+COMMON = 10
+"""A caption that so many recordings of one dataset have says nothing about which music it is."""
+
+
+def further_identities(
+    tracks: Sequence[Track],
+    published: Published,
+    *,
+    captions: bool = False,
+    sounds: Iterable[tuple[int, int]] = (),
+) -> list[tuple[Identity, ...]]:
+    """Give what joins each track to others: published hashes of its recording's files, and its title and artist.
+
+    With `captions`, also captions that share nine words in ten; `sounds` are pairs of places of tracks that sound the same.
+    """
+    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist mostly stand together
+    known: dict[tuple[str, str, str], tuple[Identity, ...]] = {}  # a song's excerpts have the same identities
+    found: list[tuple[Identity, ...]] = []
+    for track in tracks:
+        song = track.recording, track.title, track.artist
+        identities = known.get(song)
+        if identities is None:
+            by_hash = [("sha256", sha256) for sha256 in published.get(track.recording, ())]
+            title, artist = fold(track.title), fold(track.artist)
+            by_title = [("title", f"{title}\n{artist}")] if title and artist else []
+            identities = known[song] = (*by_hash, *by_title)
+        found.append(identities)
+    if captions:
+        found = [(*own, *more) for own, more in zip(found, _caption_identities(tracks), strict=True)]
+    for one, other in sounds:
+        pair = ("audio", f"{tracks[one].id}\n{tracks[other].id}")
+        found[one] += (pair,)
+        found[other] += (pair,)
+    return found
+
+
+def _folded(text: str) -> str:
+    return " ".join(words(text))
+
+
+def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:
+    """Give each track an identity for every caption that it shares with few, and for every pair of captions alike."""
+    of_track = [[frozenset(caption) for caption in written_captions(track)] for track in tracks]
+    recordings: dict[tuple[str, WordSet], set[str]] = defaultdict(set)
+    for track, its_captions in zip(tracks, of_track, strict=True):
+        for caption in its_captions:
+            recordings[track.dataset, caption].add(track.recording or track.id)
+    telling = [
+        [caption for caption in its_captions if len(recordings[track.dataset, caption]) < COMMON]
+        for track, its_captions in zip(tracks, of_track, strict=True)
+    ]
+    identities: dict[WordSet, list[Identity]] = {}
+    for number, caption in enumerate(dict.fromkeys(caption for its_captions in telling for caption in its_captions)):
+        identities[caption] = [("caption", str(number))]
+    captions = list(identities)
+    for one, other in alike(captions, captions):
+        if other < one:
+            identities[captions[one]].append(identities[captions[other]][0])
+    return [[identity for caption in its_captions for identity in identities[caption]] for its_captions in telling]

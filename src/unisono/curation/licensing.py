@@ -1,0 +1,81 @@
+"""Which tracks a user may use: rules over licences. A licence that is not known is refused unless allowed by name."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from unisono.base.errors import UsageError
+from unisono.base.tally import Dropped
+from unisono.tracks.licenses import normalise, terms
+from unisono.tracks.track import UNKNOWN_LICENSE, Track
+
+LICENSE_UNKNOWN = "licence unknown"
+
+
+@dataclass(frozen=True)
+class LicenseRule:
+    """What a licence must be or allow."""
+
+    among: frozenset[str] = frozenset()
+    """Canonical licences; one without a version stands for all of them, with their ports. Empty: any."""
+    commercial: bool = False
+    """It must allow commercial use."""
+    derivatives: bool = False
+    """It must allow derivatives."""
+    allow_unknown: bool = False
+    """Tracks whose licence is not known are kept."""
+
+    @classmethod
+    def of(
+        cls, names: Iterable[str], *, commercial: bool = False, derivatives: bool = False, allow_unknown: bool = False
+    ) -> "LicenseRule":
+        """Make a rule of licences as users spell them.
+
+        Raises:
+            UsageError: a name is no licence.
+        """
+        among = set()
+        for name in names:
+            license = normalise(name)
+            if license != UNKNOWN_LICENSE:
+                among.add(license)
+            elif name.casefold() == UNKNOWN_LICENSE:
+                allow_unknown = True
+            else:
+                raise UsageError(
+                    f"{name!r} is no licence that is known here.",
+                    hint="Name licences like: cc-by cc-by-sa cc-by-nc-nd-3.0 cc0 lal public-domain unknown",
+                )
+        return cls(frozenset(among), commercial, derivatives, allow_unknown)
+
+    def objection(self, license: str) -> str:
+        """Say what stands against a canonical licence; empty if nothing does."""
+        if self == LicenseRule():
+            return ""
+        its_terms = terms(license)
+        if its_terms.family == "unknown":
+            return "" if self.allow_unknown else LICENSE_UNKNOWN
+        if self.among and not any(_is(license, wanted) for wanted in self.among):
+            return "licence not among those asked for"
+        if self.commercial and not its_terms.commercial_use:
+            return "licence forbids commercial use"
+        if self.derivatives and not its_terms.derivatives:
+            return "licence forbids derivatives"
+        return ""
+
+
+def by_license(tracks: Iterable[Track], rule: LicenseRule) -> tuple[list[Track], list[Dropped]]:
+    """Keep the tracks whose licence fulfils the rule."""
+    kept: list[Track] = []
+    dropped: list[Dropped] = []
+    objection_to = functools.cache(rule.objection)  # licences are few
+    for track in tracks:
+        if objection := objection_to(track.license):
+            dropped.append(Dropped(id=track.id, reason=objection, detail=track.license, fault=False))
+        else:
+            kept.append(track)
+    return kept, dropped
+
+
+def _is(license: str, wanted: str) -> bool:
+    return license == wanted or (license.startswith(wanted + "-") and license[len(wanted) + 1].isdigit())

@@ -1,0 +1,148 @@
+"""Finding the same music in two lists of tracks, each match with its evidence.
+
+Six kinds of evidence, from certain to doubtful:
+
+- `ids`: the same recording by an identity that datasets share (`jamendo:1004034`), the same id, or the same path of the
+  audio file; excerpts of one video count as one.
+- `sha256`: the same file, by the record's own hash or one that a publisher lists for its recording: no audio is needed.
+- `decoded`: the same samples once decoded, in a file with other tags or another lossless format; found by `listening`.
+- `audio`: the same sound, in whatever encoding (see `fingerprint`); found by `listening` too.
+- `artists`: the same artist. Not the same music, but a model may know the artist's sound.
+- `text`: the same title by the same artist, or the same caption but for few words; captions made of tags count for
+  nothing here. Titles and captions recur, so this may be chance.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from unisono.base.errors import DataError
+from unisono.curation.groups import whole
+from unisono.curation.wording import alike, words, written_captions
+from unisono.tracks.track import Track
+
+Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "decoded", "audio"})
+
+Published = Mapping[str, tuple[str, ...]]
+"""Recording -> hashes of its files, as publishers list them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One track of the first list and one of the second that may be the same music."""
+
+    first: int
+    second: int
+    kind: Kind
+    evidence: str
+
+
+def find_matches(
+    first: Sequence[Track], second: Sequence[Track], kinds: Iterable[Kind], published: Published | None = None
+) -> list[Match]:
+    """Compare all of one list with all of another; at most one match for a pair and kind.
+
+    For every track of the first list and every key, the first track of the second list with that key is named: enough to
+    tell that it leaks, and bounded where a key is common.
+    """
+    found: list[Match] = []
+    for kind in KINDS:
+        if kind in kinds and kind in _KEYS:
+            found.extend(_joined(first, second, kind, _KEYS[kind](published or {})))
+    if "text" in kinds:
+        matched = {match.first for match in found if match.kind == "text"}
+        found.extend(match for match in _similar_captions(first, second) if match.first not in matched)
+    return found
+
+
+def published_lists(data_root: Path) -> tuple[Path, ...]:
+    """Find the lists of hashes that came with MTG-Jamendo."""
+    folder = data_root / "raw" / "mtg_jamendo"
+    patterns = ("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt")
+    return tuple(sorted(path for pattern in patterns for path in folder.glob(pattern)))
+
+
+def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
+    """Read lists of `<sha256> <NN/track id>.mp3` as MTG-Jamendo publishes them.
+
+    Raises:
+        DataError: a line is not of that form.
+    """
+    hashes: dict[str, tuple[str, ...]] = defaultdict(tuple)
+    for path in paths:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            sha256, _, name = line.partition(" ")
+            track_id = name.strip().rpartition("/")[2].partition(".")[0]
+            if len(sha256) != 64 or not track_id.isdecimal():
+                raise DataError(f"{path}: line {number}: expected '<sha256> NN/<track id>.mp3', found {line[:100]!r}.")
+            hashes[f"jamendo:{int(track_id)}"] += (sha256.lower(),)
+    return dict(hashes)
+
+
+def _joined(
+    first: Sequence[Track], second: Sequence[Track], kind: Kind, keys: Callable[[Track], Iterable[str]]
+) -> Iterator[Match]:
+    """Hash join: index the second list, look up the first."""
+    places: dict[str, int] = {}
+    for at, track in enumerate(second):
+        for key in keys(track):
+            places.setdefault(key, at)
+    for at, track in enumerate(first):
+        for key in keys(track):
+            other = places.get(key)
+            if other is not None:
+                yield Match(at, other, kind, key)
+                break
+
+
+def _recordings(_: Published) -> Callable[[Track], Iterable[str]]:
+    return lambda track: (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
+
+
+def _hashes(published: Published) -> Callable[[Track], Iterable[str]]:
+    def keys(track: Track) -> Iterable[str]:
+        own = (track.sha256.lower(),) if track.sha256 else ()
+        return (*own, *published.get(track.recording, ()))
+
+    return keys
+
+
+def _artists(_: Published) -> Callable[[Track], Iterable[str]]:
+    return lambda track: (track.artist_id,) if track.artist_id else ()
+
+
+def _titles_and_captions(_: Published) -> Callable[[Track], Iterable[str]]:
+    def keys(track: Track) -> Iterator[str]:
+        if track.title and (artist := words(track.artist)) and (title := words(track.title)):
+            yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
+        for caption in written_captions(track):
+            yield f"caption {' '.join(caption)!r}"
+
+    return keys
+
+
+_KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
+    "ids": _recordings,
+    "sha256": _hashes,
+    "artists": _artists,
+    "text": _titles_and_captions,
+}
+
+
+def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
+    """Name, for each track of the first list, the first track of the second with a caption like one of its own."""
+    sides = [
+        [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in written_captions(track)]
+        for tracks in (first, second)
+    ]
+    done: set[int] = set()
+    for one, other in alike(*([caption for _, caption in side] for side in sides)):
+        (at, caption), (other_at, other_caption) = sides[0][one], sides[1][other]
+        if at not in done:
+            done.add(at)
+            shared, altogether = len(caption & other_caption), len(caption | other_caption)
+            yield Match(at, other_at, "text", f"captions that share {shared} of {altogether} words")

@@ -1,0 +1,60 @@
+"""Tracks that hold the same samples once decoded, or the same sound, told by what listening gave."""
+
+from collections.abc import Iterator, Sequence
+
+from unisono.audio.cache import Heard
+from unisono.audio.fingerprint import SameAudio, same_audio
+from unisono.curation.matching import Kind, Match
+
+
+def audio_matches(first: Sequence[Heard], second: Sequence[Heard], kinds: Sequence[Kind]) -> list[Match]:
+    """Compare all of one list with all of another: by their samples (`decoded`), and by what is like them (`audio`).
+
+    Of several tracks of the second list with the same samples, the first is named. `audio` holds what is exactly the same
+    too, but each pair is named once, with the stronger evidence.
+    """
+    mine, theirs = _by_samples(first), _by_samples(second)
+    matches = [
+        Match(at, theirs[decoded][0], "decoded", f"the same samples, sha256 {decoded}")
+        for decoded, places in mine.items()
+        for at in places
+        if decoded in theirs
+    ]
+    if "audio" in kinds:
+        for same, one, other in _alike(first, second, mine, theirs):
+            if one != other:
+                evidence = (
+                    f"{1 - same.different:.1%} of the fingerprints agree, "
+                    f"the second begins {same.offset_s:+.2f} s later"
+                )
+                matches += [Match(at, theirs[other][0], "audio", evidence) for at in mine[one]]
+    return sorted(matches, key=lambda match: (match.first, match.second))
+
+
+def _alike(
+    first: Sequence[Heard], second: Sequence[Heard], mine: dict[str, list[int]], theirs: dict[str, list[int]]
+) -> Iterator[tuple[SameAudio, str, str]]:
+    """Yield what is alike, with the hashes of both: of exact copies one is compared."""
+    hashes, other_hashes = list(mine), list(theirs)
+    prints = [first[mine[decoded][0]].fingerprint for decoded in hashes]
+    others = [second[theirs[decoded][0]].fingerprint for decoded in other_hashes]
+    for same in same_audio(prints, others):
+        yield same, hashes[same.first], other_hashes[same.second]
+
+
+def duplicates(heard: Sequence[Heard]) -> list[tuple[int, int]]:
+    """Find pairs within one list, the lower place first: enough of them to join all that sound the same."""
+    places = _by_samples(heard)
+    pairs = [(members[0], at) for members in places.values() for at in members[1:]]
+    distinct = [members[0] for members in places.values()]
+    alike = same_audio([heard[at].fingerprint for at in distinct])
+    return sorted(pairs + [(distinct[same.first], distinct[same.second]) for same in alike])
+
+
+def _by_samples(heard: Sequence[Heard]) -> dict[str, list[int]]:
+    """Give hash of the samples -> places of those that have them."""
+    places: dict[str, list[int]] = {}
+    for at, item in enumerate(heard):
+        if item.decoded:
+            places.setdefault(item.decoded, []).append(at)
+    return places

@@ -1,1 +1,0 @@
-"""One record a recording: captions merged with their origins, the best audio kept."""

@@ -1,0 +1,116 @@
+"""CLAP, larger_clap_music: music in a space it shares with English text (Wu et al., 2023, arXiv 2211.06687).
+
+A Swin transformer over a log-mel spectrogram of 10 s at 48 kHz, projected to 512 and scaled to length 1; 68 million
+parameters. The network is transformers' own `ClapAudioModelWithProjection`, the spectrogram is `ClapFeatureExtractor`'s for
+models without fusion (Slaney's filters), computed with torch. The text tower is not read: in this conversion it gives nearly
+the same vector for every text (github.com/embeddings-benchmark/mteb, issue 5069).
+
+Weights: Apache-2.0 (the hub's card).
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unisono.base.errors import DataError
+from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
+
+if TYPE_CHECKING:
+    import torch
+
+WEIGHTS = HubWeights(
+    repo="laion/larger_clap_music",
+    revision="a0b4534a14f58e20944452dff00a22a06ce629d1",
+    weights=HubFile(
+        name="pytorch_model.bin", sha256="5c289311f4a030d768af7ffbfdecd01b008aa64824211899a4e59f4f9d154fd1"
+    ),
+    others=(HubFile(name="config.json"), HubFile(name="preprocessor_config.json")),
+)
+
+SPEC = EncoderSpec(
+    name="clap",
+    title="CLAP, larger_clap_music, audio tower",
+    rate_hz=48_000,
+    window_s=10.0,
+    hop_s=10.0,
+    dim=512,
+    weights_license="Apache-2.0",
+    source=WEIGHTS.repo,
+    revision=WEIGHTS.revision,
+    size=776_000_000,
+)
+
+SMALLEST_POWER = 1e-10
+
+
+def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
+
+    Raises:
+        WeightsAbsentError: the weights are not here.
+        DataError: they are cut short, or of another model.
+    """
+    import torch
+    from transformers import ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
+
+    from unisono.embeddings.encoders.audio._torch import fill
+
+    found = locate(SPEC.name, WEIGHTS, weights)
+    content = found.json("config.json")
+    if content.get("model_type") != "clap":
+        raise DataError(f"{found.weights.parent} holds a model of type {content.get('model_type')!r}, expected clap.")
+    config: Any = ClapConfig(**{key: value for key, value in content.items() if key != "model_type"}).audio_config
+    if config.enable_fusion:
+        raise DataError(f"{found.weights.parent}: a CLAP with fusion of long and short views is not supported.")
+    config._attn_implementation = "eager"  # the only one that this model has
+    extractor = ClapFeatureExtractor(**found.json("preprocessor_config.json"))
+    if extractor.sampling_rate != SPEC.rate_hz:
+        raise DataError(f"{found.weights.parent}: a CLAP of {extractor.sampling_rate} Hz, expected {SPEC.rate_hz}.")
+    with torch.device("meta"):
+        model: Any = ClapAudioModelWithProjection(config)
+    fill(model, load_tensors(found.weights), found.weights, SPEC.title)
+    spec = found.described(SPEC, dim=config.projection_dim)
+    return Clap(spec, model.to(device), extractor, device)
+
+
+class Clap:
+    """The audio tower, in inference."""
+
+    def __init__(self, spec: EncoderSpec, model: Any, extractor: Any, device: str) -> None:
+        import torch
+
+        self.spec = spec
+        self.model = model
+        self.fft_size = extractor.fft_window_size
+        self.hop_samples = extractor.hop_length
+        self.filters = torch.tensor(extractor.mel_filters_slaney, dtype=torch.float32, device=device)
+        self.hann = torch.hann_window(self.fft_size, device=device)
+
+    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Embed windows [B, samples] as unit vectors [B, 512]."""
+        from unisono.embeddings.encoders.audio._torch import run
+
+        return run(self._forward, windows)
+
+    def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Give the spectrogram in decibels [B, 1, frames, 64] of windows [B, samples], always in float32."""
+        import torch
+
+        with torch.autocast(windows.device.type, enabled=False):
+            spectrum = torch.stft(
+                windows,
+                self.fft_size,
+                self.hop_samples,
+                window=self.hann,
+                center=True,
+                pad_mode="reflect",
+                return_complex=True,
+            )
+            power = spectrum.real.square() + spectrum.imag.square()
+            mel = power.transpose(1, 2) @ self.filters
+            return (10 * mel.clamp(min=SMALLEST_POWER).log10()).unsqueeze(1)
+
+    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        from torch.nn.functional import normalize
+
+        return normalize(self.model(input_features=self.log_mel(windows)).audio_embeds.float(), dim=-1)

@@ -1,0 +1,194 @@
+"""musicnn: a music tagger trained on the Million Song Dataset (Pons and Serra, 2019, arXiv 1909.06654).
+
+A small convolutional network (0.8 million parameters) over 3 s of log-mel spectrogram at 16 kHz. Its first layer has
+filters shaped for timbre (short, tall) and for rhythm (long, one band high); what they and three further layers find
+in each frame is pooled by maximum and mean over time, and leads through one hidden layer to 50 tags. The embedding is
+what comes before the tags: the pooled vector (1506) and the hidden layer (200), each standardised with the means and
+variances that the network's batch normalisation learned from its training music.
+
+Weights: ISC licence, inside the package `musicnn` on PyPI (29 MB). That package asks for TensorFlow and an old numpy;
+only its data files are read here, so it is installed without its dependencies.
+
+The network was trained on power spectrograms rounded to float16 and then `log10(10000 m + 1)`; here all of that is
+float32, because float16 overflows on loud bass.
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unisono.base.errors import DataError
+from unisono.embeddings.encoders.audio import EncoderSpec
+
+if TYPE_CHECKING:
+    import torch
+
+POOLED_DIM = 1506
+HIDDEN_DIM = 200
+RATE_HZ = 16_000
+FFT_SIZE = 512
+HOP_SAMPLES = 256
+MEL_BANDS = 96
+FRAMES = 187
+"""Frames in 3 s, as in training."""
+BATCH_NORM_EPSILON = 1e-3
+PACKAGE = "musicnn"
+FILES = {
+    ".index": "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8",
+    ".data-00000-of-00001": "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
+}
+"""File of the model `MSD_musicnn` in version 0.1.0 of the package -> sha256."""
+
+SPEC = EncoderSpec(
+    name="musicnn",
+    title="musicnn, a tagger trained on the Million Song Dataset",
+    rate_hz=RATE_HZ,
+    window_s=3.0,
+    hop_s=3.0,
+    dim=POOLED_DIM + HIDDEN_DIM,
+    weights_license="ISC",
+    source="PyPI musicnn 0.1.0, MSD_musicnn",
+    revision="sha256:" + FILES[".data-00000-of-00001"],
+)
+
+
+def find_weights() -> Path | None:
+    """Give the folder of the model in the installed package, or None if the package is not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "MSD_musicnn"
+    return folder if folder.is_dir() else None
+
+
+def build(device: str = "cpu", weights: Path | None = None) -> "Musicnn":
+    """Build the encoder from the installed package, or from a folder with its two files.
+
+    Raises:
+        WeightsAbsentError: the package is not installed, or the folder lacks a file.
+        DataError: a file is cut short or altered.
+    """
+    import torch
+
+    from unisono.embeddings.encoders.audio import WeightsAbsentError, _tf_bundle
+
+    folder = weights or find_weights()
+    if folder is None or not all((folder / name).is_file() for name in FILES):
+        raise WeightsAbsentError(
+            SPEC.name, "Install them with: pip install --no-deps musicnn==0.1.0", where=str(folder or "")
+        )
+    contents = {name: (folder / name).read_bytes() for name in FILES}
+    for name, sha256 in FILES.items():
+        found = hashlib.sha256(contents[name]).hexdigest()
+        if found != sha256:
+            raise DataError(
+                f"{folder / name} is not musicnn's: sha256 {found}, expected {sha256}.",
+                hint="Install it anew with: pip install --no-deps --force-reinstall musicnn==0.1.0",
+            )
+    variables = _tf_bundle.read_bundle(contents[".index"], contents[".data-00000-of-00001"])
+    return Musicnn({name: torch.tensor(value) for name, value in variables.items() if "Adam" not in name}, device)
+
+
+class Musicnn:
+    """The network, in inference, from its TensorFlow variables."""
+
+    spec = SPEC
+
+    def __init__(self, variables: "dict[str, torch.Tensor]", device: str) -> None:
+        import torch
+        from transformers.audio_utils import mel_filter_bank
+
+        # TensorFlow's kernels are [time, band, in, out]; torch wants [out, in, time, band].
+        self._variables = {
+            name: (value.permute(3, 2, 0, 1) if value.dim() == 4 else value).contiguous().to(device)
+            for name, value in variables.items()
+        }
+        filters = mel_filter_bank(
+            FFT_SIZE // 2 + 1, MEL_BANDS, 0, RATE_HZ / 2, RATE_HZ, norm="slaney", mel_scale="slaney"
+        )
+        self._mel_filters = torch.tensor(filters, dtype=torch.float32, device=device)
+        self._hann = torch.hann_window(FFT_SIZE, device=device)
+
+    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Embed windows [B, 48000] as [B, 1706]: the pooled vector and the hidden layer, both standardised."""
+        import torch
+
+        with torch.inference_mode():
+            pooled = self.pool(self.log_mel(windows))
+            hidden = self.hidden(pooled)
+            return torch.cat([self._standardise(pooled, 9), self._standardise(hidden, 10)], dim=1)
+
+    def tags(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Give the probabilities [B, 50] of the tags that the network was trained on."""
+        import torch
+
+        with torch.inference_mode():
+            hidden = self._batch_norm(self.hidden(self.pool(self.log_mel(windows))), 10)
+            return torch.sigmoid(self._dense(hidden, "dense_1"))
+
+    def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Give the log-mel spectrogram [B, 187, 96] of windows [B, 48000], with librosa's defaults of the time."""
+        import torch
+
+        spectrum = torch.stft(
+            windows, FFT_SIZE, HOP_SAMPLES, window=self._hann, center=True, pad_mode="reflect", return_complex=True
+        )
+        power = spectrum.real.square() + spectrum.imag.square()
+        mel = power[:, :, :FRAMES].transpose(1, 2) @ self._mel_filters
+        return torch.log10(10_000 * mel + 1)
+
+    def pool(self, log_mel: "torch.Tensor") -> "torch.Tensor":
+        """Give the features of log-mel spectrograms [B, T, 96], pooled over time: [B, 1506], maximum and mean in turn."""
+        import torch
+
+        normalised = self._batch_norm(log_mel.unsqueeze(1), 0)
+        front = torch.cat([self._front(normalised, number) for number in range(5)], dim=1)
+        first = self._middle(front, 5)
+        second = self._middle(first, 6) + first
+        third = self._middle(second, 7) + second
+        features = torch.cat([front, first, second, third], dim=1)  # [B, 753, T]
+        return torch.stack([features.amax(dim=2), features.mean(dim=2)], dim=2).flatten(1)
+
+    def hidden(self, pooled: "torch.Tensor") -> "torch.Tensor":
+        """Give the hidden layer [B, 200] of pooled features [B, 1506], before its batch normalisation."""
+        return self._dense(self._batch_norm(pooled, 9), "dense").relu()
+
+    def _front(self, spectrogram: "torch.Tensor", number: int) -> "torch.Tensor":
+        """Apply a filter over time and bands, and keep each frame's strongest band: [B, 1, T, 96] -> [B, C, T]."""
+        from torch.nn.functional import conv2d, pad
+
+        kernel, bias = self._convolution(number)
+        length = kernel.shape[2]
+        padded = pad(spectrogram, (0, 0, (length - 1) // 2, length // 2))
+        return self._batch_norm(conv2d(padded, kernel, bias).relu(), number + 1).amax(dim=3)
+
+    def _middle(self, features: "torch.Tensor", number: int) -> "torch.Tensor":
+        """Apply a layer over time: [B, C, T] -> [B, 64, T]."""
+        from torch.nn.functional import conv1d
+
+        kernel, bias = self._convolution(number)  # [64, 1, 7, C]: all channels are seen at once
+        return self._batch_norm(conv1d(features, kernel[:, 0].transpose(1, 2), bias, padding=3).relu(), number + 1)
+
+    def _dense(self, features: "torch.Tensor", name: str) -> "torch.Tensor":
+        from torch.nn.functional import linear
+
+        return linear(features, self._variables[f"{name}/kernel"].T, self._variables[f"{name}/bias"])
+
+    def _convolution(self, number: int) -> tuple["torch.Tensor", "torch.Tensor"]:
+        name = f"conv2d_{number}" if number else "conv2d"
+        return self._variables[f"{name}/kernel"], self._variables[f"{name}/bias"]
+
+    def _batch_norm(self, features: "torch.Tensor", number: int) -> "torch.Tensor":
+        from torch.nn.functional import batch_norm
+
+        mean, variance, gamma, beta = self._statistics(number)
+        return batch_norm(features, mean, variance, gamma, beta, eps=BATCH_NORM_EPSILON)
+
+    def _standardise(self, features: "torch.Tensor", number: int) -> "torch.Tensor":
+        mean, variance, _, _ = self._statistics(number)
+        return (features - mean) / (variance + BATCH_NORM_EPSILON).sqrt()
+
+    def _statistics(self, number: int) -> tuple["torch.Tensor", ...]:
+        name = f"batch_normalization_{number}" if number else "batch_normalization"
+        return tuple(self._variables[f"{name}/{part}"] for part in ("moving_mean", "moving_variance", "gamma", "beta"))

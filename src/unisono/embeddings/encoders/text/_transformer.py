@@ -1,0 +1,178 @@
+"""What the text encoders share: a transformer, one vector a caption out of its last layer.
+
+A matrix product rounds differently with the number of rows it is given. So that a caption gets the same vector, bit for
+bit, alone or among others, captions are embedded in batches of one shape: equal length in tokens, and a fixed number
+of rows, the last batch of a length filled up by repeating a row.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unisono.base.cores import available_cores
+from unisono.base.errors import UnisonoError
+from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.encoders.text._files import WANTED, kept
+from unisono.embeddings.encoders.weights import check_record
+
+Pooling = Literal["mean", "last"]
+
+CPU_ROWS = 8
+GPU_ROWS = 64
+
+
+class TransformerTextEncoder(torch.nn.Module):
+    """A transformer of the hub with pooling; frozen unless its parameters are told otherwise."""
+
+    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            spec: what it is; `instruction` is put before each caption.
+            model: takes `input_ids` and `attention_mask` [B, T], gives `last_hidden_state` [B, T, D].
+            tokenizer: of the transformers library.
+            pooling: the mean over the tokens, or the last token.
+        """
+        super().__init__()
+        self.spec = spec
+        self.model = model
+        self.tokenizer = tokenizer
+        self.pooling = pooling
+        self.requires_grad_(False).eval()
+
+    @property
+    def backbone(self) -> torch.nn.Module:
+        """The transformer, to which adapters are added."""
+        return self.model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def tokens(self, captions: list[str]) -> list[list[int]]:
+        """Cut captions into token ids, at most `spec.max_tokens` each, with the instruction before them."""
+        if not captions:
+            return []
+        texts = [self.spec.instruction + caption for caption in captions]
+        found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)["input_ids"]
+        return found
+
+    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
+        return self.pooled(*self.padded(tokens))
+
+    def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the pooling wants."""
+        length = max(len(ids) for ids in tokens)
+        padding = self.tokenizer.pad_token_id or 0
+        gaps = [[padding] * (length - len(ids)) for ids in tokens]
+        left = self.pooling == "last"
+        rows = [gap + ids if left else ids + gap for ids, gap in zip(tokens, gaps, strict=True)]
+        places = torch.arange(length).flip(0) if left else torch.arange(length)
+        mask = (places < torch.tensor([[len(ids)] for ids in tokens])).long()
+        return torch.tensor(rows, device=self.device), mask.to(self.device)
+
+    def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Embed padded tokens [n, T] as [n, D] unit vectors."""
+        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        if self.pooling == "last":
+            vectors = states[:, -1]
+        else:
+            weight = attention_mask.unsqueeze(-1).float()
+            vectors = (states * weight).sum(dim=1) / weight.sum(dim=1)
+        return torch.nn.functional.normalize(vectors, dim=-1)
+
+    def embed(self, captions: list[str]) -> NDArray[np.float32]:
+        """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
+        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
+
+
+def embed_in_fixed_shapes(
+    tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], device: torch.device
+) -> NDArray[np.float32]:
+    """Embed token lists in batches of a fixed number of rows of one length each, as [n, dim] in the order asked for.
+
+    On a CPU several threads take a batch each, and each computes alone: that is as fast as sharing every product among all
+    cores where the machine is idle, many times faster where it is not, and independent of the number of cores.
+    """
+    rows = CPU_ROWS if device.type == "cpu" else GPU_ROWS
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for position, ids in enumerate(tokens):
+        by_length[len(ids)].append(position)
+    batches = [
+        positions[start : start + rows] for positions in by_length.values() for start in range(0, len(positions), rows)
+    ]
+    embeddings = np.empty((len(tokens), dim), dtype=np.float32)
+
+    @torch.no_grad()
+    def embed(batch: list[int]) -> None:
+        filled = batch + [batch[0]] * (rows - len(batch))
+        embeddings[batch] = forward([tokens[position] for position in filled])[: len(batch)].cpu().numpy()
+
+    if device.type != "cpu":
+        for batch in batches:
+            embed(batch)
+        return embeddings
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(available_cores(), initializer=lambda: torch.set_num_threads(1)) as pool:
+            for _ in pool.map(embed, batches):
+                pass
+    finally:
+        torch.set_num_threads(threads)  # the setting of one thread is in part that of all
+    return embeddings
+
+
+def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
+    """Load a model (safetensors only) and its tokenizer from a folder, without running any code that came with it."""
+    from transformers import AutoModel, AutoTokenizer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, dtype=dtype, trust_remote_code=False)
+    return model.to(device), tokenizer
+
+
+def find(spec: TextEncoderSpec, given: Path | None) -> Path:
+    """Give the folder of an encoder's files: the one named, the one where weights are kept, or the hub's.
+
+    Raises:
+        UnisonoError: they are in none of these, and the hub cannot be reached.
+        DataError: a file is cut short or was altered since it was fetched.
+    """
+    folder = given or kept(spec.name)
+    if folder is None:
+        return snapshot(
+            spec.source, spec.revision, f"When there is a network, fetch them with: unisono encoders fetch {spec.name}"
+        )
+    if not (folder / "config.json").is_file():
+        raise UnisonoError(f"There is no config.json in {folder}: that is no folder of {spec.title}.")
+    check_record(folder, spec.name)
+    return folder
+
+
+def snapshot(repository: str, revision: str, otherwise: str) -> Path:
+    """Give the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
+
+    Raises:
+        UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
+    """
+    from huggingface_hub import snapshot_download
+
+    unwanted = ["onnx/*", "openvino/*"]
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), ignore_patterns=unwanted)
+        )
+    except Exception as error:  # the hub's client passes on the errors of several libraries
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error

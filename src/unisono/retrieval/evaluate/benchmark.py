@@ -1,0 +1,72 @@
+"""Evaluating on a unified file of music that the model was never trained on, e.g. Song Describer: embed, then evaluate.
+
+Embedding is `unisono prepare` with the encoder and the settings of the training, into a folder of its own; what is there
+already is not embedded again.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.commands.prepare import run as prepare
+from unisono.embeddings.file import SplitRows
+from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.retrieval.evaluate.options import EvaluateOptions
+from unisono.tracks.track import read_tracks
+
+if TYPE_CHECKING:
+    from unisono.retrieval.checkpoint import Model
+
+CAPTION_VALID = "caption_valid"
+"""Field of a unified file: for each caption of the record whether people found it valid (true, false, null: not judged)."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the unified file says."""
+
+    tracks: int
+    """How many it lists, with audio or without."""
+    valid: frozenset[tuple[str, str]]
+    """(id, caption) of the captions that people found valid; empty where nobody was asked."""
+
+    def valid_captions(self, rows: SplitRows) -> NDArray[np.bool_]:
+        """Tell of each caption [M] whether it was found valid."""
+        return np.array(
+            [
+                (rows.ids[row], caption) in self.valid
+                for row, caption in zip(rows.caption_of, rows.captions, strict=True)
+            ],
+            dtype=bool,
+        )
+
+    def protocol(self, rows: SplitRows) -> list[str]:
+        """Say in words how much of the benchmark was evaluated on."""
+        missing = self.tracks - len(rows.ids)
+        return [f"{missing:,} of the benchmark's {self.tracks:,} tracks are missing (no audio, or left out)."]
+
+
+def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> Benchmark:
+    """Embed the music of a unified file with the model's audio encoder, into the folder of the benchmark."""
+    tracks = read_tracks(path)
+    encoder = model.audio_encoder
+    prepare(
+        PrepareOptions(
+            data_root=options.data_root,
+            dataset_file=path,
+            output_dir=options.data_path(encoder.name),
+            encoders=(encoder.name,),
+            layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
+            pooling="stats" if encoder.pooling == "stats" else "mean",
+        )
+    )
+    valid = frozenset(
+        (track.id, caption)
+        for track in tracks
+        for caption, is_valid in zip(track.captions, track.extra.get(CAPTION_VALID) or [], strict=False)
+        if is_valid is True
+    )
+    return Benchmark(len(tracks), valid)

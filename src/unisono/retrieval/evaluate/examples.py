@@ -1,0 +1,90 @@
+"""The captions that find their music best and worst, with what they found: to listen to, not to count."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings.file import SplitRows
+from unisono.retrieval.evaluate.result import Example, Found
+from unisono.retrieval.evaluate.retrieval import Direction
+from unisono.retrieval.metrics import normalised
+from unisono.retrieval.pairing import Pairing
+
+SHOWN = 8
+"""Queries of each kind, one a recording."""
+TOP = 3
+"""What was found first, for each query."""
+
+
+def examples(
+    rows: SplitRows,
+    pairing: Pairing,
+    direction: Direction,
+    texts: NDArray[np.floating],
+    music: NDArray[np.floating],
+) -> dict[str, list[Example]]:
+    """Choose queries: "best" (the right music first, with the highest score) and "worst" (the right music last).
+
+    Args:
+        rows: the excerpts.
+        pairing: of the rows.
+        direction: text to music, ranked.
+        texts: [T, D].
+        music: [N, D].
+    """
+    asked, offered = normalised(texts), normalised(music)
+    rank = direction.values["rank"]
+    first = np.flatnonzero(rank == 1)
+    best_score = np.array([(offered[_right(direction, int(query))] @ asked[query]).max() for query in first])
+    chosen = {
+        "best": first[np.argsort(-best_score, kind="stable")] if len(first) else first,
+        "worst": np.argsort(-rank, kind="stable")[: np.count_nonzero(rank > 1)],
+    }
+    return {
+        kind: [
+            _example(rows, pairing, direction, int(query), offered @ asked[query])
+            for query in _one_a_recording(queries, direction)
+        ]
+        for kind, queries in chosen.items()
+    }
+
+
+def _one_a_recording(queries: NDArray[np.int64], direction: Direction) -> Iterable[int]:
+    first_of: dict[int, int] = {}
+    for query in queries.tolist():
+        first_of.setdefault(int(direction.about[query]), query)
+        if len(first_of) == SHOWN:
+            break
+    return first_of.values()
+
+
+def _right(direction: Direction, query: int) -> NDArray[np.int64]:
+    offsets = direction.relevance.offsets
+    return direction.relevance.candidate[offsets[query] : offsets[query + 1]]
+
+
+def _example(
+    rows: SplitRows, pairing: Pairing, direction: Direction, query: int, scores: NDArray[np.float32]
+) -> Example:
+    right = set(_right(direction, query).tolist())
+    best_right = max(sorted(right), key=lambda row: scores[row])
+
+    def found(row: int) -> Found:
+        name = " - ".join(part for part in (rows.texts["artist"][row], rows.texts["title"][row]) if part)
+        return Found(
+            id=rows.ids[row],
+            name=name or rows.ids[row],
+            audio_path=rows.texts["audio_path"][row],
+            start_s=float(rows.start_s[row]),
+            duration_s=float(rows.duration_s[row]),
+            score=float(scores[row]),
+            relevant=row in right,
+        )
+
+    return Example(
+        query=pairing.texts[query],
+        rank=int(direction.values["rank"][query]),
+        right=found(best_right),
+        found=[found(int(row)) for row in np.argsort(-scores, kind="stable")[:TOP]],
+    )

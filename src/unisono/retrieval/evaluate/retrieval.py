@@ -1,0 +1,131 @@
+"""Evaluating retrieval in both directions: overall, by dataset and by who wrote the captions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings.file import SplitRows
+from unisono.retrieval.evaluate.result import Estimate, Measured, QueryResult
+from unisono.retrieval.metrics import PerQuery, Relevance, chance, intervals, per_query, ranks, summary
+from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Pairing
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One direction of retrieval, ranked."""
+
+    relevance: Relevance
+    found: NDArray[np.int64]
+    """Ranks [R] of all relevant candidates."""
+    about: NDArray[np.int64]
+    """[Q]: a number for the recording that each query is about."""
+
+    @property
+    def values(self) -> PerQuery:
+        """The measures of each query."""
+        return per_query(self.found, self.relevance)
+
+    def measure(self, queries: NDArray[np.int64] | None = None, *, seed: int, resamples: int = 1000) -> Measured:
+        """Summarise all queries or some of them, always among all candidates."""
+        chosen = np.arange(self.relevance.queries) if queries is None else queries
+        relevance = self.relevance.only(chosen)
+        values = per_query(self.found[self.relevance.pairs(chosen)], relevance)
+        means, expected = summary(values), chance(relevance)
+        bounds = intervals(values, self.about[chosen], seed=seed, resamples=resamples)
+        return Measured(
+            queries=relevance.queries,
+            candidates=relevance.candidates,
+            relevant=float(relevance.counts.mean()),
+            clusters=len(np.unique(self.about[chosen])),
+            estimates={name: Estimate(value, *bounds[name], expected[name]) for name, value in means.items()},
+        )
+
+
+def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, Direction]:
+    """Rank in both directions.
+
+    Args:
+        pairing: what belongs together.
+        texts: [T, D], one embedding for each of `pairing.texts`.
+        music: [N, D], one for each excerpt.
+    """
+    forth, back = pairing.relevance, pairing.relevance.reversed()
+    return {
+        TEXT_TO_MUSIC: Direction(forth, ranks(texts, music, forth), pairing.recording_of_text),
+        MUSIC_TO_TEXT: Direction(back, ranks(music, texts, back), pairing.recording),
+    }
+
+
+def slices(rows: SplitRows, pairing: Pairing) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Name the subsets of queries worth a line of their own: direction -> name -> queries.
+
+    A text belongs to the datasets and origins of the captions that it is; an excerpt to those of its captions. What is
+    the same captions under two names gets one line.
+    """
+    datasets = np.array(rows.texts["dataset"], dtype=object)
+    columns = {"dataset": datasets[rows.caption_of], "captions by": np.array(rows.caption_origin, dtype=object)}
+    names_of: dict[bytes, list[str]] = {}
+    for kind, column in columns.items():
+        values = sorted(set(column) - {""})
+        for value in values if len(values) > 1 else []:
+            names_of.setdefault((column == value).tobytes(), []).append(f"{kind} {value}")
+    named: dict[str, dict[str, NDArray[np.int64]]] = {TEXT_TO_MUSIC: {}, MUSIC_TO_TEXT: {}}
+    for which, names in names_of.items():
+        captions = np.flatnonzero(np.frombuffer(which, dtype=bool))
+        named[TEXT_TO_MUSIC][", ".join(names)] = np.unique(pairing.text_of[captions])
+        named[MUSIC_TO_TEXT][", ".join(names)] = np.unique(rows.caption_of[captions])
+    return named
+
+
+def measure_all(
+    rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction], *, seed: int
+) -> dict[str, dict[str, Measured]]:
+    """Measure both directions, overall and for each slice."""
+    return {
+        direction: {
+            ALL: ranked[direction].measure(seed=seed),
+            **{name: ranked[direction].measure(queries, seed=seed) for name, queries in parts.items()},
+        }
+        for direction, parts in slices(rows, pairing).items()
+    }
+
+
+def query_results(rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction]) -> dict[str, list[QueryResult]]:
+    """List how every query fared."""
+    recordings = [name or id for name, id in zip(rows.texts["recording"], rows.ids, strict=True)]
+    first_row = np.unique(pairing.recording, return_index=True)[1]
+    names = {TEXT_TO_MUSIC: pairing.texts, MUSIC_TO_TEXT: rows.ids}
+    listed = {}
+    for direction, ranking in ranked.items():
+        values = ranking.values
+        listed[direction] = [
+            QueryResult(query, recordings[first_row[about]], int(rank), float(precision))
+            for query, about, rank, precision in zip(
+                names[direction], ranking.about, values["rank"], values["map@10"], strict=True
+            )
+        ]
+    return listed
+
+
+def protocol(measured: dict[str, dict[str, Measured]]) -> list[str]:
+    """Say in words how the numbers came about."""
+    text, music = measured[TEXT_TO_MUSIC][ALL], measured[MUSIC_TO_TEXT][ALL]
+    return [
+        f"Text to music: {text.queries:,} distinct captions are asked; candidates are all {text.candidates:,} excerpts. An "
+        "excerpt is relevant if the caption describes it or another excerpt of its recording: "
+        f"{text.relevant:.2f} relevant a query.",
+        f"Music to text: {music.queries:,} excerpts ask; candidates are the {music.candidates:,} distinct captions: "
+        f"{music.relevant:.2f} relevant a query.",
+        "A dataset's or an origin's lines have its queries alone, and the same candidates.",
+        "Similarity is the cosine. Ranks count from 1; among equal scores what is not relevant stands first.",
+        "recall@k: share of the queries with any relevant candidate among the first k (hit rate). mrr: mean of 1 / "
+        "rank of the best relevant candidate. map@10: mean over queries of the average precision in the first 10, "
+        "divided by min(10, relevant). median_rank: of the best relevant candidate. In the JSON also fraction@k (share of "
+        "the relevant among the first k) and precision@k.",
+        "Intervals: 95 %, percentile bootstrap, 1,000 resamples of recordings with all their queries. They tell what "
+        "other test music would change, not what another training run would.",
+        "Chance: expectation under a random order, computed exactly with the same queries, candidates and relevances.",
+    ]

@@ -1,0 +1,81 @@
+"""Which caption describes which music: what counts as a right answer, in training's validation and in evaluation alike.
+
+Queries are distinct caption texts: a text that several captions share is asked once, and all that it describes is
+right. Music is right for a text if the text describes it, or describes another excerpt of the same recording.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings.file import SplitRows
+from unisono.retrieval.metrics import Relevance, per_query, ranks, summary
+
+TEXT_TO_MUSIC = "text_to_music"
+MUSIC_TO_TEXT = "music_to_text"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The texts and the music of a split, and what belongs together."""
+
+    texts: list[str]
+    """Distinct captions [T], in order of first appearance."""
+    text_of: NDArray[np.int64]
+    """[M]: for each caption, its place in `texts`."""
+    relevance: Relevance
+    """text -> excerpts [N] that it describes."""
+    recording: NDArray[np.int64]
+    """[N]: a number for the recording of each excerpt."""
+    recording_of_text: NDArray[np.int64]
+    """[T]: the recording that a text describes, the first one if there are several."""
+
+
+def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Sequence[str]) -> Pairing:
+    """Pair captions with music.
+
+    Args:
+        captions: M texts.
+        caption_of: [M] the excerpt that each describes.
+        recordings: N identities of the excerpts' recordings; an excerpt with an empty one is a recording of its own.
+    """
+    number: dict[str, int] = {}
+    recording = np.array(
+        [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
+    )
+    place: dict[str, int] = {}
+    text_of = np.array([place.setdefault(text, len(place)) for text in captions], dtype=np.int64)
+    described = np.unique(np.stack([text_of, recording[caption_of]], axis=1), axis=0)
+    _, first = np.unique(text_of, return_index=True)
+    rows_by_recording = np.argsort(recording, kind="stable")
+    begin = np.searchsorted(recording[rows_by_recording], np.arange(len(number) + 1))
+    rows = [rows_by_recording[begin[which] : begin[which + 1]] for which in described[:, 1]]
+    relevance = Relevance.from_pairs(
+        np.repeat(described[:, 0], [len(each) for each in rows]),
+        np.concatenate(rows) if rows else np.empty(0, np.int64),
+        len(place),
+        len(recordings),
+    )
+    return Pairing(list(place), text_of, relevance, recording, recording[caption_of[first]])
+
+
+def pair_rows(rows: SplitRows) -> Pairing:
+    """Pair the captions and the music of a split of `embeddings.h5`."""
+    return pair(rows.captions, rows.caption_of, rows.texts["recording"])
+
+
+def validate(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, dict[str, float]]:
+    """Measure both directions: {"text_to_music": {"recall@10": ..., "mrr": ..., ...}, "music_to_text": {...}}.
+
+    Args:
+        pairing: of the split.
+        texts: [T, D], one embedding for each of `pairing.texts`.
+        music: [N, D], one for each excerpt.
+    """
+    answers = pairing.relevance.reversed()
+    return {
+        TEXT_TO_MUSIC: summary(per_query(ranks(texts, music, pairing.relevance), pairing.relevance)),
+        MUSIC_TO_TEXT: summary(per_query(ranks(music, texts, answers), answers)),
+    }

@@ -1,0 +1,62 @@
+"""Choosing and joining the rows of splits, so that everything about an excerpt stays together."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.tracks.track import SPLITS, Split
+
+
+def read_rows(file: EmbeddingsFile, split: Split | None, encoders: list[str]) -> SplitRows:
+    """Read one split, or (None) all of them as one."""
+    if split is not None:
+        return file.read(split, encoders)
+    parts = [file.read(each, encoders) for each in SPLITS]
+    before = np.cumsum([0, *(len(part.ids) for part in parts)])
+    return replace(
+        parts[0],
+        ids=[id for part in parts for id in part.ids],
+        embeddings={name: np.concatenate([part.embeddings[name] for part in parts]) for name in encoders},
+        captions=[caption for part in parts for caption in part.captions],
+        caption_of=np.concatenate([part.caption_of + start for part, start in zip(parts, before, strict=False)]),
+        caption_origin=[origin for part in parts for origin in part.caption_origin],
+        texts={name: [value for part in parts for value in part.texts[name]] for name in parts[0].texts},
+        tags=[tags for part in parts for tags in part.tags],
+        start_s=np.concatenate([part.start_s for part in parts]),
+        duration_s=np.concatenate([part.duration_s for part in parts]),
+    )
+
+
+def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
+    """Keep some of the excerpts [N], with their captions."""
+    chosen = np.flatnonzero(keep)
+    captions = np.flatnonzero(keep[rows.caption_of])
+    new_place = np.cumsum(keep) - 1
+    return replace(
+        rows,
+        ids=[rows.ids[row] for row in chosen],
+        embeddings={name: values[chosen] for name, values in rows.embeddings.items()},
+        captions=[rows.captions[caption] for caption in captions],
+        caption_of=new_place[rows.caption_of[captions]].astype(np.int64),
+        caption_origin=[rows.caption_origin[caption] for caption in captions],
+        texts={name: [values[row] for row in chosen] for name, values in rows.texts.items()},
+        tags=[rows.tags[row] for row in chosen],
+        start_s=rows.start_s[chosen],
+        duration_s=rows.duration_s[chosen],
+    )
+
+
+def keep_captions(rows: SplitRows, keep: NDArray[np.bool_]) -> tuple[SplitRows, NDArray[np.bool_]]:
+    """Keep some of the captions [M], and the excerpts that still have one; tell also which excerpts [N] those are."""
+    captions = np.flatnonzero(keep)
+    fewer = replace(
+        rows,
+        captions=[rows.captions[caption] for caption in captions],
+        caption_of=rows.caption_of[captions],
+        caption_origin=[rows.caption_origin[caption] for caption in captions],
+    )
+    described = np.zeros(len(rows.ids), dtype=bool)
+    described[fewer.caption_of] = True
+    return keep_rows(fewer, described), described

@@ -1,0 +1,1 @@
+"""Where tracks come from: datasets, a person's own music, and downloads."""

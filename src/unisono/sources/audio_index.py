@@ -1,0 +1,104 @@
+"""Finding a track's audio by listing folders: each folder is read once, no file is asked for singly."""
+
+import os
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from unisono.base.errors import UnisonoError
+
+ANYWHERE = "**"
+
+
+class AudioIndex:
+    """The audio files of one dataset, looked up by the path that its metadata gives.
+
+    `folders` are `Dataset.audio_folders`: the first that holds the file wins. Below a folder that ends in `**` a file
+    is found by its name, wherever it lies; of two files of one name, the first in alphabetical order is taken.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[str]) -> None:
+        self._root = os.path.abspath(root)  # noqa: PTH100 - unlike resolve(), it leaves the user's links as they are
+        self._folders = [_below(self._root, folder) for folder in folders]
+        self._names: dict[str, dict[str, str]] = {}
+        self._anywhere: dict[str, dict[str, str]] = {}
+
+    def find(self, audio_path: str) -> str | None:
+        """Give the absolute path of a file, or None if there is none inside the dataset's folder."""
+        pure = PurePosixPath(audio_path) if ".." in audio_path or audio_path[:1] == "/" else None
+        if pure is not None and (pure.is_absolute() or ".." in pure.parts):
+            return None
+        inner, _, name = audio_path.rpartition("/")
+        for folder, is_anywhere in self._folders:
+            if is_anywhere:
+                found = _look_up(self._names_anywhere(folder), name)
+            else:
+                directory = f"{folder}/{inner}" if inner else folder
+                found = _look_up(self._names_in(directory), name)
+            if found is not None:
+                return found
+        return None
+
+    def where(self, audio_path: str) -> str:
+        """Give the first place where a file would be looked for, absolute; for plans made before the audio is there."""
+        folder, is_anywhere = self._folders[0]
+        return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
+
+    def _names_in(self, directory: str) -> dict[str, str]:
+        names = self._names.get(directory)
+        if names is None:
+            names = self._names[directory] = {name: f"{directory}/{name}" for name in _files(directory)}
+        return names
+
+    def _names_anywhere(self, folder: str) -> dict[str, str]:
+        names = self._anywhere.get(folder)
+        if names is None:
+            names = self._anywhere[folder] = {}
+            for directory, files in walk(folder):
+                for name in files:
+                    names.setdefault(name, f"{directory}/{name}")
+        return names
+
+
+def _below(root: str, folder: str) -> tuple[str, bool]:
+    is_anywhere = folder == ANYWHERE or folder.endswith("/" + ANYWHERE)
+    plain = folder.removesuffix(ANYWHERE).rstrip("/")
+    return (root if plain in ("", ".") else f"{root}/{plain}"), is_anywhere
+
+
+def _look_up(names: dict[str, str], name: str) -> str | None:
+    found = names.get(name)
+    if found is None and not name.isascii():  # file systems store composed or decomposed letters as they please
+        for form in ("NFC", "NFD"):
+            found = found or names.get(unicodedata.normalize(form, name))
+    return found if found is None or _is_text(found) else None
+
+
+def _is_text(path: str) -> bool:
+    """Whether a path can be written into a file; bytes that are no UTF-8 cannot."""
+    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
+
+
+def _files(directory: str) -> list[str]:
+    try:
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries if entry.is_file()]
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
+    except OSError as error:
+        raise UnisonoError(f"Cannot list the audio folder {directory}: {error.strerror or error}.") from error
+
+
+def walk(folder: str) -> list[tuple[str, list[str]]]:
+    """Walk in alphabetical order through links too, but into no folder twice."""
+    seen: set[tuple[int, int]] = set()
+    walked: list[tuple[str, list[str]]] = []
+    for directory, inner, files in os.walk(folder, followlinks=True):
+        status = os.stat(directory)  # noqa: PTH116
+        if (status.st_dev, status.st_ino) in seen:
+            inner.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        inner.sort()
+        walked.append((directory, sorted(files)))
+    return walked

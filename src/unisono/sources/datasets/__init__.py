@@ -1,0 +1,1 @@
+"""The datasets of the family, one module each. Being in this folder registers a dataset."""

@@ -1,0 +1,115 @@
+"""The files that MTG-Jamendo publishes about its songs, and Song Describer about some of them."""
+
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from unisono.base.tally import Dropped
+from unisono.sources.reading import good_rows, refuse_pointer, seconds, tab_rows, whole_number
+from unisono.sources.tags import one_genre, tidy_tags
+
+
+class SideFacts(msgspec.Struct, gc=False):
+    """What these files say of a song."""
+
+    artist_id: int | None = None
+    duration_s: float = 0.0
+    """Of the whole song."""
+    tags: tuple[str, ...] = ()
+    """All tags in order, each behind its category, possibly repeated: `genre---metal`."""
+    title: str = ""
+    artist: str = ""
+    license: str = ""
+    """As spelled in the licence file."""
+    attribution: str = ""
+    url: str = ""
+    released: str = ""
+    """A date, where it was asked for."""
+
+
+@lru_cache(maxsize=1 << 16)
+def genre_and_tags(tags: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Give the one main genre, if there is one, and the other tags; what is given is shared, so it must not be changed."""
+    distinct: list[str] = []
+    genres: list[str] = []
+    for cell in tags:
+        category, _, tag = cell.partition("---")
+        if tag and tag not in distinct:
+            distinct.append(tag)
+            if category == "genre":
+                genres.append(tag)
+    genre = one_genre(genres)
+    return genre, tidy_tags(distinct, genre=genre)  # a controlled vocabulary: no artist's name is in it
+
+
+def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped]) -> list[int]:
+    """Read rows of `track_0000226 artist_000014 album_000031 26/226.mp3 222.8 genre---metal ...`; returns the ids.
+
+    The header is optional, the number of tags varies, and a tag of one row adds to those of others.
+    """
+    ids = []
+    for number, cells in good_rows(tab_rows(path, root), dropped):
+        track_id = _number(cells[0], "track_")
+        if track_id is None or len(cells) < 5:
+            if cells[0] != "TRACK_ID":
+                detail = f"expected track, artist, album, path, duration and tags, found {cells[:3]}"
+                dropped.append(Dropped(id=f"{path.name}:{number}", reason="malformed row", detail=detail))
+            continue
+        ids.append(track_id)
+        song = facts.setdefault(track_id, SideFacts())
+        song.artist_id = _artist_id(cells[1])
+        song.duration_s = seconds(cells[4])
+        tags = tuple(cells[5:])
+        if not song.tags:
+            song.tags = tags
+        elif song.tags != tags:  # tables mostly repeat each other's rows
+            song.tags += tuple(tag for tag in tags if tag not in song.tags)
+    return ids
+
+
+def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
+    """Read blocks of three lines (path, attribution, licence) that lines of `--` part; nothing if there is no file."""
+    if not path.exists():
+        return
+    refuse_pointer(path)
+    for block in path.read_text(encoding="utf-8-sig", errors="replace").split("--\n"):
+        lines = block.strip().splitlines()
+        track_id = whole_number(lines[0].rpartition("/")[2].partition(".")[0]) if len(lines) == 3 else None
+        if track_id is None:
+            continue
+        song = facts.setdefault(track_id, SideFacts())
+        song.attribution, song.license = lines[1].strip(), lines[2].strip()
+        names, _, song.url = song.attribution.rpartition(" from Jamendo: ")
+        title, _, artist = names.partition(" by ")
+        if " by " not in artist:  # or else nobody knows where the title ends
+            song.title, song.artist = title, artist
+
+
+def read_names(
+    path: Path,
+    root: Path,
+    facts: dict[int, SideFacts],
+    dropped: list[Dropped],
+    *,
+    title: int = 3,
+    artist: int = 4,
+    released: int | None = None,
+) -> None:
+    """Read titles, artists and dates from the columns given, the first one holding the track's id."""
+    for _, cells in good_rows(tab_rows(path, root), dropped):
+        track_id = _number(cells[0], "track_")
+        if track_id is not None and len(cells) > max(title, artist):
+            song = facts.setdefault(track_id, SideFacts())
+            song.title, song.artist = cells[title].strip(), cells[artist].strip()
+            if released is not None and len(cells) > released:
+                song.released = cells[released]
+
+
+@lru_cache(maxsize=1 << 16)
+def _artist_id(cell: str) -> int | None:
+    return _number(cell, "artist_")
+
+
+def _number(cell: str, prefix: str) -> int | None:
+    return whole_number(cell.removeprefix(prefix))

@@ -1,0 +1,93 @@
+"""Read 7z archives with py7zr, member by member, without ever holding one in memory."""
+
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path, PurePosixPath
+
+import py7zr
+from py7zr.io import Py7zIO, WriterFactory
+
+from unisono.base.errors import DataError
+from unisono.sources.download.unpack import Member
+
+Writing = Callable[[Member], AbstractContextManager[Callable[[bytes], None]]]
+
+
+def members_of(path: Path, check: Callable[..., None]) -> dict[str, Member]:
+    """List the plain files of an archive by name; `check` refuses what must not be in there."""
+    with _explained(path), py7zr.SevenZipFile(path) as archive:
+        members = {}
+        for entry in archive.files:
+            check(entry.filename, plain=entry.is_directory or entry.is_file)
+            if entry.is_file:
+                modified = entry.lastwritetime.totimestamp() if entry.lastwritetime else 0
+                members[entry.filename] = Member(entry.filename, entry.uncompressed, int(modified), entry.crc32)
+        return members
+
+
+def unpack_members(path: Path, members: Iterable[Member], writing: Writing) -> None:
+    """Write some members of an archive; the others are decompressed where that is necessary to get to these."""
+    wanted = {member.name: member for member in members}
+    if not wanted:
+        return
+    with _explained(path), py7zr.SevenZipFile(path) as archive:
+        archive.extract(targets=list(wanted), factory=_Factory(wanted, writing))
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (py7zr.exceptions.ArchiveError, py7zr.exceptions.PasswordRequired, struct.error) as error:
+        raise DataError(f"{path}: this 7z archive cannot be read: {error}.") from error
+
+
+class _Factory(WriterFactory):
+    def __init__(self, members: dict[str, Member], writing: Writing) -> None:
+        self._members = {PurePosixPath(name).as_posix(): member for name, member in members.items()}
+        self._writing = writing
+
+    def create(self, filename: str) -> Py7zIO:
+        member = self._members[filename]
+        return _Writer(member, self._writing(member))
+
+
+class _Writer(Py7zIO):
+    """What py7zr writes a member to. py7zr compares checksums only after closing, so this does it before."""
+
+    def __init__(self, member: Member, writing: AbstractContextManager[Callable[[bytes], None]]) -> None:
+        self._member, self._writing = member, writing
+        self._write = writing.__enter__()
+        self._size = self._crc = 0
+        self._open = True
+
+    def write(self, s: bytes | bytearray) -> int:
+        self._write(bytes(s))
+        self._crc = zlib.crc32(s, self._crc)
+        self._size += len(s)
+        return len(s)
+
+    def close(self) -> None:
+        if not self._open:
+            return
+        self._open = False
+        fault = None
+        if self._member.crc32 is not None and self._crc != self._member.crc32:
+            fault = py7zr.exceptions.Bad7zFile(f"the member {self._member.name!r} is damaged")
+        self._writing.__exit__(type(fault) if fault else None, fault, None)
+        if fault:
+            raise fault
+
+    def read(self, size: int | None = None) -> bytes:
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset
+
+    def flush(self) -> None:
+        pass
+
+    def size(self) -> int:
+        return self._size

@@ -1,0 +1,276 @@
+"""Fetch one file over HTTP so that what is in place in the end is what its publisher described, or nothing is.
+
+Whatever interrupts, the next try asks for the rest only; a server that cannot continue, or whose file is another one by
+now, makes it start again. Size and checksum are those published; they decide, not what the server says.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import requests
+
+from unisono.base.backoff import retry_after
+from unisono.base.errors import UnisonoError
+from unisono.base.log import log
+from unisono.sources.base import RemoteFile
+from unisono.sources.download.checksum import CHUNK, Digest, hashing_aside
+from unisono.sources.download.part import Content, Part
+from unisono.sources.download.web import SourceError, TryAgainError, Web
+
+SLOWEST = 512
+"""Bytes a second below which a connection is given up and made anew."""
+WORTH_REMEMBERING = 65_536
+"""Bytes from which on it is noted which version of a file has begun to come, so that it can be continued."""
+WORTH_A_THREAD = 8 << 20
+"""Bytes from which on hashing has a thread of its own."""
+TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
+"""Answers after which trying again helps."""
+
+
+class StoppedError(Exception):
+    """The run ends: another thread failed or the user interrupted. What was received is kept."""
+
+
+class FetchError(UnisonoError):
+    """None of a file's sources can give it."""
+
+
+class ChangedError(SourceError):
+    """The source gave the same content twice, and it is not what was published."""
+
+    def __init__(self, published: str, got: Content) -> None:
+        super().__init__(f"the publisher has changed the file: published {published}; got, twice, {got}")
+        self.got = got
+
+
+class Transfer:
+    """Bring one file into place, from the first of its sources that can give it."""
+
+    def __init__(
+        self,
+        file: RemoteFile,
+        target: Path,
+        web: Web,
+        *,
+        advance: Callable[[int], None] = lambda count: None,
+        stop: threading.Event | None = None,
+        headers: dict[str, str] | None = None,
+        accept_changed: bool = False,
+    ) -> None:
+        """Prepare a transfer.
+
+        Args:
+            file: what is wanted.
+            target: where it goes.
+            web: the connections.
+            advance: told how many bytes have come, or, negative, were lost.
+            stop: once set, the transfer ends with `StoppedError`.
+            headers: sent along, e.g. credentials.
+            accept_changed: take a file that its publisher has changed.
+        """
+        self.file, self.target, self.web = file, target, web
+        self.advance, self.stop, self.headers = advance, stop or threading.Event(), headers or {}
+        self.accept_changed = accept_changed
+        self.accepted = False
+        self.part = Part.open(target, lambda: Digest.like(file.checksum, file.size))
+        advance(self.part.size)
+
+    def run(self) -> tuple[Content, str]:
+        """Fetch the file and give its content and the source it came from.
+
+        Raises:
+            FetchError: no source can give it; says why for each.
+            StoppedError: the run ends.
+        """
+        failures: dict[str, SourceError] = {}
+        if self.part.seen and not self.accept_changed:
+            self._reset()  # ask again: the publisher may have put the file right
+        elif self.part.seen and self.part.seen == str(self._content()):
+            return self._accept_changed(self._content()), self.part.source
+        for url in self.file.urls:
+            try:
+                return self._fetch(url), url
+            except SourceError as failure:
+                failures[url] = failure
+                log.warning("%s: %s: %s.", self.file.name, url, failure)
+        raise self._failed(failures)
+
+    def _failed(self, failures: dict[str, SourceError]) -> FetchError:
+        reasons = "".join(f"\n  {url}: {failure}" for url, failure in failures.items())
+        message = f"{self.file.name} could not be fetched:{reasons or ' it has no source'}"
+        if any(isinstance(failure, ChangedError) for failure in failures.values()):
+            hint = "If you trust the new file, run the same command with --accept-new-checksum."
+        else:
+            kept = f" The first {self.part.size:,} bytes are kept." if self.part.size else ""
+            hint = f"Run the same command again later, or fetch the file by other means and use --from-dir.{kept}"
+        return FetchError(message, hint=hint)
+
+    def _fetch(self, url: str) -> Content:
+        """Fetch the file from one source, however many tries that takes."""
+        if self.part.seen and self.part.source != url:
+            self._reset()  # another source's changed file
+        failures, furthest = 0, self.part.size
+        while True:
+            try:
+                if not self._is_complete():
+                    self._receive(url)
+                return self._accept()
+            except TryAgainError as problem:
+                failures = 1 if self.part.size > furthest and not problem.slow else failures + 1
+                furthest = max(furthest, self.part.size)
+                if failures > self.web.patience.retries:
+                    raise SourceError(f"{problem}; tried {failures} times") from problem
+                wait = self.web.patience.pause(failures) if problem.wait is None else problem.wait
+                if wait > self.web.patience.longest_wait:
+                    raise SourceError(f"{problem}; it asks to come back in {wait:,.0f} s") from problem
+                log.debug("%s: %s; trying again in %.1f s.", self.file.name, problem, wait)
+                if self.stop.wait(wait):
+                    raise StoppedError from problem
+
+    def _is_complete(self) -> bool:
+        """Tell whether everything has been received already."""
+        return self.part.size == self.file.size > 0
+
+    def _receive(self, url: str) -> None:
+        """Make one request and take what comes, until its end."""
+        self._forget_other_sources(url)
+        offset = self.part.size
+        headers = dict(self.headers)
+        if offset:
+            headers["Range"] = f"bytes={offset}-"
+            if self.part.validator:
+                headers["If-Range"] = self.part.validator
+        with self.web.get(url, headers) as response:
+            announced = self._judge(response, offset)
+            if not self.part.size:  # the first bytes of this version
+                self.part.source, self.part.validator = url, _validator(response)
+                if not 0 < announced < WORTH_REMEMBERING:
+                    self.part.remember()
+            self._stream(response, announced)
+            if self.part.size < announced and self.part.size != self.file.size:
+                raise TryAgainError(f"the connection ended after {self.part.size:,} of {announced:,} bytes")
+
+    def _forget_other_sources(self, url: str) -> None:
+        """Begin again unless what is there can be continued from this source, and found out to be wrong."""
+        if self.part.source != url:
+            self.part.validator = ""
+        continuable = self.part.validator or (self.file.checksum and self.file.size)
+        too_much = self.file.size and self.part.size > self.file.size
+        if self.part.size and (too_much or not continuable):
+            self._reset()
+        self.part.resumed = self.part.size > 0
+
+    def _judge(self, response: requests.Response, offset: int) -> int:
+        """Decide what an answer is good for, and give the size of the whole file that it announces (0: none)."""
+        status = response.status_code
+        if status in TEMPORARY:
+            raise TryAgainError(f"the server answered {status} {response.reason}", wait=retry_after(response.headers))
+        if status == 416 and offset:
+            self._reset()
+            raise TryAgainError("the server cannot continue from there")
+        if status not in (200, 206):
+            raise SourceError(f"the server answered {status} {response.reason}")
+        if _is_web_page(response):
+            raise TryAgainError("the server sent a web page instead of the file")
+        if status == 200:
+            if offset:
+                log.debug("%s: the server begins again instead of continuing.", self.file.name)
+                self._reset()
+            length = response.headers.get("Content-Length", "")
+            return int(length) if length.isdecimal() else 0
+        start, total = _content_range(response)
+        if start != offset:
+            self._reset()
+            raise TryAgainError(f"asked to continue at {offset:,}, the server continued at {start:,}")
+        if self.part.validator and _validator(response) not in ("", self.part.validator):
+            self._reset()
+            raise TryAgainError("the file was changed on the server between two tries")
+        return total
+
+    def _stream(self, response: requests.Response, announced: int) -> None:
+        """Write and hash what comes, until the answer ends."""
+        self._content()  # hashes what an earlier run has received, so that hashing can go on from there
+        limit = 2 * self.file.size + CHUNK if self.file.size else sys.maxsize
+        stall = self.web.patience.stall
+        mark, size_at_mark = time.monotonic(), self.part.size
+        digest = self.part.digest
+        aside = hashing_aside(digest) if announced > WORTH_A_THREAD else nullcontext(digest.update)
+        with self.part.path.open("ab") as out, aside as to_hash:
+            while chunk := response.raw.read1(CHUNK):
+                out.write(chunk)
+                to_hash(chunk)
+                self.part.size += len(chunk)
+                self.advance(len(chunk))
+                self._check_stop()
+                if self.part.size > limit:
+                    raise SourceError(f"it sent more than twice the {self.file.size:,} bytes published")
+                if (now := time.monotonic()) > mark + stall:
+                    if self.part.size - size_at_mark < SLOWEST * stall:
+                        raise TryAgainError(f"less than {SLOWEST:,} bytes came a second", slow=True)
+                    mark, size_at_mark = now, self.part.size
+
+    def _check_stop(self, _: int = 0) -> None:
+        if self.stop.is_set():
+            raise StoppedError
+
+    def _content(self) -> Content:
+        return self.part.content(self._check_stop)
+
+    def _reset(self) -> None:
+        self.advance(-self.part.size)
+        self.part.reset()
+
+    def _accept(self) -> Content:
+        """Put a whole file in place if it is what was published; else find out what it is instead."""
+        self.part.path.touch()  # of an empty file nothing came
+        content = self._content()
+        if self.file.size in (0, content.size) and self.file.checksum in ("", content.checksum):
+            self.part.finish()
+            return content
+        if self.part.seen == str(content):
+            return self._accept_changed(content)
+        if not self.part.resumed:
+            self.part.seen = str(content)
+            self.part.remember()
+        if content.size < self.file.size and not self.part.resumed:
+            raise TryAgainError(f"the server ended after {content.size:,} of {self.file.size:,} bytes")
+        self._reset()
+        raise TryAgainError(f"what came ({content}) is not what was published ({self._published()})")
+
+    def _accept_changed(self, content: Content) -> Content:
+        if not self.accept_changed:
+            raise ChangedError(self._published(), content)
+        log.warning("%s: accepted: published %s; got %s.", self.file.name, self._published(), content)
+        self.accepted = True
+        self.part.finish()
+        return content
+
+    def _published(self) -> str:
+        return f"{self.file.size:,} bytes, {self.file.checksum or 'no checksum'}"
+
+
+def _validator(response: requests.Response) -> str:
+    tag: str = response.headers.get("ETag") or ""
+    if tag and not tag.startswith("W/"):
+        return tag
+    return response.headers.get("Last-Modified") or ""
+
+
+def _content_range(response: requests.Response) -> tuple[int, int]:
+    """Read `Content-Range: bytes 7-41/42`: where the answer starts and how long the whole is (0: not said)."""
+    unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
+    span, _, total = rest.partition("/")
+    start = span.partition("-")[0]
+    if unit != "bytes" or not start.isdecimal():
+        raise TryAgainError("the server does not say which part of the file it sends")
+    return int(start), int(total) if total.isdecimal() else 0
+
+
+def _is_web_page(response: requests.Response) -> bool:
+    """Tell whether an error page or a login came; no release consists of web pages."""
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind in ("text/html", "application/xhtml+xml")

@@ -1,0 +1,89 @@
+"""Connections: how long to wait, how often to try, and which failures are worth another try."""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from unisono import __version__
+from unisono.base.backoff import pause
+
+
+class SourceError(Exception):
+    """One source cannot give the file; the next one may."""
+
+
+class TryAgainError(Exception):
+    """This try failed; another may do better, after `wait` seconds if the server asked for that."""
+
+    def __init__(self, reason: str, *, wait: float | None = None, slow: bool = False) -> None:
+        super().__init__(reason)
+        self.wait = wait
+        self.slow = slow
+        """Bytes came, but too slowly to ever see the end."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long to wait for what, in seconds."""
+
+    connect: float = 20
+    stall: float = 60
+    retries: int = 8
+    """Failures in a row, without a new byte, after which a source is given up."""
+    first_pause: float = 1
+    longest_pause: float = 60
+    longest_wait: float = 900
+    """The longest Retry-After that is waited for."""
+
+    def pause(self, failures: int) -> float:
+        """Give the seconds to wait after so many failures in a row."""
+        return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
+
+
+class Web:
+    """Connections that are kept and shared between the threads of one run."""
+
+    def __init__(self, patience: Patience, connections: int) -> None:
+        self.patience = patience
+        self.session = requests.Session()
+        self.session.max_redirects = 10
+        self.session.headers.update({"User-Agent": f"unisono/{__version__}", "Accept-Encoding": "identity"})
+        adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
+        self.session.mount("http://", adapter)
+        self.session.mount("https://", adapter)
+
+    @contextmanager
+    def get(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
+        """Open an address, following redirects.
+
+        Raises:
+            SourceError: trying again cannot help.
+            TryAgainError: it may.
+        """
+        timeout = (self.patience.connect, self.patience.stall)
+        try:
+            with self.session.get(url, headers=headers, stream=True, timeout=timeout) as response:
+                yield response
+        except requests.TooManyRedirects as error:
+            raise SourceError("it redirects in a circle") from error
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
+            raise SourceError(f"it is no address that can be opened ({error})") from error
+        except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
+            raise TryAgainError(f"nothing came for {self.patience.stall:g} s") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            cause = _innermost(error)
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise SourceError(f"its certificate cannot be trusted ({cause.verify_message})") from error
+            raise TryAgainError(f"the connection failed ({cause or type(cause).__name__})") from error
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Give the error that began it all."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    return error

@@ -1,0 +1,159 @@
+"""Reading Parquet and Arrow files of Hugging Face data sets, audio included, in bounded memory.
+
+Audio that a table holds is in a column of structs of bytes and path.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from unisono.base.errors import DataError, UsageError
+from unisono.sources.reading import place, refuse_pointer
+from unisono.tracks.shards import ROWS_AT_ONCE, batches
+
+try:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+except ImportError as error:
+    raise UsageError(
+        "Parquet and Arrow files need the package pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
+    ) from error
+
+_ROWS_OF_TEXT = 4096
+
+
+def column_names(path: Path) -> list[str]:
+    """List the columns of a Parquet or Arrow file; raises what `rows` does."""
+    with _opened(path) as table:
+        return list(table.schema.names)
+
+
+def audio_columns(path: Path) -> list[str]:
+    """List the columns of a Parquet or Arrow file that hold audio: bytes, or structs of bytes and path."""
+    with _opened(path) as table:
+        return [field.name for field in table.schema if _is_audio(field.type)]
+
+
+def count_rows(path: Path) -> int:
+    """Count the rows of a Parquet or Arrow file."""
+    with _opened(path) as table:
+        return table.count()
+
+
+def _is_audio(type_: pa.DataType) -> bool:
+    if pa.types.is_struct(type_):
+        names = {type_.field(index).name: type_.field(index).type for index in range(type_.num_fields)}
+        return "bytes" in names and _is_bytes(names["bytes"])
+    return _is_bytes(type_)
+
+
+def _is_bytes(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_))
+
+
+def rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield `(place, values)` of those of the columns that a Parquet or Arrow file has, in bounded memory.
+
+    Numbers that stand for labels are given as the labels.
+
+    Raises:
+        DataError: it is no such file, or damaged.
+    """
+    name, number = place(path, root), 0
+    with _opened(path) as table:
+        present = [column for column in columns if column in table.schema.names]
+        labels = _labels(table.schema)
+        holds_audio = any(_is_audio(table.schema.field(column).type) for column in present)
+        for batch in table.batches(present, ROWS_AT_ONCE if holds_audio else _ROWS_OF_TEXT):
+            cells = [_with_labels(batch.column(column).to_pylist(), labels.get(column)) for column in present]
+            for values in zip(*cells, strict=True):
+                number += 1
+                yield f"{name}: row {number}", dict(zip(present, values, strict=True))
+
+
+class _Parquet:
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+        self.schema: pa.Schema = self._file.schema_arrow
+
+    def count(self) -> int:
+        return int(self._file.metadata.num_rows)
+
+    def batches(self, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+        return batches(self._file, columns, size)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Arrow:
+    """A file of the stream format, mapped into memory: what is not asked for is not read."""
+
+    def __init__(self, path: Path) -> None:
+        self._map = pa.memory_map(str(path))
+        self._reader = pa.ipc.open_stream(self._map)
+        self.schema: pa.Schema = self._reader.schema
+
+    def count(self) -> int:
+        return sum(batch.num_rows for batch in self._reader)
+
+    def batches(self, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
+        for batch in self._reader:
+            wanted = batch.select(list(columns))
+            for start in range(0, wanted.num_rows, size):
+                yield wanted.slice(start, size)
+
+    def close(self) -> None:
+        self._map.close()
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Parquet | _Arrow]:
+    refuse_pointer(path)
+    table: _Parquet | _Arrow | None = None
+    try:
+        table = _Arrow(path) if path.suffix.lower() == ".arrow" else _Parquet(path)
+        if len(set(table.schema.names)) < len(table.schema.names):
+            raise DataError(f"{path}: two columns have the same name; found {', '.join(table.schema.names)}.")
+        yield table
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        kind = "Arrow" if path.suffix.lower() == ".arrow" else "Parquet"
+        raise DataError(f"{path}: not a {kind} file that can be read: {error}.") from error
+    finally:
+        if table is not None:
+            table.close()
+
+
+def _labels(schema: pa.Schema) -> dict[str, list[str]]:
+    """Read which numbers stand for which labels, where the file notes it; the note is as untrusted as the rest."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        found = {name: _label_names(feature) for name, feature in features.items()}
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return {name: labels for name, labels in found.items() if labels}
+
+
+def _label_names(feature: Any) -> list[str]:
+    """Give the labels of a feature, or of the items of a list of them."""
+    if isinstance(feature, list) and feature:
+        return _label_names(feature[0])
+    if not isinstance(feature, dict):
+        return []
+    if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list):
+        return [str(name) for name in feature["names"]]
+    return _label_names(feature["feature"]) if "feature" in feature else []
+
+
+def _with_labels(cells: list[Any], labels: list[str] | None) -> list[Any]:
+    return cells if labels is None else [_labelled(cell, labels) for cell in cells]
+
+
+def _labelled(cell: Any, labels: list[str]) -> Any:
+    if isinstance(cell, list):
+        return [_labelled(item, labels) for item in cell]
+    if isinstance(cell, int):
+        return labels[cell] if 0 <= cell < len(labels) else None  # -1 stands for no label
+    return cell

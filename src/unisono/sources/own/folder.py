@@ -1,0 +1,136 @@
+"""Your own music: a folder of audio files, described by the tags that are embedded in them.
+
+Read are artist, title, album, year, genre, mood, comment, licence and the address; genre, mood and what the vocabulary
+knows of the comment become the caption. Files are read in as many threads as there are cores, in bounded memory.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from unisono.base.cores import available_cores
+from unisono.base.errors import UsageError
+from unisono.base.tally import Dropped
+from unisono.sources.base import Dataset, ParseOptions
+from unisono.sources.reading import is_text
+from unisono.sources.tags import tidy_tags
+from unisono.sources.years import year_field
+from unisono.tracks.track import Track, batched
+from unisono.tracks.vocabulary import key, look_up
+
+ENDINGS = (".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+_BATCH = 64
+_SEPARATORS = re.compile(r"[;,/|\x00\n]+")
+
+
+def folder_dataset(folder: Path) -> Dataset:
+    """Make a dataset of a folder; its name is the folder's.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    folder = folder.absolute()
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.", hint="Give one that holds audio files: folder:<path>")
+    name = f"folder_{key(folder.name) or 'root'}"
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        return read_folder(root, name)
+
+    return Dataset(
+        name=name,
+        title=f"Your music in {folder.name}",
+        homepage="",
+        root=folder,
+        parse=parse,
+        marker_files=("*",),
+        captions={"tags": 0},
+        tracks=1,
+        caption_license="yours",
+        audio_license="per track, as tagged",
+    )
+
+
+def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
+    """Yield the audio files below a folder, in alphabetical order, with what their tags say.
+
+    Raises:
+        UsageError: the library that reads tags is not installed.
+    """
+    try:
+        import tinytag  # noqa: F401 - an extra
+    except ImportError as error:
+        raise UsageError(
+            "Reading tags takes tinytag.", hint="Install it with: pip install 'unisono[folder]'"
+        ) from error
+
+    def read_batch(paths: list[str]) -> list[Track | Dropped]:
+        return [_read(root, path, name) for path in paths]
+
+    with ThreadPoolExecutor(available_cores()) as pool:
+        # a few batches at a time, so that memory does not grow with the folder
+        for batches in batched(batched(_audio_files(root), _BATCH), 4 * available_cores()):
+            for items in pool.map(read_batch, batches):
+                yield from items
+
+
+def _audio_files(root: Path) -> Iterator[str]:
+    """Yield paths relative to the folder; hidden files and folders are left out."""
+    for folder, inner, files in os.walk(root):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for file in sorted(files):
+            if file.lower().endswith(ENDINGS) and not file.startswith("."):
+                yield os.path.relpath(os.path.join(folder, file), root).replace(os.sep, "/")  # noqa: PTH118
+
+
+def _read(root: Path, path: str, name: str) -> Track | Dropped:
+    from tinytag import TinyTag
+
+    if not is_text(path):
+        return Dropped(id=path.encode(errors="replace").decode(), reason="file name is not UTF-8")
+    try:
+        tag = TinyTag.get(root / path)
+    except Exception as error:  # whatever a broken file makes the library do, it is that file's fault
+        return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
+    other: dict[str, Any] = tag.other
+    artist, title = _text(tag.artist), _text(tag.title)
+    genre, more_genres = _genres(_texts(tag.genre))
+    moods = [word for text in _texts(other.get("mood")) for word in _SEPARATORS.split(text)]
+    comment = [word for text in _texts(tag.comment) for word in _SEPARATORS.split(text) if look_up(word)]
+    further = {"album": _text(tag.album), "comment": " ".join(map(_text, _texts(tag.comment)))} | year_field(tag.year)
+    return Track(
+        id=f"{name}_{path}",
+        audio_path=path,
+        caption="",
+        duration=tag.duration or 0,
+        dataset=name,
+        artist=artist,
+        title=title,
+        genre=genre,
+        tags=tidy_tags([*more_genres, *tidy_tags([*moods, *comment], artist=artist)], genre=genre),
+        license=_text(other.get("license")) or _text(other.get("copyright")),
+        artist_id=f"folder-artist:{key(artist)}" if key(artist) else "",
+        caption_origin=None,
+        attribution=f"{title} by {artist}" if title and artist else "",
+        url=_text(other.get("url")),
+        extra={field: text for field, text in further.items() if text},
+    )
+
+
+def _genres(texts: Iterable[str]) -> tuple[str, list[str]]:
+    """Split what taggers put into one field; a genre whose name holds a separator stays whole."""
+    genres = [part.strip() for text in texts for part in ([text] if look_up(text) else _SEPARATORS.split(text))]
+    genres = [genre for genre in genres if genre]
+    return (genres[0], genres[1:]) if genres else ("", [])
+
+
+def _texts(value: Any) -> list[str]:
+    values = value if isinstance(value, (list, tuple)) else [value]
+    return [str(text) for text in values if text]
+
+
+def _text(value: Any) -> str:
+    return " ".join(next(iter(_texts(value)), "").split())

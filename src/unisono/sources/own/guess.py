@@ -1,0 +1,61 @@
+"""What the columns of a Hugging Face data set are, told by their names and types, where no recipe says it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from unisono.base.errors import UsageError
+from unisono.base.log import log
+from unisono.sources.own.layout import METADATA
+from unisono.sources.own.recipe import Columns, Recipe
+
+FILE_NAME = "file_name"
+"""What the column with the names of audio files is called in `metadata.*`."""
+CAPTIONS = ("caption", "captions", "main_caption", "text", "description")
+"""What the column with the descriptions may be called; the first that is there is taken."""
+MORE_CAPTIONS = ("alt_caption", "alt_captions")
+PARTS_OF_AUDIO = ("start", "start_s", "start_time")
+"""Columns that may say which part of its audio a row describes, or which part of a longer recording its audio is."""
+SAME_NAME = ("title", "artist", "genre", "tags", "license", "url", "year")
+
+
+def guessed(recipe: Recipe, table: Path, names: Sequence[str], audio_columns: Sequence[str]) -> Recipe:
+    """Complete a recipe that says nothing about audio and columns.
+
+    Raises:
+        UsageError: no column, or more than one, can be the audio or the caption; the message lists those there are.
+    """
+    audio = _audio(table, names, audio_columns)
+    text = {name.lower(): name for name in reversed(names) if name not in audio_columns}
+    caption = next((text[name] for name in CAPTIONS if name in text), None)
+    if caption is None:
+        raise _unclear(table, names, f"none is called {', '.join(CAPTIONS[:-1])} or {CAPTIONS[-1]}", audio, "COLUMN")
+    more = [text[name] for name in MORE_CAPTIONS if name in text]
+    others = {name: text[name] for name in SAME_NAME if name in text}
+    for name in filter(text.__contains__, PARTS_OF_AUDIO):
+        log.info(
+            "%s: the column %r is not used. If it says where in its audio the described part begins, name it in a recipe.",
+            table,
+            text[name],
+        )
+    return msgspec.structs.replace(recipe, audio=f"{{{audio}}}", columns=Columns(caption=[caption, *more], **others))
+
+
+def _audio(table: Path, names: Sequence[str], audio_columns: Sequence[str]) -> str:
+    if table.name in METADATA:
+        if FILE_NAME not in names:
+            raise _unclear(table, names, f"none is called {FILE_NAME}, which names the audio", "COLUMN", "COLUMN")
+        return FILE_NAME
+    if len(audio_columns) == 1 or "audio" in audio_columns:
+        return "audio" if "audio" in audio_columns else audio_columns[0]
+    why = f"{' and '.join(audio_columns)} hold audio" if audio_columns else "none holds audio"
+    raise _unclear(table, names, why, "COLUMN", "COLUMN")
+
+
+def _unclear(table: Path, names: Sequence[str], why: str, audio: str, caption: str) -> UsageError:
+    return UsageError(
+        f"{table}: which columns are audio and caption? {why[0].upper()}{why[1:]}; columns found: {', '.join(names)}.",
+        hint=f'Say so in a recipe, a file my.toml with the same table, audio = "{{{audio}}}", and below it [columns] and '
+        f'caption = "{caption}": docs/your-own-music.md',
+    )

@@ -1,0 +1,86 @@
+"""A recipe: a small file that says which columns of a table of captions are what.
+
+    table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face data set, or hf:owner/name
+    audio_root = "clips"              # relative to the recipe
+    audio = "{file}.mp3"              # how the name of an audio file is made from columns; or the column that holds audio
+
+    [columns]
+    caption = ["text", "text_2"]      # one or several; a list in a cell is several captions too
+    artist = "performer"
+
+Rows with the same id are one track with several captions. All keys are documented in docs/your-own-music.md.
+"""
+
+import tomllib
+from pathlib import Path
+
+import msgspec
+
+from unisono.base.errors import UsageError
+from unisono.tracks.track import CaptionOrigin
+
+
+class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The names of the columns that hold what the field is called."""
+
+    id: str = ""
+    """Default: the path of the audio file."""
+    caption: str | list[str] = []
+    title: str = ""
+    artist: str = ""
+    genre: str = ""
+    tags: str | list[str] = []
+    license: str = ""
+    duration: str = ""
+    start: str = ""
+    """Seconds into the file where the described excerpt begins; with `end` or `duration`."""
+    end: str = ""
+    split: str = ""
+    """Default: for a folder, what the names of its tables say."""
+    url: str = ""
+    year: str = ""
+    """Kept as a further field `year` of the record, for `--captions metadata`."""
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a recipe says."""
+
+    table: str
+    audio: str
+    columns: Columns
+    name: str = ""
+    """Default: the recipe's file name."""
+    title: str = ""
+    homepage: str = ""
+    audio_root: str = "."
+    files: str = ""
+    """Where `table` is a folder or on the Hub: pattern of the tables to read, e.g. `data/train-*.parquet`, which the ends of
+    their paths have to match. Default: all."""
+    recording: str = ""
+    """Template of the identity across datasets, e.g. `youtube:{ytid}`."""
+    caption_origin: CaptionOrigin | None = "human"
+    license: str = ""
+    """Of all tracks, where no column says it."""
+    caption_license: str = ""
+    tracks: int = 1
+    captions: int = 0
+    not_fetched: str = ""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        UsageError: it is missing or has a mistake.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no recipe {path}.", hint="How to write one: docs/your-own-music.md") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid TOML: {error}.") from error
+    try:
+        return msgspec.convert(content, Recipe)
+    except msgspec.ValidationError as error:
+        known = ", ".join(Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__)
+        raise UsageError(f"{path}: {error}.", hint=f"Known keys there: {known}") from error

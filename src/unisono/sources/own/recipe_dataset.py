@@ -1,0 +1,154 @@
+"""Any table of captions (csv, tsv, jsonl, json, parquet, arrow) as a dataset, through a recipe that maps its columns.
+
+`hf:<folder>` and `hf:owner/name` on the command line are recipes too, whose mapping is guessed from the columns.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unisono.base.errors import UsageError
+from unisono.base.tally import Dropped
+from unisono.sources.base import Dataset, HubFiles, ParseOptions
+from unisono.sources.own.layout import KINDS
+from unisono.sources.own.recipe import Columns, Recipe, read_recipe
+from unisono.sources.own.table import parse_table
+from unisono.tracks.track import Track
+from unisono.tracks.vocabulary import key
+
+HUB = "hf:"
+_ON_HUB = re.compile(
+    r"hf:(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?P<part>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w][\w./-]*))?"
+)
+_AUDIO_FILES = ("*.aiff", "*.flac", "*.m4a", "*.mp3", "*.ogg", "*.opus", "*.wav")
+
+
+@dataclass(frozen=True)
+class OnHub:
+    """A dataset repository on the Hugging Face Hub, or a folder of one."""
+
+    repo: str
+    part: str
+    revision: str
+
+    @classmethod
+    def of(cls, text: str) -> "OnHub | None":
+        """Read `hf:owner/name`, `hf:owner/name/folder` or either with `@revision`; None if it is none of them."""
+        match = _ON_HUB.fullmatch(text)
+        return cls(match["repo"], match["part"].strip("/"), match["revision"] or "main") if match else None
+
+    def files(self, wanted: str) -> tuple[HubFiles, HubFiles]:
+        """Say what to fetch: tables and, where there are any, audio files; never a script."""
+        tables = (wanted,) if wanted else (*KINDS, "README.md")
+        return self._matching(tables), self._matching(_AUDIO_FILES, is_audio=True)
+
+    def _matching(self, patterns: tuple[str, ...], *, is_audio: bool = False) -> HubFiles:
+        if self.part:
+            patterns = tuple(f"{self.part}/{below}{pattern}" for pattern in patterns for below in ("", "*/"))
+        return HubFiles(repo=self.repo, revision=self.revision, patterns=patterns, audio=is_audio, optional=is_audio)
+
+
+def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
+    """Make a dataset of a recipe. What is shipped or on the Hub has its table in `<data-root>/raw/<name>`.
+
+    Raises:
+        UsageError: the recipe is missing or has a mistake; the message says which.
+    """
+    recipe = read_recipe(path)
+    name = recipe.name or re.sub(r"\W+", "_", path.stem.lower())
+    if recipe.table.startswith(HUB):
+        return _hub_dataset(recipe, name, asked_as=name if is_shipped else str(path))
+    folder = path.absolute().parent
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        table = (root if is_shipped else folder) / Path(recipe.table).expanduser()
+        return parse_table(recipe, name, table, root, options)
+
+    return _dataset(
+        recipe,
+        name,
+        title=recipe.title or name,
+        homepage=recipe.homepage,
+        root=None if is_shipped else folder / Path(recipe.audio_root).expanduser(),
+        parse=parse,
+        marker_files=(recipe.table,) if is_shipped else ("*",),
+        audio_folders=(recipe.audio_root,) if is_shipped else (".",),
+    )
+
+
+def huggingface_dataset(source: str) -> Dataset:
+    """Make a dataset of `hf:<folder>` or `hf:owner/name`; which columns are what is guessed from their names and types.
+
+    Raises:
+        UsageError: there is no such folder, and it is no name of a repository.
+    """
+    folder = Path(source.removeprefix(HUB)).expanduser().absolute()
+    if source != HUB and folder.is_dir():
+        return _folder_dataset(_unmapped(str(folder)), folder)
+    if OnHub.of(source) is None:
+        raise UsageError(
+            f"There is no folder {folder}.",
+            hint="Give a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
+        )
+    name = re.sub(r"\W+", "_", source.partition("@")[0].lower())
+    return _hub_dataset(_unmapped(source), name, asked_as=source)
+
+
+def _unmapped(table: str) -> Recipe:
+    return Recipe(table=table, audio="", columns=Columns(), caption_origin=None)
+
+
+def _folder_dataset(recipe: Recipe, folder: Path) -> Dataset:
+    name = f"hf_{key(folder.name) or 'root'}"
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        return parse_table(recipe, name, folder, root, options)
+
+    return _dataset(
+        recipe,
+        name,
+        title=folder.name,
+        homepage="",
+        root=folder,
+        parse=parse,
+        marker_files=("*",),
+    )
+
+
+def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
+    there = OnHub.of(recipe.table)
+    if there is None:
+        raise UsageError(f"{asked_as}: {recipe.table!r} is no repository of the Hub.", hint="Spell it hf:owner/name")
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        return parse_table(recipe, name, root / there.part, root, options)
+
+    return _dataset(
+        recipe,
+        name,
+        title=recipe.title or there.repo,
+        homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
+        asked_as=asked_as,
+        parse=parse,
+        marker_files=tuple(f"**/{pattern}" for pattern in ((recipe.files,) if recipe.files else KINDS)),
+        audio_folders=(recipe.audio_root,),
+        files=there.files(recipe.files),
+    )
+
+
+def _dataset(recipe: Recipe, name: str, **others: Any) -> Dataset:
+    """Make a dataset of what a recipe says, and of what it cannot say."""
+    describes_parts = bool(recipe.columns.start)
+    return Dataset(
+        name=name,
+        holds_audio=True,
+        is_excerpt=lambda track: describes_parts,
+        captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},
+        tracks=recipe.tracks,
+        caption_license=recipe.caption_license or "as its publisher says",
+        audio_license=recipe.license or "as its publisher says",
+        not_fetched=recipe.not_fetched,
+        **others,
+    )

@@ -1,0 +1,453 @@
+"""Reading what upstream publishes: fast, row by row, every fault named by file, line and field.
+
+A fault of one row is yielded as `Dropped`, named `file:line`; a fault of the whole file raises `DataError`.
+"""
+
+import ast
+import csv
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from unisono.base.errors import DataError, MissingFileError, UsageError
+from unisono.base.tally import Dropped
+
+T = TypeVar("T")
+
+MALFORMED = "malformed row"
+LONGEST_S = 1e6
+"""Over eleven days: what claims to last longer is a mistake."""
+_CSV_BLOCK = 1 << 22
+_BLOCK = 1 << 18
+"""Bytes of JSON lines that are read at once: so few that the memory stays in the processor's cache."""
+_LONGEST_CELL = 1 << 24
+_ROWS_BEFORE_GIVING_UP = 100
+
+csv.field_size_limit(_LONGEST_CELL)
+
+
+class CsvTable:
+    """A table separated by commas or another delimiter: iterating gives `(row number, cells)`, or `Dropped`.
+
+    With pyarrow the file is parsed several times faster; whatever it stumbles on is read again by Python's `csv`, which
+    can tell where a fault is. Columns are found by name, wherever they stand; the names of several header rows are
+    joined by a dot. Cells are text; a column of `optional` that is not there gives empty cells.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a quote is never closed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        root: Path,
+        columns: Sequence[str],
+        *,
+        optional: Sequence[str] = (),
+        header_rows: int = 1,
+        encoding: str = "utf-8-sig",
+        delimiter: str = ",",
+    ) -> None:
+        refuse_pointer(path)
+        self._encoding = encoding
+        self._delimiter = delimiter
+        self._path = path
+        self._name = place(path, root)
+        self._header_rows = header_rows
+        self._lines: array[int] | None = None
+        self.names = self._header()
+        """All columns of the file."""
+        self._columns = [*columns, *optional]
+        missing = [name for name in columns if name not in self.names]
+        if missing:
+            found = shorten(", ".join(filter(None, self.names)), 300)
+            raise DataError(f"{path}: line {header_rows}: the column {missing[0]!r} is missing; found {found}.")
+        self._indices = [self.names.index(name) if name in self.names else -1 for name in self._columns]
+
+    def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
+        done = 0
+        try:
+            for rows in self._fast():
+                yield from enumerate(rows, done + 1)
+                done += len(rows)
+        except (_StumbledError, ImportError):
+            yield from islice(self._careful(), done, None)
+
+    def where(self, number: int) -> str:
+        """Give `file:line` of a row by its number."""
+        if self._lines is None:
+            self._lines = array("L", self._read_lines())
+        return f"{self._name}:{self._lines[number - 1]}"
+
+    def _read_lines(self) -> Iterator[int]:
+        """Yield the line that each row begins in: a row may span several, and the fast reader does not count them."""
+        with self._open() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            for _ in range(self._header_rows):
+                next(reader)
+            line = reader.line_num + 1
+            for cells in reader:
+                if cells:
+                    yield line
+                line = reader.line_num + 1
+
+    def malformed(self, number: int, detail: str) -> Dropped:
+        """Drop a row."""
+        return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
+
+    def _open(self) -> Any:
+        return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
+
+    def _header(self) -> list[str]:
+        with self._open() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            try:
+                rows = [next(reader) for _ in range(self._header_rows)]
+            except (StopIteration, csv.Error) as error:
+                raise DataError(f"{self._path}: expected {self._header_rows} header rows, found none.") from error
+        width = max(map(len, rows))
+        padded = [[*row, *[""] * (width - len(row))] for row in rows]
+        return [".".join(filter(None, (name.strip() for name in names))) for names in zip(*padded, strict=True)]
+
+    def _fast(self) -> Iterator[list[tuple[str, ...]]]:
+        """Read blocks of rows with pyarrow."""
+        import pyarrow  # an extra, and slow to import
+        from pyarrow import csv as arrow_csv
+
+        present = [index for index in self._indices if index >= 0]
+        names = [f"f{index}" for index in range(len(self.names))]
+        try:
+            batches = arrow_csv.open_csv(
+                self._path,
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=_CSV_BLOCK,
+                    skip_rows=self._header_rows,
+                    column_names=names,
+                    encoding="utf8" if self._encoding == "utf-8-sig" else self._encoding,
+                ),
+                parse_options=arrow_csv.ParseOptions(newlines_in_values=True, delimiter=self._delimiter),
+                convert_options=arrow_csv.ConvertOptions(
+                    include_columns=[names[index] for index in present],
+                    column_types={name: pyarrow.string() for name in names},
+                ),
+            )
+            for batch in batches:
+                table = {index: batch.column(f"f{index}").to_numpy(zero_copy_only=False).tolist() for index in present}
+                empty = [""] * batch.num_rows
+                columns = [table.get(index, empty) for index in self._indices]
+                yield list(zip(*columns, strict=True))
+        except pyarrow.ArrowInvalid as error:
+            raise _StumbledError from error
+
+    def _careful(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
+        """Read all rows with Python's csv; yields one item a row, so that the row numbers are those of `_fast`."""
+        with self._open() as file:
+            reader = csv.reader(file, delimiter=self._delimiter)
+            for _ in range(self._header_rows):
+                next(reader)
+            number, line, good = 0, reader.line_num + 1, False
+            try:
+                for row in reader:
+                    if row:
+                        number += 1
+                        fault = self._fault(row)
+                        if fault and not good and number >= _ROWS_BEFORE_GIVING_UP:
+                            raise DataError(f"{self._path}: line {line}: {fault}; no row before it was any better.")
+                        good = good or not fault
+                        yield (
+                            Dropped(id=f"{self._name}:{line}", reason=MALFORMED, detail=fault)
+                            if fault
+                            else (number, tuple(row[index] if index >= 0 else "" for index in self._indices))
+                        )
+                    line = reader.line_num + 1
+            except csv.Error as error:
+                raise DataError(
+                    f"{self._path}: line {line}: {error}; is there a quote that is never closed?"
+                ) from error
+
+    def _fault(self, row: list[str]) -> str:
+        if len(row) != len(self.names):
+            return f"expected {len(self.names)} cells, found {len(row)}"
+        for name, index in zip(self._columns, self._indices, strict=True):
+            if index >= 0 and not is_text(row[index]):
+                return f"field {name!r}: not UTF-8"
+        return ""
+
+
+class _StumbledError(Exception):
+    """The fast reader met something that it cannot read."""
+
+
+class JsonLines(Generic[T]):
+    """A file with one JSON object a line: iterating gives `(line number, object)`, or `Dropped`.
+
+    Raises:
+        DataError: none of the first lines is what is expected.
+    """
+
+    def __init__(self, path: Path, root: Path, kind: type[T]) -> None:
+        refuse_pointer(path)
+        self._path = path
+        self._name = place(path, root)
+        self._decoder = msgspec.json.Decoder(kind, strict=False)
+
+    def __iter__(self) -> Iterator[tuple[int, T] | Dropped]:
+        number, is_good = 1, False
+        with self._path.open("rb") as file:
+            for block in _whole_lines(file):
+                try:
+                    items = self._decoder.decode_lines(block)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    items = []
+                lines = block.count(b"\n") + (not block.endswith(b"\n"))
+                if len(items) == lines:
+                    yield from enumerate(items, number)
+                    is_good = True
+                else:  # a fault or a blank line
+                    yield from self._one_by_one(block, number, is_good=is_good)
+                    is_good = True
+                number += lines
+
+    def where(self, number: int) -> str:
+        """Give `file:line`."""
+        return f"{self._name}:{number}"
+
+    def malformed(self, number: int, detail: str) -> Dropped:
+        """Drop a line."""
+        return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
+
+    def _one_by_one(self, block: bytes, first: int, *, is_good: bool) -> Iterator[tuple[int, T] | Dropped]:
+        """Read a block with a fault; gives up if no line of the first many is good."""
+        bad = 0
+        for number, line in enumerate(block.split(b"\n"), first):
+            if not line or line.isspace():
+                continue
+            try:
+                yield number, self._decoder.decode(line)
+                is_good = True
+                continue
+            except msgspec.ValidationError as error:
+                fault = _field(error)
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                fault = f"not valid JSON: {error}"
+            bad += 1
+            if not is_good and bad >= _ROWS_BEFORE_GIVING_UP:
+                raise DataError(f"{self._path}: line {number}: {fault}; no line before it was any better.")
+            yield self.malformed(number, fault)
+
+
+def _whole_lines(file: Any) -> Iterator[bytes]:
+    """Yield large blocks that end where a line ends."""
+    mark = file.read(3)
+    block = mark.removeprefix(b"\xef\xbb\xbf") + file.read(_BLOCK)
+    while block:
+        yield block if block.endswith(b"\n") else block + file.readline()
+        block = file.read(_BLOCK)
+
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read a JSON file of the type given.
+
+    Raises:
+        DataError: it is not JSON, or a field is not what is expected.
+    """
+    refuse_pointer(path)
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        return msgspec.json.decode(content, type=kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise DataError(f"{path}: {_field(error)}.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}{_json_fault(content)}.") from error
+
+
+def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") -> Iterator[tuple[str, T] | Dropped]:
+    """Yield `(place, item)` of a JSON list, or of the list under `key` of a JSON object.
+
+    Raises:
+        DataError: it is not JSON, or there is no list.
+    """
+    content = read_json(path, object)
+    items = content.get(key) if isinstance(content, dict) else content
+    if not isinstance(items, list):
+        raise DataError(
+            f"{path}: expected a list of items, or an object with {key!r}, found a {type(content).__name__}."
+        )
+    name = place(path, root)
+    for number, item in enumerate(items, 1):
+        where = f"{name}: item {number}"
+        try:
+            yield where, msgspec.convert(item, kind, strict=False)
+        except msgspec.ValidationError as error:
+            yield Dropped(id=where, reason=MALFORMED, detail=_field(error))
+
+
+def _field(error: msgspec.ValidationError) -> str:
+    expected, _, where = str(error).partition(" - at `")
+    return f"field {where.rstrip('`')!r}: {expected}" if where else expected
+
+
+def _json_fault(content: bytes) -> str:
+    try:
+        json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f": line {line}: not UTF-8"
+    except json.JSONDecodeError as error:
+        return f": line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
+    except RecursionError:
+        return ": nested too deeply"
+    return ": not valid JSON"
+
+
+def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped]:
+    """Yield `(line number, cells)` of a tab-separated file without quoting, as MTG publishes them; CRLF or LF."""
+    refuse_pointer(path)
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            line = line.rstrip("\r\n")
+            if not (line.isascii() or is_text(line)):
+                yield Dropped(id=f"{place(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
+            elif line:
+                yield number, line.split("\t")
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse a Git LFS pointer that stands in place of the file.
+
+    Raises:
+        MissingFileError: the file is missing.
+        DataError: it is one, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(24)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} is missing.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
+
+
+def place(path: Path, root: Path) -> str:
+    """Name a file as reports do: relative to the dataset's folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+
+
+def is_text(text: str) -> bool:
+    """Whether a text was valid UTF-8 in its file (bytes that were not became lone surrogates)."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def given(text: str | None) -> str:
+    """Give a cell's text; empty for what only says that there is none."""
+    text = text.strip() if text else ""
+    return "" if text in ("nan", "NaN", "None", "null") else text
+
+
+def whole_number(value: str | float | None) -> int | None:
+    """Read an id that may have become a float on its way (`226.0`); None if it is no whole number from 0 on."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value) if len(value) < 20 else None
+    try:
+        number = float("" if value is None else value)
+    except ValueError:
+        return None
+    return int(number) if math.isfinite(number) and 0 <= number == int(number) else None
+
+
+@lru_cache(maxsize=1 << 16)
+def seconds(value: str | float | None) -> float:
+    """Read a duration; 0 if it is none: no number, negative, or longer than any recording."""
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < LONGEST_S else 0.0
+
+
+@lru_cache(maxsize=65536)
+def list_literal(text: str) -> tuple[str, ...]:
+    """Read a Python list literal of texts or numbers, e.g. `['lo-fi', "don't"]`, into texts; nothing is executed.
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    if text in ("[]", ""):
+        return ()
+    if text.startswith("['") and text.endswith("']") and '"' not in text and "\\" not in text:
+        items = text[2:-2].split("', '")
+        if text.count("'") == 2 * len(items):
+            return tuple(items)
+    try:
+        value = ast.literal_eval(text) if len(text) <= 100_000 else None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"expected a list, found {text[:60]!r}") from error
+    if not isinstance(value, list) or not all(isinstance(item, (str, int)) for item in value):
+        raise ValueError(f"expected a list, found {text[:60]!r}")
+    return tuple(map(str, value))
+
+
+def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -> Iterator[tuple[int, T]]:
+    """Yield the rows that can be read and append the others to `dropped`."""
+    for row in rows:
+        if isinstance(row, Dropped):
+            dropped.append(row)
+        else:
+            yield row
+
+
+def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]] | Dropped]:
+    """Yield `(place, values)` of those of the columns that a Parquet file has, in bounded memory.
+
+    Raises:
+        DataError: it is no Parquet file.
+        UsageError: pyarrow is not installed.
+    """
+    name, number = place(path, root), 0
+    with _parquet(path) as file:
+        present = [column for column in columns if column in file.schema_arrow.names]
+        for batch in file.iter_batches(columns=present):
+            for values in zip(*(batch.column(column).to_pylist() for column in present), strict=True):
+                number += 1
+                yield f"{name}: row {number}", dict(zip(present, values, strict=True))
+
+
+def parquet_columns(path: Path) -> list[str]:
+    """List the columns of a Parquet file; raises what `parquet_rows` does."""
+    with _parquet(path) as file:
+        return list(file.schema_arrow.names)
+
+
+@contextmanager
+def _parquet(path: Path) -> Iterator[Any]:
+    try:
+        import pyarrow  # an extra, and slow to import
+        from pyarrow import parquet
+    except ImportError as error:
+        raise UsageError(
+            f"Reading {path} takes pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
+        ) from error
+    refuse_pointer(path)
+    try:
+        with parquet.ParquetFile(path) as file:
+            yield file
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path}: not a Parquet file that can be read: {error}.") from error

@@ -1,0 +1,34 @@
+"""Tables that hold audio beside its descriptions, as the library `datasets` writes them, read a few rows at a time."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from unisono.base.errors import DataError
+
+ROWS_AT_ONCE = 8
+"""Rows with audio that are held in memory; each may be a whole recording."""
+_SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.(?:parquet|arrow)")
+
+
+def refuse_missing_shards(paths: Sequence[Path]) -> None:
+    """Refuse files whose names promise more of them: `train-00000-of-00002.parquet`.
+
+    Raises:
+        DataError: some are missing.
+    """
+    found: dict[tuple[Path, str, int], int] = defaultdict(int)
+    for path in paths:
+        if match := _SHARD.fullmatch(path.name):
+            found[path.parent, match[1], int(match[3])] += 1
+    for (folder, name, promised), count in found.items():
+        if count != promised:
+            raise DataError(f"{folder}: {count} of the {promised} files of {name} are there.")
+
+
+def batches(file: Any, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    """Read a Parquet file row group by row group: asked for all at once, the library keeps those that it is done with."""
+    for group in range(file.num_row_groups):
+        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns))

@@ -1,1 +1,0 @@
-"""unify: official releases on disk -> one unified file."""

@@ -1,0 +1,55 @@
+import errno
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from unisono.base.errors import UnisonoError
+from unisono.base.files import whole_file, write_whole
+
+
+def test_a_file_appears_whole(tmp_path: Path) -> None:
+    write_whole(tmp_path / "new folder" / "name.json", "words")
+    assert (tmp_path / "new folder" / "name.json").read_text() == "words"
+    assert [path.name for path in (tmp_path / "new folder").iterdir()] == ["name.json"]
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "name.json"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(target) as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "No space left"), (errno.EACCES, "Cannot write"), (errno.EIO, "Cannot write")]
+)
+def test_errors_of_the_system_are_explained(tmp_path: Path, number: int, words: str) -> None:
+    with pytest.raises(UnisonoError, match=words), whole_file(tmp_path / "name"):
+        raise OSError(number, os.strerror(number))
+
+
+def test_another_files_error_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "name"):
+        Path("/no/such/input").read_bytes()
+
+
+def test_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
+    target = str(tmp_path / "name")
+    code = (
+        "from pathlib import Path; from unisono.base.files import write_whole; "
+        f"write_whole(Path({target!r}), b'x' * 10**6)"
+    )
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=limit, check=False)
+    assert done.returncode != 0
+    assert list(tmp_path.iterdir()) == []

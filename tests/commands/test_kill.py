@@ -1,0 +1,78 @@
+"""`kill -9` at any moment of `convert`, and a disk that is full: the output is whole or absent."""
+
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.test_convert import convert, make
+from tests.conftest import REPOSITORY
+from unisono.commands.convert import run
+from unisono.commands.convert_options import ConvertOptions
+from unisono.tracks.track import read_tracks
+
+KILLS = 15
+COMMANDS = {
+    "csv": ("unified.json", "out.csv"),
+    "parquet": ("unified.json", "out.parquet"),
+    "webdataset": ("unified.json", "out", "--to", "webdataset", "--shard-size", "1"),
+    "huggingface": ("unified.json", "out", "--to", "huggingface", "--with-audio", "--shard-size", "1"),
+    "unpack": ("shards", "back.json", "--with-audio"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_killed_at_random_moments(tmp_path: Path, name: str) -> None:
+    tracks = make(tmp_path, 60)
+    if name == "unpack":
+        convert(tmp_path / "unified.json", tmp_path / "shards", to="webdataset")
+    source, target, *options = COMMANDS[name]
+    seed = random.randrange(1000)
+    words = ["convert", str(tmp_path / source), str(tmp_path / target), *options]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.killed", str(tmp_path / target), str(KILLS), str(seed), *words],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"seed {seed}: {done.stderr}"
+    assert int(done.stdout) > 0, "no kill hit the work"
+    if name == "unpack":
+        held = {track.id: Path(track.audio_path).read_bytes() for track in tracks}
+        back = read_tracks(tmp_path / target)
+        assert {track.id: Path(track.audio_path).read_bytes() for track in back} == held
+        assert len(list((tmp_path / "back_audio").iterdir())) == len({track.audio_path for track in back})
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
+    make(tmp_path)
+    if name == "unpack":
+        convert(tmp_path / "unified.json", tmp_path / "shards", to="webdataset")
+    source, target, *options = COMMANDS[name]
+    words = ["convert", str(tmp_path / source), str(tmp_path / target), *options]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "unisono", *words], capture_output=True, text=True, check=False, preexec_fn=limit
+    )
+    assert done.returncode == 1, done.stdout
+    assert "Cannot write" in done.stderr and "Traceback" not in done.stderr and "Unexpected" not in done.stderr
+    assert not (tmp_path / target).exists()
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".partial")]
+    assert subprocess.run([sys.executable, "-m", "unisono", *words], capture_output=True, check=False).returncode == 0
+
+
+def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
+    make(tmp_path)
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    stale, busy = tmp_path / f".out.{gone.pid}.partial", tmp_path / ".out.1.partial"
+    for folder in (stale, busy):
+        (folder / "data").mkdir(parents=True)
+    run(tmp_path / "unified.json", tmp_path / "out", ConvertOptions(to="webdataset"))
+    assert not stale.exists(), "its process is no more"
+    assert busy.exists(), "its process runs"

@@ -1,0 +1,123 @@
+"""The command lines of `prepare`, as users type them, in processes of their own; weights are tiny and random."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.embeddings.encoders import tiny
+from tests.embeddings.prepare.conftest import Folder
+from unisono.embeddings.file import open_embeddings
+from unisono.tracks.track import SPLITS
+
+SCRIPT = Path(__file__).parents[2] / "prepare_dataset.py"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("weights")
+    tiny.write_all(root)
+    return root
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Folder:
+    """The folder `data` of a user, with five tracks of 8 to 12 s."""
+    folder = Folder(tmp_path / "data")
+    for number in range(5):
+        folder.add(f"t{number}", 8.0 + number, dataset="d")
+    folder.write()
+    (tmp_path / "data" / "unified_dataset.json").write_text(folder.file.read_text())
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, weights: Path) -> Run:
+    def run(line: str, *, weights: Path = weights) -> subprocess.CompletedProcess[str]:
+        words = line.split()
+        assert words[0] in ("python", "unisono")
+        program = [str(SCRIPT)] if words[0] == "python" else ["-m", "unisono", words[1]]
+        environment = {**os.environ, "UNISONO_WEIGHTS": str(weights), "HF_HUB_CACHE": str(weights / "none")}
+        return subprocess.run(
+            [sys.executable, *program, *words[2:]],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def held(path: Path) -> tuple[list[str], dict[str, int]]:
+    with open_embeddings(path) as file:
+        return sorted(file.ids()), {name: record.dim for name, record in file.encoders.items()}
+
+
+def test_the_lines_that_users_type(data: Folder, run: Run) -> None:
+    done = run("python prepare_dataset.py --dataset-file data/unified.json --sample-size 1000")
+    assert done.returncode == 0, done.stderr
+    assert "Final splits: Train: 4 samples, Val: 1 samples, Test: 0 samples" in done.stdout
+    assert "NOT for commercial use" in " ".join(done.stderr.split())
+    ids, dims = held(data.root / "processed_embeddings")
+    assert len(ids) == 5
+    assert set(dims) == {"muq", "mert", "latent"}
+
+    line = (
+        "python prepare_dataset.py --dataset-file data/unified.json --sample-size 5000 --output-dir data/embeddings_5k"
+    )
+    done = run(f"{line} --batch-size 32")
+    assert done.returncode == 0, done.stderr
+    first, second = (
+        hashlib.sha256((data.root / name / "embeddings.h5").read_bytes()).digest()
+        for name in ("processed_embeddings", "embeddings_5k")
+    )
+    assert len({first, second}) == 2, "the files remember different sample sizes"
+
+
+def test_durations_and_defaults(data: Folder, run: Run) -> None:
+    done = run("python prepare_dataset.py --min-duration 10 --max-duration 180")
+    assert done.returncode == 0, done.stderr
+    ids, _ = held(data.root / "processed_embeddings")
+    assert ids == ["t2", "t3", "t4"]
+    assert "2 left out: shorter than 10 s" in done.stdout
+    done = run("python prepare_dataset.py --min-duration 10 --max-duration 180 --continue")
+    assert done.returncode == 0
+    assert "Nothing to do" in done.stderr
+
+
+def test_all_encoders_at_once(data: Folder, run: Run) -> None:
+    data.write(data.records[:2])
+    line = (
+        "unisono prepare --dataset-file data/unified.json --encoders muq mert latent clap musicnn dsp --pooling stats"
+    )
+    done = run(line)
+    assert done.returncode == 0, done.stderr
+    _, dims = held(data.root / "processed_embeddings")
+    assert set(dims) == {"muq", "mert", "latent", "clap", "musicnn", "dsp"}
+    assert dims["dsp"] == 3 * 476
+    with open_embeddings(data.root / "processed_embeddings") as file:
+        for split in SPLITS:
+            for name, stored in file.read(split).embeddings.items():
+                assert stored.shape[1:] == (dims[name],)
+
+
+def test_absent_weights_are_one_line_and_a_hint(data: Folder, run: Run) -> None:
+    done = run("python prepare_dataset.py", weights=data.root / "none")
+    assert done.returncode == 1
+    assert "Error: The weights of latent, mert and muq are not here.\n" in done.stderr
+    assert "--encoders musicnn dsp" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_unified_file_is_wrong_usage(tmp_path: Path, run: Run) -> None:
+    done = run("python prepare_dataset.py --encoders dsp")
+    assert done.returncode == 2
+    assert "unified_dataset.json" in done.stderr
+    assert "unisono unify" in done.stderr

@@ -1,0 +1,93 @@
+"""`unisono search` as a user runs it, on a small world without audio."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.synthetic import make
+from unisono.base.errors import DataError, UsageError
+from unisono.commands.search import run
+from unisono.search.options import SearchOptions
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("world"))
+
+
+def unisono(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "unisono", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def options(world, **more):
+    return SearchOptions(checkpoint=world.checkpoint, data_dir=world.data_dir, **more)
+
+
+def test_the_command_prints_score_artist_title_and_path(world, tmp_path):
+    done = unisono(
+        "search", "A sad Rock piece number 7 for trumpet", "sad jazz",
+        "--checkpoint", world.checkpoint, "--data-dir", world.data_dir,
+        "--top", 2, "--where", "split=test", "--playlist", tmp_path / "p.m3u8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0] == "“A sad Rock piece number 7 for trumpet” among 24 tracks"
+    place, score, name = lines[1].split(maxsplit=2)
+    assert place == "1."
+    assert 0.3 < float(score) < 1
+    assert name == "Artist 2 - [test] Piece 7"
+    assert lines[2].strip().endswith("Stück test 7.wav")
+    assert "“sad jazz” among 24 tracks" in lines
+    assert "Stück test 7.wav" in (tmp_path / "p.m3u8").read_text(encoding="utf-8")
+
+
+def test_json_is_json_and_nothing_else(world, capsys):
+    run(["violin"], options(world, json=True))
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["query"] == "violin"
+    assert len(found["hits"]) == 10
+    assert [hit["score"] for hit in found["hits"]] == sorted((hit["score"] for hit in found["hits"]), reverse=True)
+    assert {"id", "artist", "title", "audio_path", "dataset", "license", "split"} <= set(found["hits"][0])
+
+
+def test_all_splits_are_searched_unless_one_is_named(world):
+    everything = run(["flute"], options(world, top=1000))["flute"]
+    assert {hit.track.split for hit in everything} == {"train", "val", "test"}
+    assert len(everything) == 36
+    assert {hit.track.split for hit in run(["flute"], options(world, split="val"))["flute"]} == {"val"}
+
+
+def test_conditions_and_artists(world):
+    hits = run(["flute"], options(world, where=("dataset=fma", "tags=trumpet"), max_per_artist=1))["flute"]
+    assert hits
+    assert all(hit.track.dataset == "fma" and "trumpet" in hit.track.tags for hit in hits)
+    assert len({hit.track.artist_id for hit in hits}) == len(hits)
+
+
+@pytest.mark.parametrize(
+    ("queries", "more", "message"),
+    [
+        ([], {}, "What to search for"),
+        (["  "], {}, "What to search for"),
+        (["flute"], {"top": 0}, "--top 0"),
+        (["flute"], {"max_per_artist": 0}, "--max-per-artist 0"),
+        (["flute"], {"where": ("colour=blue",)}, "colour=blue"),
+    ],
+)
+def test_wrong_usage_is_refused(world, queries, more, message):
+    with pytest.raises(UsageError, match=message):
+        run(queries, options(world, **more))
+
+
+def test_nothing_left_to_search_among(world):
+    with pytest.raises(DataError, match=r"None of the 36 tracks .* fulfils --where 'dataset=none'"):
+        run(["flute"], options(world, where=("dataset=none",)))
+
+
+def test_a_missing_checkpoint_is_refused(world, tmp_path):
+    with pytest.raises(UsageError, match="There is no checkpoint"):
+        run(["flute"], SearchOptions(checkpoint=tmp_path / "none.pt", data_dir=world.data_dir))

@@ -1,0 +1,79 @@
+"""`train.py` as users type it, in processes of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.retrieval.train.synthetic import write_embeddings
+from unisono.retrieval.checkpoint import load
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train")
+    write_embeddings(folder / "data" / "processed_embeddings", (24, 4, 4), encoder="muq")
+    return folder
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen:
+    environment = os.environ | {"UNISONO_CAPTIONS": str(folder / "captions")}
+    command = [sys.executable, REPOSITORY / "train.py", *words]
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_train_resume_and_signals(folder: Path):
+    verbatim = ("--audio-encoder", "muq", "--data-dir", "data/processed_embeddings")
+    process = start(folder, *verbatim, "--epochs", "20", "--batch-size", "32")
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    assert "checkpoints/muq_best.pt" in out and "chance" in out
+    last = folder / "checkpoints" / "muq_last.pt"
+    assert load(last).progress["epoch"] == 20
+    assert (folder / "checkpoints" / "muq_train.log").read_text().count("Epoch ") == 20
+    assert list((folder / "checkpoints" / "tensorboard" / "muq").iterdir())
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before = load(last).progress["step"]
+        process = start(
+            folder, *verbatim, "--resume", "checkpoints/muq_last.pt", "--epochs", "1000000", "--save-seconds", "1"
+        )
+        wait_for(lambda before=before: load(last).progress["step"] > before, process)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, err
+        assert f"Error: {number.name} received at step" in err
+        assert "unisono train --resume checkpoints/muq_last.pt" in err
+
+    before = load(last).progress["step"]
+    process = start(
+        folder, *verbatim, "--resume", "checkpoints/muq_last.pt", "--epochs", "1000000", "--save-seconds", "0.5"
+    )
+    wait_for(lambda: load(last).progress["step"] > before, process)
+    process.kill()
+    process.communicate()
+    assert load(last).progress["step"] > before  # whole, whatever the instant
+    assert load(folder / "checkpoints" / "muq_best.pt").progress["best_epoch"] >= 1
+
+
+def wait_for(condition, process: subprocess.Popen, seconds: float = 100) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def test_wrong_usage_exits_with_2_and_says_what_there_is(folder: Path):
+    process = start(folder, "--audio-encoder", "mert")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2
+    assert "holds no mert embeddings; it holds: muq" in err and "Traceback" not in err
+    assert not (folder / "checkpoints" / "mert_train.log").exists()

@@ -1,0 +1,122 @@
+"""What holds for every audio encoder, found by registry: with tiny random weights on the way that real ones take."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.embeddings.encoders import tiny
+from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.audio import AudioEncoder
+
+
+@pytest.fixture(scope="module", params=audio.names())
+def encoder(request: pytest.FixtureRequest, weights_root: Path) -> Iterator[AudioEncoder]:
+    name = request.param
+    if hasattr(audio.module(name), "WEIGHTS") and name not in tiny.WRITERS:
+        pytest.fail(f"{name} has weights to fetch, but tests/encoders/tiny.py has no tiny ones of it")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNISONO_WEIGHTS", str(weights_root))
+        yield audio.build(name)
+
+
+@pytest.fixture(scope="module")
+def windows(encoder: AudioEncoder) -> torch.Tensor:
+    """Noise, a chord that swells, and a beat: [3, samples]."""
+    samples = round(encoder.spec.window_s * encoder.spec.rate_hz)
+    seconds = torch.arange(samples) / encoder.spec.rate_hz
+    noise = torch.randn(samples, generator=torch.Generator().manual_seed(0)) / 8
+    chord = sum(torch.sin(2 * torch.pi * pitch * seconds) for pitch in (220, 277, 330)) / 4 * seconds / seconds[-1]
+    beat = noise * (seconds * 2 % 1 < 0.1)
+    return torch.stack([noise, chord, beat])
+
+
+@pytest.fixture(scope="module")
+def embeddings(encoder: AudioEncoder, windows: torch.Tensor) -> torch.Tensor:
+    return encoder.embed(windows)
+
+
+def test_shape_and_type_are_as_declared(encoder: AudioEncoder, embeddings: torch.Tensor) -> None:
+    spec = encoder.spec
+    assert embeddings.shape == ((3, spec.dim) if spec.layers == 1 else (3, spec.layers, spec.dim))
+    assert embeddings.dtype == torch.float32
+    assert embeddings.isfinite().all()
+    assert not embeddings.requires_grad
+
+
+def test_different_music_has_different_embeddings(embeddings: torch.Tensor) -> None:
+    rows = embeddings.flatten(1)
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        assert (rows[i] - rows[j]).abs().max() > 1e-4
+
+
+def test_a_window_alone_and_among_others_is_the_same(
+    encoder: AudioEncoder, windows: torch.Tensor, embeddings: torch.Tensor
+) -> None:
+    alone = encoder.embed(windows[2:])
+    torch.testing.assert_close(alone[0], embeddings[2], rtol=1e-4, atol=2e-5)
+    assert torch.equal(encoder.embed(windows[2:]), alone), "not even the same again"
+
+
+def test_a_window_does_not_see_its_neighbours(
+    encoder: AudioEncoder, windows: torch.Tensor, embeddings: torch.Tensor
+) -> None:
+    broken = torch.full_like(windows[0], torch.nan)
+    found = encoder.embed(torch.stack([broken, windows[1]]))[1]
+    torch.testing.assert_close(found, embeddings[1], rtol=1e-4, atol=2e-5)
+
+
+def test_the_windows_are_left_as_they_are(encoder: AudioEncoder, windows: torch.Tensor) -> None:
+    given = windows[:1].clone()
+    encoder.embed(given)
+    assert torch.equal(given, windows[:1])
+
+
+def test_silence_clipping_and_overs_are_finite(encoder: AudioEncoder, windows: torch.Tensor) -> None:
+    silence = torch.zeros_like(windows[0])
+    clipped = (windows[1] * 100).clamp(-1, 1) * 1.5
+    nearly_silent = windows[0] * 1e-30
+    assert encoder.embed(torch.stack([silence, clipped, nearly_silent])).isfinite().all()
+
+
+def test_several_threads_may_embed_at_once(
+    encoder: AudioEncoder, windows: torch.Tensor, embeddings: torch.Tensor
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda row: encoder.embed(windows[row : row + 1])[0], range(3)))
+    torch.testing.assert_close(torch.stack(found), embeddings, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", audio.names())
+def test_the_spec_says_what_a_user_must_know(name: str) -> None:
+    spec = audio.spec(name)
+    assert spec.name == name
+    assert spec.title
+    assert spec.weights_license
+    assert spec.rate_hz > 0
+    assert 0 < spec.hop_s <= spec.window_s
+    assert spec.noncommercial == ("-NC" in spec.weights_license)
+    if spec.size:
+        assert spec.source
+        assert spec.revision
+
+
+def test_specs_are_read_without_torch() -> None:
+    code = (
+        "import sys; from unisono.embeddings.encoders import audio; [audio.spec(name) for name in audio.names()]; "
+        "sys.exit(', '.join({'torch', 'transformers', 'huggingface_hub'} & set(sys.modules)) or 0)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+
+
+def test_the_three_defaults_fit_into_80_megabytes_per_thousand_tracks() -> None:
+    from unisono.embeddings.prepare.options import PrepareOptions
+
+    specs = [audio.spec(name) for name in PrepareOptions().encoders]
+    assert [spec.name for spec in specs] == ["muq", "mert", "latent"]
+    assert sum(1000 * spec.dim * spec.layers * 2 for spec in specs) <= 80e6

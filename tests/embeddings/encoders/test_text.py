@@ -1,0 +1,181 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.embeddings.encoders.tiny_text import write_bert, write_qwen3
+from tests.retrieval.train.synthetic import WordEncoder
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.embeddings.encoders import text, text_store
+from unisono.embeddings.encoders.text import e5, minilm, qwen3
+from unisono.embeddings.encoders.text._transformer import find
+
+CAPTIONS = [
+    "slow solemn choir",
+    "a bright piano piece with drums",
+    "piano",
+    "日本の音楽 🎵",
+    "x " * 600,
+    "slow solemn choir",
+]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> text.TextEncoder:
+    if minilm.packaged() is None:
+        pytest.skip("the package with MiniLM's weights is not installed")
+    return text.build("minilm")
+
+
+def test_minilm_gives_the_same_alone_and_among_others(encoder: text.TextEncoder):
+    together = encoder.embed(CAPTIONS)
+    assert together.shape == (6, 384) and together.dtype == np.float32
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    for row, caption in enumerate(CAPTIONS):
+        assert np.array_equal(encoder.embed([caption])[0], together[row])
+    assert np.array_equal(encoder.embed(CAPTIONS[::-1])[::-1], together)
+    assert encoder.embed([]).shape == (0, 384)
+
+
+def test_minilm_is_what_sentence_transformers_computes(encoder: text.TextEncoder):
+    from sentence_transformers import SentenceTransformer
+
+    reference = SentenceTransformer(str(minilm.packaged()), device="cpu").encode(CAPTIONS, normalize_embeddings=True)
+    assert np.abs(encoder.embed(CAPTIONS) - reference).max() < 1e-6
+    any_model = text.build(str(minilm.packaged()))
+    assert any_model.spec.dim == 384 and any_model.spec.max_tokens == 256
+    assert np.abs(any_model.embed(CAPTIONS) - reference).max() < 1e-6
+
+
+def test_weights_that_are_not_the_official_ones_are_refused(tmp_path: Path):
+    (tmp_path / "model.safetensors").write_bytes(b"something else")
+    with pytest.raises(UnisonoError, match="not the official file"):
+        text.build("minilm", weights=tmp_path)
+    with pytest.raises(UnisonoError, match="no MiniLM weights"):
+        text.build("minilm", weights=tmp_path / "none")
+
+
+def test_unknown_names_are_explained():
+    with pytest.raises(UsageError, match="no text encoder 'bert'") as caught:
+        text.spec("bert")
+    assert "minilm" in caught.value.hint
+    with pytest.raises(UsageError, match="no folder"):
+        text.build("./nowhere/at/all")
+
+
+def spec_of(instruction: str) -> text.TextEncoderSpec:
+    return text.TextEncoderSpec(
+        name="tiny",
+        title="tiny",
+        dim=24,
+        max_tokens=12,
+        weights_license="none",
+        source="tests",
+        revision="1",
+        instruction=instruction,
+    )
+
+
+SOUNDS = ["piano", "piano and violin", "dark and slow choir and flute and drums and harp and organ", "slow"]
+
+
+@pytest.mark.parametrize("family", ["e5", "qwen3"])
+def test_pooling_padding_and_instruction(tmp_path: Path, family: str):
+    module, write, pooling = {"e5": (e5, write_bert, "mean"), "qwen3": (qwen3, write_qwen3, "last")}[family]
+    write(tmp_path)
+    encoder = module.build(spec_of("query: "), "cpu", tmp_path)
+    together = encoder.embed(SOUNDS)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    for row, caption in enumerate(SOUNDS):
+        assert np.array_equal(encoder.embed([caption])[0], together[row])
+        ids = torch.tensor([encoder.tokenizer("query: " + caption, truncation=True, max_length=12)["input_ids"]])
+        assert ids[0, -1] == 3 and len(ids[0]) <= 12
+        states = encoder.model(input_ids=ids).last_hidden_state[0]
+        pooled = states.mean(dim=0) if pooling == "mean" else states[-1]
+        assert np.allclose(together[row], torch.nn.functional.normalize(pooled, dim=0).detach().numpy(), atol=1e-6)
+    padded = encoder(encoder.tokens(SOUNDS)).detach().numpy()  # lengths mixed, as in tuning
+    assert np.allclose(padded, together, atol=1e-5)
+    plain = module.build(spec_of(""), "cpu", tmp_path).embed(SOUNDS)
+    assert not np.allclose(plain, together, atol=1e-3)
+
+
+def test_known_encoders():
+    assert {"minilm", "e5-small", "e5-base", "e5-large", "qwen3-0.6b", "qwen3-4b"} <= set(text.names())
+    assert text.spec("qwen3-4b").dim == 2560 and text.spec("e5-base").instruction == "query: "
+    assert text.spec("qwen3-0.6b").instruction.startswith("Instruct: ")
+
+
+def test_weights_put_where_weights_are_kept_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    (tmp_path / "e5-small").mkdir()
+    with pytest.raises(UnisonoError, match=r"no config\.json in .*e5-small"):
+        text.build("e5-small")
+    write_bert(tmp_path / "e5-small")
+    assert find(text.spec("e5-small"), None) == tmp_path / "e5-small"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path))
+    return text_store.folder_of(WordEncoder.spec)
+
+
+class Counting(WordEncoder):
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def embed(self, captions):
+        self.asked += captions
+        return super().embed(captions)
+
+
+def embed(captions: list[str], encoder: WordEncoder) -> np.ndarray:
+    table = text_store.embed(captions, encoder.spec, lambda: encoder)
+    return table.rows(np.arange(len(captions)))
+
+
+def test_a_caption_is_embedded_once_for_all_time(folder: Path):
+    encoder = Counting()
+    expected = WordEncoder().embed(["a b", "c", "a b", "d"])
+    assert np.array_equal(embed(["a b", "c", "a b", "d"], encoder), expected)
+    assert sorted(encoder.asked) == ["a b", "c", "d"]
+    assert np.array_equal(embed(["d", "e", "c"], encoder)[[0, 2]], expected[[3, 1]])
+    assert encoder.asked[3:] == ["e"]
+    table = text_store.embed(["a b"], encoder.spec, lambda: pytest.fail("all is stored"))
+    assert table.matrix.shape == (1, 24)
+
+
+def test_large_tables_are_mapped(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(text_store, "IN_MEMORY", 100)
+    table = text_store.embed(["a", "b", "a"], WordEncoder.spec, WordEncoder)
+    assert isinstance(table.matrix, np.memmap)
+    assert np.array_equal(table.rows(np.array([2, 0, 1])), WordEncoder().embed(["a", "a", "b"]))
+
+
+@pytest.mark.parametrize("torn", ["embeddings.f32", "captions.md5"])
+@pytest.mark.parametrize("lost", [1, 5, 24])
+def test_a_torn_write_loses_that_row_only(folder: Path, torn: str, lost: int):
+    captions = [f"word{number}" for number in range(5)]
+    embed(captions, Counting())
+    path = folder / torn
+    path.write_bytes(path.read_bytes()[:-lost])
+    encoder = Counting()
+    assert np.array_equal(embed(captions, encoder), WordEncoder().embed(captions))
+    assert 1 <= len(encoder.asked) <= 2
+
+
+def test_another_revision_has_a_store_of_its_own(folder: Path):
+    from dataclasses import replace
+
+    assert text_store.folder_of(replace(WordEncoder.spec, revision="other")) != folder
+    assert text_store.folder_of(replace(WordEncoder.spec, instruction="Query: ")) != folder
+
+
+def test_an_embedding_that_is_not_finite_is_refused(folder: Path):
+    class Broken(WordEncoder):
+        def embed(self, captions):
+            return super().embed(captions) * np.where([[caption == "b"] for caption in captions], np.nan, 1)
+
+    with pytest.raises(DataError, match="no finite embedding of the caption 'b'"):
+        embed(["a", "b"], Broken())

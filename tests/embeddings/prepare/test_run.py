@@ -1,0 +1,510 @@
+"""`prepare` as a whole: what it writes, what it does not do twice, what it refuses, and what broken files do to it."""
+
+import contextlib
+import hashlib
+import random
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+from filelock import FileLock
+
+from tests.broken_audio import BROKEN, music, write_music
+from tests.embeddings.encoders import tiny
+from tests.embeddings.prepare.conftest import Folder
+from unisono.audio import decode as audio
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.embeddings.encoders.audio import dsp
+from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.prepare import embed as embed_module
+from unisono.tracks.track import SPLITS
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a file was decoded")
+
+    monkeypatch.setattr(audio.Decoder, "blocks", refuse)
+
+
+def count_decoding(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    decoded: list[str] = []
+    blocks = audio.Decoder.blocks
+
+    def counting(self: audio.Decoder, excerpt: audio.Excerpt, rates_hz: set[int]) -> Any:
+        decoded.append(Path(excerpt.path).stem)
+        return blocks(self, excerpt, rates_hz)
+
+    monkeypatch.setattr(audio.Decoder, "blocks", counting)
+    return decoded
+
+
+def expected_dsp(path: str, start_s: float, duration_s: float) -> np.ndarray:
+    """Decode, cut, embed and average by hand."""
+    samples, rate_hz = soundfile.read(path, dtype="float32", always_2d=True)
+    part = samples[round(start_s * rate_hz) : round((start_s + duration_s) * rate_hz)]
+    mono = soxr.resample((part[:, 0] + part[:, 1]) / 2, rate_hz, 22_050, "HQ")
+    length = 220_500
+    if len(mono) < length:
+        windows = [np.resize(mono, length)]
+    else:
+        windows = [mono[begin : begin + length] for begin in range(0, len(mono) - length + 1, length)]
+        if len(mono) % length > length / 20:
+            windows.append(mono[-length:])
+    rows = [dsp.build().embed(torch.tensor(window)[None])[0].double().numpy() for window in windows]
+    return np.mean(rows, axis=0).astype(np.float16)
+
+
+def test_the_file_holds_what_was_asked_for(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    for number in range(8):
+        folder.add(
+            f"t{number}",
+            25.0 if number == 0 else 2.0 + number,
+            dataset="one",
+            artist=f"Artist {number}",
+            tags=["calm", "piano"],
+            alt_captions=["second", "third"][: number % 3],
+            caption_origin="human",
+            recording=f"jamendo:{number}",
+        )
+    long = folder.records[0]
+    folder.records.append(
+        {**long, "id": "part", "start": 4.5, "duration": 12, "caption": "the middle", "recording": "r"}
+    )
+    folder.records.append({**long, "id": "same", "caption": "the same again", "recording": "s"})
+    folder.write()
+    path = folder.prepare()
+    assert "Final splits: Train: 8 samples, Val: 1 samples, Test: 1 samples" in capsys.readouterr().out
+
+    with open_embeddings(path) as file:
+        splits = {split: file.read(split) for split in SPLITS}
+        record = file.encoders["dsp"]
+        assert file.failures == 0
+    assert (record.rate_hz, record.window_s, record.hop_s, record.pooling, record.dim) == (22_050, 10, 10, "mean", 476)
+    by_id = {record["id"]: record for record in folder.records}
+    assert sorted(id_ for rows in splits.values() for id_ in rows.ids) == sorted(by_id)
+    for rows in splits.values():
+        assert rows.ids == sorted(rows.ids)
+        for row, id_ in enumerate(rows.ids):
+            source = by_id[id_]
+            expected = expected_dsp(source["audio_path"], source.get("start", 0), source["duration"])
+            np.testing.assert_allclose(rows.embeddings["dsp"][row], expected, atol=2e-3)
+            captions = [rows.captions[i] for i in np.flatnonzero(rows.caption_of == row)]
+            assert captions == [source["caption"], *source["alt_captions"]]
+            assert rows.texts["artist"][row] == source["artist"]
+            assert rows.tags[row] == ["calm", "piano"]
+            assert rows.start_s[row] == source.get("start", 0)
+        assert set(rows.caption_origin) <= {"human"}
+
+
+def test_splits_honour_upstream_and_keep_a_file_on_one_side(folder: Folder) -> None:
+    one = folder.add("part 0", 12)
+    folder.records += [{**one, "id": f"part {number}", "start": number} for number in range(1, 10)]
+    for number in range(10):
+        folder.add(f"t{number}", split="val" if number == 4 else "test" if number == 6 else None)
+    folder.write()
+    with open_embeddings(folder.prepare()) as file:
+        side_of = {id_: split for split in SPLITS for id_ in file.read(split).ids}
+    assert len({side_of[f"part {number}"] for number in range(10)}) == 1
+    assert (side_of["t4"], side_of["t6"]) == ("val", "test")
+    with open_embeddings(folder.prepare("seeded", split_by="seed")) as file:
+        assert file.counts() == {"train": 16, "val": 2, "test": 2}
+
+
+def test_the_bytes_depend_on_nothing_but_input_and_seed(ten_tracks: Folder) -> None:
+    first = ten_tracks.prepare("first", encoders=("dsp", "musicnn"))
+    random.Random(1).shuffle(ten_tracks.records)
+    ten_tracks.write()
+    second = ten_tracks.prepare("second", encoders=("musicnn", "dsp"), batch_size=3, workers=1, continue_=True)
+    assert digest(first) == digest(second)
+    assert digest(first) != digest(ten_tracks.prepare("third", encoders=("dsp", "musicnn"), seed=7))
+
+
+def test_a_second_run_does_nothing(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ten_tracks.prepare()
+    before = path.stat().st_mtime_ns
+    no_decoding(monkeypatch)
+    monkeypatch.setattr("unisono.embeddings.encoders.audio.build", no_decoding)
+    assert ten_tracks.prepare(continue_=True).stat().st_mtime_ns == before
+
+
+def test_added_tracks_and_encoders_compute_only_those(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_tracks.write(ten_tracks.records[:7])
+    ten_tracks.prepare()
+    ten_tracks.write()
+    decoded = count_decoding(monkeypatch)
+    ten_tracks.prepare()
+    assert sorted(decoded) == ["t7", "t8", "t9"]
+    embedded_with: list[str] = []
+    monkeypatch.setattr(
+        "unisono.commands.prepare.Runner",
+        lambda device, built, size: embedded_with.extend(built) or embed_module.Runner(device, built, size),
+    )
+    grown = ten_tracks.prepare(encoders=("musicnn",))
+    assert set(embedded_with) == {"musicnn"}
+    fresh = ten_tracks.prepare("fresh", encoders=("dsp", "musicnn"))
+    assert digest(grown) == digest(fresh)
+
+
+def test_a_changed_file_is_embedded_anew(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = digest(ten_tracks.prepare())
+    write_music(Path(ten_tracks.records[4]["audio_path"]), 5.5, seed=99)
+    decoded = count_decoding(monkeypatch)
+    assert digest(ten_tracks.prepare()) != first
+    assert decoded == ["t4"]
+
+
+def test_a_changed_caption_rewrites_the_file_without_decoding(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = digest(ten_tracks.prepare())
+    ten_tracks.records[4]["caption"] = "other words"
+    ten_tracks.write()
+    no_decoding(monkeypatch)
+    assert digest(ten_tracks.prepare()) != first
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("pooling", "stats", "pooling: 'mean' there, 'stats' now"),
+        ("seed", 1, "seed: 42 there, 1 now"),
+        ("split_by", "seed", "split by: 'upstream' there, 'seed' now"),
+        ("keep_windows", True, "keep windows: False there, True now"),
+        ("sample_size", 4, "6 tracks that would be lost"),
+        ("min_duration", 5.0, "4 tracks that would be lost"),
+    ],
+)
+def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: object, says: str) -> None:
+    path = ten_tracks.prepare()
+    before = digest(path)
+    with pytest.raises(UsageError, match=says):
+        ten_tracks.prepare(**{option: value})
+    assert digest(path) == before
+
+
+@pytest.mark.parametrize("assembled", [True, False], ids=["in embeddings.h5", "in shards"])
+def test_embeddings_of_other_weights_are_refused(
+    ten_tracks: Folder, assembled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_tracks.write(ten_tracks.records[:9])
+    with monkeypatch.context() as patch:
+        if not assembled:
+            patch.setattr("unisono.commands.prepare.assemble", interrupt)
+        with contextlib.suppress(KeyboardInterrupt):
+            ten_tracks.prepare()
+    ten_tracks.write()
+    monkeypatch.setattr(dsp.Dsp, "spec", replace(dsp.SPEC, revision="2"))
+    with pytest.raises(UsageError, match="dsp: revision: '1' there, '2' now"):
+        ten_tracks.prepare()
+
+
+def interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_nothing_but_the_file_stays_and_the_file_suffices(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_tracks.add("broken", broken="silent")
+    ten_tracks.write(ten_tracks.records[3:])
+    options: dict[str, Any] = {"pooling": "stats", "keep_windows": True}
+    path = ten_tracks.prepare(**options)
+    assert sorted(found.name for found in path.parent.iterdir()) == [
+        ".prepare.lock",
+        "embeddings.h5",
+        "prepare.log",
+        "prepare.report.json",
+    ]
+    elsewhere = ten_tracks.root / "elsewhere"
+    elsewhere.mkdir()
+    path.rename(elsewhere / "embeddings.h5")
+    ten_tracks.write()
+    decoded = count_decoding(monkeypatch)
+    grown = ten_tracks.prepare("elsewhere", **options)
+    assert sorted(decoded) == ["t0", "t1", "t2"], "what is in the file, or known to be broken, was decoded again"
+    assert digest(grown) == digest(ten_tracks.prepare("fresh", **options))
+
+
+def test_shards_of_tracks_that_are_not_chosen_now_stay(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.commands.prepare.assemble", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ten_tracks.prepare()
+    with open_embeddings(ten_tracks.prepare(sample_size=4)) as file:
+        assert len(file.ids()) == 4
+    no_decoding(monkeypatch)
+    with open_embeddings(ten_tracks.prepare()) as file:
+        assert len(file.ids()) == 10
+    assert not (ten_tracks.root / "out" / "shards").exists()
+
+
+def test_a_file_of_an_earlier_edition_is_written_anew(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such files name no excerpts, and their shards lie beside them."""
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.embeddings.prepare.assemble.EDITION", 1)
+        patch.setattr("unisono.commands.prepare._remove_what_is_stored", lambda *_: None)
+        path = ten_tracks.prepare()
+    with h5py.File(path, "r+") as file:
+        for name in ("train/excerpts", "val/excerpts", "test/excerpts", "faults"):
+            del file[name]
+    decoded = count_decoding(monkeypatch)
+    ten_tracks.prepare(continue_=True)
+    assert decoded == []
+    assert not (path.parent / "shards").exists()
+    assert digest(path) == digest(ten_tracks.prepare("fresh"))
+
+
+def test_a_larger_sample_holds_the_smaller(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_tracks.prepare(sample_size=4)
+    reasons = ten_tracks.report()["reasons"]
+    assert reasons == {"not in the sample": 6}
+    decoded = count_decoding(monkeypatch)
+    ten_tracks.prepare(sample_size=9)
+    assert len(decoded) == 5
+
+
+def test_durations_filter(ten_tracks: Folder) -> None:
+    path = ten_tracks.prepare(min_duration=3.5, max_duration=6.5)
+    with open_embeddings(path) as file:
+        assert sorted(file.ids()) == ["t2", "t3", "t4", "t5"]
+    assert ten_tracks.report()["reasons"] == {"shorter than 3.5 s": 2, "longer than 6.5 s": 4}
+
+
+def test_each_broken_file_is_left_out_with_its_reason(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        folder.add(f"good {number}", dataset="d")
+    for how in BROKEN:
+        folder.add(how, broken=how, dataset="d")
+    folder.write()
+    path = folder.prepare()
+    with open_embeddings(path) as file:
+        assert sorted(file.ids()) == [f"good {number}" for number in range(10)]
+        assert file.failures == len(BROKEN)
+    report = folder.report()
+    assert {entry["id"]: entry["reason"] for entry in report["dropped"]} == {how: BROKEN[how][0] for how in BROKEN}
+    assert all(str(folder.root / "audio") in entry["detail"] for entry in report["dropped"])
+    assert report["came"] == {"d": 10 + len(BROKEN)}
+    assert report["kept"] == {"d": 10}
+
+    before = digest(path)
+    decoded = count_decoding(monkeypatch)
+    folder.prepare()
+    assert decoded == [], "what is known to be broken was tried again"
+    assert digest(path) == before
+    assert {entry["id"] for entry in folder.report()["dropped"]} == set(BROKEN)
+
+    for how in ("missing", "empty"):
+        write_music(folder.root / "audio" / f"{how}.wav", 3).replace(folder.root / "audio" / f"{how}.mp3")
+    folder.prepare()
+    assert sorted(decoded) == ["empty", "missing"]
+    with open_embeddings(path) as file:
+        assert len(file.ids()) == 12
+
+
+def test_strict_makes_a_fault_a_failure(folder: Folder) -> None:
+    folder.add("good")
+    folder.add("bad", broken="empty")
+    folder.write()
+    with pytest.raises(UnisonoError, match=r"--strict: 1 tracks were dropped .*prepare.report.json"):
+        folder.prepare(strict=True)
+    assert not (folder.root / "out" / "embeddings.h5").exists()
+    folder.prepare()
+
+
+def test_a_track_of_unusual_audio_is_embedded(folder: Folder) -> None:
+    for name, rate_hz, channels in (("mono", 44_100, 1), ("six", 48_000, 6), ("low", 8_000, 2), ("high", 96_000, 2)):
+        write_music(Path(folder.add(f"音楽 {name}")["audio_path"]), 3, rate_hz, channels)
+    folder.write()
+    folder.prepare(strict=True)
+
+
+def test_no_audio_at_all_is_an_error(ten_tracks: Folder) -> None:
+    shutil.rmtree(ten_tracks.root / "audio")
+    with pytest.raises(UnisonoError, match="None of the 10 audio files is there"):
+        ten_tracks.prepare()
+
+
+def test_nothing_but_broken_audio_is_an_error(folder: Folder) -> None:
+    folder.add("bad", broken="silent")
+    folder.write()
+    with pytest.raises(UnisonoError, match="No track could be embedded"):
+        folder.prepare()
+
+
+def test_an_audio_folder_that_goes_away_stops_the_run(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = digest(ten_tracks.prepare("whole"))
+    away = ten_tracks.root / "away"
+    blocks = audio.Decoder.blocks
+
+    def vanishing(self: audio.Decoder, excerpt: audio.Excerpt, rates_hz: set[int]) -> Any:
+        if excerpt.path.endswith("t6.wav"):
+            time.sleep(1)  # let the encoders catch up
+            (ten_tracks.root / "audio").rename(away)
+        return blocks(self, excerpt, rates_hz)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio.Decoder, "blocks", vanishing)
+        with pytest.raises(UnisonoError, match="has gone away"):
+            ten_tracks.prepare(workers=1)
+    away.rename(ten_tracks.root / "audio")
+    decoded = count_decoding(monkeypatch)
+    assert digest(ten_tracks.prepare(continue_=True)) == expected
+    assert 0 < len(decoded) < 10
+
+
+def test_a_rerun_without_the_audio_does_not_shrink_the_file(ten_tracks: Folder) -> None:
+    path = ten_tracks.prepare()
+    before = digest(path)
+    Path(ten_tracks.records[3]["audio_path"]).unlink()
+    with pytest.raises(UsageError, match=r"1 tracks that would be lost, e.g. t3 \(missing file\)"):
+        ten_tracks.prepare()
+    assert digest(path) == before
+
+
+def test_two_runs_at_once_are_refused(ten_tracks: Folder) -> None:
+    (ten_tracks.root / "out").mkdir()
+    with (
+        FileLock(ten_tracks.root / "out" / ".prepare.lock"),
+        pytest.raises(UnisonoError, match="Another run is writing"),
+    ):
+        ten_tracks.prepare()
+
+
+def test_absent_weights_are_named_with_what_to_use_instead(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(ten_tracks.root / "none"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(ten_tracks.root / "none"))
+    with pytest.raises(UnisonoError) as caught:
+        ten_tracks.prepare(encoders=("muq", "mert", "latent"))
+    assert caught.value.message == "The weights of latent, mert and muq are not here."
+    assert "unisono encoders fetch latent mert muq" in caught.value.hint
+    assert "--encoders musicnn dsp" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"encoders": ("nonsense",)},
+        {"encoders": ()},
+        {"sample_size": 0},
+        {"batch_size": 0},
+        {"min_duration": 9.0, "max_duration": 3.0},
+        {"min_duration": 900.0},
+        {"workers": 0},
+        {"devices": ("cuda:7",)},
+    ],
+)
+def test_nonsense_is_refused(ten_tracks: Folder, options: dict[str, Any]) -> None:
+    with pytest.raises(UnisonoError):
+        ten_tracks.prepare(**options)
+    assert not (ten_tracks.root / "out" / "embeddings.h5").exists()
+
+
+def test_windows_are_kept_if_asked_for(folder: Folder) -> None:
+    for number in range(10):
+        folder.add(f"t{number}", 4.0 + 10 * (number % 3))
+    folder.write()
+    path = folder.prepare(encoders=("dsp", "musicnn"), keep_windows=True)
+    with open_embeddings(path) as file:
+        for split in SPLITS:
+            rows = file.read(split)
+            for encoder, window_s in (("dsp", 10), ("musicnn", 3)):
+                windows, window_of = file.windows(split, encoder)
+                counts = [audio.count_windows(duration_s, window_s, window_s) for duration_s in rows.duration_s]
+                np.testing.assert_array_equal(np.bincount(window_of), counts)
+                for row in range(len(rows.ids)):
+                    mean = windows[window_of == row].astype(np.float64).mean(axis=0)
+                    np.testing.assert_allclose(mean, rows.embeddings[encoder][row], atol=0.02)
+    plain = folder.prepare("plain")
+    with open_embeddings(plain) as file, pytest.raises(UsageError, match="holds no windows of dsp"):
+        file.windows("train", "dsp")
+
+
+def test_an_estimate_is_given_before_long_runs(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(embed_module, "WORTH_ESTIMATING_WINDOWS", 5)
+    monkeypatch.setattr("unisono.base.log.log.propagate", True)
+    with caplog.at_level("INFO", logger="unisono"):
+        ten_tracks.prepare()
+    assert any("10 excerpts, 0.0 hours of audio: about" in line for line in caplog.messages)
+    assert any("tracks/s" in line and "hours of audio/s" in line for line in caplog.messages)
+    log = (ten_tracks.root / "out" / "prepare.log").read_text()
+    assert "hours of audio/s" in log
+
+
+@pytest.fixture(scope="module")
+def tiny_mert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("weights")
+    (root / "mert").mkdir()
+    tiny.write_mert(root / "mert")
+    return root
+
+
+def test_hidden_states_are_kept_as_asked_for(folder: Folder, tiny_mert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tiny_mert))
+    for number in range(3):
+        folder.add(f"t{number}", 2.0)
+    folder.write()
+    every = folder.prepare("all", encoders=("mert",), layers=("mert=all",))
+    some = folder.prepare("some", encoders=("mert",), layers=("mert=1,3",))
+    last = folder.prepare("last", encoders=("mert",))
+    with open_embeddings(every) as all_of, open_embeddings(some) as some_of, open_embeddings(last) as last_of:
+        assert all_of.encoders["mert"].layers == tiny.DEPTH + 1
+        assert all_of.encoders["mert"].hidden_states == "all"
+        stored = [file.read("train").embeddings["mert"] for file in (all_of, some_of, last_of)]
+    np.testing.assert_array_equal(stored[0][:, [1, 3]], stored[1])
+    np.testing.assert_allclose(stored[0][:, -1], stored[2], atol=1e-3)
+    with pytest.raises(UsageError, match="mert: hidden states: 'all' there, '1,2' now"):
+        folder.prepare("all", encoders=("mert",), layers=("mert=1,2",))
+    folder.prepare("all", encoders=("dsp",))  # what is there already stays as it is
+    with open_embeddings(every) as file:
+        assert set(file.encoders) == {"dsp", "mert"}
+
+
+@pytest.mark.parametrize("layers", ["mert=all", "dsp=first", "dsp", "dsp=all"])
+def test_wrong_hidden_states_are_refused(ten_tracks: Folder, layers: str) -> None:
+    with pytest.raises(UsageError):
+        ten_tracks.prepare(layers=(layers,))
+
+
+def test_one_broken_file_in_a_hundred_does_not_stop_the_rest(folder: Folder) -> None:
+    """Many tracks, of which a few are broken in every way there is, as in a large collection."""
+    path = write_music(folder.root / "audio" / "a.wav", 20, rate_hz=8_000, channels=1)
+    for number in range(400):
+        start = number / 32
+        record = {"id": f"t{number:04}", "audio_path": str(path), "caption": "c", "duration": 1.5, "start": start}
+        folder.records.append({**record, "recording": f"r{number}"})
+    for how in BROKEN:
+        folder.add(how, broken=how)
+    folder.write()
+    with open_embeddings(folder.prepare()) as file:
+        assert file.counts() == {"train": 320, "val": 40, "test": 40}
+    assert {entry["id"] for entry in folder.report()["dropped"]} == set(BROKEN)
+
+
+def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+    monkeypatch.setattr(
+        dsp.Dsp, "embed", lambda _, windows: lengths.append(windows.shape[1]) or windows[:, : dsp.SPEC.dim]
+    )
+    path = folder.root / "audio" / "long.wav"
+    path.parent.mkdir()
+    minute = music(60, 8_000, 1)
+    with soundfile.SoundFile(path, "w", 8_000, 1) as file:
+        for _ in range(180):
+            file.write(minute)
+    folder.records.append({"id": "long", "audio_path": str(path), "caption": "c", "duration": 10_800})
+    folder.write()
+    folder.prepare()
+    assert lengths[2:] == [220_500] * 1080  # the first two are for the estimate
