@@ -1,5 +1,5 @@
-"""What the verbs' options have in common. A verb's options are one frozen dataclass: its fields are the command-line options,
-their docstrings the help, its defaults the documented ones, and `record` what the verb's output remembers.
+"""What the verbs' options have in common. A verb's options are one frozen dataclass: its fields are the command-line
+options, their docstrings the help, its defaults the documented ones, and `record` what the verb's output remembers.
 
 Bounds are declared by type (`Count`, `Seconds`, `Share`, `Positive`), and checked while the command line is read.
 """
