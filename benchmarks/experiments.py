@@ -34,7 +34,8 @@ from unisono.retrieval.evaluate.retrieval import query_results, rank_both
 from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
 from unisono.retrieval.project import project
 from unisono.retrieval.train.options import TrainOptions
-from unisono.tracks.track import SPLITS, Split, read_tracks, with_captions
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import SPLITS, Caption, Split, replace
 
 RESAMPLES = 2000
 MEASURES = ("recall@1", "recall@10", "mrr")
@@ -118,8 +119,15 @@ def reworded(root: Path, variant: Variant) -> Path:
             rows = old.read(split)
             these = [tracks[id] for id in rows.ids]
             if split == "train":
-                made = {track.id for track in these if variant.of_all or track.origins == ["tags"]}
-                bare = [with_captions(track, {track.caption: "tags"}) if track.id in made else track for track in these]
+                made = {
+                    track.id
+                    for track in these
+                    if variant.of_all or [each.origin for each in track.captions] == ["tags"]
+                }
+                bare = [
+                    replace(track, captions=(Caption(track.caption, "tags"),)) if track.id in made else track
+                    for track in these
+                ]
                 options = CaptionOptions(captions=variant.captions)
                 these = describe(bare, made, options, seed=0).tracks
             new.add_split(split, these)

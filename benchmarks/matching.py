@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 
 from unisono.curation.matching import find_matches
-from unisono.tracks.track import Track
+from unisono.tracks.track import Caption, Track
 
 
 def tracks(side: str, count: int, seed: int) -> list[Track]:
@@ -22,7 +22,7 @@ def tracks(side: str, count: int, seed: int) -> list[Track]:
         Track(
             id=f"{side}_{number}",
             audio_path=f"/data/{side}/{number}.mp3",
-            caption="a",
+            captions=(Caption("a"),),
             duration=1.0,
             recording=f"jamendo:{source.randrange(20 * count)}",
             sha256=f"{source.getrandbits(256):064x}",

@@ -34,7 +34,7 @@ from unisono.retrieval.train.data import Batch, Sampler, SplitData, read
 from unisono.retrieval.train.loop import make_optimizer
 from unisono.retrieval.train.options import TrainOptions
 from unisono.retrieval.train.step import Step, StoredTexts
-from unisono.tracks.track import SPLITS, Track
+from unisono.tracks.track import SPLITS, Caption, Track
 
 CPU = torch.device("cpu")
 
@@ -205,7 +205,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
                     Track(
                         id=f"{split}_{row}",
                         audio_path="/",
-                        caption=f"A {' '.join(rng.choice(words, 6))} piece, number {row}",
+                        captions=(Caption(f"A {' '.join(rng.choice(words, 6))} piece, number {row}"),),
                         duration=1,
                         recording=f"{split}:{row}",
                     )

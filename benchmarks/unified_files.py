@@ -51,7 +51,8 @@ def records(count: int) -> Iterator[dict[str, object]]:
 def write(path: Path, count: int) -> float:
     import msgspec
 
-    from unisono.tracks.track import Track, write_tracks
+    from unisono.tracks.files import write_tracks
+    from unisono.tracks.track import Track
 
     tracks = [msgspec.convert(record, Track) for record in records(count)]
     return _seconds(lambda: write_tracks(path, tracks))
@@ -73,7 +74,7 @@ def write_floor(path: Path, count: int) -> float:
 
 
 def read(path: Path, count: int) -> float:
-    from unisono.tracks.track import read_tracks
+    from unisono.tracks.files import read_tracks
 
     return _seconds(lambda: read_tracks(path), count)
 

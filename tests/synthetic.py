@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tests.making import make_track
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.file import EncoderRecord, create_embeddings
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
@@ -49,7 +50,7 @@ _text_encoder = functools.cache(lambda: text_encoders.build("minilm"))
 def track(number: int, split: str, folder: Path) -> Track:
     instrument, mood, genre = INSTRUMENTS[number % 4], MOODS[number // 4 % 3], GENRES[number // 12 % 2]
     human = number % 2 == 0
-    return Track(
+    return make_track(
         id=f"{'song_describer' if human else 'fma'}_{split}{number}",
         audio_path=str(folder / f"Stück {split} {number}.wav"),
         caption=f"A {mood} {genre} piece number {number} for {instrument}",

@@ -10,9 +10,11 @@ import pytest
 
 from benchmarks import experiments, search, train
 from tests.conftest import REPOSITORY
+from tests.making import make_track
 from tests.retrieval.train.synthetic import use_words, write_embeddings
 from unisono.embeddings.file import open_embeddings
-from unisono.tracks.track import SPLITS, Track, write_tracks
+from unisono.tracks.files import write_tracks
+from unisono.tracks.track import SPLITS
 
 BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
 
@@ -63,7 +65,7 @@ def test_experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
                 origin = rows.caption_origin[2 * row]
                 genre, tags = rows.tags[row][0], rows.tags[row]
                 tracks.append(
-                    Track(id=id, audio_path="/", caption=captions[0], alt_captions=captions[1:], duration=10,
+                    make_track(id=id, audio_path="/", caption=captions[0], alt_captions=captions[1:], duration=10,
                           genre=genre, tags=tags, caption_origin=origin)
                 )  # fmt: skip
     write_tracks(tmp_path / "unified_dataset.json", tracks)

@@ -8,7 +8,8 @@ from tests.audio.test_listening import run
 from tests.commands.test_dedupe import track
 from unisono.audio import copies as same_files
 from unisono.audio.copies import with_hashes_of_copies
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 
 def written(folder: Path) -> dict[str, Track]:

@@ -15,17 +15,19 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.making import make_track
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
 from unisono.audio import listening
 from unisono.audio.cache import NAME
 from unisono.audio.listening import audio_matches, duplicates, listen
 from unisono.cli import main
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 
 def track(path: Path, **fields) -> Track:
     known = {"id": path.name, "audio_path": str(path), "duration": SECONDS}
-    return Track(**known | {"caption": f"The one piece that is called {path.name}"} | fields)
+    return make_track(**known | {"caption": f"The one piece that is called {path.name}"} | fields)
 
 
 def hashes(*paths: Path) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.captions.chat_server import Reply, chat_server, fails, says
+from tests.making import make_track, origins
 from unisono.base.errors import UnisonoError
 from unisono.captions import llm, server
 from unisono.captions.answers import Answers
@@ -31,7 +32,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def tracks(count: int = 1, **fields) -> list[Track]:
     given = {"audio_path": "/a.mp3", "caption": "A Rock track", "duration": 1.0, "caption_origin": "tags"}
     given |= {"genre": "Rock", "tags": ["guitar", "dark"], "artist": "Secret Artist", "title": "Secret Title", **fields}
-    return [Track(id=f"fma_{n}", **given) for n in range(count)]
+    return [make_track(id=f"fma_{n}", **given) for n in range(count)]
 
 
 def options(url: str, folder: Path, **more) -> CaptionOptions:
@@ -49,8 +50,8 @@ def test_captions_of_a_model_are_marked_and_its_names_not_told(tmp_path: Path, m
     with chat_server(lambda messages, number: says(GOOD)) as chat:
         done = captioned(chat.url, tmp_path, captions=("llm", "template"))
     [track] = done.tracks
-    assert track.captions == [GOOD, "A dark Rock track featuring guitar"]
-    assert (track.caption_origin, track.origins) == ("model", ["model", "tags"])
+    assert track.texts == [GOOD, "A dark Rock track featuring guitar"]
+    assert (track.captions[0].origin, origins(track)) == ("model", ["model", "tags"])
     assert chat.keys == ["Bearer s3cret"]
     [body] = chat.asked
     assert (body["model"], body["temperature"]) == ("tiny", 0)
@@ -70,7 +71,7 @@ def test_every_mode_has_its_question(tmp_path: Path) -> None:
     of_task = {task: replies[mode] for mode, task in llm.TASKS.items()}
     with chat_server(lambda messages, number: says(of_task[messages[1]["content"].partition("\n")[0]])) as chat:
         [track] = captioned(chat.url, tmp_path, llm_modes=tuple(replies)).tracks
-    assert track.captions == [*list(replies.values())[:3], "Dark rock with guitar and drums."]
+    assert track.texts == [*list(replies.values())[:3], "Dark rock with guitar and drums."]
     assert "Description: A dark Rock track featuring guitar" in chat.asked[2]["messages"][1]["content"]
 
 
@@ -79,8 +80,8 @@ def test_upstream_captions_are_told_and_stay_first(tmp_path: Path) -> None:
     with chat_server(lambda messages, number: says("Waltz time, turning at 90 BPM.")) as chat:
         wish = options(chat.url, tmp_path, caption_all=True, llm_modes=("paraphrase",))
         [track] = describe(theirs, set(), wish, 42).tracks
-    assert track.captions == ["A waltz at 90 BPM", "Waltz time, turning at 90 BPM."]
-    assert track.origins == ["human", "model"]
+    assert track.texts == ["A waltz at 90 BPM", "Waltz time, turning at 90 BPM."]
+    assert origins(track) == ["human", "model"]
 
 
 def test_nothing_is_asked_twice_and_the_cache_gives_the_same(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def _fields(track: Track) -> dict:
 def test_a_server_that_recovers_costs_no_caption(tmp_path: Path, first: Reply, least_s: float) -> None:
     with chat_server(lambda messages, number: says(GOOD) if number else first) as chat:
         [track] = captioned(chat.url, tmp_path).tracks
-    assert track.captions == [GOOD]
+    assert track.texts == [GOOD]
     assert len(chat.asked) == 2
     assert chat.times[1] - chat.times[0] >= least_s
     if first.status == 400:
@@ -177,8 +178,8 @@ def test_what_may_not_stand_is_counted_and_the_template_steps_in(tmp_path: Path,
     with chat_server(lambda messages, number: says(text)) as chat:
         done = captioned(chat.url, tmp_path)
     [track] = done.tracks
-    assert track.captions == ["A Rock track"]
-    assert (track.caption_origin, track.extra) == ("tags", {})
+    assert track.texts == ["A Rock track"]
+    assert (track.captions[0].origin, track.extra) == ("tags", {})
     assert done.llm["reasons"] == {reason: 1}
     assert done.llm["counts"] == {"asked": 2, "refused": 1}
     assert done.llm["refused"][0]["text"] == text
@@ -188,7 +189,7 @@ def test_what_may_not_stand_is_counted_and_the_template_steps_in(tmp_path: Path,
 def test_a_second_answer_may_be_better(tmp_path: Path) -> None:
     with chat_server(lambda messages, number: says(GOOD if len(messages) > 2 else "**Bold** rock track")) as chat:
         done = captioned(chat.url, tmp_path)
-    assert done.tracks[0].captions == [GOOD]
+    assert done.tracks[0].texts == [GOOD]
     assert done.llm["refused"] == []
     assert len(chat.asked) == 2
 

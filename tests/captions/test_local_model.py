@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.making import make_track
 from unisono.base.errors import UnisonoError
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions
-from unisono.tracks.track import Track
 
 WORDS = "dark guitar music glows and rolls on through the night with slow heavy chords . Genre Moods Rock"
 
@@ -38,7 +38,9 @@ def test_a_local_model_is_asked_and_judged_like_a_server(folder: Path, tmp_path:
     from unisono.captions import local_model
 
     monkeypatch.setattr(local_model, "MOST_TOKENS", 12)
-    tracks = [Track(id="a_1", audio_path="/a", caption="A Rock track", duration=1, genre="Rock", caption_origin="tags")]
+    tracks = [
+        make_track(id="a_1", audio_path="/a", caption="A Rock track", duration=1, genre="Rock", caption_origin="tags")
+    ]
     options = CaptionOptions(captions=("llm",), llm_model=str(folder), data_root=tmp_path)
     first = describe(tracks, {"a_1"}, options, 42)
     assert first.llm["counts"]["asked"] >= 1
@@ -46,7 +48,7 @@ def test_a_local_model_is_asked_and_judged_like_a_server(folder: Path, tmp_path:
     (tmp_path / "llm_answers.jsonl").unlink()
     assert describe(tracks, {"a_1"}, options, 42).tracks == first.tracks
     assert (tmp_path / "llm_answers.jsonl").read_text().splitlines()[0] == answer
-    assert first.tracks[0].captions
+    assert first.tracks[0].texts
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

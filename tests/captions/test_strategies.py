@@ -7,13 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.captions.test_template import SPELLINGS, words
+from tests.making import make_track, origins
 from unisono.base.errors import UsageError
 from unisono.captions import keywords, lint, metadata, template, varied
 from unisono.captions.describe import describe, plain
 from unisono.captions.options import STRATEGIES, CaptionOptions
 from unisono.curation.duplicates import merge_duplicates
 from unisono.embeddings.file import EmbeddingsWriter
-from unisono.tracks.track import Track, read_tracks, with_captions, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Caption, Track, replace
 from unisono.tracks.vocabulary import Facts, sort_tags
 
 PLAIN = [strategy for strategy in STRATEGIES if strategy != "llm"]
@@ -27,7 +29,7 @@ names = st.one_of(
 
 def track(id: str = "fma_1", **fields) -> Track:
     given = {"audio_path": "/a.mp3", "caption": "A made caption", "duration": 1.0, "caption_origin": "tags", **fields}
-    return Track(id=id, **given)
+    return make_track(id=id, **given)
 
 
 @given(st.sampled_from(PLAIN), words, st.lists(words, max_size=12), names, names, st.integers(), st.text(max_size=9))
@@ -86,12 +88,12 @@ def test_strategies_stack_in_their_order() -> None:
     made = track(genre="Rock", tags=["guitar"], artist="Beta")
     options = CaptionOptions(captions=("keywords", "template", "keywords", "metadata"))
     [becomes] = describe([made], {"fma_1"}, options, 42).tracks
-    assert becomes.captions == [
+    assert becomes.texts == [
         "Rock, guitar",
         "A Rock track featuring guitar",
         "A Rock track featuring guitar by Beta",
     ]
-    assert (becomes.caption_origin, becomes.origins, becomes.extra) == ("tags", ["tags"] * 3, {})
+    assert (becomes.captions[0].origin, origins(becomes), becomes.extra) == ("tags", ["tags"] * 3, {})
 
 
 def test_a_strategy_with_nothing_to_say_leaves_the_caption_as_it_was() -> None:
@@ -105,31 +107,24 @@ def test_upstream_captions_stay_in_front_and_get_more_only_if_asked(tmp_path) ->
     assert describe([theirs], set(), options, 42).tracks == [theirs]
     options = CaptionOptions(captions=("template", "keywords"), caption_all=True)
     [more] = describe([theirs], set(), options, 42).tracks
-    assert more.captions == ["A song", "A tune", "A Rock track", "Rock"]
-    assert more.caption_origin == "human"
-    assert more.origins == ["human", "human", "tags", "tags"]
-    assert more.extra == {"mood": "x", "caption_origins": ["human", "human", "tags", "tags"]}
+    assert more.texts == ["A song", "A tune", "A Rock track", "Rock"]
+    assert more.captions[0].origin == "human"
+    assert origins(more) == ["human", "human", "tags", "tags"]
+    assert more.extra == {"mood": "x"}
     for kind in ("json", "jsonl", "parquet"):
         write_tracks(tmp_path / f"x.{kind}", [more])
-        assert read_tracks(tmp_path / f"x.{kind}")[0].origins == more.origins
-
-
-def test_origins_that_do_not_fit_are_not_believed() -> None:
-    assert track(alt_captions=["B"], extra={"caption_origins": ["human"]}).origins == ["tags", "tags"]
-    assert track(extra={"caption_origins": ["elf"]}).origins == [""]
-    assert track(caption_origin=None).origins == [""]
-    assert with_captions(track(), {"A": "", "B": "model"}).extra == {"caption_origins": ["unknown", "model"]}
+        assert read_tracks(tmp_path / f"x.{kind}")[0].captions == more.captions
 
 
 def test_merging_keeps_the_origin_of_each_caption() -> None:
-    mixed = with_captions(track("a_1", recording="r"), {"A": "human", "C": "tags"})
+    mixed = replace(track("a_1", recording="r"), captions=(Caption("A", "human"), Caption("C", "tags")))
     [merged], _ = merge_duplicates([track("b_1", caption="B", caption_origin="model", recording="r"), mixed])
-    assert list(zip(merged.captions, merged.origins, strict=True)) == [("A", "human"), ("B", "model"), ("C", "tags")]
+    assert list(zip(merged.texts, origins(merged), strict=True)) == [("A", "human"), ("B", "model"), ("C", "tags")]
 
 
 def test_embeddings_hold_the_origin_of_each_caption(tmp_path) -> None:
     h5py = pytest.importorskip("h5py")
-    mixed = with_captions(track(), {"A": "human", "B": "model", "C": "tags"})
+    mixed = replace(track(), captions=(Caption("A", "human"), Caption("B", "model"), Caption("C", "tags")))
     with h5py.File(tmp_path / "x.h5", "w") as file:
         EmbeddingsWriter(file).add_split("train", [mixed])
         assert [origin.decode() for origin in file["train/caption_origin"]] == ["human", "model", "tags"]

@@ -8,9 +8,11 @@ import pytest
 from tests.captions.chat_server import chat_server, fails, says
 from tests.captions.test_llm import write_recipe
 from tests.commands.test_unify import unify
+from tests.making import origins
 from tests.releases import fma, jamendo_max_caps
 from unisono.cli import main
-from unisono.tracks.track import read_tracks, replace
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import replace
 
 
 def preview(capsys: pytest.CaptureFixture[str], *options: str | Path, code: int = 0) -> str:
@@ -42,12 +44,12 @@ def test_unify_with_several_strategies(data: Path, tmp_path: Path) -> None:
             assert track.extra == {} and after[id].extra.keys() <= {"year"}, "the year is kept for `metadata`"
             assert replace(after[id], extra={}) == track
         else:
-            assert after[id].captions[-1] == track.caption
-            assert after[id].origins == ["tags"] * len(after[id].captions)
+            assert after[id].texts[-1] == track.caption
+            assert origins(after[id]) == ["tags"] * len(after[id].texts)
     assert after["fma_10"].caption == '"Food" by Kurt Vile: a Pop track featuring electric guitar'
     added = [track for track in read_tracks(all_rich) if "caption_origins" in track.extra]
     assert {track.dataset for track in added} == {"jamendo_max_caps"}
-    assert all(track.caption_origin == "model" and track.origins[-1] == "tags" for track in added)
+    assert all(track.captions[0].origin == "model" and origins(track)[-1] == "tags" for track in added)
     assert "from tags" in said
 
 
@@ -57,7 +59,7 @@ def test_names_suffice_where_metadata_is_asked_for(tmp_path: Path) -> None:
     common = ["--no-check-audio", "--datasets", recipe, "--output", tmp_path / "out.json"]
     assert "no caption" in unify(*common, code=1)
     unify(*common, "--captions", "metadata", "template")
-    assert [track.captions for track in read_tracks(tmp_path / "out.json")] == [
+    assert [track.texts for track in read_tracks(tmp_path / "out.json")] == [
         [f'"Song {n}", from {1980 + n}'] for n in range(3)
     ]
 
@@ -83,7 +85,7 @@ def test_strict_fails_on_questions_without_an_answer(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "out.report.json").read_text())["llm"]["counts"]["unanswered"] == 1
         unify(*common, *wish)  # asks what is missing
     assert len(chat.asked) == 4
-    assert [track.caption_origin for track in read_tracks(output)] == ["model"] * 3
+    assert [track.captions[0].origin for track in read_tracks(output)] == ["model"] * 3
 
 
 def test_a_model_that_answers_nothing_is_a_failure(tmp_path: Path) -> None:

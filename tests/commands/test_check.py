@@ -11,16 +11,18 @@ import soundfile
 
 from tests.audio.test_speech import RATE_HZ as SPEECH_HZ
 from tests.audio.test_speech import babble
+from tests.making import make_track
 from unisono.audio.quality import listen
 from unisono.cli import main
 from unisono.curation.caption_quality import contradiction, shared, short
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 RATE_HZ = 8000
 
 
 def track(name: str, **fields) -> Track:
-    return Track(**{"id": name, "audio_path": f"/{name}.wav", "caption": "A calm song", "duration": 1.0} | fields)
+    return make_track(**{"id": name, "audio_path": f"/{name}.wav", "caption": "A calm song", "duration": 1.0} | fields)
 
 
 def wave(kind: str, seconds: float = 4.0) -> np.ndarray:

@@ -13,16 +13,18 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.making import make_track
 from tests.releases import audio
 from tests.tracks.test_track import track_lists
 from unisono.base.errors import DataError, UnisonoError, UsageError
-from unisono.commands.convert import run
-from unisono.commands.convert_options import ConvertOptions
-from unisono.tracks.track import SPLITS, Track, read_tracks, write_tracks
+from unisono.commands.convert import ConvertOptions
+from unisono.commands.convert import convert as run
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import SPLITS, Track
 
 
 def convert(source: Path, target: Path, **options: Any) -> Path:
-    run(source, target, ConvertOptions(**options))
+    run(source, target, options=ConvertOptions(**options))
     return target
 
 
@@ -33,7 +35,7 @@ def make(folder: Path, count: int = 12, **more: Any) -> list[Track]:
         path = folder / "audio" / f"a {min(number, count - 2)}.wav"
         audio.tone(path, 0.5, 200 + 20 * number, rate_hz=8000)
         tracks.append(
-            Track(
+            make_track(
                 id=f"d_{number}/ü",
                 audio_path=str(path),
                 caption=f'Captión {number}, "quoted",\r\nin two lines',
@@ -108,7 +110,7 @@ def test_the_audio_comes_back_bit_for_bit(tmp_path: Path, to: str) -> None:
 @pytest.mark.parametrize("to", ["webdataset", "huggingface"])
 def test_the_same_tracks_give_the_same_bytes_in_bounded_shards(tmp_path: Path, to: str) -> None:
     tracks = [
-        Track(id=f"d_{n}", audio_path=str(tmp_path / f"{n}.wav"), caption="x", duration=1, split="train")
+        make_track(id=f"d_{n}", audio_path=str(tmp_path / f"{n}.wav"), caption="x", duration=1, split="train")
         for n in range(7)
     ]
     for number, track in enumerate(tracks):
@@ -223,7 +225,7 @@ def test_a_hostile_tar_writes_nothing_elsewhere(tmp_path: Path) -> None:
 )
 def test_what_is_damaged_or_missing_is_refused(tmp_path: Path, to: str, damage: str, said: str) -> None:
     tracks = [
-        Track(id=f"d_{n}", audio_path=str(tmp_path / f"{n}.wav"), caption="x", duration=1, split="train")
+        make_track(id=f"d_{n}", audio_path=str(tmp_path / f"{n}.wav"), caption="x", duration=1, split="train")
         for n in range(6)
     ]
     for track in tracks:
@@ -272,7 +274,7 @@ def test_faults_of_a_table_are_named(tmp_path: Path, table: str, said: str) -> N
 def test_a_table_made_by_hand_keeps_its_columns(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("﻿caption,id,audio_path,duration,mood\r\nx,1,/a,2,sad\r\n", encoding="utf-8")
     (track,) = read_tracks(convert(tmp_path / "in.csv", tmp_path / "out.json"))
-    assert track == Track(id="1", audio_path="/a", caption="x", duration=2, extra={"mood": "sad"})
+    assert track == make_track(id="1", audio_path="/a", caption="x", duration=2, extra={"mood": "sad"})
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:

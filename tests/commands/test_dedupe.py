@@ -9,13 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.cli import main
 from unisono.curation.duplicates import merge_duplicates
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 
 def track(name: str, **fields) -> Track:
-    return Track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": f"About {name}", "duration": 1.0} | fields)
+    return make_track(
+        **{"id": name, "audio_path": f"/{name}.mp3", "caption": f"About {name}", "duration": 1.0} | fields
+    )
 
 
 def test_captions_are_merged_with_their_origins_and_the_best_audio_is_kept(tmp_path: Path) -> None:
@@ -35,10 +39,10 @@ def test_captions_are_merged_with_their_origins_and_the_best_audio_is_kept(tmp_p
     assert [item.id for item in kept] == ["x", "model", "excerpt"]
     merged = kept[1]
     assert merged.audio_path == str(tmp_path / "large.mp3")
-    assert merged.captions == ["About human", "Twice", "About model", "About tags"]
+    assert merged.texts == ["About human", "Twice", "About model", "About tags"]
     assert merged.extra["caption_origins"] == ["human", "human", "model", "tags"]
     assert merged.extra["merged"] == ["human", "tags"]
-    assert (merged.caption_origin, merged.artist, merged.title, merged.split) == ("human", "A", "T", "test")
+    assert (merged.captions[0].origin, merged.artist, merged.title, merged.split) == ("human", "A", "T", "test")
     assert sorted(merged.tags) == ["loud", "rock"]
     assert [(choice.kept, choice.merged, choice.by) for choice in choices] == [
         ("model", ("human", "tags"), ("jamendo:1",))
@@ -69,7 +73,7 @@ def test_no_caption_is_lost_nothing_stays_double_and_order_does_not_matter(rows,
         for n, (recording, sha256, start) in enumerate(rows)
     ]
     kept, choices = merge_duplicates(tracks)
-    assert sorted(text for item in kept for text in item.captions) == sorted(item.caption for item in tracks)
+    assert sorted(text for item in kept for text in item.texts) == sorted(item.caption for item in tracks)
     assert len(kept) + sum(len(choice.merged) for choice in choices) == len(tracks)
     for field in ("recording", "sha256"):
         seen = [(getattr(item, field), item.start) for item in kept if getattr(item, field)]

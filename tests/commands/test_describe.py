@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 
+from tests.making import make_track
 from unisono.base.errors import DataError
 from unisono.commands.report.card import render
 from unisono.curation.statistics import Card, measure, quantiles
-from unisono.tracks.track import Track, write_tracks
+from unisono.tracks.files import write_tracks
+from unisono.tracks.track import Track
 
 VOID = {"meta", "br", "path", "use", "rect"}
 
 
 def track(name: str, **fields: Any) -> Track:
-    return Track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "A calm song", "duration": 10.0} | fields)
+    return make_track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "A calm song", "duration": 10.0} | fields)
 
 
 TRACKS = [
@@ -128,7 +130,7 @@ def test_an_empty_file_has_no_card(tmp_path: Path) -> None:
 
 def test_nothing_is_cut_in_a_narrow_terminal(tmp_path: Path) -> None:
     tracks = [
-        Track(
+        make_track(
             id=f"d_{number}",
             audio_path=f"/{number}",
             caption="x",

@@ -10,9 +10,8 @@ import pytest
 
 from tests.commands.test_convert import convert, make
 from tests.conftest import REPOSITORY
-from unisono.commands.convert import run
-from unisono.commands.convert_options import ConvertOptions
-from unisono.tracks.track import read_tracks
+from unisono.tracks.convert import convert as convert_tracks
+from unisono.tracks.files import read_tracks
 
 KILLS = 15
 COMMANDS = {
@@ -73,6 +72,6 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     stale, busy = tmp_path / f".out.{gone.pid}.partial", tmp_path / ".out.1.partial"
     for folder in (stale, busy):
         (folder / "data").mkdir(parents=True)
-    run(tmp_path / "unified.json", tmp_path / "out", ConvertOptions(to="webdataset"))
+    convert_tracks(tmp_path / "unified.json", tmp_path / "out", to="webdataset")
     assert not stale.exists(), "its process is no more"
     assert busy.exists(), "its process runs"

@@ -11,15 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.cli import main
 from unisono.curation.groups import connected
 from unisono.curation.matching import find_matches, read_published
 from unisono.curation.wording import words
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 
 def track(name: str, **fields) -> Track:
-    return Track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "a", "duration": 1.0} | fields)
+    return make_track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "a", "duration": 1.0} | fields)
 
 
 def leaks(*options: str | Path, code: int = 0) -> str:

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from tests import synthetic
+from tests.making import make_track
 from unisono.cli import main
 from unisono.commands.licenses import attribution_line, license_url, totals
 from unisono.retrieval import checkpoint as checkpoints
+from unisono.tracks.files import write_tracks
 from unisono.tracks.licenses import normalise
-from unisono.tracks.track import Track, write_tracks
+from unisono.tracks.track import Track
 
 
 def track(name: str, **fields) -> Track:
-    return Track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "a", "duration": 1.0} | fields)
+    return make_track(**{"id": name, "audio_path": f"/{name}.mp3", "caption": "a", "duration": 1.0} | fields)
 
 
 def licenses(*options: str | Path, code: int = 0) -> str:

@@ -18,7 +18,8 @@ import soundfile
 from tests.conftest import REPOSITORY
 from tests.releases import fma, jamendo_max_caps, song_describer
 from unisono.cli import main
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 
 BUILT = {"fma": fma, "jamendo_max_caps": jamendo_max_caps, "song_describer": song_describer}
 IDS = sorted(name for release in BUILT.values() for name in release.GOOD)
@@ -109,7 +110,7 @@ def test_captions_licences_and_origins(releases: Path, tmp_path: Path) -> None:
     output = tmp_path / "unified.json"
     unify("--data-root", releases, "--output", output)
     tracks = {track.id: track for track in read_tracks(output)}
-    assert {track.dataset: track.caption_origin for track in tracks.values()} == {
+    assert {track.dataset: track.captions[0].origin for track in tracks.values()} == {
         "fma": "tags",
         "jamendo_max_caps": "model",
         "song_describer": "human",
@@ -211,7 +212,7 @@ def test_valid_only(releases: Path, tmp_path: Path) -> None:
     output = tmp_path / "valid.json"
     unify("--data-root", releases, "--output", output, "--datasets", "song_describer", "--valid-only")
     assert ids(output) == ["song_describer_226", "song_describer_1004034", "song_describer_1009671"]
-    assert [len(track.captions) for track in read_tracks(output)] == [1, 1, 1]
+    assert [len(track.texts) for track in read_tracks(output)] == [1, 1, 1]
 
 
 def test_strict_fails_on_faults_but_not_on_what_was_asked_for(releases: Path, tmp_path: Path) -> None:

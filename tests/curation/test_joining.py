@@ -6,6 +6,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.curation.groups import groups
 from unisono.curation.joining import COMMON, further_identities
 from unisono.curation.splits import assign_splits, assign_stable_splits, counts
@@ -29,7 +30,7 @@ captions = st.one_of(
 def mixes(draw: st.DrawFn, most: int = 18) -> tuple[list[Track], list[tuple[int, int]]]:
     """Tracks of three datasets, and pairs of them that sound the same."""
     tracks = [
-        Track(
+        make_track(
             id=f"d_{number}",
             audio_path=f"/{number}.mp3",
             caption=draw(captions),
@@ -54,7 +55,7 @@ def told(tracks: list[Track]) -> Counter[tuple[str, frozenset[str]]]:
     """How many recordings of each dataset have each caption that says enough."""
     having = defaultdict(set)
     for track in tracks:
-        if track.caption_origin != "tags" and len(words(track.caption)) >= 5:
+        if track.captions[0].origin != "tags" and len(words(track.caption)) >= 5:
             having[track.dataset, frozenset(words(track.caption))].add(track.recording or track.id)
     return Counter({key: len(recordings) for key, recordings in having.items()})
 
@@ -66,7 +67,7 @@ def same(one: Track, other: Track, common: Counter) -> bool:
     ]
     sets = [frozenset(words(track.caption)) for track in (one, other)]
     telling = all(
-        0 < common[track.dataset, its_words] < COMMON and track.caption_origin != "tags"
+        0 < common[track.dataset, its_words] < COMMON and track.captions[0].origin != "tags"
         for track, its_words in zip((one, other), sets, strict=True)
     )
     return (
@@ -155,7 +156,9 @@ def test_with_the_splits_of_earlier_no_track_at_all_moves_out_of_test_or_val(mix
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=40), st.integers(0, 5))
 def test_parts_are_off_by_no_more_than_half_of_the_largest_group(sizes, seed) -> None:
     tracks = [
-        Track(id=f"d_{group}_{n}", audio_path=f"/{group}_{n}", caption="a", duration=1, artist_id=f"artist:{group}")
+        make_track(
+            id=f"d_{group}_{n}", audio_path=f"/{group}_{n}", caption="a", duration=1, artist_id=f"artist:{group}"
+        )
         for group, size in enumerate(sizes)
         for n in range(size)
     ]
@@ -172,7 +175,7 @@ def test_parts_are_off_by_no_more_than_half_of_the_largest_group(sizes, seed) ->
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(0, 3))
 def test_each_dataset_is_exact_and_the_whole_is_off_by_rounding_alone(sizes, seed) -> None:
     tracks = [
-        Track(id=f"{name}_{n}", audio_path=f"/{name}_{n}", caption="a", duration=1, dataset=str(name))
+        make_track(id=f"{name}_{n}", audio_path=f"/{name}_{n}", caption="a", duration=1, dataset=str(name))
         for name, size in enumerate(sizes)
         for n in range(size)
     ]
@@ -188,7 +191,8 @@ def test_each_dataset_is_exact_and_the_whole_is_off_by_rounding_alone(sizes, see
 def test_captions_of_many_recordings_join_nothing() -> None:
     def mix(count: int) -> list[Track]:
         return [
-            Track(id=f"d_{n}", audio_path=f"/{n}", caption="The very same five words", duration=1) for n in range(count)
+            make_track(id=f"d_{n}", audio_path=f"/{n}", caption="The very same five words", duration=1)
+            for n in range(count)
         ]
 
     for count, expected in ((COMMON - 1, 1), (COMMON, COMMON)):

@@ -2,9 +2,9 @@
 
 import pytest
 
+from tests.making import make_track
 from unisono.base.errors import UsageError
 from unisono.curation.licensing import LicenseRule, by_license
-from unisono.tracks.track import Track
 
 LICENSES = ["CC-BY", "CC-BY-3.0", "CC-BY-3.0-FR", "CC-BY-SA-2.0", "CC-BY-NC-3.0", "CC-BY-NC-ND-3.0", "CC-BY-ND-3.0",
             "CC0-1.0", "LAL", "LAL-1.3", "public-domain", "FMA-Limited", "all-rights-reserved", "unknown"]  # fmt: skip
@@ -26,7 +26,7 @@ FREE = {"CC-BY", "CC-BY-3.0", "CC-BY-3.0-FR", "CC-BY-SA-2.0", "CC0-1.0", "LAL", 
     ],
 )
 def test_rules(names: list[str], more: dict, kept: set[str]) -> None:
-    tracks = [Track(id=name, audio_path="/a", caption="a", duration=1, license=name) for name in LICENSES]
+    tracks = [make_track(id=name, audio_path="/a", caption="a", duration=1, license=name) for name in LICENSES]
     good, dropped = by_license(tracks, LicenseRule.of(names, **more))
     assert {track.license for track in good} == kept
     assert {item.detail for item in dropped} == set(LICENSES) - kept

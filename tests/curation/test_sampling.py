@@ -5,6 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.curation.filters import by_duration
 from unisono.curation.sampling import duration_stratum, sample
 from unisono.tracks.track import Track
@@ -15,7 +16,7 @@ def mixes(draw: st.DrawFn) -> list[Track]:
     sizes = draw(st.lists(st.integers(0, 25), min_size=1, max_size=4))
     durations = st.sampled_from([0.5, 59.999, 60.0, 100.0, 179.9, 180.0, 2000.0])
     return [
-        Track(
+        make_track(
             id=f"d{dataset}_{number}",
             audio_path="/a.mp3",
             caption="a",
@@ -72,10 +73,10 @@ def test_samples_per_dataset(tracks, wanted):
 
 
 def test_seed_changes_the_sample_and_duration_bounds_are_as_documented():
-    tracks = [Track(id=f"x_{n}", audio_path="/a", caption="a", duration=1.0) for n in range(200)]
+    tracks = [make_track(id=f"x_{n}", audio_path="/a", caption="a", duration=1.0) for n in range(200)]
     assert ids(sample(tracks, seed=1, max_samples=50)) != ids(sample(tracks, seed=2, max_samples=50))
     names = [
-        duration_stratum(Track(id="x", audio_path="/a", caption="a", duration=seconds))
+        duration_stratum(make_track(id="x", audio_path="/a", caption="a", duration=seconds))
         for seconds in (59.99, 60, 179.99, 180)
     ]
     assert names == ["short", "medium", "medium", "long"]
@@ -96,7 +97,7 @@ def test_filter_by_duration_loses_nothing(tracks, minimum, maximum):
 def test_a_plain_sample_keeps_the_proportions_of_the_splits(train, val, unknown, wanted):
     sizes = {"train": train, "val": val, None: unknown}
     tracks = [
-        Track(id=f"{split}_{n}", audio_path="/a", caption="a", duration=1, split=split)
+        make_track(id=f"{split}_{n}", audio_path="/a", caption="a", duration=1, split=split)
         for split, size in sizes.items()
         for n in range(size)
     ]
@@ -108,7 +109,7 @@ def test_a_plain_sample_keeps_the_proportions_of_the_splits(train, val, unknown,
 
 def test_80_10_10_stays_so():
     tracks = [
-        Track(
+        make_track(
             id=f"x_{n}",
             audio_path="/a",
             caption="a",

@@ -6,6 +6,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.curation.groups import groups, identities
 from unisono.curation.splits import assign_splits, assign_stable_splits, counts, nearest_subset, with_val
 from unisono.tracks.track import Track, replace
@@ -18,7 +19,7 @@ splits = st.sampled_from([None, "train", "val", "test"])
 def mixes(draw: st.DrawFn) -> list[Track]:
     rows = draw(st.lists(st.tuples(names, names, st.sampled_from(["", "", "x", "y"]), splits), max_size=40))
     return [
-        Track(
+        make_track(
             id=f"d_{number}",
             audio_path=f"/{number}.mp3",
             caption="a",
@@ -34,7 +35,7 @@ def mixes(draw: st.DrawFn) -> list[Track]:
 
 def test_exact_where_groups_are_single():
     tracks = [
-        Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n}") for n in range(10_000)
+        make_track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n}") for n in range(10_000)
     ]
     parts = Counter(track.split for track in assign_splits(tracks, seed=42, split_by="upstream"))
     assert parts == {"train": 8000, "val": 1000, "test": 1000}
@@ -75,7 +76,7 @@ def test_upstream_splits_are_honoured_or_held_out_further(tracks):
 
 
 def test_upstream_splits_are_ignored_when_drawing_all():
-    tracks = [Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, split="test") for n in range(100)]
+    tracks = [make_track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, split="test") for n in range(100)]
     parts = Counter(track.split for track in assign_splits(tracks, seed=0, split_by="seed"))
     assert parts == {"train": 80, "val": 10, "test": 10}
 
@@ -91,7 +92,7 @@ def test_nearest_subset_is_nearest(sizes, target):
 
 def test_upstream_conflicts_and_unassigned_relatives_join_the_held_out_side():
     def track(name, split=None, **identity):
-        return Track(id=name, audio_path=f"/{name}", caption="a", duration=1, split=split, **identity)
+        return make_track(id=name, audio_path=f"/{name}", caption="a", duration=1, split=split, **identity)
 
     tracks = [
         track("a", "train", artist_id="x", sha256="s"),
@@ -137,7 +138,7 @@ def test_stable_splits_join_groups_hold_out_datasets_and_know_no_order(tracks, n
 
 def test_stable_splits_are_exact_in_every_dataset_and_alike_for_shared_artists():
     tracks = [
-        Track(
+        make_track(
             id=f"{name}_{n}", audio_path=f"/{name}/{n}", caption="a", duration=1, dataset=name, artist_id=f"artist:{n}"
         )
         for name in "AB"
@@ -153,7 +154,7 @@ def test_stable_splits_are_exact_in_every_dataset_and_alike_for_shared_artists()
 
 def test_excerpts_of_one_video_stay_together():
     tracks = [
-        Track(id=f"m_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"youtube:abc-{n // 10}@{n}")
+        make_track(id=f"m_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"youtube:abc-{n // 10}@{n}")
         for n in range(100)
     ]
     assigned = assign_splits(tracks, seed=0, split_by="seed")
@@ -182,7 +183,7 @@ def test_a_val_part_is_drawn_where_there_is_none(tracks: list[Track]) -> None:
 
 def test_the_val_part_is_a_tenth_and_seeded() -> None:
     tracks = [
-        Track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n // 7}", split="train")
+        make_track(id=f"d_{n}", audio_path=f"/{n}", caption="a", duration=1, recording=f"r:{n // 7}", split="train")
         for n in range(700)
     ]
     drawn = [{track.id for track in with_val(tracks, seed=seed) if track.split == "val"} for seed in (1, 1, 2)]

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.making import make_track
 from tests.planted import SOURCE_HZ, music
 from tests.releases import jamendo_max_caps, song_describer
 from unisono.cli import main
-from unisono.tracks.track import Track, read_tracks, replace, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import replace
 
 COPY, TOLD = 8, 9
 OTHERS = range(2000, 2040)
@@ -92,7 +94,7 @@ def test_the_splits_of_an_earlier_file_are_kept(data: Path, tmp_path: Path) -> N
     unify(*options, "--max-samples", "20", "--output", earlier)
     joined = next(n for n in OTHERS if f"jamendo_max_caps_{n}_0-9" not in split_of(earlier))
     artist = f"jamendo-artist:{joined}"
-    gone = Track(id="gone", audio_path="/gone", caption="a", duration=1, artist_id=artist, split="test")
+    gone = make_track(id="gone", audio_path="/gone", caption="a", duration=1, artist_id=artist, split="test")
     before = {name: "val" if at < 10 else split for at, (name, split) in enumerate(split_of(earlier).items())}
     write_tracks(earlier, [replace(track, split=before[track.id]) for track in read_tracks(earlier)] + [gone])
     unify(*options, "--output", later, "--keep-splits", earlier)

@@ -85,9 +85,9 @@ def test_every_clip_is_wanted_once(raw: Path) -> None:
 
 def test_song_describer_has_several_captions_of_people(raw: Path) -> None:
     tracks = [track for track in parsed(raw, "song_describer") if "missing" not in track.caption]
-    assert all(track.caption_origin == "human" for track in tracks)
+    assert all(track.captions[0].origin == "human" for track in tracks)
     described = [track for track in tracks if track.artist]
-    assert all(3 <= len(set(track.captions)) <= 5 for track in described)
+    assert all(3 <= len(set(track.texts)) <= 5 for track in described)
     assert all(track.tags for track in described)
     assert {str(valid) for track in described for valid in track.extra["caption_valid"]} == {"True", "None", "False"}
 

@@ -9,10 +9,11 @@ import pytest
 from demo import commands, targets
 from demo.arrange import Facts
 from demo.targets import HeldOut, Precision
+from tests.making import make_track
 from unisono.base.errors import UnisonoError
 from unisono.embeddings.file import create_embeddings
 from unisono.retrieval.evaluate.result import Estimate
-from unisono.tracks.track import SPLITS, Track
+from unisono.tracks.track import SPLITS
 
 
 def facts(*players: str) -> Facts:
@@ -59,7 +60,7 @@ def test_a_composition_on_two_sides_is_refused(tmp_path: Path, test_work: str, l
     with create_embeddings(tmp_path / "embeddings.h5", {}, 0) as writer:
         for split in SPLITS:
             path = str(tmp_path.resolve() / "raw" / "fma" / f"{split}.mp3")
-            writer.add_split(split, [Track(id=split, audio_path=path, caption="flute", duration=9.0, start=9.0)])
+            writer.add_split(split, [make_track(id=split, audio_path=path, caption="flute", duration=9.0, start=9.0)])
     if leaks:
         with pytest.raises(UnisonoError, match=r"1 compositions are in test and elsewhere, e\.g\. bach/a\.mxl"):
             targets.held_out(tmp_path, tmp_path / "raw", truth)

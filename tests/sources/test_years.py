@@ -13,7 +13,8 @@ from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
 from unisono.sources.base import ParseOptions
 from unisono.sources.years import year_field
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import Facts
 
 RELEASES: dict[str, tuple[ModuleType, set[str]]] = {
@@ -78,5 +79,5 @@ def test_unify_names_years_with_metadata_alone(tmp_path: Path) -> None:
     named = tmp_path / "named.json"
     run(UnifyOptions(**options, output=named, captions=("metadata",), caption_all=True))  # type: ignore[arg-type]
     tracks = [track for track in read_tracks(named) if track.extra.get("year")]
-    assert tracks and all(", from 2008" in " ".join(track.captions) for track in tracks)
+    assert tracks and all(", from 2008" in " ".join(track.texts) for track in tracks)
     assert all("from 2008" in sentence(track, Facts()) for track in tracks)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands.test_convert import convert, make
 from unisono.base.errors import UsageError
-from unisono.tracks.formats.croissant import REQUIRED, validate
+from unisono.tracks.croissant import REQUIRED, validate
 
 ABOUT: dict[str, Any] = {
     "croissant": True, "url": "https://example.org/music", "creator": "Somebody", "published": "2026-01-31",

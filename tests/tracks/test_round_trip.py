@@ -11,7 +11,8 @@ from tests.releases import audio
 from tests.sources.own.test_folder import id3
 from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 
 TAGS = {
     "title": 'Größe, "in quotes"; or not', "artist": "Zoë & the\tTabs", "album": "Album, with comma", "genre": "Jazz",

@@ -10,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from unisono.base.errors import DataError, UsageError
-from unisono.tracks import track as track_module
-from unisono.tracks.track import FIELDS, Track, iter_tracks, read_tracks, write_tracks
+from unisono.tracks import record
+from unisono.tracks.files import iter_tracks, read_tracks, write_tracks
+from unisono.tracks.formats import json_lines, parquet
+from unisono.tracks.record import FIELDS
+from unisono.tracks.track import Track
 
 FORMATS = ["json", "jsonl", "parquet"]
 GOOD = {"id": "d_1", "audio_path": "/music/1.mp3", "caption": "A slow song", "duration": 12.5}
@@ -30,7 +34,7 @@ plain_json = st.recursive(
 def track_lists(draw: st.DrawFn) -> list[Track]:
     ids = draw(st.lists(words, max_size=5, unique=True))
     return [
-        Track(
+        make_track(
             id=name,
             audio_path="/" + draw(texts),
             caption=draw(words),
@@ -158,7 +162,7 @@ def test_a_field_called_extra_is_an_unknown_field_like_others(tmp_path: Path) ->
 
 
 def test_extra_never_overrides_a_known_field(tmp_path: Path) -> None:
-    write_tracks(tmp_path / "a.json", [Track(**GOOD, extra={"id": "other", "mood": "calm"})])
+    write_tracks(tmp_path / "a.json", [make_track(**GOOD, extra={"id": "other", "mood": "calm"})])
     assert json.loads((tmp_path / "a.json").read_text()) == [{**GOOD, "mood": "calm"}]
 
 
@@ -189,7 +193,7 @@ def test_broken_files_are_explained(tmp_path: Path, kind: str, content: bytes, m
 
 def test_a_damaged_parquet_file_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "damaged.parquet"
-    write_tracks(path, [Track(**{**GOOD, "id": f"d_{n}", "caption": f"{n} {n * 7919}"}) for n in range(2000)])
+    write_tracks(path, [make_track(**{**GOOD, "id": f"d_{n}", "caption": f"{n} {n * 7919}"}) for n in range(2000)])
     content = bytearray(path.read_bytes())
     content[40:4000] = bytes(3960)
     path.write_bytes(content)
@@ -226,17 +230,18 @@ def test_a_missing_file_says_how_to_make_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_text_that_cannot_be_encoded_is_refused_and_nothing_is_left(tmp_path: Path, kind: str) -> None:
     with pytest.raises(DataError, match="cannot be encoded"):
-        write_tracks(tmp_path / f"a.{kind}", [Track(**{**GOOD, "title": "\ud800"})])
+        write_tracks(tmp_path / f"a.{kind}", [make_track(**{**GOOD, "title": "\ud800"})])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_reading_one_by_one_reads_no_further_than_needed(tmp_path: Path, kind: str, monkeypatch) -> None:
     path = tmp_path / f"a.{kind}"
-    write_tracks(path, [Track(**{**GOOD, "id": f"d_{n}"}) for n in range(50_000)])
+    write_tracks(path, [make_track(**{**GOOD, "id": f"d_{n}"}) for n in range(50_000)])
     checked = []
-    original = track_module._checked
-    monkeypatch.setattr(track_module, "_checked", lambda *args: checked.append(1) or original(*args))
+    original = record.to_track
+    for module in (json_lines, parquet):
+        monkeypatch.setattr(module, "to_track", lambda *args: checked.append(1) or original(*args))
     assert next(iter_tracks(path)).id == "d_0"
     assert len(checked) == 1
 

@@ -7,7 +7,7 @@ from typing import Any
 from unisono.base.log import log
 from unisono.captions import keywords, metadata, template, varied
 from unisono.captions.options import CaptionOptions, Strategy
-from unisono.tracks.track import Track, with_captions
+from unisono.tracks.track import Caption, Track, replace
 from unisono.tracks.vocabulary import sort_tags
 
 
@@ -51,14 +51,14 @@ def describe(
 
 
 def _described(track: Track, is_made: bool, strategies: Sequence[Strategy], seed: int, written: list[str]) -> Track:
-    captions = {} if is_made else dict(zip(track.captions, track.origins, strict=True))
+    captions = {} if is_made else {caption.text: caption for caption in track.captions}
     for strategy in strategies:
         if strategy == "llm":
             for text in written:
-                captions.setdefault(text, "model")
+                captions.setdefault(text, Caption(text, "model"))
         elif text := plain(strategy, track, seed):
-            captions.setdefault(text, "tags")
-    return with_captions(track, captions) if captions else track
+            captions.setdefault(text, Caption(text, "tags"))
+    return replace(track, captions=tuple(captions.values())) if captions else track
 
 
 def plain(strategy: Strategy, track: Track, seed: int) -> str:

@@ -9,7 +9,8 @@ from unisono.base.seeded import rank_key
 from unisono.captions.describe import describe
 from unisono.captions.options import PreviewOptions
 from unisono.commands import console
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 
 
 def run(path: Path, options: PreviewOptions) -> None:
@@ -22,7 +23,7 @@ def run(path: Path, options: PreviewOptions) -> None:
     if options.count < 1:
         raise UsageError(f"--count must be at least 1, found {options.count}.")
     tracks = read_tracks(path)
-    made = {track.id for track in tracks if set(track.origins) == {"tags"}}
+    made = {track.id for track in tracks if {caption.origin for caption in track.captions} == {"tags"}}
     candidates = [track for track in tracks if options.caption_all or track.id in made]
     if not candidates:
         raise UsageError(
@@ -44,8 +45,8 @@ def _show(was: Track, becomes: Track) -> None:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for when, track in (("before", was), ("after", becomes)):
-        for number, (caption, origin) in enumerate(zip(track.captions, track.origins, strict=True)):
-            table.add_row("" if number else when, origin or "unmarked", console.escape(caption))
+        for number, caption in enumerate(track.captions):
+            table.add_row("" if number else when, caption.origin or "unmarked", console.escape(caption.text))
     console.out.print(table)
 
 

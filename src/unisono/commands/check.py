@@ -15,7 +15,8 @@ from unisono.base.files import write_whole
 from unisono.commands import console
 from unisono.commands.check_options import CheckOptions
 from unisono.curation.caption_quality import contradiction, shared, short
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 EXAMPLES = 3
 HEARD: frozenset[FindingKind] = frozenset({"unreadable", "silent", "clipped", "speech", "duration"})

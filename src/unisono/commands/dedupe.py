@@ -11,7 +11,7 @@ from unisono.commands import console
 from unisono.commands.dedupe_options import DedupeOptions
 from unisono.curation.duplicates import merge_duplicates
 from unisono.curation.matching import published_lists, read_published
-from unisono.tracks.track import read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
 
 SHOWN = 10
 

@@ -7,7 +7,7 @@ from unisono.commands import console
 from unisono.commands.describe_options import DescribeOptions
 from unisono.commands.describe_text import show
 from unisono.curation.statistics import measure
-from unisono.tracks.track import iter_tracks
+from unisono.tracks.files import iter_tracks
 
 
 def run(path: Path, options: DescribeOptions) -> None:

@@ -13,7 +13,8 @@ from unisono.base.files import write_whole
 from unisono.commands import console
 from unisono.commands.leaks_options import LeaksOptions
 from unisono.curation.matching import CERTAIN, KINDS, Kind, Match, find_matches, published_lists, read_published
-from unisono.tracks.track import Track, read_tracks, write_tracks
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.track import Track
 
 DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
 SHOWN = 10

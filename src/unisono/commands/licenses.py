@@ -14,8 +14,9 @@ from unisono.commands import console
 from unisono.commands.licenses_options import LicensesOptions
 from unisono.sources import registry as datasets
 from unisono.sources.base import Dataset
+from unisono.tracks.files import read_tracks
 from unisono.tracks.licenses import terms
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.track import Track
 
 ALLOWS = {True: "yes", False: "no", None: "unknown"}
 OBLIGES = (

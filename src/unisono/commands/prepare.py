@@ -33,7 +33,8 @@ from unisono.embeddings.prepare.options import PrepareOptions
 from unisono.embeddings.prepare.plan import Plan, plan
 from unisono.embeddings.prepare.runner import Runner, choose_devices
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
-from unisono.tracks.track import SPLITS, Split, Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import SPLITS, Split, Track
 
 SHARDS = "shards"
 REPORT = "prepare.report.json"

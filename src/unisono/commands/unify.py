@@ -22,7 +22,8 @@ from unisono.curation.sampling import sample
 from unisono.curation.splitting import refuse_contradictions, with_splits
 from unisono.sources import registry as datasets
 from unisono.sources.base import Dataset, ParseOptions
-from unisono.tracks.track import Track, file_kind, without_garbage_collection, write_tracks
+from unisono.tracks.files import file_kind, without_garbage_collection, write_tracks
+from unisono.tracks.track import Track
 
 
 def run(options: UnifyOptions) -> None:
@@ -83,7 +84,7 @@ def _read(
             incomplete.append(item)
             continue
         tracks.append(item)
-        if item.caption_origin == "tags" and not any(map(str.strip, draft.track.captions)):
+        if not draft.track.captions:
             made.add(item.id)
         if known and known.detail:
             notes.append({"id": item.id, "note": known.detail})

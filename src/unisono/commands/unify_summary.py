@@ -34,10 +34,7 @@ def summarise(tracks: Iterable[Track], tally: Tally) -> dict[str, dict[str, Any]
 def _describe(tracks: list[Track]) -> dict[str, Any]:
     captions: Counter[str] = Counter()
     for track in tracks:
-        if track.extra:  # it may list an origin for each caption
-            captions.update(origin or "unknown" for origin in track.origins)
-        else:
-            captions[track.caption_origin or "unknown"] += 1 + len(track.alt_captions)
+        captions.update(caption.origin or "unknown" for caption in track.captions)
     return {
         "tracks": len(tracks),
         "hours": round(sum(track.duration for track in tracks) / 3600, 3),

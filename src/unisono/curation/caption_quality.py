@@ -20,11 +20,13 @@ _VOICE_TAGS = frozenset({"vocals", "female vocals", "male vocals", "singing", "v
 
 def contradiction(track: Track) -> str:
     """Say which tag a caption contradicts, and with what words; empty if none is found."""
-    if track.caption_origin == "tags" or not track.tags:
+    if not track.tags:
         return ""
     tags = {tag.casefold() for tag in track.tags}
     for caption in track.captions:
-        text = caption.casefold()
+        if caption.origin == "tags":
+            continue
+        text = caption.text.casefold()
         without_voice = _NO_VOICE.search(text)
         voice = None if without_voice else _VOICE.search(text)
         pairs = [
@@ -42,15 +44,14 @@ def contradiction(track: Track) -> str:
 
 def short(track: Track) -> str:
     """Give the first caption of fewer than three words; empty if there is none."""
-    return next((repr(caption) for caption in track.captions if len(words(caption)) < FEWEST_WORDS), "")
+    return next((repr(text) for text in track.texts if len(words(text)) < FEWEST_WORDS), "")
 
 
 def shared(tracks: Sequence[Track], at_least: int) -> Iterator[tuple[int, str]]:
     """Yield (place, what was found) for every track with a caption that many recordings have."""
     recordings: dict[str, set[str]] = defaultdict(set)
     folded = [
-        [] if track.caption_origin == "tags" else [" ".join(words(caption)) for caption in track.captions]
-        for track in tracks
+        [" ".join(words(caption.text)) for caption in track.captions if caption.origin != "tags"] for track in tracks
     ]
     for track, captions in zip(tracks, folded, strict=True):
         for caption in captions:

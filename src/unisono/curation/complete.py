@@ -13,7 +13,7 @@ from unisono.captions import metadata, template
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.tracks.licenses import normalise
-from unisono.tracks.track import Track, replace
+from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
 
 _PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
@@ -78,21 +78,18 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
     duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
     if isinstance(duration, Dropped):
         return duration
-    captions = [text for text in map(tidy, (track.caption, *track.alt_captions)) if text]
-    origin = track.caption_origin
+    captions = tuple(Caption(text, caption.origin) for caption in track.captions if (text := tidy(caption.text)))
     if not captions:
         made = template.caption(track.genre, track.tags)
         if not made and names_suffice:
             made = metadata.sentence(track, Facts())
-        captions, origin = ([made] if made else []), "tags"
+        captions = captions_of([made], "tags")
     if not captions:
         return Dropped(id=track.id, reason="no caption", detail="neither a caption nor tags to make one from")
     return replace(
         track,
         audio_path=draft.audio_path,
-        caption=captions[0],
-        alt_captions=captions[1:],
-        caption_origin=origin,
+        captions=captions,
         duration=duration,
         artist=_tidy_name(track.artist),
         title=_tidy_name(track.title),

@@ -14,7 +14,7 @@ from typing import Any
 from unisono.curation.groups import Identity, connected
 from unisono.curation.matching import Published
 from unisono.curation.splits import HELD_OUT_FIRST
-from unisono.tracks.track import CAPTION_ORIGINS, Track, replace
+from unisono.tracks.track import CAPTION_ORIGINS, Caption, Track, replace
 
 _TRUST: dict[str | None, int] = {origin: rank for rank, origin in enumerate((*CAPTION_ORIGINS, None))}
 
@@ -89,26 +89,20 @@ def _bytes(track: Track) -> int:
 
 def _merge(best: Track, group: list[Track]) -> Track:
     """Take the audio of `best`, everything that others know and it does not, and all captions, the most trusted first."""
-    ordered = sorted(group, key=lambda track: (_TRUST[track.caption_origin], track.id))
-    captions: dict[str, str] = {}
-    pairs = [pair for track in ordered for pair in zip(track.captions, track.origins, strict=True)]
-    for caption, origin in sorted(pairs, key=lambda pair: _TRUST[pair[1] or None]):
-        captions.setdefault(caption, origin or "unknown")
+    ordered = sorted(group, key=lambda track: (_TRUST[track.captions[0].origin], track.id))
+    captions: dict[str, Caption] = {}
+    for caption in sorted((each for track in ordered for each in track.captions), key=lambda each: _TRUST[each.origin]):
+        captions.setdefault(caption.text, caption)
     filled: dict[str, Any] = {
         field: next((value for track in [best, *ordered] if (value := getattr(track, field))), "")
         for field in ("artist", "title", "genre", "recording", "artist_id", "attribution", "url", "sha256")
     }
     extra = {name: value for track in reversed([best, *ordered]) for name, value in track.extra.items()}
-    extra |= {
-        "merged": sorted(track.id for track in group if track.id != best.id),
-        "caption_origins": list(captions.values()),
-    }
+    extra["merged"] = sorted(track.id for track in group if track.id != best.id)
     splits = {track.split for track in group}
     return replace(
         best,
-        caption=next(iter(captions)),
-        alt_captions=list(captions)[1:],
-        caption_origin=ordered[0].caption_origin,
+        captions=tuple(captions.values()),
         tags=list(dict.fromkeys(tag for track in [best, *ordered] for tag in track.tags)),
         split=next((split for split in HELD_OUT_FIRST if split in splits), None),
         extra=extra,

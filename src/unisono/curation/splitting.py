@@ -12,7 +12,8 @@ from unisono.curation.matching import published_lists, read_published
 from unisono.curation.splits import assign_stable_splits, with_val
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset, ParseOptions
-from unisono.tracks.track import Track, read_tracks, replace
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track, replace
 
 UNMEASURED_S = 3600.0
 """What stands for a duration that a release does not document, where a file is listened to as far as it goes."""

@@ -50,7 +50,7 @@ class Part:
         self.tracks += 1
         self.seconds += track.duration
         self.captions += len(words)
-        self.origins[track.caption_origin or UNSAID] += len(words)
+        self.origins.update(caption.origin or UNSAID for caption in track.captions)
         self.splits[track.split or UNASSIGNED] += 1
         self.durations_s.append(track.duration)
         self.caption_words.extend(words)
@@ -114,10 +114,10 @@ def measure(tracks: Iterable[Track], most_frequent: int = 20) -> Card:
     for track in tracks:
         lengths = []
         for caption in track.captions:
-            its_words = [word.casefold() for word in _WORD.findall(caption)]
+            its_words = [word.casefold() for word in _WORD.findall(caption.text)]
             words.update(its_words)
             lengths.append(len(its_words))
-            captions.add(hash(caption))
+            captions.add(hash(caption.text))
         dataset, split = track.dataset or UNNAMED, track.split or UNASSIGNED
         for part in (every, parts["dataset"][dataset], parts["split"][split]):
             part.add(track, lengths)

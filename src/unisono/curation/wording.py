@@ -23,9 +23,9 @@ def words(text: str) -> list[str]:
 
 def written_captions(track: Track) -> Iterator[list[str]]:
     """Give the words of each caption that was not made of tags, if there are enough of them to tell captions apart."""
-    for caption, origin in zip(track.captions, track.origins, strict=True):
-        if origin != "tags":
-            found = words(caption)
+    for caption in track.captions:
+        if caption.origin != "tags":
+            found = words(caption.text)
             if len(found) >= SHORTEST_CAPTION_WORDS:
                 yield found
 

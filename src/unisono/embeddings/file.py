@@ -207,11 +207,11 @@ class EmbeddingsWriter:
         group["tags"] = _as_strings(json.dumps(track.tags, ensure_ascii=False) for track in tracks)
         group["start"] = np.array([track.start for track in tracks], dtype=np.float32)
         group["duration"] = np.array([track.duration for track in tracks], dtype=np.float32)
-        group["captions"] = _as_strings(caption for track in tracks for caption in track.captions)
+        group["captions"] = _as_strings(text for track in tracks for text in track.texts)
         group["caption_of"] = np.repeat(np.arange(len(tracks)), [len(track.captions) for track in tracks]).astype(
             np.int64
         )
-        group["caption_origin"] = _as_strings(origin for track in tracks for origin in track.origins)
+        group["caption_origin"] = _as_strings(caption.origin or "" for track in tracks for caption in track.captions)
 
     def add_excerpts(self, split: Split, keys: list[bytes]) -> None:
         """Store the keys of the excerpts of a split, in the order of the ids."""

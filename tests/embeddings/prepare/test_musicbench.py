@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import REPOSITORY
 from tests.releases import audio, musicbench
 from unisono.embeddings.file import open_embeddings
-from unisono.tracks.track import read_tracks
+from unisono.tracks.files import read_tracks
 
 
 def run(folder: Path, script: str, *options: str) -> subprocess.CompletedProcess[str]:

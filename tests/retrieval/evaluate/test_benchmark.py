@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.making import make_track
 from tests.synthetic import World, write_checkpoint
 from unisono.base.errors import UsageError
 from unisono.commands.evaluate import VALID, run
@@ -13,7 +14,7 @@ from unisono.commands.prepare import run as prepare
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.options import PrepareOptions
 from unisono.retrieval.evaluate.options import EvaluateOptions
-from unisono.tracks.track import Track, write_tracks
+from unisono.tracks.files import write_tracks
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def world(tmp_path_factory):
         if number != 5:
             soundfile.write(path, colour / np.abs(colour).max(), 16000)
         tracks.append(
-            Track(
+            make_track(
                 id=f"b_{number}", audio_path=str(path), caption=f"caption {number}", alt_captions=[f"other {number}"],
                 duration=3, dataset="b", recording=f"r:{number}", extra={"caption_valid": [True, number > 1 or None]},
             )
@@ -49,7 +50,7 @@ def record_of_dsp(folder):
 
 def another(recording):
     """Give another track than this one."""
-    return Track(id="other", audio_path="/none", caption="another", duration=1, recording=recording)
+    return make_track(id="other", audio_path="/none", caption="another", duration=1, recording=recording)
 
 
 def options(world, **more):

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.making import make_track
 from unisono.embeddings.encoders import text
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import FILE_NAME, EncoderRecord, create_embeddings
-from unisono.tracks.track import SPLITS, Track
+from unisono.tracks.track import SPLITS
 
 WORDS = ("piano", "guitar", "violin", "choir", "drums", "flute", "organ", "harp", "slow", "fast", "dark", "bright")
 
@@ -65,7 +66,7 @@ def write_embeddings(
                 words = rng.choice(len(WORDS), 3, replace=False)
                 captions = [" and ".join(WORDS[word] for word in order) for order in (words, words[::-1])]
                 tracks.append(
-                    Track(
+                    make_track(
                         id=f"synthetic_{number}",
                         audio_path=f"/nowhere/{number}.mp3",
                         caption=caption or captions[0],

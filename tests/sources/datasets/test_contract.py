@@ -87,9 +87,9 @@ def test_drafts_are_valid(dataset: Dataset, root: Path) -> None:
         assert 0 <= track.duration < float("inf")
         assert 0 <= track.start < float("inf")
         assert track.split in (None, *SPLITS)
-        assert track.captions == [""] or all(text.strip() for text in track.captions)
-        assert len(set(track.captions)) == len(track.captions)
-        assert track.caption_origin in (CAPTION_ORIGINS if track.caption else (None, *CAPTION_ORIGINS))
+        assert all(text.strip() for text in track.texts)
+        assert len(set(track.texts)) == len(track.texts)
+        assert all(caption.origin in CAPTION_ORIGINS for caption in track.captions)
         assert not track.recording or re.fullmatch(r"[a-z]+:\S+", track.recording)
         assert not track.artist_id or re.fullmatch(r"[a-z]+-artist:\S+", track.artist_id)
         assert track.genre not in track.tags

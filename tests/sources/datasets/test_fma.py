@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from tests.releases import fma as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -25,7 +26,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_track(root: Path) -> None:
-    assert read(root)["fma_10"] == Track(
+    assert read(root)["fma_10"] == make_track(
         id="fma_10",
         audio_path="000/000010.mp3",
         caption="",

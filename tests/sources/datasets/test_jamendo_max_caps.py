@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from tests.releases import jamendo_max_caps as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -31,7 +32,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_an_excerpt_with_all_its_captions(root: Path) -> None:
-    assert read(root)["jamendo_max_caps_1001_0-30"] == Track(
+    assert read(root)["jamendo_max_caps_1001_0-30"] == make_track(
         id="jamendo_max_caps_1001_0-30",
         audio_path="1001.mp3",
         caption="An energetic electronic track with synthesizers",
@@ -100,7 +101,7 @@ def test_the_simpler_export(tmp_path: Path) -> None:
     items = read(tmp_path)
     assert sorted(items) == sorted(release.EXPORT_GOOD)
     track = items["jamendo_max_caps_2003"]
-    assert track == Track(
+    assert track == make_track(
         id="jamendo_max_caps_2003",
         audio_path="audio/2003.mp3",
         caption="A slow song with flute and harp",
@@ -128,7 +129,7 @@ def test_faults_of_the_simpler_export(tmp_path: Path) -> None:
     first, second = parse(tmp_path, ParseOptions())
     assert isinstance(first, Dropped) and first.id == "metadata/train.json: item 1"
     assert isinstance(second, Track)
-    assert (second.caption, second.tags, second.duration, second.caption_origin) == ("", ["piano", "sad"], 6.5, None)
+    assert (second.captions, second.tags, second.duration) == ((), ["piano", "sad"], 6.5)
     path.write_text('[{"id": 3},\n{"id"}]')
     with pytest.raises(DataError, match=r"train\.json: line 2, column 6: not valid JSON"):
         list(parse(tmp_path, ParseOptions()))
@@ -183,7 +184,7 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, captions: list[dict], 
     for item in items:
         if isinstance(item, Track):
             assert 5 <= item.duration < float("inf") and 0 <= item.start < float("inf")
-            assert all(text.strip() for text in item.captions)
+            assert all(text.strip() for text in item.texts)
 
 
 def test_real_metadata(shared_data: Path, tmp_path: Path) -> None:

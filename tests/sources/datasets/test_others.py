@@ -55,7 +55,7 @@ def test_musicbench(tmp_path: Path) -> None:
     musicbench.build(tmp_path)
     tracks = read("musicbench", tmp_path)
     guitar = tracks["musicbench_data_aug2_-0SdAVK79lg_1"]
-    assert guitar.captions == [
+    assert guitar.texts == [
         "A guitar plays, rephrased",
         "A guitar plays. The bpm is 118.",
         "A guitar plays, rephrased again",
@@ -64,7 +64,7 @@ def test_musicbench(tmp_path: Path) -> None:
     assert guitar.recording == tracks["musicbench_data_-0SdAVK79lg"].recording == "youtube:-0SdAVK79lg"
     assert tracks["musicbench_data_-0SdAVK79lg"].extra["is_audioset_eval"] is True
     harp = tracks["musicbench_data_ccccccccccc"]
-    assert (harp.split, harp.captions) == ("test", ["A harp", "A harp. The key is E major."])
+    assert (harp.split, harp.texts) == ("test", ["A harp", "A harp. The key is E major."])
 
 
 def test_real_files_from_before_musicbench(shared_data: Path, tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_real_files_from_before_musicbench(shared_data: Path, tmp_path: Path) ->
     assert Counter(track.split for track in tracks.values()) == {"train": 1100, "test": 100}
     train = [track for track in tracks.values() if track.split == "train"]
     assert len({track.recording for track in train}) == 100  # eleven copies of each
-    assert all(len(track.captions) >= 2 for track in train)
+    assert all(len(track.texts) >= 2 for track in train)
 
 
 def test_fmacaps(tmp_path: Path) -> None:
     fmacaps.build(tmp_path)
     tracks = read("fmacaps", tmp_path)
-    assert len(tracks["fmacaps_2"].captions) == 3
-    assert tracks["fmacaps_977"].captions == ["Noise"]
+    assert len(tracks["fmacaps_2"].texts) == 3
+    assert tracks["fmacaps_977"].texts == ["Noise"]
     assert tracks["fmacaps_2"].recording == "fma:2"
 
 
@@ -155,7 +155,7 @@ def test_clotho_names_stay_as_they_are(tmp_path: Path) -> None:
     tracks = read("clotho", tmp_path)
     porto = tracks["clotho_development_ typical neighborhood in Porto.wav"]
     assert porto.audio_path == "development/ typical neighborhood in Porto.wav"
-    assert len(porto.captions) == 4  # one of the five is written twice
+    assert len(porto.texts) == 4  # one of the five is written twice
     assert (porto.artist, porto.tags, porto.recording) == ("José", ["rain", "café"], "freesound:1000")
     elevator = tracks["clotho_development_Chris&#39; Elevator.wav"]
     assert (elevator.recording, elevator.url, elevator.duration) == ("", "", 15.0)
@@ -168,7 +168,7 @@ def test_real_clotho(shared_data: Path, tmp_path: Path) -> None:
     tracks = read("clotho", shared_data / "clotho")
     assert Counter(track.split for track in tracks.values()) == {"train": 3839, "val": 1045}
     assert sum("&" in track.id and ";" in track.id for track in tracks.values()) >= 60
-    assert all(len(track.captions) >= 4 for track in tracks.values())
+    assert all(len(track.texts) >= 4 for track in tracks.values())
     wrong = shared_data / "clotho" / "captionamerica_v1_clotho_captions_evaluation.cp949.csv"
     shutil.copyfile(wrong, tmp_path / "clotho_captions_evaluation.csv")
     # further columns in an encoding of their own do no harm
@@ -264,11 +264,11 @@ def test_real_dali(shared_data: Path, tmp_path: Path) -> None:
 def test_lp_musiccaps(tmp_path: Path) -> None:
     lp_musiccaps.build(tmp_path)
     tracks = read("lp_musiccaps", tmp_path)
-    assert tracks["lp_musiccaps_10"].captions == ["An aria", "In short: An aria"]
+    assert tracks["lp_musiccaps_10"].texts == ["An aria", "In short: An aria"]
     assert (tracks["lp_musiccaps_10"].split, tracks["lp_musiccaps_10"].recording) == ("val", "magnatagatune:10")
     assert tracks["lp_musiccaps_-0Gj8-vB1q4"].duration == 10
     assert tracks["lp_musiccaps_TRIHXPZ128F1466744"].tags == ["Rock"]
-    assert tracks["lp_musiccaps_11"].captions == [""]
+    assert tracks["lp_musiccaps_11"].texts == []
 
 
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.making import make_track
 from tests.releases import song_describer as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -28,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_a_song_with_all_its_captions(root: Path) -> None:
-    assert read(root)["song_describer_1009671"] == Track(
+    assert read(root)["song_describer_1009671"] == make_track(
         id="song_describer_1009671",
         audio_path="71/1009671.2min.mp3",
         caption="Uplifting English rock  and roll song with a positive feeling.",
@@ -55,7 +56,7 @@ def test_only_validated_captions(root: Path) -> None:
     items = read(root, valid_only=True)
     song = items["song_describer_1009671"]
     assert isinstance(song, Track)
-    assert (song.captions, song.extra) == ([song.caption], {"caption_valid": [True]})
+    assert (song.texts, song.extra) == ([song.caption], {"caption_valid": [True]})
     left_out = [item for item in items.values() if isinstance(item, Dropped)]
     assert {item.id for item in left_out} == {"song_describer_24837", "song_describer_3453"}
     assert {item.fault for item in left_out} == {False}
@@ -67,7 +68,7 @@ def test_the_order_of_rows_does_not_matter(root: Path) -> None:
     (root / "song_describer.csv").write_text("\n".join([header, *reversed(rows)]))
     for item, other in zip(items, parse(root, ParseOptions()), strict=True):
         assert isinstance(item, Track) and isinstance(other, Track)
-        assert [text.replace("\n", " ") for text in item.captions] == other.captions
+        assert [text.replace("\n", " ") for text in item.texts] == other.texts
 
 
 def test_short_songs_are_as_long_as_they_are(root: Path) -> None:
@@ -107,9 +108,9 @@ def test_the_plain_variant(tmp_path: Path, wrapped: bool) -> None:
     assert sorted(items) == sorted(release.JSON_GOOD)
     first, second, third = (items[track_id] for track_id in release.JSON_GOOD)
     assert isinstance(first, Track) and isinstance(second, Track) and isinstance(third, Track)
-    assert first.captions == ["A calm flute", "Somebody plays a flute"]
+    assert first.texts == ["A calm flute", "Somebody plays a flute"]
     assert (first.audio_path, first.duration, first.recording) == ("audio/one.mp3", 3.0, "")
-    assert (second.captions, second.audio_path, second.recording) == (["Fast metal"], "audio/226.mp3", "jamendo:226")
+    assert (second.texts, second.audio_path, second.recording) == (["Fast metal"], "audio/226.mp3", "jamendo:226")
     assert (third.audio_path, third.recording) == ("audio/-0Gj8_vB1q4.mp3", "youtube:-0Gj8_vB1q4")
 
 
@@ -181,10 +182,10 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[tuple[str, 
         if track_id in ("1", "2", "2.0") and text.strip() and valid != "?"
     ]
     expected = {(number, text) for number, text, valid in readable if not valid_only or valid == "true"}
-    assert {(int(song.id.rpartition("_")[2]), text) for song in songs for text in song.captions} == expected
+    assert {(int(song.id.rpartition("_")[2]), text) for song in songs for text in song.texts} == expected
     for song in songs:
         assert 0 <= song.duration <= 120
-        assert len(song.extra["caption_valid"]) == len(song.captions)
+        assert len(song.extra["caption_valid"]) == len(song.texts)
 
 
 def test_the_real_release(shared_data: Path, tmp_path: Path) -> None:
@@ -192,14 +193,14 @@ def test_the_real_release(shared_data: Path, tmp_path: Path) -> None:
         shutil.copyfile(path, tmp_path / path.name)
     songs = [item for item in parse(tmp_path, ParseOptions()) if isinstance(item, Track)]
     assert len(songs) == DATASET.tracks == 706
-    assert sum(len(song.captions) for song in songs) == DATASET.captions["human"] == 1106
+    assert sum(len(song.texts) for song in songs) == DATASET.captions["human"] == 1106
     valid = Counter(valid for song in songs for valid in song.extra["caption_valid"])
     assert valid == {True: 746, None: 332, False: 28}
-    assert Counter(len(song.captions) for song in songs) == {1: 476, 2: 127, 3: 57, 4: 25, 5: 21}
+    assert Counter(len(song.texts) for song in songs) == {1: 476, 2: 127, 3: 57, 4: 25, 5: 21}
     assert len({song.artist_id for song in songs}) == 191
     assert sum(song.duration < 120 for song in songs) == 44
     assert all(song.license and song.attribution and song.url for song in songs)
     assert sum(not song.artist for song in songs) < 12
     strict = list(parse(tmp_path, ParseOptions(valid_only=True)))
     kept = [item for item in strict if isinstance(item, Track)]
-    assert (len(kept), sum(len(song.captions) for song in kept), len(strict)) == (547, 746, 706)
+    assert (len(kept), sum(len(song.texts) for song in kept), len(strict)) == (547, 746, 706)

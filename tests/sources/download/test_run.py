@@ -26,7 +26,7 @@ from unisono.sources.base import RemoteFile
 from unisono.sources.download import fetch
 from unisono.sources.download.options import DownloadOptions
 from unisono.sources.download.web import Patience
-from unisono.tracks.track import read_tracks
+from unisono.tracks.files import read_tracks
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
 from unisono.sources.base import ParseOptions
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 
 RECIPE = """
 table = "t.{ending}"
@@ -165,7 +166,7 @@ Too,few,cells
 """
     (tmp_path / "t.csv").write_bytes(("\ufeff" + table).encode())
     tracks, report = unify(write_recipe(tmp_path))
-    assert {track.audio_path.removeprefix(f"{tmp_path}/clips/"): track.captions for track in tracks} == {
+    assert {track.audio_path.removeprefix(f"{tmp_path}/clips/"): track.texts for track in tracks} == {
         "1.wav": ["One & only &amp; more"],
         "dup.wav": ["Same", "Same again"],
         "sub/deep.wav": ["Deep"],

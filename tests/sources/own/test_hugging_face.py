@@ -30,7 +30,8 @@ from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
 from unisono.sources.base import HubFiles, ParseOptions
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 from unisono.tracks.unpacked import ending_of
 
 LAYOUTS: dict[str, Callable[[Path, Path], None]] = {
@@ -86,7 +87,7 @@ def test_every_layout_says_the_same(tmp_path: Path, source: Path, layout: str) -
                 UPSTREAM[split], hugging_face.GENRES[number % 2], f"Artist {number}",
             )  # fmt: skip
             assert track.duration == pytest.approx(0.5 + number / 10, abs=0.1)
-            assert track.caption_origin is None, "nobody knows who wrote them"
+            assert track.captions[0].origin is None, "nobody knows who wrote them"
 
 
 def test_a_recipe_maps_the_columns_of_a_folder(tmp_path: Path, source: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_recipe_maps_the_columns_of_a_folder(tmp_path: Path, source: Path) -> 
     tracks = unify(str(tmp_path / "mine.toml"), tmp_path / "out.json")
     assert len(tracks) == 8, "without the validation part"
     first = next(track for track in tracks if track.title == "A tone, the 0th")
-    assert (first.id, first.caption, first.caption_origin) == ("tones_A tone, the 0th", "Artist 0", "model")
+    assert (first.id, first.caption, first.captions[0].origin) == ("tones_A tone, the 0th", "Artist 0", "model")
     assert first.license == "CC0-1.0"
     assert Path(first.audio_path).parent == tmp_path / "out_audio" / "tones"
 
@@ -117,8 +118,8 @@ def test_rows_of_one_audio_are_one_track_in_its_most_held_out_part(tmp_path: Pat
         columns = {"audio": held(sound, sound, other, names=names), "text": texts}
         save(tmp_path / "set", columns, f"{split}.parquet")
     first, second = sorted(unify(f"hf:{tmp_path / 'set'}", tmp_path / "out.json"), key=lambda track: track.duration)
-    assert first.captions == ["Two", "Four", "One"], "tables in alphabetical order: test comes before train"
-    assert second.captions == ["Five", "Three"]
+    assert first.texts == ["Two", "Four", "One"], "tables in alphabetical order: test comes before train"
+    assert second.texts == ["Five", "Three"]
     assert {first.split, second.split} == {"test"}
     assert len(list((tmp_path / "out_audio" / "hf_set").iterdir())) == 2
 

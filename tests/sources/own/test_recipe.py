@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from tests.making import make_track
 from tests.releases import audio
 from unisono.base.errors import DataError, UsageError
 from unisono.base.tally import Dropped
@@ -17,7 +18,8 @@ from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import own as intake
 from unisono.sources import registry as datasets
 from unisono.sources.base import HubFiles, ParseOptions
-from unisono.tracks.track import Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import Track
 
 RECIPE = """
 table = "captions.{ending}"
@@ -74,7 +76,7 @@ def test_every_kind_of_table_says_the_same(tmp_path: Path, ending: str) -> None:
     recipe = write(tmp_path, ending, ROWS)
     nowhere, one, two = read(recipe)
     assert isinstance(nowhere, Dropped) and nowhere.reason == "no audio named"
-    assert one == Track(
+    assert one == make_track(
         id="mine_a",
         audio_path="x/one.mp3",
         caption="First",
@@ -90,7 +92,7 @@ def test_every_kind_of_table_says_the_same(tmp_path: Path, ending: str) -> None:
         caption_origin="human",
     )
     assert isinstance(two, Track)
-    assert (two.captions, two.start, two.duration, two.split) == (["One", "Two"], 2.5, 4.5, "val")
+    assert (two.texts, two.start, two.duration, two.split) == (["One", "Two"], 2.5, 4.5, "val")
     dataset = datasets.get(str(recipe))
     assert dataset.root == tmp_path / "clips" and dataset.is_excerpt(two)
 
@@ -103,8 +105,8 @@ def test_lists_and_objects_in_cells(tmp_path: Path) -> None:
     first, second = read(recipe)
     assert isinstance(first, Track) and isinstance(second, Track)
     assert (first.id, first.audio_path) == ("mine_7", "7.wav")
-    assert first.captions == ["x", "y", "sad", "slow"]
-    assert (second.caption, second.caption_origin) == ("", None)
+    assert first.texts == ["x", "y", "sad", "slow"]
+    assert second.captions == ()
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "json", "parquet"])
@@ -166,7 +168,7 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[dict[str, A
     for item in items:
         if isinstance(item, Track):
             assert item.duration >= 0 and item.audio_path.endswith(".mp3")
-            assert all(text.strip() for text in item.alt_captions)
+            assert all(text.strip() for text in item.texts)
 
 
 @pytest.mark.parametrize("name", intake.recipe_names())
@@ -188,7 +190,7 @@ def test_a_shipped_recipe_reads_its_table(tmp_path: Path) -> None:
     (tmp_path / "allmusiccaps.jsonl").write_text(json.dumps(row))
     (track,) = datasets.get("allmusiccaps").parse(tmp_path, ParseOptions())
     assert isinstance(track, Track)
-    assert (track.captions, track.recording) == (["Loud", "Fast", "angry"], "youtube:zUzd9KyIDrM")
+    assert (track.texts, track.recording) == (["Loud", "Fast", "angry"], "youtube:zUzd9KyIDrM")
 
 
 @pytest.mark.parametrize(("name", "table"), [("musicsem", "train.csv"), ("enrich_music4all", "data/x.parquet")])
@@ -223,7 +225,7 @@ def test_shipped_recipes_read_the_columns_of_their_cards(tmp_path: Path, name: s
         "Alpha",
         "Ann",
     )
-    assert track.caption_origin == "model" and {"piano", "sad"} <= set(track.tags)
+    assert track.captions[0].origin == "model" and {"piano", "sad"} <= set(track.tags)
 
 
 def test_an_unknown_name_lists_what_there_is() -> None:

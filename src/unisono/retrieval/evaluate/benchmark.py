@@ -15,7 +15,7 @@ from unisono.commands.prepare import run as prepare
 from unisono.embeddings.file import SplitRows
 from unisono.embeddings.prepare.options import PrepareOptions
 from unisono.retrieval.evaluate.options import EvaluateOptions
-from unisono.tracks.track import read_tracks
+from unisono.tracks.files import read_tracks
 
 if TYPE_CHECKING:
     from unisono.retrieval.checkpoint import Model
@@ -66,7 +66,7 @@ def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> B
     valid = frozenset(
         (track.id, caption)
         for track in tracks
-        for caption, is_valid in zip(track.captions, track.extra.get(CAPTION_VALID) or [], strict=False)
+        for caption, is_valid in zip(track.texts, track.extra.get(CAPTION_VALID) or [], strict=False)
         if is_valid is True
     )
     return Benchmark(len(tracks), valid)

@@ -19,7 +19,7 @@ from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, ParseOptions, RemoteFile
 from unisono.sources.reading import CsvTable, good_rows, whole_number
 from unisono.sources.tags import tidy_tags
-from unisono.tracks.track import Split, Track
+from unisono.tracks.track import Split, Track, captions_of
 
 SPLITS: dict[str, Split] = {"development": "train", "validation": "val", "evaluation": "test"}
 RATE_HZ = 44100
@@ -61,8 +61,7 @@ def _track(part: str, split: Split, cells: tuple[str, ...], facts: Facts) -> Tra
     return Track(
         id=f"clotho_{part}_{name}",
         audio_path=f"{part}/{name}",
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
+        captions=captions_of(captions, "human"),
         duration=_seconds(samples),
         dataset="clotho",
         artist=manufacturer,
@@ -71,7 +70,6 @@ def _track(part: str, split: Split, cells: tuple[str, ...], facts: Facts) -> Tra
         recording=f"freesound:{freesound_id}" if freesound_id is not None else "",
         artist_id=f"freesound-artist:{'_'.join(manufacturer.split())}" if manufacturer else "",
         split=split,
-        caption_origin="human" if captions else None,
         url=link if link.startswith("http") else "",
     )
 

@@ -27,7 +27,7 @@ from unisono.sources.base import Dataset, ParseOptions
 from unisono.sources.reading import read_json
 from unisono.sources.tags import tidy_tags
 from unisono.sources.years import year_field
-from unisono.tracks.track import Track
+from unisono.tracks.track import Track, captions_of
 
 LARGEST_ANNOTATION_BYTES = 64 << 20
 """Unpacked; the largest ones of upstream are a few megabytes."""
@@ -132,14 +132,13 @@ def _track(info: dict[str, Any], lyrics: list[dict[str, Any]], *, years: bool) -
     return Track(
         id=f"dali_{song_id}",
         audio_path=f"{song_id}.mp3",
-        caption=caption("", tags) + (f" sung in {language}" if language.isalpha() else ""),
+        captions=captions_of([caption("", tags) + (f" sung in {language}" if language.isalpha() else "")], "tags"),
         duration=0,
         dataset="dali",
         artist=str(info.get("artist") or ""),
         title=str(info.get("title") or ""),
         tags=tags,
         recording=f"youtube:{youtube_id}" if youtube_id else "",
-        caption_origin="tags",
         url=f"https://www.youtube.com/watch?v={youtube_id}" if youtube_id else "",
         extra=({"lyrics": lyrics} if lyrics else {}) | (year_field(metadata.get("release_date")) if years else {}),
     )

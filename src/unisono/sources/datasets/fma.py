@@ -77,7 +77,6 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         yield Track(
             id=f"fma_{track_id}",
             audio_path=f"{padded[:3]}/{padded}.mp3",
-            caption="",
             duration=_clip_seconds(track_id, seconds(length)) if is_clip else seconds(length),
             dataset="fma",
             artist=artist,

@@ -18,7 +18,7 @@ import msgspec
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.reading import JsonLines, whole_number
-from unisono.tracks.track import Track
+from unisono.tracks.track import Track, captions_of
 
 ARCHIVE = "FMACaps_eval_set.tar.gz"
 
@@ -55,13 +55,11 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         yield Track(
             id=f"fmacaps_{stem}",
             audio_path=name,
-            caption=next(iter(texts), ""),
-            alt_captions=list(texts)[1:],
+            captions=captions_of(texts, "model"),
             duration=0,
             dataset="fmacaps",
             recording=f"fma:{number_of_fma}" if number_of_fma is not None else "",
             split="test",
-            caption_origin="model" if texts else None,
         )
 
 

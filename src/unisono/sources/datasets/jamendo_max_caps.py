@@ -31,7 +31,7 @@ from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
 from unisono.sources.tags import one_genre, tidy_tags
 from unisono.sources.years import year_field
-from unisono.tracks.track import Split, Track, replace
+from unisono.tracks.track import Split, Track, captions_of, replace
 
 SHORTEST_EXCERPT_S = 5.0
 SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
@@ -149,7 +149,6 @@ def _song(row: _MetadataRow, jamendo_id: str, *, years: bool = False) -> Track:
     return Track(
         id=f"jamendo_max_caps_{jamendo_id}",
         audio_path=f"{jamendo_id}.mp3",
-        caption="",
         duration=seconds(row.duration),
         dataset="jamendo_max_caps",
         artist=artist,
@@ -159,7 +158,6 @@ def _song(row: _MetadataRow, jamendo_id: str, *, years: bool = False) -> Track:
         license=row.license_ccurl or "",
         recording=f"jamendo:{jamendo_id}",
         artist_id=f"jamendo-artist:{row.artist_id}" if row.artist_id else "",
-        caption_origin="model",
         attribution=f"{title} by {artist} (Jamendo)" if title and artist else "",
         url=row.shareurl or "",
         extra=year_field(row.releasedate) if years else {},
@@ -177,9 +175,7 @@ def _track(song: Track, start_s: float, end_s: float, captions: list[str]) -> Tr
             detail=f"from {start_s:g} s of {song_s:g} s",
             fault=False,
         )
-    return replace(
-        song, id=track_id, caption=captions[0], alt_captions=captions[1:], duration=duration_s, start=start_s
-    )
+    return replace(song, id=track_id, captions=captions_of(captions, "model"), duration=duration_s, start=start_s)
 
 
 @lru_cache(maxsize=65536)
@@ -221,7 +217,7 @@ def _parse_export(root: Path) -> Iterator[Track | Dropped]:
             yield Track(
                 id=f"jamendo_max_caps_{item.id}",
                 audio_path=item.audio_path or f"audio/{item.id}.mp3",
-                caption=caption,
+                captions=captions_of([caption], "model"),
                 duration=seconds(item.duration),
                 dataset="jamendo_max_caps",
                 artist=item.artist or "",
@@ -230,7 +226,6 @@ def _parse_export(root: Path) -> Iterator[Track | Dropped]:
                 license=item.license or "",
                 recording=f"jamendo:{jamendo_id}" if jamendo_id is not None else "",
                 split=SPLITS.get(path.stem.lower()),
-                caption_origin="model" if caption else None,
             )
 
 

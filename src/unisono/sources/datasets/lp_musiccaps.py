@@ -23,7 +23,7 @@ from unisono.sources.datasets._youtube import audio_names, is_youtube_id
 from unisono.sources.reading import parquet_rows
 from unisono.sources.tags import tidy_tags
 from unisono.sources.years import year_field
-from unisono.tracks.track import Split, Track
+from unisono.tracks.track import Split, Track, captions_of
 
 SPLITS: dict[str, Split] = {"train": "train", "valid": "val", "validation": "val", "test": "test"}
 _CAPTIONS = ("caption_writing", "caption_summary", "caption_paraphrase")
@@ -55,8 +55,7 @@ def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Drop
     return Track(
         id=f"lp_musiccaps_{upstream_id}",
         audio_path=path.lstrip("/"),
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
+        captions=captions_of(captions, "model"),
         duration=float(clip["end"]) - float(clip["start"]) if clip else 0,
         dataset="lp_musiccaps",
         artist=artist,
@@ -64,7 +63,6 @@ def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Drop
         tags=tidy_tags([str(tag) for tag in tags] if isinstance(tags, list) else [], artist=artist),
         recording=_recording(upstream_id),
         split=split,
-        caption_origin="model" if captions else None,
         extra=year_field(row.get("year")),
     )
 

@@ -90,7 +90,6 @@ def _track(track_id: int, song: SideFacts, split: Split | None, sha256: str) -> 
     return Track(
         id=f"mtg_jamendo_{track_id}",
         audio_path=f"{PARTS[track_id % 100]}/{track_id}.mp3",
-        caption="",
         duration=song.duration_s,
         dataset="mtg_jamendo",
         artist=song.artist,

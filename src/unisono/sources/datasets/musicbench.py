@@ -21,7 +21,7 @@ import msgspec
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.reading import JsonLines
-from unisono.tracks.track import Split, Track
+from unisono.tracks.track import Split, Track, captions_of
 
 REPO = "amaai-lab/MusicBench"
 CHECKSUMS = {
@@ -89,13 +89,11 @@ def _track(location: str, row: _Row, split: Split, captions: list[str]) -> Track
     return Track(
         id=f"musicbench_{folder}_{stem}",
         audio_path=location,
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
+        captions=captions_of(captions, "model"),
         duration=CLIP_S,
         dataset="musicbench",
         recording=f"youtube:{stem[:11]}",
         split=split,
-        caption_origin="model" if captions else None,
         url=f"https://www.youtube.com/watch?v={stem[:11]}",
         extra={name: value for name, value in extra.items() if value},
     )

@@ -20,7 +20,7 @@ from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.datasets._youtube import audio_names, is_youtube_id
 from unisono.sources.reading import CsvTable, list_literal, seconds
 from unisono.sources.tags import tidy_tags
-from unisono.tracks.track import Track
+from unisono.tracks.track import Track, captions_of
 
 TABLE = "musiccaps-public.csv"
 _COLUMNS = ("ytid", "start_s", "end_s", "aspect_list", "caption")
@@ -52,13 +52,12 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         yield Track(
             id=f"musiccaps_{youtube_id}",
             audio_path=f"{youtube_id}.wav",
-            caption=caption,
+            captions=captions_of([caption], "human"),
             duration=end_s - start_s,
             dataset="musiccaps",
             tags=tidy_tags(tags),
             recording=f"youtube:{youtube_id}",
             split="test" if is_eval == "True" else "train" if is_eval == "False" else None,
-            caption_origin="human" if caption else None,
             url=f"https://www.youtube.com/watch?v={youtube_id}&t={start_s:g}",
             extra={"is_balanced_subset": True} if is_balanced == "True" else {},
         )

@@ -25,7 +25,7 @@ from unisono.sources.base import Dataset, ParseOptions, RemoteFile
 from unisono.sources.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.sources.reading import CsvTable, json_items, seconds, whole_number
 from unisono.sources.tags import tidy_tags
-from unisono.tracks.track import Track
+from unisono.tracks.track import Track, captions_of
 
 EXCERPT_S = 120.0
 _DOUBT = {"true": 0, "": 1, "false": 2}
@@ -100,8 +100,7 @@ def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -
     return Track(
         id=f"song_describer_{track_id}",
         audio_path=f"{track_id % 100:02}/{track_id}.2min.mp3",
-        caption=ordered[0].text,
-        alt_captions=[caption.text for caption in ordered[1:]],
+        captions=captions_of([caption.text for caption in ordered], "human"),
         duration=min(EXCERPT_S, song.duration_s),
         dataset="song_describer",
         artist=side.artist,
@@ -111,7 +110,6 @@ def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -
         license=side.license,
         recording=f"jamendo:{track_id}",
         artist_id=f"jamendo-artist:{song.artist_id}" if song.artist_id is not None else "",
-        caption_origin="human",
         attribution=side.attribution,
         url=side.url,
         extra={"caption_valid": [caption.valid for caption in ordered]},
@@ -168,8 +166,7 @@ def _parse_json(path: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         yield Track(
             id=f"song_describer_{key}",
             audio_path=item.audio_path or f"audio/{key}.mp3",
-            caption=captions[0] if captions else "",
-            alt_captions=captions[1:],
+            captions=captions_of(captions, "human"),
             duration=seconds(item.duration),
             dataset="song_describer",
             artist=item.artist or "",
@@ -178,7 +175,6 @@ def _parse_json(path: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
             tags=tidy_tags(item.tags or [], genre=item.genre or "", artist=item.artist or ""),
             license=item.license or "",
             recording=f"youtube:{youtube}" if youtube else f"jamendo:{jamendo}" if jamendo is not None else "",
-            caption_origin="human" if captions else None,
         )
 
 

@@ -104,7 +104,6 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
     return Track(
         id=f"{name}_{path}",
         audio_path=path,
-        caption="",
         duration=tag.duration or 0,
         dataset=name,
         artist=artist,
@@ -113,7 +112,6 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
         tags=tidy_tags([*more_genres, *tidy_tags([*moods, *comment], artist=artist)], genre=genre),
         license=_text(other.get("license")) or _text(other.get("copyright")),
         artist_id=f"folder-artist:{key(artist)}" if key(artist) else "",
-        caption_origin=None,
         attribution=f"{title} by {artist}" if title and artist else "",
         url=_text(other.get("url")),
         extra={field: text for field, text in further.items() if text},

@@ -20,7 +20,7 @@ from unisono.sources.own.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.sources.own.recipe import Recipe
 from unisono.sources.reading import CsvTable, JsonLines, is_text, json_items, list_literal, seconds
 from unisono.sources.tags import tidy_tags
-from unisono.tracks.track import Split, Track, replace
+from unisono.tracks.track import Caption, Split, Track, captions_of, replace
 from unisono.tracks.unpacked import AudioFolder
 from unisono.tracks.vocabulary import key
 
@@ -96,12 +96,12 @@ def _beside(path: Path, root: Path) -> str:
 
 def _merged(first: Track, more: Track) -> Track:
     """Join the captions of two rows of one track; if their splits differ, the one that is held out most counts."""
-    captions = [text for text in dict.fromkeys([*first.captions, *more.captions]) if text]
+    captions: dict[str, Caption] = {}
+    for caption in (*first.captions, *more.captions):
+        captions.setdefault(caption.text, caption)
     return replace(
         first,
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
-        caption_origin=first.caption_origin or more.caption_origin,
+        captions=tuple(captions.values()),
         split=max(first.split, more.split, key=_HELD_OUT.__getitem__),
     )
 
@@ -249,8 +249,7 @@ def _track(
     return Track(
         id=f"{name}_{get(columns.id) or audio_path}",
         audio_path=audio_path,
-        caption=captions[0] if captions else "",
-        alt_captions=captions[1:],
+        captions=captions_of(captions, recipe.caption_origin),
         duration=seconds(get(columns.duration)) or max(0.0, end_s - start_s),
         dataset=name,
         artist=artist,
@@ -262,7 +261,6 @@ def _track(
         recording=_fill(recipe.recording, values),
         artist_id=f"{name}-artist:{key(artist)}".replace("_", "-") if key(artist) else "",
         split=SPLITS.get(get(columns.split).lower()) or table.split,
-        caption_origin=recipe.caption_origin if captions else None,
         url=get(columns.url),
         extra={"year": year} if (year := get(columns.year)) else {},
     )

@@ -13,20 +13,15 @@ from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
+from unisono.tracks.formats import Sharding
 from unisono.tracks.formats._audio import read_audio
-from unisono.tracks.formats.parquet import (
-    REQUIRED,
-    ROWS_A_GROUP,
-    SCHEMA,
-    from_batch,
-    to_table,
-)  # first: it says what is not installed
-from unisono.tracks.formats.webdataset import UNASSIGNED, Drop
+from unisono.tracks.formats.parquet import REQUIRED, ROWS_A_GROUP, SCHEMA, from_batch, to_table
+from unisono.tracks.formats.webdataset import UNASSIGNED
 from unisono.tracks.shards import ROWS_AT_ONCE, batches, refuse_missing_shards
-from unisono.tracks.track import Track, checked_record
+from unisono.tracks.track import Track
 from unisono.tracks.unpacked import AudioFolder, ending, safe_name
 
-import pyarrow as pa  # isort: skip
+import pyarrow as pa  # isort: skip - the import of parquet says what is not installed
 import pyarrow.parquet as pq  # isort: skip
 
 AUDIO = "audio"
@@ -37,8 +32,9 @@ _TEXT_BYTES = 4096
 _NAMES = {"val": "validation"}
 
 
-def write_huggingface(folder: Path, tracks: Iterable[Track], shard_bytes: int, drop: Drop, *, with_audio: bool) -> int:
-    """Fill a folder with Parquet files of about so many bytes; give the number of tracks, without those dropped."""
+def write(folder: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+    """Fill a folder with Parquet files of about the size asked for; return the number of tracks, without those dropped."""
+    shard_bytes, with_audio = sharding.max_bytes, sharding.with_audio
     data = folder / "data"
     data.mkdir()
     shards: dict[str, _Shards] = {}
@@ -46,7 +42,7 @@ def write_huggingface(folder: Path, tracks: Iterable[Track], shard_bytes: int, d
         for track in tracks:
             audio = read_audio(track, max(shard_bytes - _TEXT_BYTES, 0)) if with_audio else None
             if isinstance(audio, Dropped):
-                drop(track, audio)
+                sharding.drop(track, audio)
                 continue
             split = track.split or UNASSIGNED
             if split not in shards:
@@ -154,7 +150,7 @@ def _schema(*, with_audio: bool) -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def read_huggingface(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
     """Yield the tracks of all files in bounded memory; with a folder to unpack to, they point to their audio there.
 
     Raises:
@@ -184,12 +180,10 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
     names = file.schema_arrow.names
     columns = [name for name in names if name != AUDIO]
     with_audio = unpacked is not None and AUDIO in names
-    number = 0
+    before = 0
     for batch in batches(file, names if with_audio else columns, ROWS_AT_ONCE if with_audio else ROWS_A_GROUP):
         held = batch.column(AUDIO).to_pylist() if with_audio else [None] * len(batch)
-        for row, audio in zip(from_batch(batch.select(columns)), held, strict=True):
-            number += 1
-            track = checked_record(path, number, row)
+        for track, audio in zip(from_batch(path, before, batch.select(columns)), held, strict=True):
             if unpacked is None:
                 yield track
             elif isinstance(audio, dict) and isinstance(audio.get("bytes"), bytes):
@@ -197,3 +191,4 @@ def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -
                 yield unpacked.keep(track)
             else:
                 yield Dropped(id=track.id, reason="no audio in the file")
+        before += len(batch)

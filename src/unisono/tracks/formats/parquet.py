@@ -5,17 +5,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from unisono.base.errors import DataError, UsageError
-from unisono.tracks.track import CAPTION_ORIGINS, FIELDS, SPLITS, UNKNOWN_LICENSE, Track, batched
+from unisono.base.errors import DataError
+from unisono.base.extras import extra
+from unisono.tracks.formats import Sharding
+from unisono.tracks.record import COLUMNS, FIELDS, ORIGINS, Record, from_fields, to_record, to_track
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, Track, batched
+from unisono.tracks.unpacked import AudioFolder
 
-try:
+with extra("parquet", "Reading and writing Parquet files"):
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
-except ImportError as error:
-    raise UsageError(
-        "Parquet files need the package pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
-    ) from error
 
 ROWS_A_GROUP = 20_000
 EXTRA = "extra_json"
@@ -26,14 +26,38 @@ _TYPES = {
     "tags": pa.list_(pa.string()),
     "alt_captions": pa.list_(pa.string()),
 }
-COLUMNS = [name for name in Track.__struct_fields__ if name != "extra"]
 REQUIRED = ("id", "audio_path", "caption", "duration")
-_EXAMPLE = Track(id="-", audio_path="-", caption="-", duration=1.0)  # for its defaults
+_DEFAULTS = Record(id="-", audio_path="-", caption="-", duration=1.0)
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS] + [(EXTRA, pa.string())])
 
 
-def write_parquet(path: Path, tracks: Iterable[Track]) -> int:
-    """Write tracks in row groups of bounded size; return their number."""
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
+    """Yield the tracks in bounded memory.
+
+    Raises:
+        DataError: the file is damaged, or a record breaks a rule.
+    """
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path}: not a Parquet file: {error}.") from error
+    number = 0
+    with file:
+        try:
+            for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
+                yield from from_batch(path, number, batch)
+                number += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
+
+
+def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+    """Write tracks in row groups of bounded size and return how many.
+
+    Raises:
+        DataError: a track has no caption.
+        UnicodeEncodeError: a text cannot be encoded as UTF-8.
+    """
     count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for batch in batched(tracks, ROWS_A_GROUP):
@@ -43,43 +67,40 @@ def write_parquet(path: Path, tracks: Iterable[Track]) -> int:
 
 
 def to_table(tracks: list[Track]) -> pa.Table:
-    """Give tracks as a table of `SCHEMA`; what holds its default is an empty cell."""
-    columns: list[list[Any]] = [[getattr(track, name) or None for track in tracks] for name in COLUMNS]
-    columns.append([_extra_text(track) for track in tracks])
+    """Return tracks as a table of `SCHEMA`; an empty cell stands for the default."""
+    records = [to_record(track) for track in tracks]
+    columns: list[list[Any]] = [[getattr(record, name) or None for record in records] for name in COLUMNS]
+    columns.append([_extra_text(track, record) for track, record in zip(tracks, records, strict=True)])
     return pa.table(columns, schema=SCHEMA)
 
 
-def read_parquet(path: Path) -> Iterator[list[Track] | list[dict[str, Any]]]:
-    """Yield batches of rows, in bounded memory: as tracks where every cell of the batch keeps to the format, else as
-    records for the caller to check one by one. Empty cells are left out, unknown columns kept."""
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file: {error}.") from error
-    with file:
-        try:
-            for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
-                yield from_batch(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
+def from_batch(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Track]:
+    """Yield rows as tracks; empty cells are left out, unknown columns kept.
 
+    Args:
+        path: of the file, for messages.
+        before: rows of the file before this batch.
+        batch: rows of any columns.
 
-def from_batch(batch: pa.RecordBatch) -> list[Track] | list[dict[str, Any]]:
-    """Give rows as tracks if every cell of the batch keeps to the format, else as records to be checked one by one."""
-    return _tracks(batch) if _is_sound(batch) else _records(batch)
-
-
-def _tracks(batch: pa.RecordBatch) -> list[Track]:
+    Raises:
+        DataError: a record breaks a rule.
+    """
+    if not _is_sound(batch):
+        yield from (from_fields(path, number, fields) for number, fields in enumerate(_fields(batch), before + 1))
+        return
     names = [name for name in COLUMNS if batch.column(name).null_count < len(batch)]
-    columns = [_filled(batch.column(name), getattr(_EXAMPLE, name)) for name in names]
-    if batch.column(EXTRA).null_count < len(batch):
-        names.append("extra")
-        columns.append([_extra(text) for text in batch.column(EXTRA).to_pylist()])
-    return [Track(**dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+    columns = [_filled(batch.column(name), getattr(_DEFAULTS, name)) for name in names]
+    extras = batch.column(EXTRA).to_pylist()
+    for number, (row, text) in enumerate(zip(zip(*columns, strict=True), extras, strict=True), before + 1):
+        fields = dict(zip(names, row, strict=True))
+        if text is not None and (unknown := _extra(text)).keys() & FIELDS:
+            yield from_fields(path, number, {**unknown, **fields})
+        else:
+            yield to_track(path, number, Record(**fields), unknown if text is not None else None)
 
 
 def _filled(column: pa.Array, default: Any) -> list[Any]:
-    """Give a column's cells, with the field's default in place of empty ones."""
+    """Return a column's cells, with the field's default in place of empty ones."""
     cells: list[Any] = column.to_pylist()
     if default == UNKNOWN_LICENSE:  # the very object, or it would be written out where a record leaves it out
         return [default if cell is None or cell == default else cell for cell in cells]
@@ -111,27 +132,25 @@ def _all(flags: pa.Array) -> bool:
     return pc.all(flags, min_count=0).as_py() is True
 
 
-def _records(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+def _fields(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Yield rows as plain values."""
     names, columns = batch.schema.names, [column.to_pylist() for column in batch.columns]
-    records = []
     for row in zip(*columns, strict=True):
-        record = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
-        if EXTRA in record:
-            record = _extra(record.pop(EXTRA)) | record
-        records.append(record)
-    return records
+        fields = {name: cell for name, cell in zip(names, row, strict=True) if cell is not None}
+        if EXTRA in fields:
+            fields = _extra(fields.pop(EXTRA)) | fields
+        yield fields
 
 
-def _extra(text: str | None) -> dict[str, Any]:
-    """Read a cell of the column of unknown fields; what is not of our making is kept under the column's name."""
-    if text is None:
-        return {}
+def _extra(text: str) -> dict[str, Any]:
+    """Read a cell of the column of unknown fields; a cell that this format did not write is kept under the column's name."""
     try:
         fields = json.loads(text)
     except ValueError:
         fields = None
-    return fields if isinstance(fields, dict) and fields.keys().isdisjoint(FIELDS) else {EXTRA: text}
+    return fields if isinstance(fields, dict) and fields.keys().isdisjoint(COLUMNS) else {EXTRA: text}
 
 
-def _extra_text(track: Track) -> str | None:
-    return json.dumps(track.extra, ensure_ascii=False, sort_keys=True) if track.extra else None
+def _extra_text(track: Track, record: Record) -> str | None:
+    fields = {**track.extra, ORIGINS: record.caption_origins} if record.caption_origins else track.extra
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True) if fields else None

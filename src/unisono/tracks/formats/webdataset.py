@@ -7,15 +7,17 @@ holds. Records keep their order within a split. Reading unpacks nothing but audi
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
+from unisono.tracks.formats import Sharding
 from unisono.tracks.formats._audio import read_audio
-from unisono.tracks.track import Track, checked_record, to_record
+from unisono.tracks.record import from_fields, to_fields
+from unisono.tracks.track import Track
 from unisono.tracks.unpacked import ENDINGS, UNKNOWN_ENDING, AudioFolder, ending, safe_name
 
 INDEX = "index.json"
@@ -25,24 +27,22 @@ _TAIL = 10_240
 """A tar file ends in zeros up to a multiple of this."""
 _LONGEST_TEXT = 1 << 26
 
-Drop = Callable[[Track, Dropped], None]
 
-
-def write_webdataset(folder: Path, tracks: Iterable[Track], shard_bytes: int, drop: Drop) -> int:
-    """Fill a folder with shards of at most so many bytes; give the number of tracks, without those that were dropped."""
+def write(folder: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+    """Fill a folder with shards of bounded size; return the number of tracks, without those that were dropped."""
     shards: dict[str, _Shards] = {}
     with ExitStack() as stack:
         for track in tracks:
-            record = json.dumps(to_record(track), ensure_ascii=False).encode()
+            record = json.dumps(to_fields(track), ensure_ascii=False).encode()
             texts = {".json": record, ".txt": track.caption.encode()}
-            room = shard_bytes - _TAIL - sum(_size(text) for text in texts.values()) - 2 * _BLOCK
+            room = sharding.max_bytes - _TAIL - sum(_size(text) for text in texts.values()) - 2 * _BLOCK
             audio = read_audio(track, max(room, 0))
             if isinstance(audio, Dropped):
-                drop(track, audio)
+                sharding.drop(track, audio)
                 continue
             split = track.split or UNASSIGNED
             if split not in shards:
-                shards[split] = stack.enter_context(_Shards(folder, split, shard_bytes))
+                shards[split] = stack.enter_context(_Shards(folder, split, sharding.max_bytes))
             shards[split].add(safe_name(track.id), texts | {ending(track.audio_path): audio})
     counts = {name: count for split in sorted(shards) for name, count in shards[split].counts.items()}
     index = {
@@ -100,7 +100,7 @@ class _Shards:
         self.counts[name] = 0
 
 
-def read_webdataset(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
     """Yield the tracks of all shards in bounded memory; with a folder to unpack to, they point to their audio there.
 
     Raises:
@@ -187,7 +187,7 @@ class _Sample:
         """Give the track that the members make."""
         if self._record is None:
             return Dropped(id=f"{self.path.name}:{self.key}", reason="no record", detail=f"no {self.key}.json")
-        track = checked_record(self.path, number, self._record)
+        track = from_fields(self.path, number, self._record)
         if not self._unpacked:
             return track
         return self._unpacked.keep(track) if self._has_audio else Dropped(id=track.id, reason="no audio in the shard")

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import UsageError
-from unisono.commands.convert_options import ConvertOptions
-from unisono.tracks.track import UNKNOWN_LICENSE, Track, to_record
+from unisono.tracks.record import to_fields
+from unisono.tracks.track import UNKNOWN_LICENSE, Track
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 REQUIRED = ("@context", "@type", "name", "conformsTo", "description", "license", "url", "creator", "datePublished")
-_ASKED = {"url": "--url", "creator": "--creator", "datePublished": "--published"}
+_ASKED = {"url": "--url", "creator": "--creator", "published": "--published"}
 _FORMATS = {
     ".json": "application/json",
     ".jsonl": "application/jsonlines",
@@ -113,24 +113,42 @@ class Seen:
         self.seconds += sign * track.duration
         self.datasets[track.dataset] += sign
         self.licenses[track.license] += sign
-        for name in to_record(track):
+        for name in to_fields(track):
             self.fields[name] += sign
 
 
-def refuse_incomplete(options: ConvertOptions) -> None:
-    """Refuse, before any work is done, a description that would lack what Croissant requires."""
-    given = {"url": options.url, "creator": options.creator, "datePublished": options.published}
-    missing = [option for name, option in _ASKED.items() if not given[name].strip()]
-    if missing:
-        raise UsageError(f"A Croissant description requires {', '.join(missing)}.")
-    try:
-        date.fromisoformat(options.published)
-    except ValueError as error:
-        raise UsageError(f"--published: expected a day as YYYY-MM-DD, found {options.published!r}.") from error
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a Croissant description says that no record tells.
+
+    Raises:
+        UsageError: something that Croissant requires is missing.
+    """
+
+    url: str = ""
+    """The page of the data set."""
+    creator: str = ""
+    published: str = ""
+    """The day it was published, as YYYY-MM-DD."""
+    name: str = ""
+    """Name of the data set; the output's by default."""
+    description: str = ""
+    """What it is; by default its counts and sources."""
+
+    def __post_init__(self) -> None:
+        missing = [option for name, option in _ASKED.items() if not getattr(self, name).strip()]
+        if missing:
+            raise UsageError(f"A Croissant description requires {', '.join(missing)}.")
+        try:
+            date.fromisoformat(self.published)
+        except ValueError as error:
+            raise UsageError(
+                f"published: expected a day as YYYY-MM-DD, found {self.published!r}.", parameter="published"
+            ) from error
 
 
-def describe(target: Path, written: Path, seen: Seen, options: ConvertOptions) -> str:
-    """Describe a file or folder that will be called `target` and lies at `written` while it is hashed."""
+def describe(target: Path, written: Path, seen: Seen, about: About) -> str:
+    """Return the description of a file or folder that will be called `target` and lies at `written` while it is hashed."""
     files = sorted(path for path in written.rglob("*") if path.suffix in _FORMATS) if written.is_dir() else [written]
     files = [path for path in files if path.name != "index.json"]
     names = [path.relative_to(written).as_posix() if written.is_dir() else target.name for path in files]
@@ -141,11 +159,11 @@ def describe(target: Path, written: Path, seen: Seen, options: ConvertOptions) -
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": CONFORMS_TO,
-        "name": options.name or target.stem,
-        "description": options.description or _describe(seen),
-        "url": options.url,
-        "creator": {"@type": "sc:Organization", "name": options.creator},
-        "datePublished": options.published,
+        "name": about.name or target.stem,
+        "description": about.description or _describe(seen),
+        "url": about.url,
+        "creator": {"@type": "sc:Organization", "name": about.creator},
+        "datePublished": about.published,
         "license": _licenses(seen),
         "version": "1.0.0",
         "distribution": [*objects, *sets],

@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import DataError
-from unisono.base.files import whole_file
-from unisono.tracks.track import FIELDS, Track, checked_record, to_record
+from unisono.tracks.formats import Sharding
+from unisono.tracks.record import COLUMNS, from_fields, to_fields
+from unisono.tracks.track import Track
+from unisono.tracks.unpacked import AudioFolder
 
 EXTRA = "extra_json"
-COLUMNS = [name for name in Track.__struct_fields__ if name != "extra"]
 _LISTS = ("alt_captions", "tags")
 _NUMBERS = ("duration", "start")
 _LONGEST_CELL = 1 << 24
 
 
-def write_csv(path: Path, tracks: Iterable[Track]) -> int:
-    """Write tracks, whole or not at all; return their number."""
+def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+    """Write tracks and return how many."""
     count = 0
-    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*COLUMNS, EXTRA])
         for track in tracks:
-            record = to_record(track)
+            record = to_fields(track)
             cells = [_cell(record.pop(name, "")) for name in COLUMNS]
             writer.writerow([*cells, _cell(dict(sorted(record.items()))) if record else ""])
             count += 1
@@ -38,7 +39,7 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
-def read_csv(path: Path) -> Iterator[Track]:
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
     """Yield the tracks of a table in bounded memory, each checked like a record of a unified file.
 
     Raises:
@@ -55,7 +56,7 @@ def read_csv(path: Path) -> Iterator[Track]:
                     raise DataError(
                         f"{path}: line {reader.line_num}: {len(cells)} cells, but the header names {len(columns)} columns."
                     )
-                yield checked_record(path, number, _record(dict(zip(columns, cells, strict=True))))
+                yield from_fields(path, number, _record(dict(zip(columns, cells, strict=True))))
         except csv.Error as error:
             raise DataError(f"{path}: line {reader.line_num}: not valid CSV: {error}.") from error
         except UnicodeDecodeError as error:
@@ -85,7 +86,7 @@ def _record(cells: dict[str, str]) -> dict[str, Any]:
             record[name] = _number(cell)
         else:
             record[name] = cell
-    if isinstance(extra, dict) and extra.keys().isdisjoint(FIELDS):
+    if isinstance(extra, dict) and extra.keys().isdisjoint(COLUMNS):
         return extra | record
     return record | ({EXTRA: extra} if extra else {})
 

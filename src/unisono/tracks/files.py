@@ -1,0 +1,91 @@
+"""Reading and writing unified files: the contract between `unify` and all later stages.
+
+A unified file is a JSON array (`.json`), the same records one a line (`.jsonl`) or a Parquet table (`.parquet`); the
+file's ending decides.
+"""
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unisono.base.errors import DataError, UsageError
+from unisono.base.files import whole_file
+from unisono.tracks import formats
+from unisono.tracks.track import Track
+
+
+def read_tracks(path: Path) -> list[Track]:
+    """Read a whole unified file and check it against the contract.
+
+    Raises:
+        UsageError: the file is missing or its ending is none of .json, .jsonl, .parquet.
+        DataError: a record breaks a rule; names its number, id, field, what was found and what was expected.
+    """
+    with without_garbage_collection():
+        tracks = list(iter_tracks(path))
+    _refuse_duplicates(path, tracks)
+    return tracks
+
+
+def iter_tracks(path: Path) -> Iterator[Track]:
+    """Yield the tracks of a unified file one by one; `.jsonl` and `.parquet` are read in bounded memory.
+
+    Each record is checked as by `read_tracks`, but ids that stand twice are not seen.
+    """
+    kind = file_kind(path)
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.", hint="Make one with: unisono unify --output " + str(path))
+    for item in formats.get(kind).read(path, None):
+        assert isinstance(item, Track)
+        yield item
+
+
+def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
+    """Write a unified file, whole or not at all, and return the number of records. Memory stays bounded.
+
+    The same tracks give the same bytes. Strings that no encoding can hold (lone surrogates) are refused.
+    """
+    kind = file_kind(path)
+    with whole_file(path) as partial:
+        try:
+            return formats.get(kind).write(partial, tracks, formats.Sharding())
+        except UnicodeEncodeError as error:
+            raise DataError(f"{path}: text that cannot be encoded as UTF-8: {repr(error.object)[:80]}.") from error
+
+
+def file_kind(path: Path) -> str:
+    """Return which kind of unified file a path names: json, jsonl or parquet.
+
+    Raises:
+        UsageError: it names none of them.
+    """
+    kind = formats.FILES.get(path.suffix.lower(), "")
+    if kind not in formats.UNIFIED:
+        raise UsageError(f"{path}: a unified file ends in .json, .jsonl or .parquet, not in {path.suffix!r}.")
+    return kind
+
+
+def _refuse_duplicates(path: Path, tracks: list[Track]) -> None:
+    if len({track.id for track in tracks}) == len(tracks):
+        return
+    first: dict[str, int] = {}
+    for number, track in enumerate(tracks, 1):
+        if track.id in first:
+            raise DataError(
+                f"{path}: record {number}: the id {track.id!r} already stands in record {first[track.id]}; "
+                "ids must be unique in a file."
+            )
+        first[track.id] = number
+
+
+@contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Pause the collector: loading millions of objects that hold no cycles is several times faster without its passes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,53 @@
+"""A unified file as a JSON array of records."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from unisono.base.errors import DataError
+from unisono.tracks.formats import Sharding
+from unisono.tracks.formats._json import encoded_blocks, parsed
+from unisono.tracks.record import Record, from_fields, to_track
+from unisono.tracks.track import Track
+from unisono.tracks.unpacked import AudioFolder
+
+
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
+    """Yield the tracks; the file is read into memory as a whole.
+
+    Raises:
+        DataError: it is no array, or a record breaks a rule.
+    """
+    content = path.read_bytes()
+    try:
+        records = msgspec.json.decode(content, type=list[Record])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        records = None  # an unknown field, or a fault: the slow way tells which
+    if records is None:
+        found = parsed(path, content)
+        if not isinstance(found, list):
+            raise DataError(f"{path}: expected a JSON array of records, found {repr(found)[:80]}.")
+        yield from (from_fields(path, number, fields) for number, fields in enumerate(found, 1))
+        return
+    for number, record in enumerate(records, 1):
+        yield to_track(path, number, record)
+
+
+def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+    """Write the records, one a line within the array, and return how many.
+
+    Raises:
+        DataError: a track has no caption.
+        UnicodeEncodeError: a text cannot be encoded as UTF-8.
+    """
+    count = 0
+    with path.open("wb", buffering=1 << 20) as file:
+        file.write(b"[\n")
+        for block, records in encoded_blocks(tracks):
+            if count:
+                file.write(b",\n")
+            file.write(block[:-1].replace(b"\n", b",\n"))  # within a record line breaks are escaped
+            count += records
+        file.write(b"\n]\n")
+    return count

@@ -1,0 +1,193 @@
+"""The record of a unified file: the shape that a track has on disk, and the check of it.
+
+A record names the primary caption, the alternatives, and one origin for all captions, or, where the origins differ, a
+list of them. Fields that the format does not know stand beside the others and are kept in `Track.extra`.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from unisono.base.errors import DataError
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, Caption, CaptionOrigin, Split, Track
+
+Text = Annotated[str, Meta(min_length=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+ListedOrigin = Literal["human", "model", "tags", "unknown"]
+
+
+class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+    """A track as it is written; the fields are described at `Track`. Their order is that of the file."""
+
+    id: Text
+    audio_path: Text
+    caption: Text
+    duration: Annotated[float, Meta(gt=0)]
+    alt_captions: list[Text] = []
+    dataset: str = ""
+    artist: str = ""
+    title: str = ""
+    genre: str = ""
+    tags: list[str] = []
+    license: str = UNKNOWN_LICENSE
+    start: Seconds = 0.0
+    recording: str = ""
+    artist_id: str = ""
+    split: Split | None = None
+    caption_origin: CaptionOrigin | None = None
+    attribution: str = ""
+    url: str = ""
+    sha256: str = ""
+    caption_origins: list[ListedOrigin] = []
+
+
+FIELDS = frozenset(Record.__struct_fields__)
+ORIGINS = "caption_origins"
+COLUMNS = tuple(name for name in Record.__struct_fields__ if name != ORIGINS)
+"""The fields that have a column of their own in tables."""
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "split": SPLITS,
+    "caption_origin": CAPTION_ORIGINS,
+    ORIGINS: (*CAPTION_ORIGINS, "unknown"),
+}
+_INFINITE = float("inf")
+
+
+def to_record(track: Track) -> Record:
+    """Return the record of a track, without its unknown fields.
+
+    Raises:
+        DataError: the track has no caption.
+    """
+    if not track.captions:
+        raise DataError(f"The track {track.id!r} has no caption; a unified file needs one for each track.")
+    origins = [caption.origin for caption in track.captions]
+    differ = len(set(origins)) > 1
+    return Record(
+        id=track.id,
+        audio_path=track.audio_path,
+        caption=track.captions[0].text,
+        duration=track.duration,
+        alt_captions=[caption.text for caption in track.captions[1:]],
+        dataset=track.dataset,
+        artist=track.artist,
+        title=track.title,
+        genre=track.genre,
+        tags=track.tags,
+        license=track.license,
+        start=track.start,
+        recording=track.recording,
+        artist_id=track.artist_id,
+        split=track.split,
+        caption_origin=origins[0],
+        attribution=track.attribution,
+        url=track.url,
+        sha256=track.sha256,
+        caption_origins=[origin or "unknown" for origin in origins] if differ else [],
+    )
+
+
+def to_fields(track: Track) -> dict[str, Any]:
+    """Return a track as plain values, without fields that hold their defaults; unknown fields stand beside the others."""
+    record: dict[str, Any] = msgspec.to_builtins(to_record(track))
+    origins = record.pop(ORIGINS, None)
+    record |= {name: value for name, value in track.extra.items() if name not in FIELDS}
+    return record | ({ORIGINS: origins} if origins else {})
+
+
+def to_track(path: Path, number: int, record: Record, extra: dict[str, Any] | None = None) -> Track:
+    """Return the track of a record, checked for what its types cannot say.
+
+    Args:
+        path: of the file, for messages.
+        number: of the record in the file, from 1.
+        record: with values of the right types.
+        extra: fields that the format does not know.
+
+    Raises:
+        DataError: the record breaks a rule; names its number, id, field, what was found and what was expected.
+    """
+    if not os.path.isabs(record.audio_path):  # noqa: PTH117 - called once a record
+        raise _broken(path, number, record.id, "audio_path", "expected an absolute path", record.audio_path)
+    if record.duration == _INFINITE:
+        raise _broken(path, number, record.id, "duration", "expected seconds", record.duration)
+    if record.start == _INFINITE:
+        raise _broken(path, number, record.id, "start", "expected seconds", record.start)
+    return Track(
+        id=record.id,
+        audio_path=record.audio_path,
+        duration=record.duration,
+        captions=_captions(path, number, record),
+        dataset=record.dataset,
+        artist=record.artist,
+        title=record.title,
+        genre=record.genre,
+        tags=record.tags,
+        license=record.license,
+        start=record.start,
+        recording=record.recording,
+        artist_id=record.artist_id,
+        split=record.split,
+        attribution=record.attribution,
+        url=record.url,
+        sha256=record.sha256,
+        extra=extra or {},
+    )
+
+
+def from_fields(path: Path, number: int, fields: Any) -> Track:
+    """Return the track of a record as plain values; null is no value.
+
+    Raises:
+        DataError: it breaks a rule; names its number, id, field, what was found and what was expected.
+    """
+    if not isinstance(fields, Mapping):
+        raise DataError(f"{path}: record {number}: expected an object, found {_say(fields)}.")
+    known = {name: value for name, value in fields.items() if name in FIELDS and value is not None}
+    extra = {name: value for name, value in fields.items() if name not in FIELDS}
+    try:
+        record = msgspec.convert(known, Record)
+    except msgspec.ValidationError as error:
+        raise _fault(path, number, known, str(error)) from error
+    return to_track(path, number, record, extra)
+
+
+def _captions(path: Path, number: int, record: Record) -> tuple[Caption, ...]:
+    texts = (record.caption, *record.alt_captions)
+    origins: list[CaptionOrigin | None] = [record.caption_origin] * len(texts)
+    if record.caption_origins:
+        if len(record.caption_origins) != len(texts):
+            expected = f"expected an origin for each of the {len(texts)} captions"
+            raise _broken(path, number, record.id, ORIGINS, expected, record.caption_origins)
+        origins = [None if origin == "unknown" else origin for origin in record.caption_origins]
+    for field, text in zip(("caption", *["alt_captions"] * len(texts)), texts, strict=False):
+        if text.isspace():
+            raise _broken(path, number, record.id, field, "expected words", text)
+    return tuple(map(Caption, texts, origins))
+
+
+def _fault(path: Path, number: int, record: dict[str, Any], reason: str) -> DataError:
+    expected, _, place = reason.partition(" - at `$.")
+    field = place.rstrip("`").partition("[")[0]
+    if missing := re.fullmatch(r"Object missing required field `(\w+)`", expected):
+        field, expected = missing[1], "required, but it is missing or null"
+    elif field in _CHOICES:
+        expected = "expected one of " + ", ".join(_CHOICES[field])
+    elif expected[:1] == "E":
+        expected = "e" + expected[1:]
+    return _broken(path, number, record.get("id"), field, expected, record.get(field, ...))
+
+
+def _broken(path: Path, number: int, id: object, field: str, expected: str, found: object) -> DataError:
+    found = "" if found is ... else f", found {_say(found)}"
+    return DataError(f"{path}: record {number} (id {_say(id)}), field {field!r}: {expected}{found}.")
+
+
+def _say(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
