@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unisono.tracks.track import CaptionOrigin, Track, captions_of
+from unisono.tracks.track import Caption, CaptionOrigin, Track
 
 
 def make_track(
@@ -13,7 +13,8 @@ def make_track(
     **fields: Any,
 ) -> Track:
     """Return a track whose captions all have one origin."""
-    return Track(captions=captions_of([caption, *(alt_captions or [])], caption_origin), **fields)
+    texts = [caption, *(alt_captions or [])] if caption else []
+    return Track(captions=tuple(Caption(text, caption_origin) for text in texts), **fields)
 
 
 def origins(track: Track) -> list[CaptionOrigin | None]:

@@ -93,7 +93,7 @@ def _digests(tracks: list[Track]) -> dict[str, np.ndarray]:
         "id": [each.id for each in tracks],
         "recording": [each.recording for each in tracks],
         "artist_id": [each.artist_id for each in tracks],
-        "caption": [caption for each in tracks for caption in each.captions],
+        "caption": [text for each in tracks for text in each.texts],
     }
     return {what: np.unique(digests(found)) for what, found in names.items()}
 

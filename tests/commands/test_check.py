@@ -52,18 +52,18 @@ def wave(kind: str, seconds: float = 4.0) -> np.ndarray:
 def test_planted_faults_of_the_audio(tmp_path: Path, kind: str, finding: list[str]) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.stack([wave(kind)] * 2, axis=1), RATE_HZ, subtype="FLOAT")
-    assert [item.finding for item in listen(track("a", audio_path=str(path), duration=4.0))] == finding
+    assert [item.kind for item in listen(track("a", audio_path=str(path), duration=4.0))] == finding
 
 
 def test_durations_and_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, wave("tone"), RATE_HZ)
-    assert [item.finding for item in listen(track("a", audio_path=str(path), start=3.0, duration=1.0))] == []
-    assert [item.finding for item in listen(track("a", audio_path=str(path), start=3.0, duration=9.0))] == ["duration"]
-    assert [item.finding for item in listen(track("a", audio_path=str(path), start=9.0))] == ["duration", "unreadable"]
-    assert [item.finding for item in listen(track("a"))] == ["unreadable"]
+    assert [item.kind for item in listen(track("a", audio_path=str(path), start=3.0, duration=1.0))] == []
+    assert [item.kind for item in listen(track("a", audio_path=str(path), start=3.0, duration=9.0))] == ["duration"]
+    assert [item.kind for item in listen(track("a", audio_path=str(path), start=9.0))] == ["duration", "unreadable"]
+    assert [item.kind for item in listen(track("a"))] == ["unreadable"]
     (tmp_path / "b.wav").write_bytes(b"no audio")
-    assert [item.finding for item in listen(track("b", audio_path=str(tmp_path / "b.wav")))] == ["unreadable"]
+    assert [item.kind for item in listen(track("b", audio_path=str(tmp_path / "b.wav")))] == ["unreadable"]
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
     unified = tmp_path / "unified.json"
     with pytest.raises(UsageError, match="what kind of folder"):
         convert(unified, tmp_path / "out")
-    with pytest.raises(UsageError, match=r"written as .* or \.csv, not as '\.txt'"):
+    with pytest.raises(UsageError, match=r"written as .*, \.csv, not as '\.txt'"):
         convert(unified, tmp_path / "out.txt")
     with pytest.raises(UsageError, match="into itself"):
         convert(unified, unified)

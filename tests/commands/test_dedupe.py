@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.making import make_track
+from tests.making import make_track, origins
 from unisono.cli import main
 from unisono.curation.duplicates import merge_duplicates
 from unisono.tracks.files import read_tracks, write_tracks
@@ -40,7 +40,7 @@ def test_captions_are_merged_with_their_origins_and_the_best_audio_is_kept(tmp_p
     merged = kept[1]
     assert merged.audio_path == str(tmp_path / "large.mp3")
     assert merged.texts == ["About human", "Twice", "About model", "About tags"]
-    assert merged.extra["caption_origins"] == ["human", "human", "model", "tags"]
+    assert origins(merged) == ["human", "human", "model", "tags"]
     assert merged.extra["merged"] == ["human", "tags"]
     assert (merged.captions[0].origin, merged.artist, merged.title, merged.split) == ("human", "A", "T", "test")
     assert sorted(merged.tags) == ["loud", "rock"]

@@ -117,8 +117,8 @@ def test_captions_licences_and_origins(releases: Path, tmp_path: Path) -> None:
     }
     several = tracks["song_describer_1009671"]
     assert several.caption == "Uplifting English rock and roll song with a positive feeling."
-    assert len(several.alt_captions) == 2
-    assert several.alt_captions[0].startswith('A rock song with a "country" vibe, male vocals')
+    assert len(several.captions) == 3
+    assert several.texts[1].startswith('A rock song with a "country" vibe, male vocals')
     assert several.license == "CC-BY-NC-SA-3.0"
     assert several.recording == "jamendo:1009671"
     assert tracks["song_describer_226"].license == "LAL"

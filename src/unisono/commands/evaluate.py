@@ -39,7 +39,7 @@ def run(options: EvaluateOptions) -> Result:
     model = load_model(options.checkpoint, str(local_device(options.device)))
     benchmark = prepare_benchmark(model, options.dataset_file, options) if options.dataset_file else None
     with open_embeddings(options.data_path(model.audio_encoder.name)) as file:
-        result = evaluate(model, file, options, benchmark)
+        result = evaluate_split(model, file, options, benchmark)
     show(result)
     write_result(options.output_path, result)
     console.log.info("Wrote %s.", options.output_path)
@@ -49,7 +49,7 @@ def run(options: EvaluateOptions) -> Result:
     return result
 
 
-def evaluate(
+def evaluate_split(
     model: Model, file: EmbeddingsFile, options: EvaluateOptions, benchmark: Benchmark | None = None
 ) -> Result:
     """Evaluate a model on a split of a file, or on a benchmark that was embedded into the file."""
@@ -145,6 +145,6 @@ def _measure_tags(
     }
 
 
-def evaluate_model(options: EvaluateOptions) -> None:
+def evaluate(options: EvaluateOptions) -> None:
     """Measure how well a model finds held-out music by its descriptions, and descriptions by their music."""
     run(options)

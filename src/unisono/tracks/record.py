@@ -14,7 +14,16 @@ import msgspec
 from msgspec import Meta
 
 from unisono.base.errors import DataError
-from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, Caption, CaptionOrigin, Split, Track
+from unisono.tracks.track import (
+    CAPTION_ORIGINS,
+    SPLITS,
+    UNKNOWN_LICENSE,
+    WHOLE_FILE,
+    Caption,
+    CaptionOrigin,
+    Split,
+    Track,
+)
 
 Text = Annotated[str, Meta(min_length=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -35,7 +44,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, forb
     genre: str = ""
     tags: list[str] = []
     license: str = UNKNOWN_LICENSE
-    start: Seconds = 0.0
+    start: Seconds = WHOLE_FILE
     recording: str = ""
     artist_id: str = ""
     split: Split | None = None

@@ -14,6 +14,8 @@ CaptionOrigin = Literal["human", "model", "tags"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 CAPTION_ORIGINS: tuple[CaptionOrigin, ...] = get_args(CaptionOrigin)
 UNKNOWN_LICENSE = "unknown"
+WHOLE_FILE = 0.0
+"""The default of `start`. Encoders recognise a default by its identity, so that all must use this object."""
 
 Item = TypeVar("Item")
 
@@ -63,7 +65,7 @@ class Track(msgspec.Struct, kw_only=True, frozen=True, repr_omit_defaults=True, 
     tags: list[str] = []
     license: str = UNKNOWN_LICENSE
     """Canonical licence of this track, such as `CC-BY-NC-SA-3.0`; `unknown` when unknown."""
-    start: float = 0.0
+    start: float = WHOLE_FILE
     """Seconds into the file where the described excerpt begins."""
     recording: str = ""
     """Identity of the recording across datasets, such as `jamendo:1004034` or `youtube:<id>@30`."""
