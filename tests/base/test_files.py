@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unisono.base.errors import UnisonoError
-from unisono.base.files import whole_file, write_whole
+from unisono.base.files import partial_path, remove_left_behind, whole_file, write_whole
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -53,3 +53,22 @@ def test_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=limit, check=False)
     assert done.returncode != 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "name"
+    host = partial_path(target).name.removesuffix(".partial").rpartition(".")[2].rpartition("-")[0]
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    paths = {
+        kind: tmp_path / f".name.{tag}.partial"
+        for kind, tag in {
+            "killed": f"{host}-{gone.pid}", "busy": f"{host}-{os.getpid()}", "foreign": "beef-7", "abandoned": "beef-8",
+            "unknown": "draft",
+        }.items()
+    }  # fmt: skip
+    for path in paths.values():
+        path.write_text("half")
+    os.utime(paths["abandoned"], (1e9, 1e9))
+    remove_left_behind(target)
+    assert {kind for kind, path in paths.items() if path.exists()} == {"busy", "foreign", "unknown"}

@@ -10,6 +10,7 @@ import pytest
 
 from tests.commands.test_convert import convert, make
 from tests.conftest import REPOSITORY
+from unisono.base.files import partial_path
 from unisono.tracks.convert import convert as convert_tracks
 from unisono.tracks.files import read_tracks
 
@@ -69,9 +70,12 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     make(tmp_path)
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    stale, busy = tmp_path / f".out.{gone.pid}.partial", tmp_path / ".out.1.partial"
-    for folder in (stale, busy):
+    mine = partial_path(tmp_path / "out").name
+    host = mine.removesuffix(".partial").rpartition(".")[2].rpartition("-")[0]
+    stale, busy, foreign = (tmp_path / f".out.{name}.partial" for name in (f"{host}-{gone.pid}", f"{host}-1", "feed-2"))
+    for folder in (stale, busy, foreign):
         (folder / "data").mkdir(parents=True)
     convert_tracks(tmp_path / "unified.json", tmp_path / "out", to="webdataset")
     assert not stale.exists(), "its process is no more"
     assert busy.exists(), "its process runs"
+    assert foreign.exists(), "its process may run on another host"

@@ -1,4 +1,4 @@
-"""How long to wait before a server is asked again."""
+"""How long to wait before a request is sent again."""
 
 import math
 import random
@@ -8,12 +8,12 @@ from email.utils import parsedate_to_datetime
 
 
 def pause(failures: int, *, first_s: float, longest_s: float) -> float:
-    """Give the seconds to wait after so many failures in a row: doubling, with jitter, so that many askers spread out."""
+    """Return the seconds to wait after failures in a row: doubling, with jitter, so that clients spread out."""
     return random.uniform(0.5, 1) * min(longest_s, first_s * 2.0 ** (failures - 1))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read `Retry-After`, seconds or a date, as seconds from now; None where a server says nothing that can be read."""
+    """Return the header `Retry-After`, seconds or a date, as seconds from now; None if it is missing or cannot be read."""
     text = headers.get("Retry-After", "").strip()
     try:
         seconds = float(text)

@@ -1,24 +1,31 @@
 """Writing files so that they appear whole or not at all, with errors a user understands."""
 
 import errno
+import hashlib
 import os
 import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from glob import escape
 from pathlib import Path
 
 from unisono.base.errors import UnisonoError, UsageError
 
+ABANDONED_AFTER_S = 7 * 86400
+"""A partial file of another host that has not changed for so long is left behind."""
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; on success sync it and rename it into place, on any failure remove it.
+    """Yield a path in the same folder to write to. On success sync it and rename it into place, on any failure remove it.
 
     Raises:
         UnisonoError: the folder is not writable, the disk is full, or another reason of the operating system.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     try:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +40,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path` to fill; on success sync it and rename it into place, on any failure remove it.
+    """Yield a new folder in the same place to fill. On success sync it and rename it into place, on any failure remove it.
 
     Raises:
         UsageError: there is something at `path` already.
@@ -41,7 +48,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     if path.is_file() or (path.is_dir() and any(path.iterdir())):
         raise UsageError(f"{path} is there already.", hint="Choose another output, or remove it first.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_path(path)
     remove_left_behind(path)
     try:
         with explained(path):
@@ -57,14 +64,34 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def partial_path(path: Path) -> Path:
+    """Return the name under which this process writes `path` until it is whole: `.<name>.<host>-<process>.partial`."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}.partial")
+
+
 def remove_left_behind(path: Path) -> None:
-    """Remove what runs that were killed left beside `path`: `.<name>.<process>.partial` of processes that are no more."""
+    """Remove the partial files of `path` that killed processes of this host left, and those that nobody wrote to for long.
+
+    Process numbers mean nothing to another host or container, which may be writing to the same folder.
+    """
     for partial in path.parent.glob(f".{escape(path.name)}.*.partial"):
-        process = partial.name.removesuffix(".partial").rpartition(".")[2]
-        if process.isdecimal() and not _is_running(int(process)):
-            shutil.rmtree(partial, ignore_errors=True)
-            with suppress(OSError):
+        host, _, process = partial.name.removesuffix(".partial").rpartition(".")[2].rpartition("-")
+        if not process.isdecimal():
+            continue
+        with suppress(OSError):
+            idle_s = time.time() - partial.stat().st_mtime
+            if idle_s > ABANDONED_AFTER_S or (host == _host() and not _is_running(int(process))):
+                shutil.rmtree(partial, ignore_errors=True)
                 partial.unlink(missing_ok=True)
+
+
+@cache
+def _host() -> str:
+    """Return what tells apart hosts, boots and containers, among which process numbers are unique."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text(), str(Path("/proc/self/ns/pid").readlink())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def _is_running(process: int) -> bool:

@@ -1,11 +1,11 @@
-"""Choices that depend on a seed and on names only: never on order, worker count, process or machine."""
+"""Random choices that depend on a seed and on names alone: never on order, worker count, process or machine."""
 
 import hashlib
 import random
 
 
 def rank_key(seed: int, *names: object) -> int:
-    """Give a number in [0, 2**64) that is fixed by the seed and the names: the key that samples and splits rank by.
+    """Return a number in [0, 2**64) that the seed and the names determine: the key that samples and splits rank by.
 
     Taking the items of smallest key gives nested samples: a larger sample holds every smaller one.
     """
@@ -14,5 +14,5 @@ def rank_key(seed: int, *names: object) -> int:
 
 
 def rng(seed: int, *names: object) -> random.Random:
-    """Give a random generator of its own for these names, so that choices for one track never shift another's."""
+    """Return a random generator for these names alone, so that choices for one track never shift another's."""
     return random.Random(rank_key(seed, *names))

@@ -1,4 +1,4 @@
-"""The bookkeeping of a stage: how many came in, how many went out, and why the rest did not."""
+"""The bookkeeping of a stage: how many tracks came in, how many went out, and why the others were dropped."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -13,16 +13,16 @@ from unisono.base.files import write_whole
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Something that did not go on. It is counted and listed, never lost silently."""
+    """A track or row that was left out. It is counted and listed, never lost silently."""
 
     id: str
     """Id of the track, or `file:line` where it has none."""
     reason: str
     """A short phrase, the same for all of one kind, e.g. "no caption": reports count by it."""
     detail: str = ""
-    """What was found, where that helps."""
+    """What was found."""
     fault: bool = True
-    """Something is wrong with it (counts with --strict), as opposed to left out because the user asked for it."""
+    """Something is wrong with it (counts with --strict); False if it was left out because the user asked for it."""
 
 
 @dataclass
@@ -34,19 +34,19 @@ class Tally:
     kept: Counter[str] = field(default_factory=Counter)
     """dataset -> how many went out."""
     dropped: list[tuple[str, Dropped]] = field(default_factory=list)
-    """(dataset, what did not go on)."""
+    """(dataset, what was dropped)."""
 
     def drop(self, dataset: str, dropped: Dropped) -> None:
-        """Note that something of a dataset did not go on."""
+        """Note that a track of a dataset was dropped."""
         self.dropped.append((dataset, dropped))
 
     def reasons(self, dataset: str | None = None) -> Counter[str]:
-        """Count what was dropped by reason, of one dataset or of all."""
+        """Return how many were dropped for each reason, of one dataset or of all."""
         return Counter(dropped.reason for name, dropped in self.dropped if dataset in (None, name))
 
     @property
     def faults(self) -> int:
-        """How many were dropped for a fault of their own."""
+        """Return how many were dropped for a fault of their own."""
         return sum(dropped.fault for _, dropped in self.dropped)
 
     def write(self, path: Path, **more: Any) -> None:

@@ -95,7 +95,7 @@ _ART_LIBRE_URL = re.compile(r"artlibre\.org/licen[sc]e/lal(?:/(?:licen[sc]e-art-
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """Give the canonical id of a licence as an upstream spells it: free text, URL or id; `unknown` if it names none."""
+    """Return the canonical id of a licence as an upstream spells it: free text, URL or id; `unknown` if it names none."""
     plain = " ".join(html.unescape(text).casefold().split())
     return _from_url(plain) or _plain(plain) or _from_short_form(plain) or _from_words(plain) or UNKNOWN_LICENSE
 
@@ -113,7 +113,7 @@ class Terms:
 
 @lru_cache(maxsize=4096)
 def terms(license: str) -> Terms:
-    """Give what a canonical licence id allows."""
+    """Return what a canonical licence id allows."""
     if license in ("CC0-1.0", "PDM-1.0", "public-domain"):
         return Terms("public-domain", True, True, False)
     if license.startswith("LAL") or license == "EFF-OAL":

@@ -1,7 +1,8 @@
 """The record of a unified file: the shape that a track has on disk, and the check of it.
 
 A record names the primary caption, the alternatives, and one origin for all captions, or, where the origins differ, a
-list of them. Fields that the format does not know stand beside the others and are kept in `Track.extra`.
+list of them. Fields that the format does not know stand among the others and are kept in
+`Track.extra`.
 """
 
 import os
@@ -102,7 +103,7 @@ def to_record(track: Track) -> Record:
 
 
 def to_fields(track: Track) -> dict[str, Any]:
-    """Return a track as plain values, without fields that hold their defaults; unknown fields stand beside the others."""
+    """Return a track as plain values, without fields that hold their defaults, and with its unknown fields."""
     record: dict[str, Any] = msgspec.to_builtins(to_record(track))
     origins = record.pop(ORIGINS, None)
     record |= {name: value for name, value in track.extra.items() if name not in FIELDS}

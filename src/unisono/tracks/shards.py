@@ -1,4 +1,4 @@
-"""Tables that hold audio beside its descriptions, as the library `datasets` writes them, read a few rows at a time."""
+"""Tables that hold audio with its descriptions, as the library `datasets` writes them, read a few rows at a time."""
 
 import re
 from collections import defaultdict
@@ -29,6 +29,6 @@ def refuse_missing_shards(paths: Sequence[Path]) -> None:
 
 
 def batches(file: Any, columns: Sequence[str], rows: int) -> Iterator[Any]:
-    """Read a Parquet file row group by row group: asked for all at once, the library keeps those that it is done with."""
+    """Read a Parquet file row group by row group: the library keeps them all in memory when asked for the whole file."""
     for group in range(file.num_row_groups):
         yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from unisono.base.files import explained, remove_left_behind, sync
+from unisono.base.files import explained, partial_path, remove_left_behind, sync
 from unisono.tracks.track import Track, replace
 
 ENDINGS = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
@@ -17,13 +17,13 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
 
 
 def ending(audio_path: str) -> str:
-    """Give the ending of an audio file as it is known; of one that is not known `.audio`."""
+    """Return the ending of an audio file; `.audio` if the ending is not known."""
     found = os.path.splitext(audio_path)[1].lower()  # noqa: PTH122
     return found if found in ENDINGS else UNKNOWN_ENDING
 
 
 def ending_of(content: bytes) -> str:
-    """Give the ending that the first bytes of an audio file ask for, whatever its name; `.audio` if they say nothing."""
+    """Return the ending that fits the first bytes of an audio file, whatever its name; `.audio` if they are not known."""
     start = content[:4]
     if start in (b"RIFF", b"RF64", b"RIFX") and content[8:12] == b"WAVE":
         return ".wav"
@@ -43,7 +43,7 @@ def ending_of(content: bytes) -> str:
 
 
 def safe_name(text: str, most: int = 64) -> str:
-    """Give a text as a name of plain letters, digits, `_` and `-`; a name that had to change ends in a hash of the text."""
+    """Return a text as a name of letters, digits, `_` and `-`; a name that had to change ends in a hash of the text."""
     plain = _UNSAFE.sub("_", text)
     if plain == text and len(text) <= most:
         return text
@@ -52,16 +52,16 @@ def safe_name(text: str, most: int = 64) -> str:
 
 
 class AudioFolder:
-    """A folder that audio is unpacked to. The same content is there once, whichever records it belongs to."""
+    """A folder that audio is unpacked to. The same content is stored once."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
-        self._incoming = self.folder / f".incoming.{os.getpid()}.partial"
+        self._incoming = partial_path(self.folder / "incoming")
         self._sha256 = ""
         remove_left_behind(self.folder / "incoming")
 
     def put(self, content: bytes, path: str) -> str:
-        """Store audio, whole, unless it is there already; give its file's name, which `path` lends some letters to."""
+        """Store audio, whole, unless it is there already; return its file's name, which begins with letters of `path`."""
         name = file_name(path, hashlib.sha256(content).hexdigest(), ending_of(content))
         place = self.folder / name
         with suppress(OSError):
@@ -74,7 +74,7 @@ class AudioFolder:
         return name
 
     def take(self, source: IO[bytes]) -> None:
-        """Copy audio here; `keep` gives it its name."""
+        """Copy audio here; `keep` names it."""
         digest = hashlib.sha256()
         with explained(self._incoming):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class AudioFolder:
         self._sha256 = digest.hexdigest()
 
     def keep(self, track: Track) -> Track:
-        """Name what was taken last as the audio of a track, whole and for good; give the track that points to it."""
+        """Name the audio taken last after a track; return the track that points to it."""
         place = self.folder / file_name(track.audio_path, self._sha256, ending(track.audio_path))
         if not place.exists():
             with explained(place):
@@ -97,7 +97,7 @@ class AudioFolder:
         return replace(track, audio_path=str(place))
 
     def close(self) -> None:
-        """Remove what was taken and not kept, and make the names last."""
+        """Remove audio that was taken and not kept, and sync the folder."""
         with suppress(OSError):
             self._incoming.unlink(missing_ok=True)
             sync(self.folder)

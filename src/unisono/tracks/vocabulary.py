@@ -201,12 +201,12 @@ def key(tag: str) -> str:
 
 @lru_cache(maxsize=65536)
 def look_up(tag: str) -> Term | None:
-    """Give the term that a tag stands for, or None if it is no word for music that captions use."""
+    """Return the term that a tag stands for, or None if captions do not use it as a word for music."""
     return _terms().get(key(tag))
 
 
 def spell(tag: str) -> str:
-    """Give the natural spelling of a tag: `electricguitar` -> `electric guitar`; an unknown tag comes back as it is."""
+    """Return the natural spelling of a tag: `electricguitar` -> `electric guitar`; an unknown tag is returned unchanged."""
     term = look_up(tag)
     return term.text if term else " ".join(tag.split())
 

@@ -103,7 +103,7 @@ class _Shards:
         self.count += 1
 
     def rename(self) -> None:
-        """Give the files the names that say how many they are."""
+        """Rename the files to names that say how many they are."""
         for number, path in enumerate(self._paths):
             path.rename(self._folder / f"{self.name}-{number:05d}-of-{len(self._paths):05d}.parquet")
 
@@ -135,7 +135,7 @@ class _Shards:
 
 
 def _schema(*, with_audio: bool) -> pa.Schema:
-    """Give the columns, with the note by which `datasets` knows their types."""
+    """Return the columns, with the metadata by which `datasets` knows their types."""
 
     def feature(type_: pa.DataType) -> Any:
         if pa.types.is_list(type_):

@@ -184,7 +184,7 @@ class _Sample:
             self._has_audio = True
 
     def track(self, number: int) -> Track | Dropped:
-        """Give the track that the members make."""
+        """Return the track that the members make."""
         if self._record is None:
             return Dropped(id=f"{self.path.name}:{self.key}", reason="no record", detail=f"no {self.key}.json")
         track = from_fields(self.path, number, self._record)
