@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -21,6 +22,10 @@ from unisono.commands.convert import ConvertOptions
 from unisono.commands.convert import convert as run
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import SPLITS, Track
+
+
+WAV_HEAD = b"RIFF\0\0\0\0WAVE"
+"""What makes a file audio to `convert`, which does not decode it."""
 
 
 def convert(source: Path, target: Path, **options: Any) -> Path:
@@ -114,7 +119,7 @@ def test_the_same_tracks_give_the_same_bytes_in_bounded_shards(tmp_path: Path, t
         for n in range(7)
     ]
     for number, track in enumerate(tracks):
-        Path(track.audio_path).write_bytes(bytes([number]) * 400_000)
+        Path(track.audio_path).write_bytes(WAV_HEAD + bytes([number]) * (400_000 - len(WAV_HEAD)))
     write_tracks(tmp_path / "unified.json", tracks)
     options: dict[str, Any] = {"to": to, "with_audio": True, "shard_size": 1}
     first = content(convert(tmp_path / "unified.json", tmp_path / "one", **options))
@@ -175,7 +180,7 @@ def test_tracks_without_audio_are_left_out_and_listed(tmp_path: Path, to: str) -
 
 def test_a_file_larger_than_a_shard_is_left_out(tmp_path: Path) -> None:
     tracks = make(tmp_path)
-    Path(tracks[0].audio_path).write_bytes(b"x" * 1_000_000)
+    Path(tracks[0].audio_path).write_bytes(WAV_HEAD + b"x" * 1_000_000)
     folder = convert(tmp_path / "unified.json", tmp_path / "out", to="webdataset", shard_size=1)
     assert all(path.stat().st_size <= 1_000_000 for path in folder.glob("*.tar"))
     assert "larger than a shard" in (tmp_path / "out.convert.json").read_text()
@@ -229,7 +234,7 @@ def test_what_is_damaged_or_missing_is_refused(tmp_path: Path, to: str, damage: 
         for n in range(6)
     ]
     for track in tracks:
-        Path(track.audio_path).write_bytes(b"x" * 400_000)
+        Path(track.audio_path).write_bytes(WAV_HEAD + b"x" * (400_000 - len(WAV_HEAD)))
     write_tracks(tmp_path / "unified.json", tracks)
     folder = convert(tmp_path / "unified.json", tmp_path / "out", to=to, with_audio=True, shard_size=1)
     shard = sorted(folder.rglob("train-*1*"))[0]
@@ -305,3 +310,22 @@ def test_the_command(tmp_path: Path) -> None:
     assert "12 tracks are in out.csv" in done.stdout
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == 12
+
+
+def test_only_audio_goes_into_a_folder(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "text.wav").write_text("secret words, no audio at all")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "link.wav").symlink_to("/proc/self/environ")
+    audio.tone(tmp_path / "good.wav", 0.5, 440, rate_hz=8000)
+    audio.tone(tmp_path / "tone.mp3", 0.5, 440)
+    (tmp_path / "junk.mp3").write_bytes(b"\0" * 100 + (tmp_path / "tone.mp3").read_bytes())
+    places = ["pipe", "text.wav", "empty.wav", "link.wav", "good.wav", "junk.mp3"]
+    paths = [*(str(tmp_path / name) for name in places), "/proc/self/environ", "/etc/passwd", "/dev/zero"]
+    tracks = [make_track(id=f"d_{n}", audio_path=path, caption="x", duration=1) for n, path in enumerate(paths)]
+    write_tracks(tmp_path / "unified.json", tracks)
+    folder = convert(tmp_path / "unified.json", tmp_path / "out", to="webdataset")
+    with tarfile.open(folder / "unassigned-000000.tar") as tar:
+        assert [name for name in tar.getnames() if not name.endswith((".json", ".txt"))] == ["d_4.wav", "d_5.mp3"]
+    report = json.loads((tmp_path / "out.convert.json").read_text())
+    assert report["reasons"] == {"empty file": 1, "not a regular file": 4, "not audio": 2}

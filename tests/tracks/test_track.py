@@ -3,6 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from unisono.tracks import record
 from unisono.tracks.files import iter_tracks, read_tracks, write_tracks
 from unisono.tracks.formats import json_lines, parquet
 from unisono.tracks.record import FIELDS
-from unisono.tracks.track import Track
+from unisono.tracks.track import Caption, Track
 
 FORMATS = ["json", "jsonl", "parquet"]
 GOOD = {"id": "d_1", "audio_path": "/music/1.mp3", "caption": "A slow song", "duration": 12.5}
@@ -248,3 +249,82 @@ def test_reading_one_by_one_reads_no_further_than_needed(tmp_path: Path, kind: s
 
 def test_numbers_that_are_whole_are_seconds_too(tmp_path: Path) -> None:
     assert read_tracks(write_records(tmp_path / "a.parquet", [{**GOOD, "duration": 30}]))[0].duration == 30.0
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+@pytest.mark.parametrize("field", ["id", "caption", "title", "license", "tags", "alt_captions"])
+def test_text_that_no_later_stage_can_store_is_refused_with_its_record(tmp_path: Path, kind: str, field: str) -> None:
+    first, second = ({**GOOD, field: [text] if field in ("tags", "alt_captions") else text} for text in ("a", "b\0c"))
+    path = write_records(tmp_path / f"a.{kind}", [first, second])
+    with pytest.raises(DataError, match=rf"record 2 .*field '{field}': expected text without NUL characters"):
+        read_tracks(path)
+
+
+def test_a_parquet_file_of_our_own_columns_is_checked_too(tmp_path: Path) -> None:
+    write_tracks(tmp_path / "a.parquet", [make_track(**GOOD, tags=["fine", "odd\0"])])
+    with pytest.raises(DataError, match=r"record 1 .*field 'tags': expected text without NUL characters"):
+        read_tracks(tmp_path / "a.parquet")
+
+
+def test_half_a_surrogate_pair_is_refused_with_its_record(tmp_path: Path) -> None:
+    for kind in ("json", "jsonl"):
+        path = write_records(tmp_path / f"a.{kind}", [{**GOOD, "artist": "\udfff"}])
+        with pytest.raises(DataError, match=r"record 1 .*field 'artist': expected text without halves of a surrogate"):
+            read_tracks(path)
+
+
+def test_a_number_of_thousands_of_digits_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('[{"id": ' + "9" * 5000 + "}]")
+    with pytest.raises(DataError, match=r"a\.json: "):
+        read_tracks(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"id": ""}, "A track needs an id"),
+        ({"audio_path": ""}, "'x' needs the path of its audio"),
+        ({"audio_path": Path("/a")}, "'x' needs the path of its audio as a text"),
+        ({"duration": -1.0}, "'x': duration must be a number of seconds from 0, found -1.0"),
+        ({"duration": float("nan")}, "'x': duration must be a number"),
+        ({"start": float("inf")}, "'x': start must be a number"),
+        ({"captions": ("a calm song",)}, "'x': captions must be a tuple of Caption"),
+        ({"captions": [Caption("a")]}, "'x': captions must be a tuple of Caption"),
+    ],
+)
+def test_a_track_that_cannot_be_is_refused_in_words(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Track(**{"id": "x", "audio_path": "/a.mp3", "duration": 1.0, **fields})
+
+
+@pytest.mark.parametrize(("text", "origin"), [("", None), (" \n", None), (None, None), ("a", "elf")])
+def test_a_caption_that_cannot_be_is_refused_in_words(text: Any, origin: Any) -> None:
+    with pytest.raises(DataError, match="caption"):
+        Caption(text, origin)
+
+
+def test_origins_that_differ_are_listed_and_come_back(tmp_path: Path) -> None:
+    mixed = (Caption("A", "human"), Caption("B", None), Caption("C", "tags"))
+    track = Track(id="x", audio_path="/a.mp3", duration=1.0, captions=mixed, extra={"mood": "calm"})
+    for kind in ("json", "jsonl", "parquet"):
+        write_tracks(tmp_path / f"a.{kind}", [track])
+        assert read_tracks(tmp_path / f"a.{kind}") == [track]
+    (record,) = json.loads((tmp_path / "a.json").read_text())
+    assert record["caption_origin"] == "human"
+    assert list(record.items())[-2:] == [("mood", "calm"), ("caption_origins", ["human", "unknown", "tags"])]
+
+
+@pytest.mark.parametrize(
+    ("origins", "message"),
+    [(["human"], "expected an origin for each of the 2 captions"), (["human", "elf"], "expected one of human, model")],
+)
+def test_origins_that_do_not_fit_are_refused(tmp_path: Path, origins: list[str], message: str) -> None:
+    path = write_records(tmp_path / "a.json", [{**GOOD, "alt_captions": ["b"], "caption_origins": origins}])
+    with pytest.raises(DataError, match=f"record 1 .*field 'caption_origins': {message}"):
+        read_tracks(path)
+
+
+def test_a_track_without_captions_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="'x' has no caption"):
+        write_tracks(tmp_path / "a.json", [Track(id="x", audio_path="/a", duration=1.0)])
+    assert list(tmp_path.iterdir()) == []

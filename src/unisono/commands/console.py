@@ -1,6 +1,7 @@
 """What a command shows: results on standard output; messages and progress bars on standard error."""
 
 import logging
+from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -26,14 +27,36 @@ from unisono.base.progress import show_with
 
 __all__ = ["configure", "err", "escape", "in_options", "log", "out"]
 
-out = Console(highlight=False)
+_UNSAFE = dict.fromkeys(
+    (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�"
+)
+"""Control characters, and those that reorder text: titles come from anywhere, and a terminal would obey them."""
+
+
+class SafeConsole(Console):
+    """A console that shows control characters of texts as replacement characters."""
+
+    def render_str(self, text: str, **settings: Any) -> Any:
+        """Render a text without its control characters."""
+        return super().render_str(text.translate(_UNSAFE), **settings)
+
+
+class SafeHandler(RichHandler):
+    """A log handler that does the same."""
+
+    def render_message(self, record: logging.LogRecord, message: str) -> Any:
+        """Render a message without its control characters."""
+        return super().render_message(record, message.translate(_UNSAFE))
+
+
+out = SafeConsole(highlight=False)
 """Results go here (standard output); messages and progress go to standard error."""
-err = Console(stderr=True, highlight=False)
+err = SafeConsole(stderr=True, highlight=False)
 
 
 def configure(*, debug: bool = False) -> None:
     """Send the package's log lines and progress to the console. Called by the command line, never at import."""
-    log.handlers = [RichHandler(console=err, show_time=False, show_path=debug, show_level=debug, markup=False)]
+    log.handlers = [SafeHandler(console=err, show_time=False, show_path=debug, show_level=debug, markup=False)]
     log.setLevel(logging.DEBUG if debug else logging.INFO)
     log.propagate = False
     show_with(_bars)

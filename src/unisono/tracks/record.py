@@ -164,7 +164,21 @@ def from_fields(path: Path, number: int, fields: Any) -> Track:
         record = msgspec.convert(known, Record)
     except msgspec.ValidationError as error:
         raise _fault(path, number, known, str(error)) from error
+    for field, value in known.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and (found := _unstorable(text)):
+                expected = f"expected text without {found}, which no later stage can store"
+                raise _broken(path, number, record.id, field, expected, text)
     return to_track(path, number, record, extra)
+
+
+def _unstorable(text: str) -> str:
+    """Return what of a text neither HDF5 nor a file can hold, if there is anything."""
+    if "\0" in text:
+        return "NUL characters"
+    if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+        return "halves of a surrogate pair"
+    return ""
 
 
 def _captions(path: Path, number: int, record: Record) -> tuple[Caption, ...]:

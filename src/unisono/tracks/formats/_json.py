@@ -12,6 +12,8 @@ from unisono.tracks.record import to_fields, to_record
 from unisono.tracks.track import Track, batched
 
 RECORDS_A_BLOCK = 1024
+ESCAPED_NUL = b"\\u0000"
+"""How JSON writes a character that no later stage can store: records that may hold it take the slow path."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -44,3 +46,5 @@ def parsed(path: Path, content: bytes, where: str = "") -> Any:
         raise DataError(f"{path}{where}: not valid JSON: {error.msg}.") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}{where}: not UTF-8 (byte {error.start}).") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise DataError(f"{path}{where}: {error}.") from error

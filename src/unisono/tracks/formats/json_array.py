@@ -7,7 +7,7 @@ import msgspec
 
 from unisono.base.errors import DataError
 from unisono.tracks.formats import Sharding
-from unisono.tracks.formats._json import encoded_blocks, parsed
+from unisono.tracks.formats._json import ESCAPED_NUL, encoded_blocks, parsed
 from unisono.tracks.record import Record, from_fields, to_track
 from unisono.tracks.track import Track
 from unisono.tracks.unpacked import AudioFolder
@@ -21,9 +21,9 @@ def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
     """
     content = path.read_bytes()
     try:
-        records = msgspec.json.decode(content, type=list[Record])
+        records = None if ESCAPED_NUL in content else msgspec.json.decode(content, type=list[Record])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        records = None  # an unknown field, or a fault: the slow way tells which
+        records = None  # an unknown field, or a fault: the slow path tells which
     if records is None:
         found = parsed(path, content)
         if not isinstance(found, list):

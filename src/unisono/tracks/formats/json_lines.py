@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from unisono.tracks.formats import Sharding
-from unisono.tracks.formats._json import encoded_blocks, parsed
+from unisono.tracks.formats._json import ESCAPED_NUL, encoded_blocks, parsed
 from unisono.tracks.record import Record, from_fields, to_track
 from unisono.tracks.track import Track
 from unisono.tracks.unpacked import AudioFolder
@@ -24,8 +24,10 @@ def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
             if line.isspace():
                 continue
             try:
-                record = decoder.decode(line)
+                record = None if ESCAPED_NUL in line else decoder.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                record = None  # an unknown field, or a fault: the slow path tells which
+            if record is None:
                 yield from_fields(path, number, parsed(path, line, f" line {number}"))
             else:
                 yield to_track(path, number, record)

@@ -120,12 +120,18 @@ def _is_sound(batch: pa.RecordBatch) -> bool:
         and _all(pc.greater(columns["duration"], 0))
         and _all(pc.greater_equal(columns["start"], 0))
         and not any(columns[name].flatten().null_count for name in ("tags", "alt_captions"))
+        and not any(_has_nul(column) for column in columns.values())
         and _all(pc.greater(pc.binary_length(columns["alt_captions"].flatten()), 0))
         and all(
             _all(pc.is_in(columns[name].drop_null(), pa.array(allowed, pa.string())))
             for name, allowed in (("split", SPLITS), ("caption_origin", CAPTION_ORIGINS))
         )
     )
+
+
+def _has_nul(column: pa.Array) -> bool:
+    texts = column.flatten() if pa.types.is_list(column.type) else column
+    return pa.types.is_string(texts.type) and pc.any(pc.match_substring(texts, "\0"), min_count=0).as_py() is True
 
 
 def _all(flags: pa.Array) -> bool:
