@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -58,34 +59,36 @@ for _group, (_help, _verbs) in GROUPS.items():
         _app.command(f"unisono.commands.{_group}:{_verb}_{_group}", name=_verb, help=_help, help_format="markdown")
 
 
+app.register_install_completion_command(help="Install completion for this shell.", sort_key=len(VERBS) + 1)
+
+
 @app.meta.default
 def _launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    config: Annotated[
+        Path | None, Parameter(help="Options out of a .toml file, or of an earlier run's report.")
+    ] = None,
+    quiet: Annotated[bool, Parameter(negative="", help="Show results, warnings and errors only.")] = False,
+    verbose: Annotated[bool, Parameter(negative="", help="Show debugging messages.")] = False,
     debug: Annotated[bool, Parameter(negative="", help="Show tracebacks and debugging messages.")] = False,
 ) -> int:
     from unisono.commands import console  # rich takes a while to load
 
-    console.configure(debug=debug)
+    console.configure(quiet=quiet, verbose=verbose or debug)
     try:
+        if config is not None:
+            from unisono.commands.settings import config_of
+
+            app.config = (config_of(config, tokens[0] if tokens else ""),)
         app(tokens)
     except UnisonoError as error:
-        if debug:
-            raise
-        console.err.print(f"[bold red]Error:[/] {console.escape(console.in_options(error))}", soft_wrap=True)
-        if error.hint:
-            console.err.print(console.escape(error.hint), soft_wrap=True)
-        return error.exit_code
+        return console.failed(error, debug=debug)
     except KeyboardInterrupt:
         console.err.print("Interrupted. What was finished is kept; run the same command again to go on.")
         return 130
     except Exception as error:
-        if debug:
-            raise
-        found = console.escape(f"{type(error).__name__}: {error}")
-        console.err.print(f"[bold red]Unexpected error:[/] {found}", soft_wrap=True)
-        console.err.print("This is a fault of unisono. Run the same command with --debug to see where it happened.")
-        return 1
-    return 0
+        return console.failed_unexpectedly(error, debug=debug)
+    return console.finished()
 
 
 def main(tokens: Sequence[str] | None = None) -> None:

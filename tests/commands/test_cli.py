@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.making import make_track
+from tests.releases import song_describer
+from unisono.tracks.files import write_tracks
 
 VERBS = ["download", "unify", "prepare", "train", "evaluate", "search"]
 SCRIPTS = {
@@ -15,9 +19,14 @@ SCRIPTS = {
 }
 
 
-def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *map(str, command)], capture_output=True, text=True, check=False, cwd=REPOSITORY
+        [sys.executable, *map(str, command)],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=REPOSITORY,
     )
 
 
@@ -60,3 +69,91 @@ def test_a_fault_of_the_program_is_one_line_unless_debugging() -> None:
     assert "--debug" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Traceback" in run("-c", code, "unify", "--debug").stderr
+
+
+@pytest.fixture(scope="module")
+def unified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "unified.json"
+    tracks = [make_track(id=f"d_{n}", audio_path=f"/{n}.mp3", caption=f"Größe {n}", duration=1) for n in range(3000)]
+    write_tracks(path, tracks)
+    return path
+
+
+def test_a_terminal_that_knows_ascii_only_gets_other_characters_replaced(unified: Path) -> None:
+    done = run("-m", "unisono", "describe", str(unified), env={"PYTHONIOENCODING": "ascii", "COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert "3,000 tracks" in done.stdout and done.stdout.isascii()
+
+
+@pytest.mark.parametrize(("where", "code"), [("> /dev/full", 1), (">&-", 0), ("| head -n 1; exit ${PIPESTATUS[0]}", 0)])
+def test_results_that_nobody_reads_end_no_run(unified: Path, tmp_path: Path, where: str, code: int) -> None:
+    command = f"{sys.executable} -m unisono convert {unified} {tmp_path / 'out.csv'} {where}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("No space left" in done.stderr) == bool(code)
+    assert (tmp_path / "out.csv").stat().st_size > 100_000
+
+
+def test_debugging_keeps_the_exit_code(tmp_path: Path) -> None:
+    done = run("-m", "unisono", "describe", str(tmp_path / "none.json"), "--debug")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr and "There is no file" in done.stderr
+
+
+def test_options_come_from_a_file_from_a_report_and_first_from_the_command_line(tmp_path: Path) -> None:
+    song_describer.build(tmp_path / "data" / "raw" / "song_describer")
+    (tmp_path / "run.toml").write_text(
+        'seed = 3\n[unify]\nmax_samples = 1\ncheck-audio = false\ndatasets = ["song_describer"]'
+    )
+    assert "1 tracks are in" in cli(tmp_path, "unify", "--config", "run.toml", "--output", "a.json").stdout
+    assert "2 tracks are in" in cli(tmp_path, "unify", "--config", "run.toml", "--max-samples", "2").stdout
+    said = cli(tmp_path, "--config", "a.report.json", "unify", "--output", "b.json").stdout
+    assert "1 tracks are in" in said
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("none.toml", None, "There is no file"),
+        ("x.toml", "seed = [", "cannot be read"),
+        ("x.toml", "colour = 1", "Unknown option"),
+        ("x.toml", "workers = 0", "1"),
+        ("x.json", "[]", "records no options"),
+        ("x.json", "{", "cannot be read"),
+        ("x.yaml", "seed: 1", "read from .toml"),
+    ],
+)
+def test_a_file_of_options_that_cannot_be_used_is_explained(
+    tmp_path: Path, name: str, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    done = cli(tmp_path, "unify", "--config", name, code=None)
+    assert done.returncode in (1, 2)
+    assert message in " ".join((done.stdout + done.stderr).split())
+    assert "Traceback" not in done.stderr
+
+
+def test_the_data_folder_may_come_from_the_environment(tmp_path: Path) -> None:
+    done = cli(tmp_path, "unify", code=2, UNISONO_DATA_ROOT=str(tmp_path / "elsewhere"))
+    assert str(tmp_path / "elsewhere" / "raw") in done.stderr.replace("\n", "")
+
+
+def test_quiet_shows_results_alone(unified: Path, tmp_path: Path) -> None:
+    done = cli(tmp_path, "--quiet", "convert", str(unified), "out.csv")
+    assert "3,000 tracks are in out.csv" in done.stdout
+    assert done.stderr == ""
+
+
+def cli(folder: Path, *words: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "unisono", *words],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert code is None or done.returncode == code, done.stdout + done.stderr
+    return done

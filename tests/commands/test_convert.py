@@ -23,7 +23,6 @@ from unisono.commands.convert import convert as run
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import SPLITS, Track
 
-
 WAV_HEAD = b"RIFF\0\0\0\0WAVE"
 """What makes a file audio to `convert`, which does not decode it."""
 

@@ -1,6 +1,11 @@
 """What a command shows: results on standard output; messages and progress bars on standard error."""
 
+import errno
 import logging
+import os
+import sys
+import traceback
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +30,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import show_with
 
-__all__ = ["configure", "err", "escape", "in_options", "log", "out"]
+__all__ = ["configure", "err", "escape", "failed", "failed_unexpectedly", "finished", "in_options", "log", "out"]
 
 _UNSAFE = dict.fromkeys(
     (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�"
@@ -39,6 +44,12 @@ class SafeConsole(Console):
     def render_str(self, text: str, **settings: Any) -> Any:
         """Render a text without its control characters."""
         return super().render_str(text.translate(_UNSAFE), **settings)
+
+    def on_broken_pipe(self) -> None:
+        """Go on without showing anything: whoever reads along, such as `head`, has seen enough."""
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
 
 
 class SafeHandler(RichHandler):
@@ -54,12 +65,57 @@ out = SafeConsole(highlight=False)
 err = SafeConsole(stderr=True, highlight=False)
 
 
-def configure(*, debug: bool = False) -> None:
+def configure(*, quiet: bool = False, verbose: bool = False) -> None:
     """Send the package's log lines and progress to the console. Called by the command line, never at import."""
-    log.handlers = [SafeHandler(console=err, show_time=False, show_path=debug, show_level=debug, markup=False)]
-    log.setLevel(logging.DEBUG if debug else logging.INFO)
+    _make_streams_safe()
+    log.handlers = [SafeHandler(console=err, show_time=False, show_path=verbose, show_level=verbose, markup=False)]
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO)
     log.propagate = False
-    show_with(_bars)
+    if not quiet:
+        show_with(_bars)
+
+
+def _make_streams_safe() -> None:
+    """Let no character and no closed stream end a run: a terminal may know ASCII only, or be gone."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed before the program began
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the end
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def failed(error: UnisonoError, *, debug: bool) -> int:
+    """Print an error that is meant for users, and return its exit code."""
+    if debug:
+        traceback.print_exception(error)
+    err.print(f"[bold red]Error:[/] {escape(in_options(error))}", soft_wrap=True)
+    if error.hint:
+        err.print(escape(error.hint), soft_wrap=True)
+    return error.exit_code
+
+
+def failed_unexpectedly(error: Exception, *, debug: bool) -> int:
+    """Print an error that nobody expected, and return the exit code."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return failed(UnisonoError("No space left on the disk that the output is written to."), debug=debug)
+    if debug:
+        traceback.print_exception(error)
+    err.print(f"[bold red]Unexpected error:[/] {escape(f'{type(error).__name__}: {error}')}", soft_wrap=True)
+    err.print("This is a fault of unisono. Run the same command with --debug to see where it happened.")
+    return 1
+
+
+def finished() -> int:
+    """Return the exit code of a run that went well: 1 if its results could not be printed."""
+    try:
+        out.file.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
+    except OSError as error:
+        err.print(f"[bold red]Error:[/] The results could not be printed: {escape(error.strerror or str(error))}.")
+        return 1
+    return 0
 
 
 def in_options(error: UnisonoError) -> str:

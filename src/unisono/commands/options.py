@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unisono.base import arguments
+from unisono.tracks.workspace import DEFAULT_ROOT
 
 
 def _bounded(hint: Any) -> Parameter:
@@ -35,7 +36,7 @@ Continue = Annotated[bool, Parameter(name="--continue", negative="")]
 class StageOptions:
     """Options of every stage that reads or writes below the data folder."""
 
-    data_root: Path = Path("data")
+    data_root: Annotated[Path, Parameter(env_var="UNISONO_DATA_ROOT")] = DEFAULT_ROOT
     """Folder of the data; releases lie in `<data-root>/raw/<dataset>/`."""
 
 

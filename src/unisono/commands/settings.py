@@ -1,0 +1,55 @@
+"""Options out of a file: `--config run.toml`, or the report of an earlier run, whose recorded options are used again."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from cyclopts.config import Dict
+
+from unisono.base.errors import DataError, UsageError
+
+
+def config_of(path: Path, verb: str) -> Dict:
+    """Return what cyclopts reads a verb's options from; options of the command line come first.
+
+    A `.toml` file holds options at its top, or in a table named as the verb. A `.json` file is a report that a verb
+    wrote: its `options` are read.
+
+    Raises:
+        UsageError: there is no such file, or it is of another kind.
+        DataError: it cannot be read.
+    """
+    found = _read(path)
+    if path.suffix.lower() == ".json":
+        found = found.get("options")
+        if not isinstance(found, dict):
+            raise DataError(f"{path} records no options: it is no report of unisono.")
+    elif isinstance(found.get(verb), dict):
+        found = found[verb]
+    options = {_option(name): value for name, value in found.items() if not _is_empty(value)}
+    return Dict(options, source=str(path), use_commands_as_keys=False)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.", hint="Write one option a line: max-samples = 1000")
+    kind = path.suffix.lower()
+    try:
+        if kind == ".toml":
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        if kind == ".json":
+            content = json.loads(path.read_bytes())
+            return content if isinstance(content, dict) else {}
+    except (ValueError, RecursionError, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}.") from error
+    raise UsageError(f"{path}: options are read from .toml, or from the .json report of a run, not from {kind!r}.")
+
+
+def _option(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value stands for an option that was not given: null, an empty list, or a table for another verb."""
+    return value is None or isinstance(value, dict) or value == []
