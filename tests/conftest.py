@@ -1,13 +1,20 @@
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+REPOSITORY = Path(__file__).parent.parent
+NO_REAL_ROWS = "real upstream metadata is not on this machine"
+
 # A busy machine may take its time over one example; pytest's timeout catches what never ends.
 settings.register_profile("unisono", deadline=None)
 settings.load_profile("unisono")
 
-REPOSITORY = Path(__file__).parent.parent
+# Under `nohup make test &` the shell ignores SIGINT, and so would every process that a test starts and interrupts. A
+# handler of our own is not inherited: what is started then begins with the system's default.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -15,5 +22,12 @@ def shared_data() -> Path:
     """Real upstream metadata, where this machine has it: the tests of what upstream really publishes."""
     folder = REPOSITORY.parent / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("real upstream metadata is not on this machine")
+        pytest.skip(NO_REAL_ROWS)
     return folder
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Count the tests that want real rows apart from other skipped ones, so that the last line names their number."""
+    if report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(NO_REAL_ROWS):
+        return f"did not run: {NO_REAL_ROWS}", "r", "NO REAL ROWS"
+    return None
