@@ -1,14 +1,15 @@
 """Compare `unisono download` with curl, unzip and tar, on this machine, against a server on this machine.
 
-    python benchmarks/download.py [--megabytes 1000] [--small-files 10000] [--rounds 5]
+    python benchmarks/download.py [--megabytes 1000] [--small-files 10000] [--share 1] [--rounds 5]
 
-Prints, for each comparison, the least wall and CPU times of both and their ratios (above 1: unisono takes less). The
-server is a process of its own that sends files with `sendfile`. All writing goes to a temporary folder.
+Print the shortest wall and CPU times of both and their ratios for each comparison (above 1: unisono takes less). The
+server runs in a process of its own and sends files with `sendfile`. Everything is written to a temporary folder.
 """
 
 import argparse
 import hashlib
 import http.server
+import math
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from unisono.sources.base import RemoteFile
 from unisono.sources.download.transfer import Transfer
@@ -29,9 +31,10 @@ from unisono.sources.download.web import Patience, Web
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--small-files", type=int, default=10_000)
+    parser.add_argument("--share", type=float, default=1, help="share of the archives' files that are packed")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--place", help="folder to work in, on the disk to be measured")
     options = parser.parse_args()
@@ -44,17 +47,17 @@ def main() -> None:
             large_file(place, url, options.megabytes, options.rounds)
             small_files(place, url, options.small_files)
             server.terminate()
-            unpacking(place, options.rounds)
+            unpacking(place, options.share, options.rounds)
         finally:
             server.kill()
 
 
 def large_file(place: Path, url: str, megabytes: int, rounds: int) -> None:
-    """One large file: curl, which does not hash; curl followed by the checksum; unisono, which hashes as it writes."""
+    """Measure one large file: curl, which does not hash; curl and then the checksum; unisono, which hashes as it writes."""
     source, ours, theirs = place / "large", place / "ours", place / "theirs"
-    with source.open("wb") as file:
+    with source.open("wb") as large:
         for _ in range(megabytes):
-            file.write(os.urandom(1_000_000))
+            large.write(os.urandom(1_000_000))
 
     def curl() -> None:
         subprocess.run(["curl", "-s", "-o", theirs, f"{url}/large"], check=True)
@@ -83,7 +86,7 @@ def large_file(place: Path, url: str, megabytes: int, rounds: int) -> None:
 
 
 def small_files(place: Path, url: str, count: int) -> None:
-    """Many small files over four connections; curl gets all addresses in one call, and keeps its connections too."""
+    """Measure many small files over four connections; curl gets all addresses in one call and reuses its connections."""
     content = random.Random(1).randbytes(2000)
     (place / "small").write_bytes(content)
     checksum = "sha256:" + hashlib.sha256(content).hexdigest()
@@ -117,20 +120,21 @@ def small_files(place: Path, url: str, count: int) -> None:
         shutil.rmtree(place / folder)
 
 
-def unpacking(place: Path, rounds: int) -> None:
-    """Archives as upstream publishes them: large mp3 files, many small files, text that compresses."""
-    incompressible = {f"{n % 10:03}/{n:06}.mp3": random.Random(n).randbytes(900_000) for n in range(300)}
-    small = {f"{n % 50:03}/{n:06}.mp3": random.Random(n).randbytes(4000) for n in range(10_000)}
-    wave = {f"data/{n}.wav": (random.Random(n).randbytes(1000) + bytes(600)) * 200 for n in range(500)}
-    cases: dict[str, tuple[dict[str, bytes], str]] = {
-        "bzip2 zip, 60 files of 0.9 MB (FMA)": (dict(list(incompressible.items())[:60]), "bzip2.zip"),
-        "deflated zip, 300 files of 0.9 MB": (incompressible, "deflated.zip"),
-        "stored zip, 10,000 files of 4 kB": (small, "stored.zip"),
-        "tar, 300 files of 0.9 MB (MTG-Jamendo)": (incompressible, "tar"),
-        "tar, 10,000 files of 4 kB": (small, "tar"),
-        "tar.gz, 500 files of 0.3 MB (MusicBench)": (wave, "tar.gz"),
-    }
-    for title, (files, kind) in cases.items():
+def unpacking(place: Path, share: float, rounds: int) -> None:
+    """Measure archives as upstream publishes them: large mp3 files, many small files, text that compresses."""
+    some, few, many, waves = (math.ceil(share * count) for count in (300, 60, 10_000, 500))
+    incompressible = {f"{n % 10:03}/{n:06}.mp3": random.Random(n).randbytes(900_000) for n in range(some)}
+    small = {f"{n % 50:03}/{n:06}.mp3": random.Random(n).randbytes(4000) for n in range(many)}
+    wave = {f"data/{n}.wav": (random.Random(n).randbytes(1000) + bytes(600)) * 200 for n in range(waves)}
+    cases: list[tuple[str, str, dict[str, bytes], str]] = [
+        ("bzip2 zip", "0.9 MB (FMA)", dict(list(incompressible.items())[:few]), "bzip2.zip"),
+        ("deflated zip", "0.9 MB", incompressible, "deflated.zip"),
+        ("stored zip", "4 kB", small, "stored.zip"),
+        ("tar", "0.9 MB (MTG-Jamendo)", incompressible, "tar"),
+        ("tar", "4 kB", small, "tar"),
+        ("tar.gz", "0.3 MB (MusicBench)", wave, "tar.gz"),
+    ]
+    for format_, file_size, files, kind in cases:
         archive, ours, theirs = place / f"a.{kind}", place / "ours", place / "theirs"
         pack(files, archive, kind)
 
@@ -149,7 +153,8 @@ def unpacking(place: Path, rounds: int) -> None:
             shutil.rmtree(theirs, ignore_errors=True)
 
         name = "unzip" if kind.endswith("zip") else "tar"
-        report(title, race({"unisono": unpack, name: other}, rounds, fresh), sum(map(len, files.values())))
+        best = race({"unisono": unpack, name: other}, rounds, fresh)
+        report(f"{format_}, {len(files):,} files of {file_size}", best, sum(map(len, files.values())))
         fresh()
         archive.unlink()
 
@@ -176,7 +181,7 @@ def pack(files: dict[str, bytes], path: Path, kind: str) -> None:
 def race(
     runners: dict[str, Callable[[], None]], rounds: int, fresh: Callable[[], None]
 ) -> dict[str, tuple[float, float]]:
-    """Run all in turn, several times, each with nothing left of the last; give the least wall and CPU seconds of each."""
+    """Run all in turn, several times, each from a clean folder; return the least wall and CPU seconds of each."""
     best = dict.fromkeys(runners, (float("inf"), float("inf")))
     for _ in range(rounds):
         for name, run in runners.items():
@@ -190,13 +195,13 @@ def race(
 
 
 def cpu_seconds() -> float:
-    """Give the CPU time of this process and of the programs that it has run."""
+    """Return the CPU time of this process and of the programs that it has run."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system
 
 
 def report(title: str, best: dict[str, tuple[float, float]], size: float) -> None:
-    ours, ours_cpu = best["unisono"]
+    ours, ours_cpu = (max(seconds, 1e-9) for seconds in best["unisono"])
     print(f"{title}: unisono {ours:.2f} s ({size / ours / 1e6:,.0f} MB/s), CPU {ours_cpu:.2f} s")
     for name, (seconds, cpu) in best.items():
         if name != "unisono":
@@ -223,7 +228,7 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         else:
             super().do_GET()
 
-    def copyfile(self, source, outputfile) -> None:  # type: ignore[no-untyped-def]
+    def copyfile(self, source: Any, outputfile: Any) -> None:
         outputfile.flush()
         size, sent = os.fstat(source.fileno()).st_size, 0
         while sent < size:

@@ -2,25 +2,30 @@
 
     python benchmarks/encoders.py [--encoders muq mert mert_95m] [--batch-sizes 1 2 4] [--device cuda:0]
 
-Networks of the published sizes with random weights (times do not depend on their values), windows of noise as long as the
-encoder's. Ours is `embed`: standardising, the network, the mean over time. Theirs is the same network called plainly on
-the whole batch, in the same precision, and averaged: `HubertModel` for MERT; for MuQ `Wav2Vec2ConformerEncoder` on top of
-the spectrogram and convolutions called one after the other. Both run in turn, several times; the ratio is that of the
-medians. Windows a second show what larger batches bring; on a CPU `embed` runs windows one by one, whatever the batch.
+The networks have the published sizes and random weights (times do not depend on their values); the windows are noise of the
+encoder's window length. Ours is `embed`: standardising, the network, the mean over time. Theirs is the same network called
+directly on the whole batch, in the same precision, and averaged: `HubertModel` for MERT; for MuQ
+`Wav2Vec2ConformerEncoder` on top of the spectrogram and the convolutions. Both run in turn, several times; the ratio is that
+of the medians. Windows per second show the effect of larger batches; on a CPU `embed` runs windows one by one, whatever the
+batch size.
 
-On a CPU one thread is used, as by `prepare`, which runs an encoder on each core; and the thread's own time is taken, so that
-other work on the machine disturbs little. On a GPU the time until the result is there is taken.
+On a CPU one thread is used, as in `prepare`, which runs an encoder on each core, and CPU time is measured, so that
+other work on the machine has little effect. On a GPU the time until the result has arrived is measured.
 """
 
 import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
+from transformers import HubertModel
 
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import mert, muq
@@ -56,37 +61,41 @@ MERTS: dict[str, dict[str, Any]] = {
 Pair = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
 
 
-def muq_pair(device: str) -> Pair:
-    network = muq.build_network(MUQ).to_empty(device=device)
+def muq_pair(device: str, layers: int | None) -> Pair:
+    """Build MuQ and the plain call of its network."""
+    layers = layers or int(MUQ.conformer["num_hidden_layers"])
+    sizes = replace(MUQ, conformer={**MUQ.conformer, "num_hidden_layers": layers})
+    network: Any = muq.build_network(sizes).to_empty(device=device)
     _randomise(network)
-    ours = muq.Muq(audio.spec("muq"), network, MUQ, device, [12])
+    ours = muq.Muq(audio.spec("muq"), network, sizes, device, [layers])
 
     def theirs(windows: Tensor) -> Tensor:
         frames = network.conv(ours.log_mel(windows))
-        return network.conformer(frames).last_hidden_state.float().mean(dim=1)
+        found: Tensor = network.conformer(frames).last_hidden_state
+        return found.float().mean(dim=1)
 
     return ours.embed, theirs
 
 
-def mert_pair(name: str, device: str) -> Pair:
-    from pathlib import Path
-
-    from transformers import HubertModel
-
+def mert_pair(name: str, device: str, layers: int | None) -> Pair:
+    """Build a MERT and the plain call of its network."""
     config = mert.hubert_config(MERT_COMMON | MERTS[name], Path(name))
-    model: Any = HubertModel(config).to(device)
+    config.num_hidden_layers = layers or config.num_hidden_layers
+    network: Any = HubertModel(config)
+    model = network.to(device)
     _randomise(model)
     ours = mert.Mert(audio.spec(name), model, [config.num_hidden_layers])
 
     def theirs(windows: Tensor) -> Tensor:
         standardised = layer_norm(windows, windows.shape[1:], eps=1e-7)
-        return model(standardised).last_hidden_state.float().mean(dim=1)
+        found: Tensor = model(standardised).last_hidden_state
+        return found.float().mean(dim=1)
 
     return ours.embed, theirs
 
 
 def _randomise(network: torch.nn.Module) -> None:
-    """Fill a network with values that stay finite, once; `inv_freq` and the like must not be left as they come."""
+    """Fill a network with random values that keep its output finite, buffers such as `inv_freq` included."""
     for name, tensor in network.state_dict().items():
         if not tensor.is_floating_point():
             tensor.zero_()
@@ -98,7 +107,7 @@ def _randomise(network: torch.nn.Module) -> None:
 
 
 def measure(pair: Pair, windows: Tensor, repeats: int) -> tuple[float, float, float]:
-    """Give the medians in seconds of ours and theirs, and the largest difference of their results."""
+    """Return the medians in seconds of ours and theirs, and the largest difference of their results."""
     ours, theirs = pair
 
     def plainly(windows: Tensor) -> Tensor:
@@ -122,20 +131,24 @@ def main() -> None:
     parser.add_argument("--batch-sizes", nargs="+", type=int, default=[1, 4])
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--layers", type=int, help="instead of the published number")
+    parser.add_argument("--window-s", type=float, help="instead of each encoder's own")
     arguments = parser.parse_args()
     if arguments.device == "cpu":
         torch.set_num_threads(1)
     print(f"{arguments.device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
     print("encoder   batch   ours s   theirs s   ratio   windows/s   seconds of audio/s   largest difference")
     for name in arguments.encoders:
-        pair = muq_pair(arguments.device) if name == "muq" else mert_pair(name, arguments.device)
+        make = muq_pair if name == "muq" else partial(mert_pair, name)
+        pair = make(arguments.device, arguments.layers)
         spec = audio.spec(name)
+        window_s = arguments.window_s or spec.window_s
         for size in arguments.batch_sizes:
-            windows = torch.randn(size, round(spec.window_s * spec.rate_hz), device=arguments.device) / 8
+            windows = torch.randn(size, round(window_s * spec.rate_hz), device=arguments.device) / 8
             ours, theirs, difference = measure(pair, windows, arguments.repeats)
             print(
                 f"{name:9} {size:5} {ours:8.3f} {theirs:10.3f} {ours / theirs:7.3f} {size / ours:11.2f} "
-                f"{size * spec.window_s / ours:20.1f} {difference:20.1e}",
+                f"{size * window_s / ours:20.1f} {difference:20.1e}",
                 flush=True,
             )
 

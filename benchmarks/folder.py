@@ -2,11 +2,11 @@
 
     python benchmarks/folder.py [--folder FOLDER] [--files 100000] [--repeat 3]
 
-The folder holds tagged files, 70 of 100 in MP3 (ID3v2.4 with a cover), 20 in FLAC, 10 in Ogg Vorbis; a few seconds of
-noise each. The peer lists the folder and reads the tags and the length of each file in as many threads as there are
-cores; it makes no tracks. It is mutagen where it is installed (it is no dependency of this project, as it is under the
-GPL), or else tinytag, which the scan itself uses. Every measurement runs in a process of its own, alternating; the best
-of `--repeat` counts. Files are read from the system's cache: on a cold disk both wait for it.
+The folder holds tagged files, each a few seconds of noise: 70 % MP3 (ID3v2.4 with a cover), 20 % FLAC, 10 % Ogg Vorbis. The
+peer lists the folder and reads the tags and the length of each file, with one thread for each core; it makes no tracks. It
+is mutagen where that is installed (it is under the GPL, so no dependency of this project), otherwise tinytag, which the
+scan itself uses. The measurements alternate, each in a process of its own; the best of `--repeat` counts. Files come
+from the system's cache: on a cold disk both wait for the disk.
 """
 
 import argparse
@@ -20,15 +20,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soundfile
 
+from unisono.base.cores import available_cores
+
 FILES_A_FOLDER = 12
 OGG_FILES = 200
-"""So many are made; the rest are copies, as a page of Ogg cannot be changed without its checksum."""
+"""Number of different files; the rest are copies, because an Ogg page cannot be changed without its checksum."""
 COVER = bytes(range(256)) * 16
 _WORDS = (
     "river stone winter garden broken light morning paper ocean signal copper velvet northern quiet machine "
@@ -109,14 +112,14 @@ def _ogg(path: Path, source: random.Random, noise: Any) -> bytes:
 
 
 def read_alone(root: Path, peer: str) -> int:
-    """Read all tags with the peer alone, in as many threads as there are cores; gives the number of files."""
+    """Read all tags with the peer alone, one thread for each core; return the number of files."""
     one = _with_mutagen() if peer == "mutagen" else _with_tinytag()
 
     def read(paths: list[str]) -> list[Any]:
         return [one(path) for path in paths]
 
     paths = [f"{folder}/{name}" for folder, _, names in os.walk(root) for name in names]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         return sum(map(len, pool.map(read, [paths[at : at + 64] for at in range(0, len(paths), 64)])))
 
 
@@ -141,9 +144,9 @@ def _with_tinytag() -> Callable[[str], Any]:
 
 
 def scan(root: Path) -> int:
-    """Scan the folder as `unify` does; gives the number of tracks. None is kept: so the peak is that of scanning."""
+    """Scan the folder as `unify` does and return the number of tracks; none is kept, so the peak is that of scanning."""
     from unisono.sources import registry as datasets
-    from unisono.sources.registry import ParseOptions
+    from unisono.sources.base import ParseOptions
     from unisono.tracks.track import Track
 
     return sum(isinstance(item, Track) for item in datasets.get(f"folder:{root}").parse(root, ParseOptions()))
@@ -151,8 +154,9 @@ def scan(root: Path) -> int:
 
 def measure(root: Path, which: str) -> dict[str, float]:
     """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--folder", root, "--only", which]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, __file__, "--folder", str(root), "--only", which]
+    measured: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return measured
 
 
 def measure_here(root: Path, which: str) -> dict[str, float]:
@@ -177,12 +181,7 @@ def main() -> None:
     if arguments.only:
         print(json.dumps(measure_here(arguments.folder, arguments.only)))
         return
-    try:
-        import mutagen  # noqa: F401
-
-        peer = "mutagen"
-    except ImportError:
-        peer = "tinytag"
+    peer = "mutagen" if find_spec("mutagen") else "tinytag"
     with tempfile.TemporaryDirectory() as scratch:
         root = arguments.folder or Path(scratch) / "music"
         if not root.exists():
@@ -194,7 +193,7 @@ def main() -> None:
             f"{name}: {best['count']:,} files, {best['wall']:.1f} s, {best['cpu']:.1f} CPU seconds, {best['MB']:.0f} MB"
         )
     for kind in ("wall", "cpu"):
-        print(f"{kind}: {min(run[0][kind] for run in runs) / min(run[1][kind] for run in runs):.2f} of the peer")
+        print(f"{kind}: ratio {min(run[0][kind] for run in runs) / min(run[1][kind] for run in runs):.2f}")
 
 
 if __name__ == "__main__":

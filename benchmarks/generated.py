@@ -1,12 +1,13 @@
-"""Releases of full size with invented content, for the benchmarks: the shapes, sizes and warts of the real ones.
+"""Write releases of full size with invented content for the benchmarks: shapes, sizes and defects of the real ones.
 
-python benchmarks/generated.py fma FOLDER
-python benchmarks/generated.py jamendo_max_caps FOLDER
+python benchmarks/generated.py fma FOLDER [--share 1]
+python benchmarks/generated.py jamendo_max_caps FOLDER [--share 1]
 """
 
 import argparse
 import csv
 import json
+import math
 import os
 import random
 from pathlib import Path
@@ -62,22 +63,23 @@ def html(source: random.Random, words: int) -> str:
 
 
 def clip(path: Path) -> Path:
-    """Write one clip of 30 s in stereo, to be linked under many names."""
+    """Write one clip of 30 s in stereo, for many hard links."""
     noise = np.random.default_rng(0).standard_normal((round(44_100 * CLIP_S), 2)).astype(np.float32) * 0.05
     soundfile.write(path, noise, 44_100, format="MP3")
     return path
 
 
-def fma(root: Path) -> None:
-    """Write `fma_metadata` with all rows and `fma_small` with its 8,000 files."""
+def fma(root: Path, share: float) -> None:
+    """Write `fma_metadata` with all rows and `fma_small` with its 8,000 files, or a share of both."""
     source = random.Random(2)
+    rows, present, medium_rows = (math.ceil(share * count) for count in (FMA_ROWS, FMA_PRESENT, FMA_MEDIUM))
     metadata = root / "fma_metadata"
     metadata.mkdir(parents=True)
     artists = [_fma_artist(source, number) for number in range(1, 16_342)]
     columns = [(group, field) for group, fields in FMA_FIELDS.items() for field in fields.split()]
-    ids = sorted(source.sample(range(2, 155_321), FMA_ROWS))
-    small = set(source.sample(ids, FMA_PRESENT))
-    medium = set(source.sample(ids, FMA_MEDIUM)) - small
+    ids = sorted(source.sample(range(2, 155_321), rows))
+    small = set(source.sample(ids, present))
+    medium = set(source.sample(ids, medium_rows)) - small
     with (metadata / "tracks.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["", *(group for group, _ in columns)])
@@ -144,12 +146,13 @@ def _fma_cells(source: random.Random, subset: str) -> dict[tuple[str, str], obje
     }
 
 
-def jamendo_max_caps(root: Path) -> None:
-    """Write 362,000 captions of excerpts, the metadata of their tracks in dated files, and linked audio."""
+def jamendo_max_caps(root: Path, share: float) -> None:
+    """Write 362,000 captions of excerpts or a share of them, their tracks' metadata in dated files, and linked audio."""
     source = random.Random(3)
     root.mkdir(parents=True)
-    ids = source.sample(range(1_000, 2_300_000), CAPTIONS // CAPTIONS_A_TRACK + 1)
-    rows = [(number, turn) for number in ids for turn in range(CAPTIONS_A_TRACK)][:CAPTIONS]
+    captions = math.ceil(share * CAPTIONS)
+    ids = source.sample(range(1_000, 2_300_000), captions // CAPTIONS_A_TRACK + 1)
+    rows = [(number, turn) for number in ids for turn in range(CAPTIONS_A_TRACK)][:captions]
     source.shuffle(rows)
     with (root / "final_caption30sec.jsonl").open("w", encoding="utf-8") as file:
         for number, turn in rows:
@@ -202,8 +205,9 @@ def _jamendo_track(source: random.Random, number: int) -> dict[str, object]:
 RELEASES = {"fma": fma, "jamendo_max_caps": jamendo_max_caps}
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", choices=RELEASES)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--share", type=float, default=1, help="share of the full size")
     arguments = parser.parse_args()
-    RELEASES[arguments.release](arguments.folder)
+    RELEASES[arguments.release](arguments.folder, arguments.share)

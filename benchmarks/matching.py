@@ -2,8 +2,8 @@
 
     python benchmarks/matching.py [--records 1000000]
 
-The bare join puts the second list's columns (recording, id, audio path; file hash) into dictionaries and looks up the
-first's, with no track objects, no choice of kinds and no evidence. Both run in one process, alternating; best of three.
+The bare join puts the second list's columns (recording, id, audio path, file hash) into dictionaries and looks up the
+first's: no track objects, no choice of kinds, no evidence. Both run in one process, alternating; the best of three counts.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
     count = parser.parse_args().records
     gc.disable()

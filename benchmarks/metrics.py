@@ -3,16 +3,16 @@
     python benchmarks/metrics.py                                                  # a part of the queries, half a minute
     python benchmarks/metrics.py --queries 100000 --sorted-queries 2000           # all of them, four minutes on two cores
 
-Three ways of ranking the same queries among the same candidates, each in a process of its own with the same threads:
+Three methods rank the same queries among the same candidates, each in a process of its own with the same threads:
 
-floor      the matrix product alone, in the same blocks: what no method can avoid
+floor      the matrix product alone, in the same blocks: no method can avoid it
 unisono    unisono.retrieval.metrics.ranks
-argsort    the usual loop: for each query a product, an argsort of all scores, and the place of the right candidate
+argsort    the usual loop: for each query a product, an argsort of all scores, and the position of the right candidate
 
-The full size is 100,000 queries among as many candidates; an evaluation does that twice, text to music and back. All three
-are linear in the queries at the same candidates. What was run on fewer is marked with ~ where its time for all is given.
-They are compared by the seconds of CPU that a query takes, which other work on the machine disturbs less than the clock.
-Memory is the peak beyond the two matrices.
+The full size is 100,000 queries among 100,000 candidates; an evaluation does that twice, text to music and back. The time
+of all three is linear in the queries. Times that are extrapolated from fewer queries are marked with ~. The methods are
+compared by the CPU seconds of a query, which other work on the machine affects less than the clock. Memory is the peak
+beyond the two matrices.
 """
 
 import argparse
@@ -78,8 +78,8 @@ def main() -> None:
         "argsort": run("argsort", few, options),
     }
     each = {method: result["cpu_s"] / result["queries"] for method, result in found.items()}
-    print(f"unisono / floor: {each['unisono'] / each['floor']:.2f}")
-    print(f"argsort / unisono: {each['argsort'] / each['unisono']:.1f}")
+    print(f"unisono / floor: ratio {each['unisono'] / each['floor']:.2f}")
+    print(f"argsort / unisono: ratio {each['argsort'] / each['unisono']:.1f}")
     same = run("unisono", few, options) if few < options.queries else found["unisono"]
     agree = abs(found["argsort"]["ranks"] - same["ranks"]) <= 1e-3 * found["argsort"]["ranks"]
     print(

@@ -1,17 +1,17 @@
-"""Search for near-duplicates: how its time grows, and what it finds.
+"""Measure the search for near-duplicates: how its time grows, and what it finds.
 
     python -m benchmarks.near_duplicates [--tracks 100000] [--pieces 500] [--music data/demo/unified_dataset.json]
 
-- Recall and precision against all pairs, through real encoders: pieces of music and copies of them at 64 to 320 kbit/s,
-  trimmed by up to 5 s, 6 dB louder or softer, resampled, in 16 and 24 bit, alone and together. Truth is what was planted,
-  and all pairs are laid over each other at all offsets.
-- Time: half the tracks against the other half, one in a hundred a planted copy, trimmed by up to 5 s and with as many bits
-  changed as the worst encoders change. The tracks are of 12 s, each a mixture of two of the pieces from random places, at
-  random pitches and speeds: their fingerprints are as regular, and as unlike each other, as those of the pieces. The number
-  of tracks doubles: a search that compares all pairs would take four times as long each time. Of some tracks all pairs
-  are compared.
+- Recall and precision, compared with all pairs at all offsets, through real encoders: pieces of music and copies of them at
+  64 to 320 kbit/s, trimmed by up to 5 s, 6 dB louder or softer, resampled, in 16 and 24 bit, separately and combined. The
+  truth is what was planted.
+- Time: half the tracks against the other half. One in a hundred is a planted copy, trimmed by up to 5 s and with as many
+  bits changed as the worst encoders change. A track of 12 s is a mixture of two of the pieces from random positions, at
+  random pitches and speeds: fingerprints are as regular, and as different from each other, as those of the pieces. The
+  number of tracks doubles: a search that compares all pairs would take four times as long each time. For some of the
+  tracks all pairs are compared.
 
-Pieces are synthetic, or with `--music` excerpts of a unified file.
+The pieces are synthetic or, with `--music`, excerpts of a unified file.
 """
 
 import argparse
@@ -43,10 +43,9 @@ from unisono.audio.listening import hear
 
 FRAMES = round(12 * FRAMES_A_SECOND)
 COPIED = 100
-"""One track in so many is a copy."""
-CHECKED = 300
+"""One track in this number is a copy."""
 NOISE = 0.08
-"""Deviation of the logarithm of a copy's energies."""
+"""Standard deviation of the noise on the logarithm of a copy's energies."""
 
 
 def pieces(count: int, path: Path | None) -> Iterator[tuple[np.ndarray, int]]:
@@ -105,12 +104,12 @@ class Mixtures(NamedTuple):
     planted: set[tuple[int, int]]
 
     def part(self, count: int) -> "Mixtures":
-        """Give the first tracks of both lists."""
+        """Return the first tracks of both lists."""
         planted = {pair for pair in self.planted if pair[0] < count}
         return Mixtures(self.first[:count], self.second[:count], self.recipes, planted)
 
     def unrelated(self, pairs: set[tuple[int, int]]) -> int:
-        """Count the pairs that are no copies and hold no piece of the same pitch, which may be the same sound by chance."""
+        """Count the pairs that are no copies and share no piece at the same pitch, which may sound the same by chance."""
         first, second = self.recipes
         return sum(not first[one] & second[other] for one, other in pairs - self.planted)
 
@@ -164,10 +163,11 @@ def mix(energies: list[np.ndarray], count: int) -> Mixtures:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=100_000)
     parser.add_argument("--pieces", type=int, default=500, help="few make mixtures that are the same by chance")
     parser.add_argument("--encoded", type=int, default=100, help="pieces that copies are made of by encoders")
+    parser.add_argument("--checked", type=int, default=300, help="tracks a side of which all pairs are compared")
     parser.add_argument("--music", type=Path)
     arguments = parser.parse_args()
     sounds = list(pieces(arguments.pieces, arguments.music))
@@ -175,16 +175,16 @@ def main() -> None:
     energies = [band_energies(soxr.resample(sound, rate_hz, RATE_HZ).astype(np.float32)) for sound, rate_hz in sounds]
     mixtures = mix(energies, arguments.tracks)
     spent = [time_search(mixtures.part(arguments.tracks // share // 2)) for share in (8, 4, 2, 1)]
-    some = mixtures.part(CHECKED)
+    some = mixtures.part(arguments.checked)
     alike = alike_by_all_pairs(some.first, some.second)
     print(
-        f"of {CHECKED}^2 pairs comparing all finds {len(alike & some.planted)} of {len(some.planted)} and "
+        f"of {len(some.first)}^2 pairs comparing all pairs finds {len(alike & some.planted)} of {len(some.planted)} and "
         f"{some.unrelated(alike)} unrelated"
     )
     different = [_differing(mixtures, at) for at, _ in sorted(mixtures.planted)]
     print(
         f"a copy differs in {np.median(different):.1%} of its bits (median), at most {max(different):.1%}; "
-        "each doubling takes " + ", ".join(f"{b / a:.1f}" for a, b in pairwise(spent)) + " times as long"
+        "each doubling takes longer by the ratio " + ", ".join(f"{b / max(a, 1e-9):.1f}" for a, b in pairwise(spent))
     )
 
 

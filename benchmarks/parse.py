@@ -1,17 +1,18 @@
 """The time of each parser on a release of full published size, over the floor of reading its files.
 
-    python benchmarks/parse.py [--folder FOLDER] [--only NAME ...]
+    python benchmarks/parse.py [--folder FOLDER] [--only NAME ...] [--share 1]
 
-The content is invented, with texts as long as upstream's. The floor gives the rows of the same files as Python values,
-with the fastest library there is for it: pyarrow's `to_pylist` for csv and Parquet, msgspec for JSON lines; tab-separated
-files, whose rows differ in length, are split into cells, and the blocks of the licence file into lines. CPU seconds in one
-process, alternating, the best of several; the collector of cycles is off in both, as it is in `unify`.
+The content is invented, with texts as long as upstream's. The floor reads the rows of the same files into Python values with
+the fastest library for them: pyarrow's `to_pylist` for csv and Parquet, msgspec for JSON lines. Tab-separated files, whose
+rows differ in length, are split into cells, and the blocks of the licence file into lines. CPU seconds in one process,
+alternating, the best of several; the collector of cycles is off in both, as it is in `unify`.
 """
 
 import argparse
 import csv
 import gc
 import json
+import math
 import random
 import subprocess
 import sys
@@ -49,21 +50,21 @@ def write_csv(path: Path, header: list[str], rows: list[list[Any]], encoding: st
         csv.writer(file).writerows([header, *rows])
 
 
-def make_musiccaps(root: Path) -> None:
+def make_musiccaps(root: Path, share: float) -> None:
     header = (
         "ytid start_s end_s audioset_positive_labels aspect_list caption author_id is_balanced_subset is_audioset_eval"
     )
     rows = []
-    for youtube_id in youtube_ids(5521):
+    for youtube_id in youtube_ids(math.ceil(share * 5521)):
         start_s, aspects = random_.randrange(0, 300, 10), str([text(random_.randint(1, 3)) for _ in range(11)])
         rows.append([youtube_id, start_s, start_s + 10, "/m/0140xf", aspects, text(49), 4, "False", "True"])
     write_csv(root / "musiccaps-public.csv", header.split(), rows)
 
 
-def make_musicbench(root: Path) -> None:
-    ids = youtube_ids(4798)
+def make_musicbench(root: Path, share: float) -> None:
+    ids = youtube_ids(math.ceil(share * 4798))
     with (root / "MusicBench_train.json").open("w") as file:
-        for number in range(52_768):
+        for number in range(math.ceil(share * 52_768)):
             youtube_id, copy = ids[number % len(ids)], number // len(ids)
             row = {
                 "dataset": "MusicBench", "main_caption": text(50), "alt_caption": text(45), "prompt_aug": "",
@@ -76,13 +77,13 @@ def make_musicbench(root: Path) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def make_mtg_jamendo(root: Path) -> None:
-    """Write 4.4 tags a song, which upstream's songs share as these do: there are two combinations for five songs."""
+def make_mtg_jamendo(root: Path, share: float) -> None:
+    """Write songs with 4.4 tags on average; as upstream, five songs share two combinations."""
     header = "TRACK_ID\tARTIST_ID\tALBUM_ID\tPATH\tDURATION\tTAGS\r\n"
     tags = [f"{kind}---{random_.choice(WORDS)}{at}" for kind, count in _TAGS_OF_KIND.items() for at in range(count)]
     combinations = [random_.sample(tags, random_.choice([1, 2, 3, 4, 5, 6, 10])) for _ in range(25_000)]
     rows, names, licenses = [], [], []
-    for number in range(1000, 1000 + 55_609):
+    for number in range(1000, 1000 + math.ceil(share * 55_609)):
         path, artist_id = f"{number % 100:02}/{number}.mp3", f"artist_{number % 3565:06}"
         length = f"{random_.randint(300, 6000) / 10}"
         rows.append(
@@ -95,19 +96,20 @@ def make_mtg_jamendo(root: Path) -> None:
     data = root / "data"
     (data / "splits" / "split-0").mkdir(parents=True)
     (data / "raw_30s_cleantags_50artists.tsv").write_text(header + "".join(rows), newline="")
-    for part, share in (("train", rows[:33_000]), ("validation", rows[33_000:44_000]), ("test", rows[44_000:])):
-        path = data / "splits" / "split-0" / f"autotagging-{part}.tsv"
-        path.write_text(header + "".join(share), newline="")
+    val, test = len(rows) * 3 // 5, len(rows) * 4 // 5
+    for part, its_rows in (("train", rows[:val]), ("validation", rows[val:test]), ("test", rows[test:])):
+        table = data / "splits" / "split-0" / f"autotagging-{part}.tsv"
+        table.write_text(header + "".join(its_rows), newline="")
     columns = "TRACK_ID\tARTIST_ID\tALBUM_ID\tTRACK_NAME\tARTIST_NAME\tALBUM_NAME\tRELEASEDATE\tURL\n"
     (data / "raw.meta.tsv").write_text(columns + "".join(names))
     (root / "audio_licenses.txt").write_text("".join(licenses))
 
 
-def make_clotho(root: Path) -> None:
+def make_clotho(root: Path, share: float) -> None:
     header = ["file_name", *(f"caption_{number}" for number in range(1, 6))]
     facts = ["file_name", "keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer", "license"]
     for part, count in (("development", 3839), ("validation", 1045), ("evaluation", 1045)):
-        names = [f"{text(4)} {number}.wav" for number in range(count)]
+        names = [f"{text(4)} {number}.wav" for number in range(math.ceil(share * count))]
         write_csv(
             root / f"clotho_captions_{part}.csv", header, [[name, *(text(11) for _ in range(5))] for name in names]
         )
@@ -115,7 +117,7 @@ def make_clotho(root: Path) -> None:
         write_csv(root / f"clotho_metadata_{part}.csv", facts, rows, "latin-1")
 
 
-def make_lp_musiccaps(root: Path) -> None:
+def make_lp_musiccaps(root: Path, share: float) -> None:
     import pyarrow
     from pyarrow import parquet
 
@@ -125,13 +127,14 @@ def make_lp_musiccaps(root: Path) -> None:
             "tag": random_.sample(WORDS, 3), "caption_writing": text(30), "caption_summary": text(12),
             "caption_paraphrase": text(30), "caption_attribute_prediction": text(30), "path": f"a/{number}.mp3",
         }
-        for number in range(500_000)
+        for number in range(math.ceil(share * 500_000))
     ]  # fmt: skip
     parquet.write_table(pyarrow.Table.from_pylist(rows), root / "train-00000-of-00001.parquet")
 
 
-def make_with_generated(root: Path) -> None:
-    subprocess.run([sys.executable, Path(__file__).with_name("generated.py"), root.name, root], check=True)
+def make_with_generated(root: Path, share: float) -> None:
+    script = Path(__file__).with_name("generated.py")
+    subprocess.run([sys.executable, script, root.name, root, "--share", str(share)], check=True)
 
 
 def read_csv(paths: list[Path], **options: Any) -> Any:
@@ -164,7 +167,7 @@ def read_parquet(paths: list[Path]) -> Any:
     return [parquet.read_table(path).to_pylist() for path in paths]
 
 
-CASES: dict[str, tuple[Callable[[Path], None], Callable[[list[Path]], Any], str]] = {
+CASES: dict[str, tuple[Callable[[Path, float], None], Callable[[list[Path]], Any], str]] = {
     "fma": (make_with_generated, lambda paths: read_csv(paths, skip_rows=2), "fma_metadata/tracks.csv"),
     "jamendo_max_caps": (make_with_generated, read_json_lines, "*.jsonl"),
     "mtg_jamendo": (make_mtg_jamendo, read_tabs, "**/*.t[sx][vt]"),
@@ -181,17 +184,17 @@ def measure(run: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - begin, result
 
 
-def compare(name: str, root: Path) -> None:
+def compare(name: str, root: Path, share: float) -> None:
     make, read, pattern = CASES[name]
     if not root.exists():
         if make is not make_with_generated:
             root.mkdir(parents=True)
-        make(root)
+        make(root, share)
     paths = sorted(root.glob(pattern))
     size = sum(path.stat().st_size for path in paths)
     parse = datasets.get(name).parse
     floors, times, count = [], [], 0
-    for _ in range(3 if size > 20e6 else 15):
+    for _ in range(3 if size > 20e6 or share < 0.1 else 15):
         spent, result = measure(lambda: read(paths))
         floors.append(spent)
         del result
@@ -201,7 +204,7 @@ def compare(name: str, root: Path) -> None:
         del result
     print(
         f"{name}: {count:,} records of {size / 1e6:,.0f} MB: {min(times):.2f} s; floor {min(floors):.2f} s; "
-        f"ratio {min(times) / min(floors):.2f}"
+        f"ratio {min(times) / max(min(floors), 1e-9):.2f}"
     )
 
 
@@ -209,11 +212,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="folder to keep the generated releases in, and to find them in")
     parser.add_argument("--only", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--share", type=float, default=1, help="share of the full size")
     arguments = parser.parse_args()
     gc.disable()
     with tempfile.TemporaryDirectory() as scratch:
         for name in arguments.only:
-            compare(name, (arguments.folder or Path(scratch)) / name)
+            compare(name, (arguments.folder or Path(scratch)) / name, arguments.share)
 
 
 if __name__ == "__main__":

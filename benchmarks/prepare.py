@@ -29,12 +29,12 @@ import numpy as np
 import soundfile
 import soxr
 import torch
+from unisono.embeddings.prepare.cores import available_cores
 
 from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
 from unisono.commands import console
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
-from unisono.embeddings.prepare.cores import available_cores
 from unisono.embeddings.prepare.embed import embed, in_words
 from unisono.embeddings.prepare.options import PrepareOptions
 from unisono.embeddings.prepare.plan import WorkItem

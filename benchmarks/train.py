@@ -1,15 +1,15 @@
-"""What a training step costs over what it must cost, and how far the usual loop is behind.
+"""Measure what a training step costs over what it must cost, and how much slower the usual loop is.
 
     python benchmarks/train.py [--captions 1000000] [--usual-steps 40]
 
 1. `step`: a step on stored embeddings over the bare matrix products of the same sizes, forward and backward.
-2. `loader`: an epoch's steps on a large synthetic set, its text embeddings mapped from disk and its batches drawn anew,
-   over the same number of steps on one batch held in memory; and the most memory that the process took.
-3. `usual`: the loop that most people write, `embeddings.h5` opened for every item and the text encoder run at every step,
-   over ours on the same batches; both must reach the same loss. Needs the MiniLM weights.
+2. `loader`: an epoch's steps on a large synthetic set, with text embeddings mapped from disk and new batches, over the same
+   number of steps on one batch held in memory; and the peak memory of the process.
+3. `usual`: the loop that most people write, which opens `embeddings.h5` for every item and runs the text encoder at every
+   step, over ours on the same batches; both must reach the same loss. Needs the MiniLM weights.
 
-All on one CPU thread, in one process, alternating. Seconds are those of the CPU, not of the clock, so that other work on the
-machine disturbs little (1 and 2); the ratio is that of the medians.
+Everything runs on one CPU thread in one process, alternating. 1 and 2 measure CPU seconds, on which other work on the machine
+has little effect; the ratio is that of the medians.
 """
 
 import argparse
@@ -40,7 +40,7 @@ CPU = torch.device("cpu")
 
 
 def in_turn(first: Callable[[], object], second: Callable[[], object], times: int) -> tuple[float, float]:
-    """Time two functions alternately, and give the median seconds of each."""
+    """Time two functions alternately and return the median seconds of each."""
     first(), second()
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(times):
@@ -247,7 +247,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
     apart = max(abs(one - other) for one, other in zip(results["usual"][1], results["ours"][1], strict=True))
     print(
         f"usual: {steps} steps of {batch_size}: {results['usual'][0]:.1f} s, ours {results['ours'][0]:.1f} s with "
-        f"embedding each caption once: {ratio:.1f} times faster; losses agree to {apart:.1e}"
+        f"embedding each caption once: ratio {ratio:.1f}; losses agree to {apart:.1e}"
     )
     return ratio
 
@@ -274,12 +274,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--captions", type=int, default=1_000_000)
     parser.add_argument("--usual-steps", type=int, default=40)
+    parser.add_argument("--dim", type=int, default=1024, help="of the embeddings; the heads' hidden layer has half of it")
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1024, 256], help="of `step`")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    step_over_products(1024, 1024, 512)
-    step_over_products(256, 1024, 512)
-    loader(options.captions, 512, 1024, 20)
-    usual(options.usual_steps, 32, 1024)
+    for batch_size in options.batch_sizes:
+        step_over_products(batch_size, options.dim, options.dim // 2)
+    loader(options.captions, options.batch_sizes[0] // 2, options.dim, 20)
+    usual(options.usual_steps, 32, options.dim)
 
 
 if __name__ == "__main__":

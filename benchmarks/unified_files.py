@@ -2,9 +2,9 @@
 
     python benchmarks/unified_files.py [--records 400000]
 
-Every measurement runs in a process of its own. The floors: for .json and .jsonl, msgspec encoding and decoding plain
-structs without any check; for .parquet, pyarrow writing and reading the columns without making Python objects. A ratio
-is time over floor; what a floor leaves out is most of what a reader of records needs, so the ratio to json counts too.
+Every measurement runs in a process of its own. The floors: for .json and .jsonl, msgspec encodes and decodes plain structs
+without any check; for .parquet, pyarrow writes and reads the columns without making Python objects. A ratio is time over
+floor. A floor leaves out most of what a reader of records needs.
 """
 
 import argparse
@@ -110,7 +110,7 @@ def _seconds(work: Callable[[], object], expected: int | None = None) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=400_000)
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,19 +1,19 @@
 """The time of `unisono unify` on releases of full size, over the floor of reading the same files.
 
-    python benchmarks/unify.py [--folder FOLDER]
+    python benchmarks/unify.py [--folder FOLDER] [--share 1]
 
 - FMA: 106,574 rows of 53 columns, 8,000 files present.
-- JamendoMaxCaps: 362,000 captions of 51,715 tracks, all present; once measuring the audio and once without.
+- JamendoMaxCaps: 362,000 captions of 51,715 tracks, all files present; with and without measuring the audio.
 
-The floor reads the same metadata with the fastest library there is (pyarrow on all cores for the table, msgspec for JSON
-lines), lists the same folders and, where audio is measured, opens each file once with soundfile in as many threads. It
-makes no records, no captions, no report and writes nothing. CPU seconds are given too: on a busy machine they are what
-can be compared. Every measurement runs in a process of its own, alternating;
-the best of `--repeat` counts.
+The floor reads the same metadata with the fastest library for it (pyarrow on all cores for the table, msgspec for JSON
+lines), lists the same folders and, where audio is measured, opens each file once with soundfile in the same number of
+threads. It makes no records, captions or report and writes nothing. CPU seconds are printed as well: on a busy machine
+they are the better comparison. The measurements alternate, each in a process of its own; the best of `--repeat` counts.
 """
 
 import argparse
 import json
+import math
 import os
 import resource
 import subprocess
@@ -23,17 +23,23 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from unisono.base.cores import available_cores
+
 CASES = [("fma", True), ("jamendo_max_caps", True), ("jamendo_max_caps", False)]
+FMA_ROWS, CAPTIONS = 106_574, 362_000
 
 
-def floor(root: Path, name: str, *, check_audio: bool) -> dict[str, float]:
+def floor(root: Path, name: str, *, check_audio: bool, share: float) -> dict[str, float]:
     import pyarrow.csv  # noqa: F401 - imports are not in the floor, so they are not counted
     import soundfile  # noqa: F401
 
     steps = {}
     cpu = _cpu(resource.RUSAGE_SELF)
     begin = time.perf_counter()
-    _read_fma(root / "fma") if name == "fma" else _read_jamendo(root / "jamendo_max_caps")
+    if name == "fma":
+        _read_fma(root / "fma", math.ceil(share * FMA_ROWS))
+    else:
+        _read_jamendo(root / "jamendo_max_caps", math.ceil(share * CAPTIONS))
     steps["read"] = time.perf_counter() - begin
     if check_audio:
         begin = time.perf_counter()
@@ -50,7 +56,7 @@ def _cpu(who: int) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _read_fma(root: Path) -> None:
+def _read_fma(root: Path, rows: int) -> None:
     from pyarrow import csv as arrow_csv
 
     for name, header_rows in (("tracks", 3), ("genres", 1)):
@@ -59,11 +65,11 @@ def _read_fma(root: Path) -> None:
             read_options=arrow_csv.ReadOptions(skip_rows=header_rows, autogenerate_column_names=True),
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         )
-        if name == "tracks" and table.num_rows < 100_000:
+        if name == "tracks" and table.num_rows < rows:
             raise SystemExit("the floor did not read the table")
 
 
-def _read_jamendo(root: Path) -> None:
+def _read_jamendo(root: Path, rows: int) -> None:
     import gc
 
     import msgspec
@@ -71,7 +77,7 @@ def _read_jamendo(root: Path) -> None:
     gc.disable()
     decoder = msgspec.json.Decoder()
     kept = [decoder.decode_lines(path.read_bytes()) for path in sorted(root.glob("*.jsonl"))]
-    if not any(len(rows) > 300_000 for rows in kept):
+    if not any(len(found) >= rows for found in kept):
         raise SystemExit("the floor did not read the captions")
 
 
@@ -85,7 +91,7 @@ def _open(paths: list[str]) -> None:
     def seconds(batch: list[str]) -> list[float]:
         return [soundfile.info(path).duration for path in batch]
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(seconds, [paths[at : at + 64] for at in range(0, len(paths), 64)]))
 
 
@@ -98,11 +104,11 @@ def measure_unify(data: Path, name: str, *, check_audio: bool) -> dict[str, floa
             "unisono",
             "unify",
             "--data-root",
-            data,
+            str(data),
             "--datasets",
             name,
             "--output",
-            output,
+            str(output),
         ]
         begin = time.perf_counter()
         subprocess.run(command + ([] if check_audio else ["--no-check-audio"]), check=True, capture_output=True)
@@ -119,16 +125,18 @@ def measure_unify(data: Path, name: str, *, check_audio: bool) -> dict[str, floa
     }
 
 
-def measure(data: Path, which: str, name: str, *, check_audio: bool) -> dict[str, float]:
-    command = [sys.executable, __file__, "--folder", data, "--only", which, name, *(["audio"] if check_audio else [])]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def measure(data: Path, which: str, name: str, *, check_audio: bool, share: float) -> dict[str, float]:
+    command = [sys.executable, __file__, "--folder", str(data), "--share", str(share), "--only", which, name]
+    command += ["audio"] if check_audio else []
+    measured: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return measured
 
 
-def compare(data: Path, name: str, *, check_audio: bool, repeat: int) -> None:
+def compare(data: Path, name: str, *, check_audio: bool, share: float, repeat: int) -> None:
     floors, runs = [], []
     for _ in range(repeat):
-        floors.append(measure(data, "floor", name, check_audio=check_audio))
-        runs.append(measure(data, "unify", name, check_audio=check_audio))
+        floors.append(measure(data, "floor", name, check_audio=check_audio, share=share))
+        runs.append(measure(data, "unify", name, check_audio=check_audio, share=share))
     wall, cpu = (min(run[kind] for run in runs) for kind in ("all", "cpu"))
     floor_wall, floor_cpu = (min(steps[kind] for steps in floors) for kind in ("all", "cpu"))
     steps = min(floors, key=lambda steps: steps["all"])
@@ -137,22 +145,23 @@ def compare(data: Path, name: str, *, check_audio: bool, repeat: int) -> None:
         f"{name}{'' if check_audio else ' --no-check-audio'}: {runs[0]['came']:,} rows, {runs[0]['kept']:,} kept, "
         f"{max(run['MB'] for run in runs):,.0f} MB\n"
         f"  wall {wall:.2f} s over floor {floor_wall:.2f} s ({parts}): ratio {wall / floor_wall:.2f}\n"
-        f"  CPU  {cpu:.2f} s over floor {floor_cpu:.2f} s: ratio {cpu / floor_cpu:.2f}"
+        f"  CPU  {cpu:.2f} s over floor {floor_cpu:.2f} s: ratio {cpu / max(floor_cpu, 1e-9):.2f}"
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--folder", type=Path, help="data folder to keep the generated releases in, and to find them in"
     )
+    parser.add_argument("--share", type=float, default=1, help="share of the full size")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
         which, name, *audio = arguments.only
         if which == "floor":
-            result = floor(arguments.folder / "raw", name, check_audio=bool(audio))
+            result = floor(arguments.folder / "raw", name, check_audio=bool(audio), share=arguments.share)
         else:
             result = measure_unify(arguments.folder, name, check_audio=bool(audio))
         print(json.dumps(result))
@@ -161,11 +170,10 @@ def main() -> None:
         data = arguments.folder or Path(scratch)
         for name in ("fma", "jamendo_max_caps"):
             if not (data / "raw" / name).exists():
-                subprocess.run(
-                    [sys.executable, Path(__file__).with_name("generated.py"), name, data / "raw" / name], check=True
-                )
+                script, folder = Path(__file__).with_name("generated.py"), data / "raw" / name
+                subprocess.run([sys.executable, script, name, folder, "--share", str(arguments.share)], check=True)
         for name, check_audio in CASES:
-            compare(data, name, check_audio=check_audio, repeat=arguments.repeat)
+            compare(data, name, check_audio=check_audio, share=arguments.share, repeat=arguments.repeat)
 
 
 if __name__ == "__main__":
