@@ -114,6 +114,7 @@ def hub(weights_root: Path) -> Iterator[Hub]:
     thread.start()
     yield hub
     hub.server.shutdown()
+    hub.server.server_close()
 
 
 def environment(hub: Hub | None, root: Path) -> dict[str, str]:
