@@ -8,8 +8,8 @@
 3. `usual`: the loop that most people write, which opens `embeddings.h5` for every item and runs the text encoder at every
    step, over ours on the same batches; both must reach the same loss. Needs the MiniLM weights.
 
-Everything runs on one CPU thread in one process, alternating. 1 and 2 measure CPU seconds, on which other work on the machine
-has little effect; the ratio is that of the medians.
+Everything runs on one CPU thread in one process, alternating. 1 and 2 measure CPU seconds, on which other work on the
+machine has little effect; the ratio is that of the medians.
 """
 
 import argparse
@@ -274,7 +274,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--captions", type=int, default=1_000_000)
     parser.add_argument("--usual-steps", type=int, default=40)
-    parser.add_argument("--dim", type=int, default=1024, help="of the embeddings; the heads' hidden layer has half of it")
+    parser.add_argument(
+        "--dim", type=int, default=1024, help="of the embeddings; the heads' hidden layer has half of it"
+    )
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1024, 256], help="of `step`")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,10 +1,13 @@
-"""The demo: from rendered scores to an answered query, with the product's own commands. Run by `make demo`.
+"""The demo: from rendered scores to an answered query, with unisono's own commands. Run by `make demo`.
 
 scores        reads compositions from music21's corpus
-arrange       dresses a composition up: instruments, tempo, accompaniment; knows what can be heard in the result
-captions      says so in words, as people, a model and tags would
+instruments   the instruments of the soundfont
+arrange       arranges a composition: instruments, tempo, accompaniment; states what can be heard in the result
+captions      describes it in words, as people, a model and tags would
 render        turns arrangements into mp3 files, in child processes
-releases      decides what lies in which dataset, and lays the files out as the official releases do
-commands      runs the product's commands as a user would
-targets       measures the outcome and says whether it is good enough
+casting       assigns compositions to datasets
+layouts       write each dataset as its official release
+making        makes the releases from all of these
+commands      runs unisono's commands as a user would
+targets       measures the outcome and compares it with targets
 """

@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from demo import commands, making, targets
+from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.commands import console
-from unisono.embeddings.prepare.cores import available_cores
 
 app = App(
     name="demo",
@@ -23,7 +23,7 @@ SEARCHES = ("slow solemn choir", "fast solo fiddle dance", "a brass quartet play
 EPOCHS = 40
 FAST_EPOCHS = 10
 RECIPE = ("--projection", "joint", "--audio-scaling", "whiten")
-"""What a few hundred clips train best with: few dimensions, and a space of their own."""
+"""Options that suit a few hundred clips: few dimensions, and a joint space."""
 
 
 @app.default
@@ -37,10 +37,10 @@ def main(
     """Run the demo.
 
     Args:
-        clips: Described excerpts to render; four make a composition.
-        seed: Seed of everything random.
-        root: Folder for all that the demo makes.
-        fast: Train briefly and do not insist on the targets, for tests.
+        clips: Described excerpts to render; each composition is used for four.
+        seed: Seed of all random choices.
+        root: Folder for all files that the demo makes.
+        fast: Train briefly and do not require the targets, for tests.
     """
     began = time.monotonic()
     _heading("1. Music from scores, laid out as three official releases")
@@ -50,7 +50,7 @@ def main(
     common = ["--data-root", str(root)]
 
     _heading("2. One training set out of three datasets")
-    console.out.print("The real Song Describer is for evaluation alone; what stands in for it here may be trained on.")
+    console.out.print("The real Song Describer is for evaluation only; its replacement here may be trained on.")
     commands.run(["unify", *common, "--seed", str(seed)])
     _heading("3. Embeddings of the audio, by a pretrained music tagger")
     commands.run(["prepare", *common, "--encoders", "musicnn", "--seed", str(seed)])
@@ -65,7 +65,7 @@ def main(
     commands.run(["evaluate", *common, "--checkpoint", str(checkpoint), "--output", str(result)])
     _heading("6. Queries")
     console.out.print(
-        "Titles end with who plays; the model does not see them. A slash parts the two excerpts of a file."
+        "Titles end with the players; the model does not see them. A slash separates the two excerpts of a file."
     )
     search = ["--checkpoint", str(checkpoint), *common, "--split", "test"]
     commands.run(["search", *SEARCHES, *search, "--top", "3"])
@@ -78,8 +78,8 @@ def main(
     shown, all_hold = targets.table(recall, precise)
     console.out.print(shown)
     heard = f"{candidates:,} excerpts of {len(test.works)} compositions"
-    console.out.print(f"recall@10: {queries:,} captions, asked among {heard} that the model has not heard;")
-    console.out.print(f"    its whole interval must lie above {targets.TIMES_CHANCE} times chance")
+    console.out.print(f"recall@10: {queries:,} captions, searched among {heard} that the model has not heard;")
+    console.out.print(f"    the whole interval must lie above {targets.TIMES_CHANCE} times chance")
     console.out.print(
         "precision@5: " + ", ".join(f"{name} {share:.1f}" for name, share in precise.by_instrument.items())
     )
@@ -95,7 +95,7 @@ def _heading(text: str) -> None:
 
 
 def _say_made(counts: dict[str, Any], root: Path) -> None:
-    console.out.print(f"{counts['works']} compositions, every one dressed up four ways, below {root / 'raw'}:")
+    console.out.print(f"{counts['works']} compositions, each arranged four times, below {root / 'raw'}:")
     for dataset, number in counts["clips"].items():
         broken = counts["broken"][dataset]
         console.out.print(f"  {dataset:<17} {number:4} described excerpts, {broken} broken tracks")
@@ -111,5 +111,5 @@ if __name__ == "__main__":
             console.err.print(console.escape(error.hint), soft_wrap=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        console.err.print("Interrupted. What was made is kept; the same command goes on from there.")
+        console.err.print("Interrupted. Finished work is kept; the same command continues from there.")
         sys.exit(130)

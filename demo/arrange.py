@@ -1,7 +1,7 @@
-"""Dressing a composition up: who plays, how fast, with what accompaniment; and what can be heard in the result.
+"""Arrange a composition: who plays, how fast, with which accompaniment; and state what can be heard in the result.
 
-`plan` draws the choices, `arrange` carries them out on an excerpt of the score, `Facts` are read off the finished
-notes: captions are made from them alone, so that they are true of the audio.
+`plan` draws the choices and `arrange` applies them to an excerpt of the score. `Facts` are derived from the finished
+notes; captions are made from them only, so that they are true of the audio.
 """
 
 import random
@@ -22,9 +22,9 @@ Register = Literal["high", "low"]
 TEMPO_AIMS: dict[Tempo, tuple[float, float]] = {"slow": (1.2, 1.9), "medium": (3.0, 4.0), "fast": (6.2, 8.0)}
 """Melody notes a second to aim at."""
 TEMPO_BOUNDS: dict[Tempo, tuple[float, float]] = {"slow": (0.0, 2.3), "medium": (2.7, 4.4), "fast": (5.5, 99.0)}
-"""Melody notes a second that the word is used for; between them, none is."""
+"""Melody notes a second for which the word is used; between the ranges no word is used."""
 HIGH, LOW = 77, 55
-"""Median MIDI pitch of the melody from which, and up to which, its register is called high or low."""
+"""Median MIDI pitch of the melody at or above which its register is high, and at or below which it is low."""
 DRUM_TRACK = "drums"
 KICK, SNARE, HAT = 36, 38, 42
 """General MIDI drum pitches."""
@@ -69,7 +69,7 @@ class Sound:
 
 @dataclass(frozen=True)
 class Facts:
-    """What can be heard in a clip. Nothing else may be said of it."""
+    """What can be heard in a clip. Captions may say nothing else."""
 
     lead: str
     """Instrument or ensemble that plays the melody."""
@@ -139,7 +139,7 @@ def plan(work: Work, lead: str, random_: random.Random) -> Plan:
 
 
 def arrange(work: Work, plan: Plan, seconds: float, random_: random.Random) -> Clip:
-    """Carry out a plan on a seeded excerpt of so many seconds; where the work ends, it begins again."""
+    """Apply a plan to a seeded excerpt of the requested length; where the work ends, it begins again."""
     melody = work.parts[0]
     notes_per_second = random_.uniform(*TEMPO_AIMS[plan.tempo])
     quarter_s = len(melody) / work.length / notes_per_second
@@ -179,12 +179,12 @@ def arrange(work: Work, plan: Plan, seconds: float, random_: random.Random) -> C
 
 
 def tempo_of(notes_per_second: float) -> Tempo | None:
-    """Give the word for a melody's speed, None between the words."""
+    """Return the word for a melody's speed, None between the words."""
     return next((word for word, (low, high) in TEMPO_BOUNDS.items() if low <= notes_per_second <= high), None)
 
 
 def register_of(pitches: list[int]) -> Register | None:
-    """Give the word for a melody's register, None for the middle."""
+    """Return the word for a melody's register, None for the middle."""
     if not pitches:
         return None
     middle = median(pitches)
@@ -201,7 +201,7 @@ def key_of(weights: list[float]) -> tuple[int, Mode]:
 
 
 def _between(part: tuple[Note, ...], period: float, start: float, end: float) -> list[Note]:
-    """Give the notes that begin in [start, end), of a part that is repeated for ever; none sounds beyond the end."""
+    """Return the notes that begin in [start, end) of an endlessly repeated part; none sounds beyond the end."""
     found = []
     for turn in range(int(end // period) + 1):
         for note in part:
@@ -212,7 +212,7 @@ def _between(part: tuple[Note, ...], period: float, start: float, end: float) ->
 
 
 def _bars(work: Work, start: float, end: float) -> list[tuple[float, float]]:
-    """Give (beginning, end) of the bars from `start` to `end`, of a work that is repeated for ever."""
+    """Return (beginning, end) of the bars from `start` to `end` of an endlessly repeated work."""
     turns = range(int(end // work.length) + 1)
     begins = [bar + turn * work.length for turn in turns for bar in work.bars]
     begins = [begin for begin in begins if start <= begin < end] + [end]
@@ -220,7 +220,7 @@ def _bars(work: Work, start: float, end: float) -> list[tuple[float, float]]:
 
 
 def _chords(work: Work, plan: Plan, start: float, end: float, quarter_s: float, random_: random.Random) -> list[Sound]:
-    """Accompany a melody: to each bar the triad that covers it best, held by strings, struck on the beats by others."""
+    """Accompany a melody: in each bar the triad that covers it best, held by strings, struck on the beats by others."""
     assert plan.accompanist is not None and work.tonic is not None and work.mode is not None
     instrument = INSTRUMENTS[plan.accompanist]
     tonic = work.tonic
@@ -267,7 +267,7 @@ def _drums(work: Work, start: float, end: float, quarter_s: float, random_: rand
 
 
 def _mode_heard(work: Work, plan: Plan, sounds: list[Sound]) -> Mode | None:
-    """Give the score's mode where what is heard of it agrees with it, else None."""
+    """Return the score's mode if the sounding notes agree with it, else None."""
     if work.tonic is None or work.mode is None:
         return None
     weights = [0.0] * 12

@@ -1,7 +1,7 @@
-"""Saying what can be heard in a clip: as people do, as a captioning model does, and as tags.
+"""Describe what can be heard in a clip: as people do, as a captioning model does, and as tags.
 
-Every word follows from the clip's `Facts`. Words of mood are bound to what can be heard, too: `solemn` is a slow chorale
-without short notes, `gentle` a slow tune without drums, `lively` what is fast, `cheerful` and `wistful` add the mode.
+Every word follows from the clip's `Facts`. Mood words are tied to audible facts as well: `solemn` is a slow chorale without
+short notes, `gentle` a slow tune without drums, `lively` any fast music; `cheerful` and `wistful` depend on the mode.
 """
 
 import random
@@ -27,13 +27,13 @@ ENSEMBLE_WORDS = {
     "saxophone quartet": ("saxophone quartet", "group of four saxophones"),
 }
 TAGS = {"string orchestra": "strings", "brass quartet": "brass", "woodwind quartet": "woodwinds"}
-"""Instruments and ensembles that are tagged by another name."""
+"""Instruments and ensembles with another name as a tag."""
 LOUD = ("electric guitar", "trumpet", "trombone", "accordion", "banjo", "brass quartet", "saxophone quartet")
 """Leads that are never called gentle."""
 
 
 def human_captions(facts: Facts, count: int, random_: random.Random) -> list[str]:
-    """Describe a clip so many times (at most 6), each time in other words, the most complete description first."""
+    """Write `count` different descriptions of a clip (at most 6), the most complete one first."""
     full, partial, short = _full(facts, random_), _partial(facts, random_), _short(facts, random_)
     found = list(dict.fromkeys([full[0], short[0], partial[0], short[1], full[1], partial[1]]))
     return found[:count]
@@ -80,7 +80,7 @@ def tags(facts: Facts) -> list[str]:
 
 
 def _moods(facts: Facts) -> list[str]:
-    """Words of mood that what is heard allows, the plainest first."""
+    """Return the mood words that the facts allow, the simplest first."""
     quiet = not facts.drums and not facts.staccato
     if facts.tempo == "fast":
         return ["lively", "energetic"] + (["cheerful"] if facts.mode == "major" else [])
@@ -120,7 +120,7 @@ def _partial(facts: Facts, random_: random.Random) -> list[str]:
 
 
 def _short(facts: Facts, random_: random.Random) -> list[str]:
-    """Say little more than who plays."""
+    """Name the players and little more."""
     name = facts.lead if facts.lead in ENSEMBLE_WORDS else _name(facts.lead, random_)
     options = [f"{name} music", f"music for {name}", f"music with {_a(name)}"]
     if facts.alone and facts.lead != "choir":
@@ -133,7 +133,7 @@ def _short(facts: Facts, random_: random.Random) -> list[str]:
 
 
 def _piece(facts: Facts, random_: random.Random) -> str:
-    """An adjective or two and a noun, without article."""
+    """Return an adjective or two and a noun, without article."""
     words = []
     if facts.tempo:
         words.append(random_.choice(TEMPO_WORDS[facts.tempo]))
@@ -153,7 +153,7 @@ def _played(facts: Facts, random_: random.Random) -> str:
 
 
 def _who(facts: Facts, random_: random.Random) -> str:
-    """Everybody who plays, with articles."""
+    """Return all players, with articles."""
     name = _name(facts.lead, random_)
     if facts.alone:
         if facts.lead == "choir":
@@ -179,7 +179,7 @@ def _details(facts: Facts, random_: random.Random) -> str:
 
 
 def _name(name: str, random_: random.Random) -> str:
-    """One of the things an instrument or ensemble is called; the plain name half of the time."""
+    """Return one of the names of an instrument or ensemble; the plain name in most cases."""
     if name in ENSEMBLE_WORDS:
         return random_.choice(ENSEMBLE_WORDS[name])
     others = INSTRUMENTS[name].others

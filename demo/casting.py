@@ -1,8 +1,8 @@
-"""Which composition goes to which dataset, and what is wanted of each.
+"""Assign compositions to datasets, and decide which recordings are made of each.
 
-A composition is an artist: every arrangement of it carries the same artist id. So whatever keeps an artist on one side
-of a split keeps a composition there. The two Jamendo datasets share their artists, and some compositions are in both;
-FMA numbers its artists itself, so its compositions are in no other dataset.
+A composition is an artist: all its arrangements carry the same artist id. Whatever keeps an artist on one side of a split
+therefore keeps a composition there. The two Jamendo datasets share their artists, and some compositions are in both; FMA
+numbers its artists itself, so its compositions are in no other dataset.
 """
 
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ Format = tuple[int, int]
 
 CLIPS_PER_WORK = 4
 CAST: tuple[tuple[str, int], ...] = (("fma", 7), ("jamendo_max_caps", 5), ("song_describer", 5), ("both", 3))
-"""Of 20 compositions so many go to each dataset; `both` are in Song Describer and in JamendoMaxCaps."""
+"""Compositions of each dataset, out of 20; `both` are in Song Describer and in JamendoMaxCaps."""
 FORMATS: dict[DatasetName, tuple[Format, ...]] = {
     "song_describer": ((44_100, 2), (48_000, 1), (24_000, 1), (24_000, 1), (24_000, 1)),
     "fma": ((44_100, 2), (44_100, 1), (22_050, 1), (22_050, 1), (22_050, 1)),
     "jamendo_max_caps": ((44_100, 1), (24_000, 1), (24_000, 1), (24_000, 1)),
 }
-"""What the audio of each release is a mixture of; mostly low rates, which are quickly encoded."""
+"""Formats of the audio of each release; mostly low sample rates, which are fast to encode."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ class Item:
 
     @property
     def song_s(self) -> float:
-        """Seconds that the whole work would last at the first excerpt's tempo, of which the file is an excerpt."""
+        """Duration of the whole work in seconds at the first excerpt's tempo; the file is an excerpt of it."""
         return round(max(60.0, len(self.work.parts[0]) / max(self.facts[0].notes_per_second, 0.5)), 1)
 
 
 def cast(works: list[Work], seed: int, raw: Path) -> dict[DatasetName, list[Item]]:
-    """Share the compositions out among the datasets and say what recordings are wanted of them."""
+    """Distribute the compositions among the datasets and list the recordings to make of them."""
     shares = [name for name, share in CAST for _ in range(share)]
     rng(seed, "cast").shuffle(shares)
     items: dict[DatasetName, list[Item]] = {"song_describer": [], "fma": [], "jamendo_max_caps": []}
@@ -109,5 +109,5 @@ def _item(
 
 
 def with_facts(item: Item) -> Item:
-    """Add what is heard in its recording to an item."""
+    """Add the facts of its recording to an item."""
     return Item(item.track_id, item.artist_id, item.work, item.number, item.recording, facts_of(item.recording))

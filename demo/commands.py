@@ -1,4 +1,4 @@
-"""Running the product's commands as a user would: the line is printed, then run."""
+"""Run the product's commands as a user would: each command line is printed, then run."""
 
 import shlex
 import subprocess
@@ -14,7 +14,7 @@ UNISONO = Path(sys.executable).with_name("unisono")
 
 
 def run(arguments: Sequence[str], *, capture: bool = False) -> str:
-    """Run `unisono` with these arguments; with `capture`, give its standard output instead of showing it.
+    """Run `unisono` with these arguments; with `capture`, return its standard output instead of showing it.
 
     Raises:
         UnisonoError: the command failed.
@@ -31,5 +31,5 @@ def run(arguments: Sequence[str], *, capture: bool = False) -> str:
 
 
 def shown() -> str:
-    """Give the command as a user types it."""
+    """Return the command as a user types it."""
     return str(UNISONO.relative_to(Path.cwd())) if UNISONO.is_relative_to(Path.cwd()) else str(UNISONO)

@@ -1,4 +1,4 @@
-"""The instruments of the demo: what people call them, their General MIDI program and the range they may play in."""
+"""The instruments of the demo: their names, General MIDI programs and ranges."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class Instrument:
     """One instrument of the soundfont."""
 
     name: str
-    """What captions and tags call it."""
+    """Its name in captions and tags."""
     program: int
     """General MIDI program, counted from 0."""
     low: int
@@ -16,7 +16,7 @@ class Instrument:
     high: int
     """Highest MIDI pitch, at least an octave above `low`."""
     others: tuple[str, ...] = ()
-    """What else people call it."""
+    """Its other names in captions."""
 
 
 INSTRUMENTS: dict[str, Instrument] = {
@@ -56,10 +56,10 @@ LEADS = (
 """Who may play a tune."""
 
 DECAYING = ("harpsichord", "music box", "marimba", "acoustic guitar", "harp", "banjo")
-"""Leads whose notes die away by themselves: whether they are played short can hardly be heard."""
+"""Leads whose notes decay: short and long notes sound nearly the same."""
 
 ACCOMPANISTS = ("piano", "acoustic guitar", "string orchestra")
-"""Who may play the chords to it."""
+"""Who may accompany it with chords."""
 
 ENSEMBLES: dict[str, tuple[str, str, str, str]] = {
     "choir": ("choir",) * 4,

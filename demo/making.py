@@ -1,6 +1,6 @@
-"""Making the demo's data: three releases below `<root>/raw`, and the truth about every excerpt in them.
+"""Make the demo's data: three releases below `<root>/raw`, and the truth about every excerpt in them.
 
-Everything is a function of the settings and of the code and libraries that make it; what was made with the same is kept.
+The data depends only on the settings and on the code and libraries that make it. Data made with the same ones is kept.
 """
 
 import hashlib
@@ -22,20 +22,20 @@ from unisono.base.files import write_whole
 SECONDS = 9.0
 """Length of an arrangement."""
 MADE = "made.json"
-"""The file below the root that says with what the data was made; written last."""
+"""The file below the root that records the settings of the finished data; written last."""
 TRUTH = "truth.json"
 MAKERS = ("instruments", "scores", "arrange", "captions", "render", "casting", "making")
 LIBRARIES = ("music21", "pretty_midi", "mido", "midirenderer", "soundfile", "soxr", "numpy")
 
 
 def make(root: Path, clips: int, seed: int, workers: int) -> dict[str, Any]:
-    """Make the releases, or find them made; returns counts: works, clips, and tracks and broken tracks by dataset."""
+    """Make the releases unless they exist; return the counts of works, and of clips and broken tracks by dataset."""
     settings = {"clips": clips, "seed": seed, "seconds": SECONDS, "made by": _fingerprint()}
     made_path, making_path = root / MADE, root / "making.json"
     if _read(made_path).get("settings") == settings:
         counts: dict[str, Any] = _read(made_path)["counts"]
         return counts
-    if _read(making_path) != settings:  # not what an interrupted run of the same has begun
+    if _read(making_path) != settings:  # not left by an interrupted run with the same settings
         _clear(root)
         write_whole(making_path, json.dumps(settings))
     works = _works(clips, seed, workers)
@@ -49,7 +49,7 @@ def make(root: Path, clips: int, seed: int, workers: int) -> dict[str, Any]:
 
 
 def read_truth(root: Path) -> dict[tuple[str, float], tuple[str, Facts]]:
-    """Read what is known of every excerpt: (path below raw, start) -> (source of the composition, facts)."""
+    """Read the truth about every excerpt: (path below raw, start in s) -> (source of the composition, facts)."""
     return {
         (one["path"], one["start"]): (
             one["source"],
@@ -60,7 +60,7 @@ def read_truth(root: Path) -> dict[tuple[str, float], tuple[str, Facts]]:
 
 
 def _clear(root: Path) -> None:
-    """Remove what was made with other settings, and what the product's stages have made of it."""
+    """Remove data made with other settings, and the outputs of the product's stages for it."""
     for name in (MADE, TRUTH, "raw", "facts", "processed_embeddings", "checkpoints"):
         path = root / name
         if path.is_dir():
@@ -72,7 +72,7 @@ def _clear(root: Path) -> None:
 def _works(clips: int, seed: int, workers: int) -> list[Work]:
     count = clips // CLIPS_PER_WORK
     if count < 20:
-        raise UsageError(f"--clips {clips} is too few: {20 * CLIPS_PER_WORK} are the least.")
+        raise UsageError(f"--clips {clips} is too few: at least {20 * CLIPS_PER_WORK} are needed.")
     tunes, chorales = sources(seed)
     in_parts = count // 3
     found = read_works(chorales, in_parts, workers, "Reading chorales")
@@ -104,7 +104,7 @@ def _write_releases(root: Path, items: dict[DatasetName, list[Item]], seed: int)
 
 
 def _fingerprint() -> str:
-    """Tell one state of the code and the libraries that make the data from another."""
+    """Return a digest of the code and the versions of the libraries that make the data."""
     folder = Path(__file__).parent
     files = [folder / f"{name}.py" for name in MAKERS] + sorted((folder / "layouts").glob("*.py"))
     content = b"".join(path.read_bytes() for path in files) + repr([version(name) for name in LIBRARIES]).encode()

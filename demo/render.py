@@ -1,6 +1,6 @@
-"""Rendering: from scores to mp3 files, in child processes that a processor time limit ends if the synthesizer hangs.
+"""Render scores to mp3 files, in child processes that a CPU time limit ends if the synthesizer hangs.
 
-What is already there is not rendered again. The same recipe gives the same bytes, whatever the number of workers.
+Finished files are not rendered again. The same settings produce the same bytes, whatever the number of workers.
 """
 
 import json
@@ -9,6 +9,7 @@ import signal
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -27,20 +28,20 @@ from unisono.base.progress import progress
 from unisono.base.seeded import rng
 
 TICKS_PER_SECOND = 960
-"""480 ticks a quarter note at the 120 quarter notes a minute that MIDI assumes."""
+"""480 ticks a quarter note at MIDI's default of 120 quarter notes a minute."""
 DRUM_CHANNEL = 9
 MAX_ATTEMPTS = 8
-"""Arrangements tried for a clip before giving up on it."""
+"""Arrangements to try for a clip before it fails."""
 TIME_LIMIT_S = 20
-"""Processor time for one file; rendering takes a fraction of a second, so more means that the synthesizer hangs."""
+"""CPU time for one file. Rendering takes a fraction of a second; if it takes longer than this, the synthesizer hangs."""
 PEAK = 0.7
 QUIET_DB, MAX_QUIET_SHARE = -50.0, 0.4
-"""A clip of which more than this share lies this far below its peak is rejected as near silent."""
+"""A clip is rejected as near silent if more than this share of it is this far below its peak."""
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """One arrangement that is wanted."""
+    """One arrangement to render."""
 
     work: Work
     number: int
@@ -50,12 +51,12 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Recording:
-    """One audio file that is wanted: one arrangement, or several one after the other."""
+    """One audio file to render: one arrangement, or several one after the other."""
 
     path: Path
     """The mp3 file."""
     facts_path: Path
-    """Where the facts about its excerpts go; written last, it marks the recording as done."""
+    """File for the facts about its excerpts; written last, so it marks the recording as finished."""
     excerpts: tuple[Excerpt, ...]
     rate_hz: int
     channels: int
@@ -67,18 +68,16 @@ class Share:
 
     recordings: list[Recording]
     skipped: dict[Path, int] = field(default_factory=dict)
-    """Recording -> how many attempts at it hung."""
+    """Path of a recording -> number of attempts that hung."""
     process: BaseProcess | None = None
 
     def missing(self) -> list[Recording]:
-        """List what is not made yet."""
+        """List the recordings that are not finished."""
         return [recording for recording in self.recordings if not recording.facts_path.exists()]
 
 
 def soundfont() -> Path:
-    """Find the General MIDI soundfont that comes with pretty_midi, without importing pretty_midi."""
-    from importlib.util import find_spec
-
+    """Find the General MIDI soundfont of pretty_midi, without importing pretty_midi."""
     spec = find_spec("pretty_midi")
     if spec is None or not spec.submodule_search_locations:
         raise UnisonoError("The demo plays with pretty_midi's soundfont, which is not installed.", hint="make setup")
@@ -86,7 +85,7 @@ def soundfont() -> Path:
 
 
 def read_works(candidates: list[str], count: int, workers: int, title: str) -> list[Work]:
-    """Read scores in this order until so many usable ones are found, no two of which open alike."""
+    """Read scores in this order until `count` usable ones are found; no two of them open alike."""
     works: list[Work] = []
     openings: set[tuple[int, ...]] = set()
     with (
@@ -107,7 +106,7 @@ def read_works(candidates: list[str], count: int, workers: int, title: str) -> l
 
 
 def render_all(recordings: list[Recording], seed: int, seconds: float, workers: int) -> None:
-    """Make every recording that is not there yet."""
+    """Make every recording that is not finished."""
     todo = [recording for recording in recordings if not recording.facts_path.exists()]
     if not todo:
         return
@@ -130,7 +129,7 @@ def render_all(recordings: list[Recording], seed: int, seconds: float, workers: 
 
 
 def _keep_going(share: Share, context: Any, seed: int, seconds: float) -> bool:
-    """Start or restart a share's process where needed; False when all of it is made."""
+    """Start or restart a share's process if needed; return False when the share is finished."""
     if share.process is not None and share.process.is_alive():
         return True
     missing = share.missing()
@@ -147,8 +146,8 @@ def _keep_going(share: Share, context: Any, seed: int, seconds: float) -> bool:
 
 
 def _render_share(recordings: list[Recording], skipped: dict[Path, int], seed: int, seconds: float) -> None:
-    """Run in a child process: make recordings one by one, each within the time limit."""
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process at once, even inside the synthesizer
+    """Make recordings one by one in a child process, each within the time limit."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # ends the process immediately, even inside the synthesizer
     for recording in recordings:
         signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
         make(recording, seed, seconds, skip=skipped.get(recording.path, 0))
@@ -175,7 +174,7 @@ def make(recording: Recording, seed: int, seconds: float, skip: int = 0) -> None
 def attempt(
     excerpt: Excerpt, seed: int, seconds: float, rate_hz: int, skip: int = 0
 ) -> tuple[Clip, NDArray[np.float32]]:
-    """Arrange and render an excerpt, again where the result is near silent. Returns it with its audio [2, samples]."""
+    """Arrange and render an excerpt, repeatedly if the result is near silent; return it with its audio [2, samples]."""
     for number in range(skip, MAX_ATTEMPTS):
         random_ = rng(seed, excerpt.work.source, excerpt.number, number)
         clip = arrange(excerpt.work, plan(excerpt.work, excerpt.lead, random_), seconds, random_)
@@ -186,7 +185,7 @@ def attempt(
 
 
 def play(clip: Clip, seconds: float, rate_hz: int) -> NDArray[np.float32]:
-    """Play an arrangement: stereo samples [2, seconds * rate_hz], loudest sample at `PEAK`, the end faded out."""
+    """Synthesize an arrangement: stereo samples [2, seconds * rate_hz], peak at `PEAK`, the end faded out."""
     import midirenderer
     import soundfile
     import soxr
@@ -204,12 +203,12 @@ def play(clip: Clip, seconds: float, rate_hz: int) -> NDArray[np.float32]:
 
 
 def midi(clip: Clip) -> bytes:
-    """Write an arrangement as a MIDI file: a channel for each instrument, drums on the channel that they have."""
+    """Encode an arrangement as a MIDI file: one channel for each instrument, drums on the drum channel."""
     import mido
 
     free_channels = iter(channel for channel in range(16) if channel != DRUM_CHANNEL)
     channels: dict[str, int] = {}
-    timed: list[tuple[int, int, mido.Message]] = []  # at one time: programs, then ends of notes, then beginnings
+    timed: list[tuple[int, int, mido.Message]] = []  # at the same time: programs, then note ends, then note starts
     for sound in clip.sounds:
         if sound.track not in channels:
             is_drum = sound.track == DRUM_TRACK
@@ -233,7 +232,7 @@ def midi(clip: Clip) -> bytes:
 
 
 def near_silent(audio: NDArray[np.float32], rate_hz: int) -> bool:
-    """Tell whether too much of a clip cannot be heard, by the level of frames of 50 ms."""
+    """Return whether too much of a clip is inaudible, by the level of frames of 50 ms."""
     frame = rate_hz // 20
     mono = audio.mean(axis=0)
     frames = mono[: len(mono) // frame * frame].reshape(-1, frame)
@@ -247,6 +246,6 @@ def _soundfont_bytes() -> bytes:
 
 
 def facts_of(recording: Recording) -> list[Facts]:
-    """Read the facts about a finished recording's excerpts back."""
+    """Read the facts about a finished recording's excerpts."""
     found = json.loads(recording.facts_path.read_text())
     return [Facts(**{**one, "players": tuple(one["players"])}) for one in found]

@@ -1,8 +1,8 @@
-"""Reading compositions from the corpus that comes with music21. Scores are data: nothing of them is kept or shipped.
+"""Read compositions from the corpus of music21. Scores are only read: no part of them is stored or distributed.
 
-Two collections are used, both of music long out of copyright, whose files music21 distributes with their encoders'
-permission (see `corpus/license.txt` in the package): fiddle tunes from Ryan's Mammoth Collection (1883), and chorales
-in four parts by J. S. Bach.
+Two collections are used. Their music is out of copyright, and music21 distributes the files with their encoders' permission
+(see `corpus/license.txt` in the package): fiddle tunes from Ryan's Mammoth Collection (1883), and chorales in four parts by
+J. S. Bach.
 """
 
 import re
@@ -19,7 +19,7 @@ from unisono.base.seeded import rank_key
 Mode = Literal["major", "minor"]
 FORMS = {"reel": "reel", "jig": "jig", "hornpipe": "hornpipe", "strathspey": "strathspey", "fling": "fling"}
 MIN_NOTES = {1: 40, 4: 24}
-"""Number of parts -> a melody of fewer notes is left out."""
+"""Number of parts -> the fewest notes that a melody may have."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Work:
-    """A composition as its score gives it."""
+    """A composition as written in its score."""
 
     source: str
     """Path of the score below music21's corpus: the identity of the composition."""
@@ -54,13 +54,13 @@ class Work:
 
     @property
     def opening(self) -> tuple[int, ...]:
-        """The steps between the first notes of the melody: works that open alike are taken for the same music."""
+        """The intervals between the first notes of the melody; works that open alike count as the same music."""
         pitches = [note.pitch for note in self.parts[0][:13]]
         return tuple(after - before for before, after in pairwise(pitches))
 
     @property
     def collection(self) -> str:
-        """Where the composition is from."""
+        """The collection that the composition is from."""
         return "J. S. Bach" if self.form == "chorale" else "Ryan's Mammoth Collection"
 
 
@@ -81,8 +81,8 @@ def sources(seed: int) -> tuple[list[str], list[str]]:
 
 @cache
 def read(source: str) -> Work | None:
-    """Read one score; None if it is not what the demo can use (unreadable, too short, not in one or four parts)."""
-    from music21 import converter, meter  # slow to import; only children that render need it
+    """Read one score; return None if the demo cannot use it (unreadable, too short, not in one or four parts)."""
+    from music21 import converter, meter  # slow to import, and only needed in child processes
     from music21.exceptions21 import Music21Exception
 
     try:
@@ -120,7 +120,7 @@ def read(source: str) -> Work | None:
 
 
 def _melody(part: Any) -> tuple[Note, ...]:
-    """Take the notes of a part, tied ones joined, of chords the highest note, grace notes left out."""
+    """Return the notes of a part: tied notes joined, the highest note of a chord, no grace notes."""
     found = []
     for element in part.flatten().stripTies().notes:
         length = float(element.quarterLength)

@@ -1,4 +1,4 @@
-"""Measuring the outcome: does the model find music that it has not heard by descriptions that it has not read?"""
+"""Measure the outcome: does the model find unheard music by unread descriptions?"""
 
 import json
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from unisono.retrieval.evaluate.result import Estimate, read_result
 from unisono.tracks.track import SPLITS
 
 TIMES_CHANCE = 5
-"""Text-to-music recall@10, with its whole interval, must be above so many times chance."""
+"""The whole interval of text-to-music recall@10 must lie above chance times this."""
 MIN_PRECISION = 0.6
-"""Of the first five answers to the name of an instrument, so many must be right on average."""
+"""Mean share of the first five answers to an instrument's name that must be right."""
 TOP = 5
 
 Excerpt = tuple[str, float]
@@ -28,21 +28,21 @@ Truth = dict[Excerpt, tuple[str, Facts]]
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The test split, as the truth knows it."""
+    """The truth about the test split."""
 
     facts: dict[Excerpt, Facts]
     works: set[str]
     """Sources of its compositions."""
 
     def instruments(self) -> list[str]:
-        """List the instruments that lead, and that enough excerpts feature for all first answers to be right."""
+        """List the lead instruments that enough excerpts feature for all first answers to be right."""
         heard = [name for facts in self.facts.values() for name in facts.players]
         return [name for name in LEADS if heard.count(name) >= TOP]
 
 
 @dataclass(frozen=True)
 class Precision:
-    """Precision of the first answers, for each instrument's name."""
+    """Precision of the first answers for each instrument's name."""
 
     by_instrument: dict[str, float]
     chance: float
@@ -54,7 +54,7 @@ class Precision:
 
 
 def held_out(embeddings: Path, raw: Path, truth: Truth) -> HeldOut:
-    """Read which excerpts are in the test split.
+    """Read the excerpts of the test split.
 
     Raises:
         UnisonoError: a composition of the test split is in another split as well.
@@ -73,17 +73,19 @@ def held_out(embeddings: Path, raw: Path, truth: Truth) -> HeldOut:
                 facts = {excerpt: truth[excerpt][1] for excerpt in excerpts}
     shared = works["test"] & (works["train"] | works["val"])
     if shared:
-        raise UnisonoError(f"{len(shared)} compositions are in test and elsewhere, e.g. {min(shared)}.")
+        raise UnisonoError(
+            f"{len(shared)} compositions are in test and in another split, the first being {min(shared)}."
+        )
     return HeldOut(facts, works["test"])
 
 
 def excerpt_of(audio_path: str, start_s: float, raw: Path) -> Excerpt:
-    """Name an excerpt as the truth does."""
+    """Return the excerpt's key in the truth."""
     return Path(audio_path).relative_to(raw.resolve()).as_posix(), round(start_s, 3)
 
 
 def queries(instruments: list[str]) -> list[str]:
-    """Word a query for each instrument."""
+    """Return a query for each instrument."""
     return [f"{name} music" for name in instruments]
 
 
@@ -91,9 +93,9 @@ def precision(found: str, instruments: list[str], test: HeldOut, raw: Path) -> P
     """Measure the first answers to the instruments' queries.
 
     Args:
-        found: what `unisono search --json` printed for `queries(instruments)`.
+        found: output of `unisono search --json` for `queries(instruments)`.
         instruments: their names.
-        test: what was searched.
+        test: the excerpts searched.
         raw: folder of the releases.
     """
     by_instrument = {}
@@ -111,7 +113,7 @@ def recall_at_10(result: Path) -> tuple[Estimate, int, int]:
 
 
 def table(recall: Estimate, precise: Precision) -> tuple[Table, bool]:
-    """Set the outcome against the targets; also tells whether all of them hold."""
+    """Compare the outcome with the targets; return a table and whether all of them hold."""
     recall_holds = recall.low > TIMES_CHANCE * recall.chance
     precise_holds = precise.mean >= MIN_PRECISION
     shown = Table(box=box.SIMPLE_HEAD)

@@ -1,4 +1,4 @@
-"""Audio files that are fine but unusual, and files that are broken in the ways that real ones are."""
+"""Audio files that are valid but unusual, and files with the defects of real ones."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -73,7 +73,7 @@ BROKEN: dict[str, tuple[str, Callable[[Path], object]]] = {
     "half a second": ("too short", lambda path: write_music(path, 0.5)),
     "a folder": ("not a file", lambda path: path.mkdir()),
 }
-"""How -> the reason that is given, and what writes such a file."""
+"""Defect -> the reason to be reported, and a function that writes such a file."""
 
 
 def write_broken(path: Path, how: str) -> Path:

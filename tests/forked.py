@@ -1,4 +1,4 @@
-"""Processes forked from a program that has loaded everything already, to be killed at any moment of their work."""
+"""Fork processes from a program that has loaded everything already, to be killed at any moment of their work."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def start(work: Callable[[], object]) -> int:
-    """Do some work, which ends with SystemExit, in a process of its own that prints nothing; give its number."""
+    """Do some work, which ends with SystemExit, in a silent process of its own; return the process id."""
     process = os.fork()
     if process == 0:
         with open(os.devnull, "w") as nothing:  # noqa: PTH123 - a child on its way out
@@ -21,7 +21,7 @@ def start(work: Callable[[], object]) -> int:
 
 
 def wait(process: int, seconds: float) -> int | None:
-    """Give the exit code of a process that ends in time, else None."""
+    """Return the exit code of a process if it ends in time, else None."""
     deadline = time.monotonic() + seconds
     while True:
         found, status = os.waitpid(process, os.WNOHANG)

@@ -1,10 +1,10 @@
-"""As a program: run a command again and again, each time killed at a random moment, then let it finish.
+"""Run a command repeatedly, killed at a random moment each time, then let it finish. A program:
 
     python -m tests.killed <output> <kills> <seed> <words of the command>
 
-The command runs in processes forked from this one, which has loaded everything already, so that the moments fall into the
-work and not into its start. After each kill the output must be absent, or what the command makes when it is left in peace.
-In the end it must be that, and nothing half-written may lie beside it. Prints how many kills left no output.
+The command runs in processes forked from this one, which has loaded everything already, so that the kills hit the work and
+not the start. After each kill the output must be absent or the same as that of an undisturbed run. In the end it must be
+that, and no partial file may be left. Prints how many kills left no output.
 """
 
 import os
@@ -48,7 +48,7 @@ def main(output: Path, kills: int, seed: int, words: list[str]) -> None:
 
 
 def content(output: Path) -> dict[str, bytes]:
-    """Give the bytes of a file, or of all files in a folder."""
+    """Return the bytes of a file, or of all files in a folder."""
     paths = output.rglob("*") if output.is_dir() else [output]
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths if path.is_file()}
 

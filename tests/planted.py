@@ -1,4 +1,4 @@
-"""Music, and copies of it as they go from one dataset to another: encoded anew, trimmed, louder, resampled, retagged."""
+"""Music, and copies of it as datasets hold them: encoded again, trimmed, louder, resampled, retagged."""
 
 import struct
 from pathlib import Path
@@ -17,7 +17,7 @@ Sound = NDArray[np.float64]
 
 
 def music(seed: int, seconds: float = SECONDS) -> Sound:
-    """Random notes of a scale, several at a time, with overtones; mono at `SOURCE_HZ`."""
+    """Make random notes of a scale, several at a time, with overtones; mono at `SOURCE_HZ`."""
     source = np.random.default_rng(seed)
     sound = np.zeros(round(SOURCE_HZ * seconds))
     base, step_s = source.integers(48, 60), source.uniform(0.15, 0.4)
@@ -42,7 +42,7 @@ def write_mp3(path: Path, sound: Sound, rate_hz: int, kbit: int) -> None:
 
 
 def write_copy(path: Path, sound: Sound, number: int, rate_hz: int = SOURCE_HZ) -> float:
-    """Write one of many kinds of copies, without suffix; returns how many seconds of the beginning it lacks.
+    """Write one of many kinds of copies, without suffix; return how many seconds are missing at the beginning.
 
     Trimmed by up to 5 s, 6 dB louder or softer, resampled, and encoded: alone and together.
     """
@@ -80,7 +80,7 @@ def retag_mp3(path: Path, to: Path, *, cover_bytes: int = 30_000, version_1: boo
 
 
 def alike_by_all_pairs(first: list[Fingerprint], second: list[Fingerprint]) -> set[tuple[int, int]]:
-    """Lay every one over every other at every offset that leaves three seconds, by correlation of their bits."""
+    """Compare all pairs at every offset with an overlap of three seconds, by correlation of their bits."""
 
     def spectra(prints: list[Fingerprint], length: int) -> np.ndarray:
         signs = np.zeros((len(prints), 32, length), np.float32)

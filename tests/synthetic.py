@@ -1,7 +1,7 @@
 """A small world without audio: `embeddings.h5` and a checkpoint that fit each other, made in a second.
 
-The music's embeddings are what the text encoder makes of its captions, turned and blurred; the checkpoint's text head
-turns likewise. So the model finds the music by its captions, the better the less the blur.
+The music's embeddings are the text embeddings of its captions, rotated and with noise added; the checkpoint's text head
+applies the same rotation. So the model finds the music by its captions, the better the less noise there is.
 """
 
 import functools

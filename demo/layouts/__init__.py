@@ -1,1 +1,1 @@
-"""The layouts of the official releases, one module each: audio where upstream puts it, metadata as upstream writes it."""
+"""The layouts of the official releases, one module each: upstream's folders for audio, upstream's format of metadata."""

@@ -1,6 +1,6 @@
 """FMA's small set: `fma_metadata/tracks.csv` (three header rows, 53 columns), `genres.csv`, `fma_small/NNN/NNNNNN.mp3`.
 
-It has no captions: what is known of a track stands in its tags and genres.
+It has no captions; tags and genres describe a track.
 """
 
 import csv
@@ -25,13 +25,13 @@ COLUMNS = [(group, field) for group, fields in FIELDS.items() for field in field
 GENRES = ((2, 0, "International"), (5, 0, "Classical"), (12, 0, "Rock"), (17, 0, "Folk"), (443, 5, "Choral Music"))
 """(genre_id, parent, title) of upstream's genres that are used here, and two that are not."""
 HELD_OUT = {"test": 0.3, "validation": 0.1}
-"""Upstream gives a tenth to each; here more are needed for a measurement."""
+"""Upstream holds out a tenth for each; a measurement on so few compositions needs more."""
 KNOWN_SHORT = {98567: b"", 133297: b"ID3\x03\x00" + bytes(1747)}
-"""Two of upstream's broken clips, which are in its small set; ours are as long as theirs."""
+"""Two broken clips of upstream's small set; these have the same length in bytes."""
 
 
 def write(folder: Path, items: list[Item], seed: int) -> int:
-    """Write the metadata, add broken tracks as there are upstream, and return their number."""
+    """Write the metadata, add broken tracks like upstream's, and return their number."""
     rows = {item.track_id: _row(item, split) for item, split in zip(items, _splits(items, seed), strict=True)}
     broken = 0
     if items:
@@ -57,7 +57,7 @@ def write(folder: Path, items: list[Item], seed: int) -> int:
 
 
 def _splits(items: list[Item], seed: int) -> list[str]:
-    """Divide by artist, which here means by composition."""
+    """Assign splits by artist, which here means by composition."""
     artists = sorted({item.artist_id for item in items}, key=lambda artist: rank_key(seed, "fma split", artist))
     split_of = dict.fromkeys(artists, "training")
     first = 0

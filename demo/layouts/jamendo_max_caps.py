@@ -1,6 +1,6 @@
 """JamendoMaxCaps as the hub serves it: `final_caption30sec.jsonl`, dated metadata files, `audio/NN/<id>.mp3`.
 
-A caption describes an excerpt of its file, between two times.
+A caption describes the excerpt of its file between two times.
 """
 
 import json
@@ -17,7 +17,7 @@ DATES = ("2015-03-29", "2018-07-01", "2021-03-27")
 
 
 def write(folder: Path, items: list[Item], seed: int, seconds: float) -> int:
-    """Write the metadata, add broken tracks as there are upstream, and return their number."""
+    """Write the metadata, add broken tracks like upstream's, and return their number."""
     captions: list[dict[str, Any]] = []
     metadata: dict[str, list[dict[str, Any]]] = {date: [] for date in DATES}
     for item in items:
@@ -25,7 +25,7 @@ def write(folder: Path, items: list[Item], seed: int, seconds: float) -> int:
         for index, facts in enumerate(item.facts):
             start, end = index * seconds, (index + 1) * seconds
             is_last = index == len(item.facts) - 1
-            overshoot = 2.0 if is_last and random_.random() < 0.1 else 0.0  # upstream's last segments may do so
+            overshoot = 2.0 if is_last and random_.random() < 0.1 else 0.0  # as some of upstream's last segments
             captions.append(_caption(item.track_id, model_caption(facts, random_), start, end + overshoot))
             if random_.random() < 0.03:
                 captions.append(captions[-1])  # upstream repeats some rows
@@ -42,7 +42,7 @@ def write(folder: Path, items: list[Item], seed: int, seconds: float) -> int:
     captions.sort(key=lambda caption: rank_key(seed, "order", caption["id"], caption["start_time"]))
     write_whole(folder / "final_caption30sec.jsonl", _lines(captions))
     for date, rows in metadata.items():
-        write_whole(folder / f"{date}.jsonl", _lines([*rows, *rows[:2]]))  # upstream repeats some of these, too
+        write_whole(folder / f"{date}.jsonl", _lines([*rows, *rows[:2]]))  # upstream repeats some of these as well
     return broken
 
 

@@ -24,7 +24,7 @@ LICENSE = (
 
 
 def write(folder: Path, items: list[Item], seed: int) -> int:
-    """Write the metadata, add broken tracks as there are upstream, and return their number."""
+    """Write the metadata, add broken tracks like upstream's, and return their number."""
     rows: list[list[object]] = []
     for item in items:
         random_ = rng(seed, "song_describer", item.track_id)
