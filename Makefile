@@ -1,19 +1,22 @@
 # make setup   create .venv and install everything into it
-# make test    lint, types, tests
+# make test    lint, layers, types, tests
 # make demo    from rendered music to an answered query, in about five minutes
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+# One stamp for each content of the two files: what is installed fits them, whatever git did to their times.
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
 .PHONY: setup test demo clean
 
-setup: $(VENV)/.installed
+setup: $(STAMP)
 
 # musicnn's wheel asks for TensorFlow, which unisono does not need: only its weights are read.
-$(VENV)/.installed: pyproject.toml constraints.txt
+$(STAMP):
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps musicnn==0.1.0
+	rm -f $(VENV)/.installed*
 	touch $@
 
 test: setup
