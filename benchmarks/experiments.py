@@ -1,14 +1,13 @@
-"""What helps on the demo's music: one change at a time against the demo's own training, over several seeds.
+"""Measure what helps on the demo's music: one change at a time against the demo's own training, over several seeds.
 
     make demo && python -m benchmarks.experiments [--root data/demo] [--seeds 3] [--only loss pooling]
 
-Each variant is trained and evaluated on the held-out compositions with every seed. The table gives the mean over the seeds
+Each variant is trained and evaluated on the held-out compositions with every seed. The table shows the mean over the seeds
 and the paired difference to the baseline over the same queries, with the 95 % interval of its mean over seeds and
-resampled recordings. A difference whose interval holds 0 is none that this music can show.
+resampled recordings. This music cannot show a difference whose interval contains 0.
 
-The second table compares ways to make captions from tags. Only what is trained on differs: val and test keep their captions,
-and the queries are those of them that people would type, the human ones. The column val says what a choice by the val
-split would have seen.
+The second table compares ways to make captions from tags. Only the captions of the training split differ: val and test keep
+theirs, and the queries are the human ones among them. The column val is the figure for a choice by the val split.
 """
 
 import argparse
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from demo.__main__ import EPOCHS
 from unisono.captions.describe import describe
@@ -37,8 +37,19 @@ from unisono.retrieval.train.options import TrainOptions
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace
 
-RESAMPLES = 2000
-MEASURES = ("recall@1", "recall@10", "mrr")
+Figures = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all trainings share."""
+
+    root: Path
+    """Folder of the demo."""
+    seeds: int
+    epochs: int
+    resamples: int
+    """Of the bootstrap."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,9 @@ class Variant:
     prepare: dict[str, Any] = field(default_factory=dict)
     """Options of `prepare` that differ: such a variant has embeddings of its own."""
     captions: tuple[Strategy, ...] = ()
-    """How the captions made of tags are worded, in training."""
+    """The wordings of captions made from tags, in training."""
     of_all: bool = False
-    """All music that is trained on has such captions alone, not only the dataset without captions."""
+    """Only such captions for all training music, not only for the dataset without captions."""
 
 
 BASELINE = Variant("baseline", "joint space, whitened, noise 1, InfoNCE, mean pooling, musicnn")
@@ -94,7 +105,7 @@ TOPICS = sorted({variant.topic for variant in (*VARIANTS, *CAPTIONS)} - {BASELIN
 
 
 def embeddings(root: Path, variant: Variant) -> Path:
-    """Give the folder of the embeddings that a variant reads; make it if it is one of its own."""
+    """Return the folder of the embeddings that a variant reads; make it if only this variant uses it."""
     if variant.captions:
         return reworded(root, variant)
     if not variant.prepare:
@@ -108,7 +119,7 @@ def embeddings(root: Path, variant: Variant) -> Path:
 
 
 def reworded(root: Path, variant: Variant) -> Path:
-    """Copy the embeddings with other captions of what is trained on; val and test keep theirs."""
+    """Copy the embeddings with other captions in the training split; val and test keep theirs."""
     folder = root / "experiments" / f"captions_{'_'.join(variant.captions)}{'_of_all' if variant.of_all else ''}"
     tracks = {track.id: track for track in read_tracks(root / "unified_dataset.json")}
     with (
@@ -136,17 +147,17 @@ def reworded(root: Path, variant: Variant) -> Path:
     return folder
 
 
-def trained(root: Path, variant: Variant, number: str, seed: int, data_dir: Path) -> Model:
-    """Train a variant and give its best model."""
-    folder = root / "experiments" / f"{number}_seed{seed}"
+def trained(each: Settings, variant: Variant, number: str, seed: int, data_dir: Path) -> Model:
+    """Train a variant and return its best model."""
+    folder = each.root / "experiments" / f"{number}_seed{seed}"
     settings: dict[str, Any] = {"audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten"}
-    settings |= {"epochs": EPOCHS, **variant.train, "seed": seed, "data_dir": data_dir, "checkpoint_dir": folder}
+    settings |= {"epochs": each.epochs, **variant.train, "seed": seed, "data_dir": data_dir, "checkpoint_dir": folder}
     train(TrainOptions(**settings))
     return load_model(folder / f"{settings['audio_encoder']}_best.pt")
 
 
 def queries(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
-    """Give how each text query on a split fared, as `unisono evaluate` does."""
+    """Return the result of each text query on a split, as `unisono evaluate` computes it."""
     with open_embeddings(data_dir) as file:
         rows = file.read(split, [model.audio_encoder.name])
         music = project(model, file, rows)
@@ -156,47 +167,47 @@ def queries(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
 
 
 def human(asked: list[QueryResult], data_dir: Path, split: Split) -> list[QueryResult]:
-    """Keep the queries that people wrote."""
+    """Return the queries that people wrote."""
     with open_embeddings(data_dir) as file:
         rows = file.read(split)
     texts = {text for text, origin in zip(rows.captions, rows.caption_origin, strict=True) if origin == "human"}
     return [query for query in asked if query.query in texts]
 
 
-def values(asked: list[QueryResult]) -> np.ndarray:
-    """Give each query's recall@1, recall@10 and reciprocal rank [Q, 3]."""
+def values(asked: list[QueryResult]) -> Figures:
+    """Return each query's recall@1, recall@10 and reciprocal rank [Q, 3]."""
     rank = np.array([query.rank for query in asked])
     return np.stack([rank <= 1, rank <= 10, 1 / rank], axis=1).astype(float)
 
 
-def interval(difference: np.ndarray, about: list[str]) -> np.ndarray:
+def interval(difference: Figures, about: list[str], resamples: int) -> Figures:
     """Bootstrap the mean of [seeds, Q, 3] over seeds and recordings: [2, 3], low and high."""
     rng = np.random.default_rng(0)
     _, cluster = np.unique(about, return_inverse=True)
     members = [np.flatnonzero(cluster == number) for number in range(cluster.max() + 1)]
     means = []
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         drawn = np.concatenate([members[number] for number in rng.integers(len(members), size=len(members))])
         seeds = rng.integers(len(difference), size=len(difference))
         means.append(difference[seeds][:, drawn].mean(axis=(0, 1)))
-    return np.percentile(means, [2.5, 97.5], axis=0)
+    return np.asarray(np.percentile(means, [2.5, 97.5], axis=0))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a variant."""
+    """The results of a variant."""
 
     variant: Variant
-    found: np.ndarray
+    found: Figures
     """[seeds, Q, 3]."""
     val_mrr: float
-    """Mean over the seeds, of the same kind of queries on the val split; NaN where it was not asked for."""
+    """Mean over the seeds, of the same kind of queries on the val split; NaN if it was not measured."""
 
 
-def outcome(root: Path, variant: Variant, number: str, seeds: int) -> tuple[Outcome, list[QueryResult]]:
-    """Train and evaluate a variant with every seed; give also the queries, which are the same for each."""
-    data_dir = embeddings(root, variant)
-    models = [trained(root, variant, number, seed, data_dir) for seed in range(seeds)]
+def outcome(each: Settings, variant: Variant, number: str) -> tuple[Outcome, list[QueryResult]]:
+    """Train and evaluate a variant with every seed; return the outcome and the queries, which all seeds share."""
+    data_dir = embeddings(each.root, variant)
+    models = [trained(each, variant, number, seed, data_dir) for seed in range(each.seeds)]
     runs = [queries(model, data_dir, "test") for model in models]
     val = float("nan")
     if variant.captions:
@@ -207,13 +218,14 @@ def outcome(root: Path, variant: Variant, number: str, seeds: int) -> tuple[Outc
     return Outcome(variant, np.stack([values(asked) for asked in runs]), val), runs[0]
 
 
-def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryResult]) -> None:
+def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryResult], resamples: int) -> None:
     """Print a table in Markdown.
 
     Args:
         outcomes: one a row.
-        bases: topic -> what its variants are compared with.
+        bases: topic -> the baseline of its variants.
         asked: the queries of all of them.
+        resamples: of the bootstrap.
     """
     with_val = not np.isnan(outcomes[0].val_mrr)
     seeds = len(outcomes[0].found)
@@ -223,7 +235,7 @@ def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryRe
     console.out.print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|", soft_wrap=True)
     for each in outcomes:
         change = each.found - bases[each.variant.topic].found
-        low, high = interval(change, [query.about for query in asked])
+        low, high = interval(change, [query.about for query in asked], resamples)
         means = [f"{100 * value:.1f}" for value in each.found.mean(axis=(0, 1))]
         spread = statistics.pstdev(100 * seed for seed in each.found.mean(axis=1)[:, 2])
         changes = [
@@ -235,15 +247,15 @@ def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryRe
         console.out.print(f"| {' | '.join(cells)} |", soft_wrap=True)
 
 
-def compare(root: Path, variants: Sequence[Variant], mark: str, seeds: int) -> None:
+def compare(settings: Settings, variants: Sequence[Variant], mark: str) -> None:
     """Compare variants, the first or the first of each topic being the baseline, and print the table."""
-    found = [outcome(root, variant, f"{mark}{number:02d}", seeds) for number, variant in enumerate(variants)]
+    found = [outcome(settings, variant, f"{mark}{number:02d}") for number, variant in enumerate(variants)]
     outcomes = [each for each, _ in found]
     bases: dict[str, Outcome] = {}
     for each in outcomes:
         first = outcomes[0] if outcomes[0].variant is BASELINE else each
         bases.setdefault(each.variant.topic, first)
-    show(outcomes, bases, found[0][1])
+    show(outcomes, bases, found[0][1], settings.resamples)
 
 
 def main() -> None:
@@ -251,14 +263,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/demo"))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap")
     parser.add_argument("--only", nargs="*", choices=TOPICS, default=TOPICS, help="topics")
     args = parser.parse_args()
+    settings = Settings(args.root, args.seeds, args.epochs, args.resamples)
     changes = [variant for variant in VARIANTS if variant.topic in args.only]
     if changes:
-        compare(args.root, [BASELINE, *changes], "", args.seeds)
+        compare(settings, [BASELINE, *changes], "")
     captions = [variant for variant in CAPTIONS if variant.topic in args.only]
     if captions:
-        compare(args.root, captions, "captions", args.seeds)
+        compare(settings, captions, "captions")
 
 
 if __name__ == "__main__":

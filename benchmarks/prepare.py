@@ -1,19 +1,20 @@
-"""How close `prepare` comes to the speed of the hardware, as ratios measured in one run.
+"""Measure how close `prepare` comes to the speed of the hardware, as ratios within one run.
 
     python benchmarks/prepare.py                       # with musicnn and dsp
     python benchmarks/prepare.py --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
     python benchmarks/prepare.py --memory              # peak memory of 1,000 and of 10,000 tracks
 
-Clips of 30 s are made for it (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that take turns, so
-that other work on the machine disturbs all alike. Beside the ratio of times stands that of CPU seconds: on a busy machine it
-is the one that can be trusted, and it tells what the stage itself costs.
+It makes clips of 30 s (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that alternate, so that other
+work on the machine affects all of them equally. Each line has the ratio of times and that of CPU seconds: on a busy machine
+the second is the reliable one, and it is the cost of the stage itself.
 
-The floor of a run is the larger of decoding alone and encoding alone, where the two can overlap: with an accelerator. On a
-CPU both want the same cores, so the floor is their sum. "accelerator" is an encoder that takes as
-long as decoding does but no CPU time: the case in which overlap matters most.
+With an accelerator, decoding and encoding can overlap: the floor of a run is the larger of the two alone. On a CPU both use
+the same cores, so the floor is their sum. "accelerator" is an encoder that takes as long as decoding but no CPU time: the
+case in which overlap matters most.
 """
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -24,15 +25,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import soundfile
 import soxr
 import torch
-from unisono.embeddings.prepare.cores import available_cores
 
 from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
+from unisono.base.cores import available_cores
 from unisono.commands import console
+from unisono.commands.prepare import run
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
 from unisono.embeddings.prepare.embed import embed, in_words
@@ -44,11 +47,11 @@ from unisono.embeddings.prepare.sink import EncoderShards, Failures
 CLIP_S = 30.0
 RATE_HZ = 24_000
 RATES_HZ = (24_000, 16_000, 44_100)
-"""What encoders want."""
+"""Input sample rates of encoders."""
 
 
 class Accelerator:
-    """An encoder that keeps the thread waiting, as a GPU does, without using the CPU."""
+    """An encoder that makes the thread wait, as a GPU does, without using the CPU."""
 
     def __init__(self, seconds_a_window: float) -> None:
         self.spec = replace(dsp.SPEC, name="accelerator", rate_hz=RATE_HZ, window_s=10.0, hop_s=10.0, dim=8)
@@ -65,13 +68,14 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="only compare peak memory")
+    parser.add_argument("--memory-tracks", type=int, nargs=2, default=[1_000, 10_000])
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
         _run_many(arguments.memory_of)
         return
     if arguments.memory:
-        compare_memory()
+        compare_memory(*arguments.memory_tracks)
         return
     with tempfile.TemporaryDirectory() as folder:
         items = make_clips(Path(folder), arguments.clips)
@@ -108,9 +112,9 @@ def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: 
 
 
 def compare_decoding(items: list[WorkItem], repeat: int) -> None:
-    """Compare decoding with bare calls, file by file, in turns, on one thread and by its CPU time.
+    """Compare the CPU time of decoding on one thread with bare calls, file by file, alternating.
 
-    The quarter that was disturbed least stands for all: other work on the machine makes the processor slower.
+    The lower quartile counts, because other work on the machine makes the processor slower.
     """
     for rate_hz in RATES_HZ:
         decoder = Decoder({rate_hz})
@@ -129,12 +133,12 @@ def compare_decoding(items: list[WorkItem], repeat: int) -> None:
             ratios.append(ours / bare)
         say(
             f"decode + resample to {rate_hz:,} Hz over bare soundfile + soxr: CPU {1000 * ours:.1f} ms a clip, "
-            f"{np.median(ratios):.3f} (at most 1.05)"
+            f"ratio {np.median(ratios):.3f} (at most 1.05)"
         )
 
 
 def compare_overlap(items: list[WorkItem], encoder: AudioEncoder, folder: Path, repeat: int) -> None:
-    """One device that works beside the CPU: the floor is the larger of the two."""
+    """Compare a device that works in parallel with the CPU: the floor is the larger of the two."""
     runners = [Runner("cpu", {encoder.spec.name: encoder}, None)]
     windows = cut(items, encoder)
     encoding, decoding, whole = best(
@@ -154,7 +158,7 @@ def compare_encoder(
     folder: Path,
     repeat: int,
 ) -> float:
-    """Compare one encoder with its floor and with a plain loop; give the seconds that it takes for a clip."""
+    """Compare one encoder with its floor and with a plain loop; return its seconds a clip."""
     runners = [Runner(device, {name: built[device]}, None) for device in devices]
     encoder = built[devices[0]]
     windows = cut(items, encoder)
@@ -177,7 +181,7 @@ def compare_encoder(
     (loop,) = best(1, lambda: plain_loop(some, encoder, devices[0]))
     gained, saved = loop.wall_s / whole.wall_s, loop.cpu_s / whole.cpu_s
     share = len(items) / len(some)
-    say(f"{name}: {gained * share:.2f} times as fast as a plain loop, one file at a time; CPU {saved * share:.2f}")
+    say(f"{name}: a plain loop, one file at a time, over this: ratio {gained * share:.2f}; CPU {saved * share:.2f}")
     return encoding.wall_s / len(items)
 
 
@@ -202,7 +206,7 @@ def decode_ours(items: list[WorkItem], rate_hz: int) -> None:
 
 
 def cut(items: list[WorkItem], encoder: AudioEncoder) -> list[Samples]:
-    """Make the windows of all clips ready in memory."""
+    """Return the windows of all clips."""
     spec = encoder.spec
     windows: list[Samples] = []
     for item in items:
@@ -215,7 +219,7 @@ def cut(items: list[WorkItem], encoder: AudioEncoder) -> list[Samples]:
 
 
 def encode(runners: list[Runner], windows: list[Samples]) -> None:
-    """Embed ready windows on all devices."""
+    """Embed windows on all devices."""
     (name,) = runners[0].batch_sizes
     size = runners[0].batch_sizes[name]
     lots = [windows[begin : begin + size] for begin in range(0, len(windows), size)]
@@ -229,7 +233,7 @@ def encode(runners: list[Runner], windows: list[Samples]) -> None:
 
 
 def end_to_end(items: list[WorkItem], runners: list[Runner], folder: Path) -> None:
-    """What `prepare` does between planning and assembling: decode, embed, pool, write shards."""
+    """Do the part of `prepare` between planning and assembling: decode, embed, pool, write shards."""
     (name,) = runners[0].batch_sizes
     with tempfile.TemporaryDirectory(dir=folder) as output:
         shards = {name: EncoderShards(Path(output) / name)}
@@ -243,7 +247,7 @@ def end_to_end(items: list[WorkItem], runners: list[Runner], folder: Path) -> No
 
 
 def plain_loop(items: list[WorkItem], encoder: AudioEncoder, device: str) -> None:
-    """What one would write first: load a file as `librosa.load` does (read, mean of the channels, soxr), embed it, go on."""
+    """Load a file as `librosa.load` does (read, mean of the channels, soxr), embed it, and go on to the next."""
     threads = torch.get_num_threads()
     torch.set_num_threads(available_cores())
     spec = encoder.spec
@@ -257,7 +261,7 @@ def plain_loop(items: list[WorkItem], encoder: AudioEncoder, device: str) -> Non
 
 
 def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> None:
-    """Say how long this machine would take for collections of 30 s clips."""
+    """Print the time that this machine needs for collections of 30 s clips."""
     say(f"\nOn this machine, for clips of {CLIP_S:g} s:")
     each = [*encode_s.values(), decode_s]
     total_s = {name: seconds + decode_s if on_cpu else max(seconds, decode_s) for name, seconds in encode_s.items()}
@@ -267,25 +271,24 @@ def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> N
         say(f"  {name}: {1 / seconds:,.1f} clips/s; {times}")
 
 
-def compare_memory() -> None:
+def compare_memory(few: int, many: int) -> None:
+    """Print the peak memory of the stage with few and with many tracks."""
     peaks = {}
-    for count in (1_000, 10_000):
+    for count in (few, many):
         done = subprocess.run(
             [sys.executable, __file__, "--memory-of", str(count)], capture_output=True, text=True, check=True
         )
         peaks[count] = int(done.stdout.split()[-1]) / 1024
         say(f"{count:,} tracks: peak memory {peaks[count]:,.0f} MiB")
-    say(f"10,000 tracks over 1,000: {peaks[10_000] / peaks[1_000]:.2f}")
+    say(f"{many:,} tracks over {few:,}: ratio {peaks[many] / peaks[few]:.2f}")
 
 
 def _run_many(count: int) -> None:
-    """Run the whole stage on that many excerpts of 2 s, the encoder's arithmetic left out; print the peak memory in KiB."""
-    import json
-
-    from unisono.commands.prepare import run
-
-    dsp.Dsp.embed = lambda _, windows: windows[:, : dsp.SPEC.dim]  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as name:
+    """Run the whole stage on excerpts of 2 s without the encoder's arithmetic; print the peak memory in KiB."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        patch.object(dsp.Dsp, "embed", lambda _, windows: windows[:, : dsp.SPEC.dim]),
+    ):
         folder = Path(name)
         samples = 0.1 * np.random.default_rng(0).standard_normal(8_000 * 60).astype(np.float32)
         soundfile.write(folder / "a.wav", samples, 8_000)
@@ -300,7 +303,7 @@ def _run_many(count: int) -> None:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a task takes."""
+    """The cost of a task."""
 
     wall_s: float
     cpu_s: float
@@ -309,12 +312,12 @@ class Cost:
         return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
 
     def __or__(self, other: "Cost") -> "Cost":
-        """Both at once, where neither disturbs the other: the longer time, all of the work."""
+        """Both in parallel without affecting each other: the longer time, the sum of the work."""
         return Cost(max(self.wall_s, other.wall_s), self.cpu_s + other.cpu_s)
 
 
 def best(repeat: int, *tasks: Callable[[], None]) -> list[Cost]:
-    """Run the tasks in turns; give the shortest time and the fewest CPU seconds of each."""
+    """Run the tasks alternately; return the shortest time and the fewest CPU seconds of each."""
     costs: list[list[Cost]] = [[] for _ in tasks]
     for _ in range(repeat):
         for task, its_costs in zip(tasks, costs, strict=True):
@@ -326,8 +329,8 @@ def best(repeat: int, *tasks: Callable[[], None]) -> list[Cost]:
 
 def report(what: str, cost: Cost, floor: Cost, aim: str) -> None:
     say(
-        f"{what}: {cost.wall_s:.2f} s / {floor.wall_s:.2f} s = {cost.wall_s / floor.wall_s:.2f} ({aim}); "
-        f"CPU {cost.cpu_s:.2f} s / {floor.cpu_s:.2f} s = {cost.cpu_s / floor.cpu_s:.2f}"
+        f"{what}: {cost.wall_s:.2f} s / {floor.wall_s:.2f} s: ratio {cost.wall_s / floor.wall_s:.2f} ({aim}); "
+        f"CPU {cost.cpu_s:.2f} s / {floor.cpu_s:.2f} s: ratio {cost.cpu_s / floor.cpu_s:.2f}"
     )
 
 

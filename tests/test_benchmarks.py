@@ -5,10 +5,17 @@ import math
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.making import make_track
+from tests.retrieval.train.synthetic import write_embeddings
+from unisono.embeddings.file import open_embeddings
+from unisono.tracks.files import write_tracks
+from unisono.tracks.track import SPLITS, Track
 
 TINY = {
     "download": "--megabytes 1 --small-files 4 --share 0.01 --rounds 1",
@@ -18,13 +25,14 @@ TINY = {
     "metrics": "--queries 60 --sorted-queries 20 --candidates 80 --dim 8",
     "near_duplicates": "--tracks 80 --pieces 2 --encoded 2 --checked 20",
     "parse": "--share 0.001",
+    "prepare": "--encoders dsp --clips 1 --repeat 1",
     "search": "--tracks 30 50 --dim 8",
     "train": "--captions 2000 --usual-steps 2 --dim 16 --batch-sizes 16",
     "unified_files": "--records 200",
     "unify": "--share 0.001 --repeat 1",
 }
-NO_BENCHMARK = {"generated"}
-"""Modules that only serve the benchmarks."""
+WITHOUT_RATIO = {"generated", "experiments"}
+"""What only serves the benchmarks, or compares models and not times."""
 
 
 @functools.cache
@@ -49,7 +57,7 @@ def ratios(shown: str) -> list[float]:
 
 def test_all_are_run():
     names = {path.stem for path in (REPOSITORY / "benchmarks").glob("*.py")}
-    assert names - NO_BENCHMARK == set(TINY)
+    assert names - WITHOUT_RATIO == set(TINY)
 
 
 @pytest.mark.parametrize("name", TINY)
@@ -66,3 +74,48 @@ def test_ranks_agree_with_those_of_sorting():
 def test_the_usual_loop_reaches_the_same_loss():
     shown = run("train", *TINY["train"].split())
     assert float(shown.split("losses agree to ")[1]) < 1e-5
+
+
+def test_memory_does_not_grow_with_the_tracks():
+    (ratio,) = ratios(run("prepare", "--memory", "--memory-tracks", "3", "6"))
+    assert 0.5 < ratio < 1.5
+
+
+def test_experiments(tmp_path: Path):
+    path = write_embeddings(tmp_path / "processed_embeddings", windows=2)
+    write_tracks(tmp_path / "unified_dataset.json", tracks_of(path))
+    words = ["--seeds", "1", "--epochs", "1", "--resamples", "20", "--only", "loss", "all music"]
+    shown = run("experiments", "--root", str(tmp_path), *words)
+    assert shown.count("1 seeds") == 2  # two tables
+    rows = [
+        line.split("|")[1:-1] for line in shown.splitlines() if line.startswith("| ") and not line.startswith("|  |")
+    ]
+    assert len(rows) == 3 + 6  # the baseline, two losses; six wordings
+    assert all(re.fullmatch(r" -?\d+\.\d", row[2]) or float(row[2]) >= 0 for row in rows)
+    same = "+0.0 (+0.0 to +0.0) | +0.0 (+0.0 to +0.0)"
+    assert shown.count(same) >= 2  # a baseline compared with itself, in both tables
+    with (
+        open_embeddings(tmp_path / "experiments" / "captions_keywords_of_all") as made,
+        open_embeddings(path) as before,
+    ):
+        assert made.read("test").captions == before.read("test").captions
+        assert set(made.read("train").caption_origin) == {"tags"}
+
+
+def tracks_of(path: Path) -> list[Track]:
+    """Return the tracks that an embeddings file was made of."""
+    tracks = []
+    with open_embeddings(path) as file:
+        for split in SPLITS:
+            rows = file.read(split)
+            for row, id in enumerate(rows.ids):
+                captions = [rows.captions[at] for at in np.flatnonzero(rows.caption_of == row)]
+                origin = rows.caption_origin[2 * row]
+                its = {
+                    "caption": captions[0],
+                    "alt_captions": captions[1:],
+                    "caption_origin": origin,
+                    "tags": rows.tags[row],
+                }
+                tracks.append(make_track(id=id, audio_path="/", duration=10, genre=rows.tags[row][0], **its))
+    return tracks
