@@ -7,9 +7,9 @@ from unisono.tracks.track import Caption, CaptionOrigin, Track
 
 def make_track(
     *,
-    caption: str = "",
-    alt_captions: list[str] | None = None,
-    caption_origin: CaptionOrigin | None = None,
+    caption: Any = "",
+    alt_captions: Any = None,
+    caption_origin: Any = None,
     **fields: Any,
 ) -> Track:
     """Return a track whose captions all have one origin."""

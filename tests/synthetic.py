@@ -16,7 +16,7 @@ from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.file import EncoderRecord, create_embeddings
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
 from unisono.retrieval.model import Architecture, RetrievalModel
-from unisono.tracks.track import Track
+from unisono.tracks.track import Split, Track
 
 DIM = 64
 RECORD = EncoderRecord(
@@ -41,7 +41,7 @@ class World:
 
     data_dir: Path
     checkpoint: Path
-    tracks: dict[str, list[Track]] = field(default_factory=dict)
+    tracks: dict[Split, list[Track]] = field(default_factory=dict)
 
 
 _text_encoder = functools.cache(lambda: text_encoders.build("minilm"))
@@ -72,7 +72,8 @@ def track(number: int, split: str, folder: Path) -> Track:
 def make(folder: Path, *, test_tracks: int = 24, blur: float = 0.3) -> World:
     """Make a world of 8 tracks to train, 4 to validate and some to test on."""
     world = World(folder / "embeddings", folder / "checkpoints" / "dsp_best.pt")
-    for split, count in (("train", 8), ("val", 4), ("test", test_tracks)):
+    sizes: dict[Split, int] = {"train": 8, "val": 4, "test": test_tracks}
+    for split, count in sizes.items():
         world.tracks[split] = [track(number, split, folder / "audio") for number in range(count)]
     turn = np.random.default_rng(0).normal(size=(384, DIM)).astype(np.float32) / np.sqrt(384)
     encoder = _text_encoder()

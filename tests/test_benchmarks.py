@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ def tracks_of(path: Path) -> list[Track]:
             for row, id in enumerate(rows.ids):
                 captions = [rows.captions[at] for at in np.flatnonzero(rows.caption_of == row)]
                 origin = rows.caption_origin[2 * row]
-                said = {"caption": captions[0], "alt_captions": captions[1:], "caption_origin": origin}
-                tags = {"genre": rows.tags[row][0], "tags": rows.tags[row]}
+                said: dict[str, Any] = {"caption": captions[0], "alt_captions": captions[1:], "caption_origin": origin}
+                tags: dict[str, Any] = {"genre": rows.tags[row][0], "tags": rows.tags[row]}
                 tracks.append(make_track(id=id, audio_path="/", duration=10, **tags, **said))
     return tracks

@@ -34,7 +34,7 @@ def hashes(*paths: Path) -> list[str]:
     return [heard.decoded for heard in listen([track(path) for path in paths])]
 
 
-def run(*words: str | Path, code: int = 0) -> str:
+def run(*words: object, code: int = 0) -> str:
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main([*map(str, words)])

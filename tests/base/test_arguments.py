@@ -29,7 +29,7 @@ def example(
 
 
 def test_right_values_pass_and_paths_become_paths() -> None:
-    given = {
+    given: dict[str, Any] = {
         "start_s": 3,
         "share": 0,
         "names": ["a"],
@@ -77,7 +77,7 @@ def test_unknown_parameters_are_named_with_the_nearest() -> None:
     with pytest.raises(UsageError, match=r"plain\(\) has no parameter 'epoch'. Did you mean 'epochs'\?"):
         plain(epoch=3)  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r"plain\(\): too many positional arguments"):
-        plain(3)  # type: ignore[misc]
+        plain(3)  # type: ignore[call-arg]
     assert plain(epochs=2) == 2
 
 

@@ -5,7 +5,6 @@ from importlib import metadata
 
 import pytest
 
-from unisono.base import extras
 from unisono.base.extras import MissingExtraError, extra, install_command
 
 
@@ -36,7 +35,7 @@ class Installed:
 def test_the_command_fits_how_unisono_is_installed(
     monkeypatch: pytest.MonkeyPatch, origin: object, command: str
 ) -> None:
-    monkeypatch.setattr(extras.metadata, "distribution", lambda name: Installed(origin))
+    monkeypatch.setattr(metadata, "distribution", lambda name: Installed(origin))
     assert install_command("embed") == command
 
 
@@ -44,7 +43,7 @@ def test_without_an_installation_there_is_a_command_too(monkeypatch: pytest.Monk
     def none(name: str) -> None:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(extras.metadata, "distribution", none)
+    monkeypatch.setattr(metadata, "distribution", none)
     assert install_command("parquet") == "pip install 'unisono[parquet]'"
 
 
@@ -53,11 +52,11 @@ def test_a_missing_package_is_named_with_the_work_that_needs_it() -> None:
         pytest.raises(MissingExtraError, match=r"Reading odd files needs the package oddly_missing\.") as raised,
         extra("odd", "Reading odd files"),
     ):
-        import oddly_missing  # noqa: F401  # type: ignore[import-not-found]
+        import oddly_missing  # type: ignore[import-not-found]  # noqa: F401
     assert "[odd]" in raised.value.hint
     assert raised.value.exit_code == 2
 
 
 def test_a_fault_of_our_own_is_not_hidden() -> None:
     with pytest.raises(ModuleNotFoundError), extra("odd", "Reading"):
-        import unisono.no_such_module  # noqa: F401  # type: ignore[import-not-found]
+        import unisono.no_such_module  # type: ignore[import-not-found]  # noqa: F401

@@ -15,7 +15,7 @@ from unisono.tracks.files import read_tracks
 from unisono.tracks.track import replace
 
 
-def preview(capsys: pytest.CaptureFixture[str], *options: str | Path, code: int = 0) -> str:
+def preview(capsys: pytest.CaptureFixture[str], *options: object, code: int = 0) -> str:
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
         main(["captions", "preview", *map(str, options)])

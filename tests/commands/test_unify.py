@@ -34,7 +34,7 @@ def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
-def unify(*options: str | Path, code: int = 0) -> str:
+def unify(*options: object, code: int = 0) -> str:
     """Run the command in this process; returns what it printed."""
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
@@ -43,7 +43,7 @@ def unify(*options: str | Path, code: int = 0) -> str:
     return said.getvalue()
 
 
-def unify_in_a_process(*options: str | Path, code: int = 0, cwd: Path = REPOSITORY, **more) -> str:
+def unify_in_a_process(*options: object, code: int = 0, cwd: Path = REPOSITORY, **more) -> str:
     """Run the script in a process of its own; returns what it printed."""
     command = [sys.executable, str(REPOSITORY / "unify_datasets.py"), *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, **more)
@@ -305,7 +305,8 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(tmp_path: Path, how: 
         "once = durations.probe\n"
         "durations.probe = lambda path: time.sleep(0.005) or once(path)\nmain(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", slow, "unify", "--data-root", tmp_path, "--output", output, "--workers", "2"]
+    command = [sys.executable, "-c", slow, "unify", "--data-root", str(tmp_path), "--output", str(output)]
+    command += ["--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     deadline = time.monotonic() + 60
     while not (journal.exists() and journal.read_bytes().count(b"\n") > 300) and time.monotonic() < deadline:
@@ -324,7 +325,8 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(tmp_path: Path, how: 
         f"file = open({str(opened)!r}, 'a')\n"
         "durations.probe = lambda path: file.write('x') and once(path)\nmain(sys.argv[1:])"
     )
-    again = [sys.executable, "-c", counting, "unify", "--data-root", tmp_path, "--output", output, "--continue"]
+    again = [sys.executable, "-c", counting, "unify", "--data-root", str(tmp_path), "--output", str(output)]
+    again.append("--continue")
     subprocess.run(again, check=True, capture_output=True)
     assert len(opened.read_text()) <= 3000 - known + 1
     assert output.read_bytes() == whole.read_bytes()

@@ -20,7 +20,7 @@ COPY, TOLD = 8, 9
 OTHERS = range(2000, 2040)
 
 
-def unify(*options: str | Path, code: int = 0) -> str:
+def unify(*options: object, code: int = 0) -> str:
     said = io.StringIO()
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main(["unify", *map(str, options)])

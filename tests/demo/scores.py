@@ -1,9 +1,9 @@
 """Compositions made up for the tests, so that they need not read music21's corpus."""
 
-from demo.scores import Note, Work
+from demo.scores import Mode, Note, Work
 
 
-def tune(mode: str = "major") -> Work:
+def tune(mode: Mode = "major") -> Work:
     """A scale up and down in G, in quarter notes of 4/4, 64 of them."""
     steps = {"major": (0, 2, 4, 5, 7, 9, 11, 12), "minor": (0, 2, 3, 5, 7, 8, 10, 12)}[mode]
     pitches = [67 + step for step in (*steps, *reversed(steps))] * 4

@@ -41,7 +41,8 @@ def row(**cells: str) -> Row:
         ("track", "tags"): "[]",
         ("track", "title"): "Food",
     }
-    return usual | {tuple(name.split("__", 1)): text for name, text in cells.items()}  # type: ignore[misc]
+    changed = {(name.split("__", 1)[0], name.split("__", 1)[1]): text for name, text in cells.items()}
+    return usual | changed
 
 
 ROWS: dict[int, Row] = {

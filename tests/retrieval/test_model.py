@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -5,8 +7,8 @@ import torch
 from unisono.retrieval.model import Architecture, AudioScaling, Dropout, RetrievalModel, fit_scaling, unit
 
 
-def architecture(**changes: object) -> Architecture:
-    values = {
+def architecture(**changes: Any) -> Architecture:
+    values: dict[str, Any] = {
         "text_dim": 6,
         "audio_dim": 5,
         "layers": 1,

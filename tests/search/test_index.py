@@ -30,7 +30,8 @@ def found(hits):
 def test_the_best_are_found_in_order_as_by_sorting_everything(rows, top, max_per_artist, data):
     index = Index(tracks([artist for _, artist in rows]), np.array([[score, 0] for score, _ in rows], dtype=np.float32))
     among = data.draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True).map(sorted))
-    expected, times = [], {}
+    expected: list[int] = []
+    times: dict[str, int] = {}
     for row in sorted(among, key=lambda row: (-rows[row][0], row)):
         artist = rows[row][1]
         times[artist] = times.get(artist, 0) + 1

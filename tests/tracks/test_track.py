@@ -127,9 +127,9 @@ def test_a_missing_field_is_named(tmp_path: Path, kind: str, field: str) -> None
 )
 def test_parquet_of_our_own_schema_is_checked_too(tmp_path: Path, changes: dict) -> None:
     """Files with exactly our columns take a faster way; it must refuse, and accept, the same."""
-    from unisono.tracks.formats.parquet import COLUMNS, SCHEMA
+    from unisono.tracks.formats.parquet import SCHEMA
 
-    row = dict.fromkeys(COLUMNS) | GOOD | changes
+    row = dict.fromkeys(SCHEMA.names) | GOOD | changes
     pq.write_table(pa.Table.from_pylist([row], schema=SCHEMA), tmp_path / "ours.parquet")
     if changes == {"tags": [""]}:
         assert read_tracks(tmp_path / "ours.parquet")[0].tags == [""]
