@@ -74,7 +74,7 @@ def held_out(embeddings: Path, raw: Path, truth: Truth) -> HeldOut:
     shared = works["test"] & (works["train"] | works["val"])
     if shared:
         raise UnisonoError(
-            f"{len(shared)} compositions are in test and in another split, the first being {min(shared)}."
+            f"Compositions of the test split are in another split: {len(shared)}, the first being {min(shared)}."
         )
     return HeldOut(facts, works["test"])
 
