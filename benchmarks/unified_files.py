@@ -8,6 +8,7 @@ floor. A floor leaves out most of what a reader of records needs.
 """
 
 import argparse
+import gc
 import json
 import random
 import resource
@@ -17,6 +18,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unisono.tracks.files import read_tracks, write_tracks
+from unisono.tracks.record import Record, from_fields
 
 _WORDS = (
     "slow mellow piano guitar with strings and a driving beat the track features synth pads vocals soft "
@@ -49,63 +58,42 @@ def records(count: int) -> Iterator[dict[str, object]]:
 
 
 def write(path: Path, count: int) -> float:
-    import msgspec
-
-    from unisono.tracks.files import write_tracks
-    from unisono.tracks.track import Track
-
-    tracks = [msgspec.convert(record, Track) for record in records(count)]
+    tracks = [from_fields(path, number, record) for number, record in enumerate(records(count), 1)]
     return _seconds(lambda: write_tracks(path, tracks))
 
 
 def write_floor(path: Path, count: int) -> float:
-    import msgspec
-
-    from unisono.tracks.track import Track
-
-    tracks = [msgspec.convert(record, Track) for record in records(count)]
+    floor = path.with_suffix(".floor")
     if path.suffix == ".parquet":
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         table = pa.Table.from_pylist(list(records(count)))
-        return _seconds(lambda: pq.write_table(table, path.with_suffix(".floor"), compression="zstd"))
-    return _seconds(lambda: path.with_suffix(".floor").write_bytes(msgspec.json.encode(tracks)))
+        return _seconds(lambda: pq.write_table(table, floor, compression="zstd"))
+    structs = [msgspec.convert(record, Record) for record in records(count)]
+    return _seconds(lambda: floor.write_bytes(msgspec.json.encode(structs)))
 
 
 def read(path: Path, count: int) -> float:
-    from unisono.tracks.files import read_tracks
-
     return _seconds(lambda: read_tracks(path), count)
 
 
 def read_floor(path: Path, count: int) -> float:
-    import gc
-
-    import msgspec
-
-    from unisono.tracks.track import Track
-
     gc.disable()
     if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
         return _seconds(lambda: pq.read_table(path), count)
     if path.suffix == ".jsonl":
-        decoder = msgspec.json.Decoder(Track)
+        decoder = msgspec.json.Decoder(Record)
         return _seconds(lambda: [decoder.decode(line) for line in path.open("rb")], count)
-    return _seconds(lambda: msgspec.json.decode(path.read_bytes(), type=list[Track]), count)
+    return _seconds(lambda: msgspec.json.decode(path.read_bytes(), type=list[Record]), count)
 
 
 MEASURED = {function.__name__: function for function in (write, write_floor, read, read_floor)}
 
 
-def _seconds(work: Callable[[], object], expected: int | None = None) -> float:
+def _seconds(work: Callable[[], Any], expected: int | None = None) -> float:
     begin = time.perf_counter()
     result = work()
     spent = time.perf_counter() - begin
-    if expected is not None and len(result) != expected:  # type: ignore[arg-type]
-        raise SystemExit(f"read {len(result)} records, expected {expected}")  # type: ignore[arg-type]
+    if expected is not None and len(result) != expected:
+        raise SystemExit(f"read {len(result)} records, expected {expected}")
     return spent
 
 
