@@ -21,8 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.record import Record, from_fields
@@ -65,6 +63,9 @@ def write(path: Path, count: int) -> float:
 def write_floor(path: Path, count: int) -> float:
     floor = path.with_suffix(".floor")
     if path.suffix == ".parquet":
+        import pyarrow as pa  # here and below, so that it is in no other process's peak
+        import pyarrow.parquet as pq
+
         table = pa.Table.from_pylist(list(records(count)))
         return _seconds(lambda: pq.write_table(table, floor, compression="zstd"))
     structs = [msgspec.convert(record, Record) for record in records(count)]
@@ -78,6 +79,8 @@ def read(path: Path, count: int) -> float:
 def read_floor(path: Path, count: int) -> float:
     gc.disable()
     if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
         return _seconds(lambda: pq.read_table(path), count)
     if path.suffix == ".jsonl":
         decoder = msgspec.json.Decoder(Record)
