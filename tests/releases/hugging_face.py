@@ -19,7 +19,7 @@ SHARDS = {"train": 2, "validation": 1, "test": 1}
 
 
 def sound(folder: Path, number: int) -> Path:
-    """Give a tone of its own, in one of several formats."""
+    """Return the bytes of a distinct tone, in one of several formats."""
     path = folder / f"tone {number}.{ENDINGS[number % len(ENDINGS)]}"
     if not path.exists():
         audio.tone(path, 0.5 + number / 10, 200 + 30 * number)

@@ -21,7 +21,7 @@ def relevance(table):
 
 
 def with_scores(scores):
-    """Give embeddings whose cosines are in the order of the scores, equal where the scores are equal."""
+    """Return embeddings whose cosines are in the order of the scores, equal where the scores are equal."""
     scores = np.asarray(scores, dtype=np.float64)
     angle = np.sqrt(1 / scores.shape[1]) * scores / (1 + np.abs(scores).max())
     rest = np.sqrt(1 - (angle**2).sum(axis=1, keepdims=True))

@@ -182,7 +182,7 @@ def write_all(root: Path) -> None:
 
 
 def muq_config() -> dict[str, Any]:
-    """Give a `config.json` as MuQ's, with small sizes."""
+    """Return a `config.json` like MuQ's, with small sizes."""
     return {
         "label_rate": 25,
         "num_codebooks": 1,
@@ -223,7 +223,7 @@ def muq_config() -> dict[str, Any]:
 
 
 def muq_tensors(seed: int) -> Tensors:
-    """Give the tensors of a MuQ by the names of its checkpoints, without the leading `model.`."""
+    """Return the tensors of a MuQ by their names in its checkpoints, without the leading `model.`."""
     from transformers import Wav2Vec2ConformerConfig
     from transformers.models.wav2vec2_conformer.modeling_wav2vec2_conformer import Wav2Vec2ConformerEncoder
 
@@ -252,7 +252,7 @@ def muq_tensors(seed: int) -> Tensors:
 
 
 def _with_random_values(model: torch.nn.Module, seed: int) -> Tensors:
-    """Give a model's tensors with every one of them random, also those that are born as zeros or ones."""
+    """Return a model's tensors with random values, including those that are initialised with zeros or ones."""
     generator = torch.Generator().manual_seed(seed)
     tensors = model.state_dict()
     for name, tensor in tensors.items():

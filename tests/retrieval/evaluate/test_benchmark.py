@@ -42,14 +42,14 @@ def world(tmp_path_factory):
 
 
 def record_of_dsp(folder):
-    """Give what training would have recorded of the encoder."""
+    """Return the encoder's record as training would have stored it."""
     prepare(PrepareOptions(dataset_file=folder / "bench.json", output_dir=folder / "as_in_training", encoders=("dsp",)))
     with open_embeddings(folder / "as_in_training") as file:
         return file.encoders["dsp"]
 
 
 def another(recording):
-    """Give another track than this one."""
+    """Return a different track."""
     return make_track(id="other", audio_path="/none", caption="another", duration=1, recording=recording)
 
 

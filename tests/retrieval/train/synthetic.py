@@ -99,12 +99,12 @@ def write_embeddings(
 
 
 def _around(embedding: NDArray[np.float16], number: int, rng: np.random.Generator) -> NDArray[np.float16]:
-    """Give so many windows about an embedding."""
+    """Return windows around an embedding."""
     return (embedding + rng.normal(size=(number, *embedding.shape))).astype(np.float16)
 
 
 class WordEncoder:
-    """Gives a caption the sum of its words' random directions."""
+    """Embeds a caption as the sum of its words' random directions."""
 
     spec = TextEncoderSpec(
         name="minilm", title="words", dim=24, max_tokens=64, weights_license="none", source="tests", revision="words"

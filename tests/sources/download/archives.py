@@ -12,7 +12,7 @@ KINDS = ("stored.zip", "deflated.zip", "bzip2.zip", "tar", "tar.gz", "7z")
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Give all files below a folder, apart from the download's own notes."""
+    """Return all files below a folder, except the download's own records."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -64,7 +64,7 @@ class LocalRelease:
         return replace(file, urls=(server.url + path,), size=len(content), checksum=str(digest), unpacked_size=0)
 
     def manifest(self) -> str:
-        """Give what `main` needs to know, as JSON."""
+        """Return the arguments of `main`, as JSON."""
         return json.dumps({self.name: [{**asdict(file), "parts": sorted(file.parts)} for file in self.dataset.files]})
 
 

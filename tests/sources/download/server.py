@@ -106,7 +106,7 @@ def tag(content: bytes) -> str:
 
 
 def wanted_range(handler: Handler, content: bytes, *, heed_if_range: bool = True) -> int | None:
-    """Give where the client wants to go on, if it does and the file is still the same."""
+    """Return the offset at which the client resumes, if it does and the file is still the same."""
     text = handler.headers.get("Range")
     condition = handler.headers.get("If-Range")
     if text is None or (heed_if_range and condition not in (None, tag(content))):

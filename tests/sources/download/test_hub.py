@@ -39,7 +39,7 @@ class Jamendo:
         self.hub = hub.FakeHub(server, REPO, files)
 
     def tree(self, shards: int) -> dict[str, bytes]:
-        """Give what is to be there in the end."""
+        """Return the files expected in the end."""
         audio = {f"audio/{name}": content for shard in self.shards[:shards] for name, content in shard.items()}
         return self.metadata | audio
 

@@ -333,7 +333,7 @@ def test_audio_passes_through_in_bounded_memory(tmp_path: Path) -> None:
 
 
 def tracemalloc_peak(work: Callable[[], object]) -> int:
-    """Give the most bytes that Python objects took; what pyarrow holds is bounded by a row group."""
+    """Return the peak bytes of Python objects; pyarrow's memory is bounded by a row group."""
     tracemalloc.start()
     try:
         work()
