@@ -70,8 +70,10 @@ def main(
     search = ["--checkpoint", str(checkpoint), *common, "--split", "test"]
     commands.run(["search", *SEARCHES, *search, "--top", "3"])
     instruments = test.instruments()
-    asked = [*targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
-    precise = targets.precision(commands.run(["search", *asked], capture=True), instruments, test, root / "raw")
+    precise = None
+    if instruments:
+        asked = [*targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
+        precise = targets.precision(commands.run(["search", *asked], capture=True), instruments, test, root / "raw")
 
     _heading("7. The outcome")
     recall, queries, candidates = targets.recall_at_10(result)
@@ -80,9 +82,11 @@ def main(
     heard = f"{candidates:,} excerpts of {len(test.works)} compositions"
     console.out.print(f"recall@10: {queries:,} captions, searched among {heard} that the model has not heard;")
     console.out.print(f"    the whole interval must lie above {targets.TIMES_CHANCE} times chance")
-    console.out.print(
-        "precision@5: " + ", ".join(f"{name} {share:.1f}" for name, share in precise.by_instrument.items())
-    )
+    if precise:
+        shares = ", ".join(f"{name} {share:.1f}" for name, share in precise.by_instrument.items())
+        console.out.print(f"precision@{targets.TOP}: {shares}")
+    else:
+        console.out.print("There are too few excerpts to measure precision; ask for more with --clips.")
     console.out.print(f"{time.monotonic() - began:.0f} s altogether. Ask your own:")
     own = shlex.join([commands.shown(), "search", "gentle harp", "--checkpoint", str(checkpoint), *common])
     console.out.print(f"[bold cyan]$ {console.escape(own)}[/]", soft_wrap=True)

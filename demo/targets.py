@@ -112,10 +112,10 @@ def recall_at_10(result: Path) -> tuple[Estimate, int, int]:
     return measured.estimates["recall@10"], measured.queries, measured.candidates
 
 
-def table(recall: Estimate, precise: Precision) -> tuple[Table, bool]:
+def table(recall: Estimate, precise: Precision | None) -> tuple[Table, bool]:
     """Compare the outcome with the targets; return a table and whether all of them hold."""
     recall_holds = recall.low > TIMES_CHANCE * recall.chance
-    precise_holds = precise.mean >= MIN_PRECISION
+    precise_holds = precise is not None and precise.mean >= MIN_PRECISION
     shown = Table(box=box.SIMPLE_HEAD)
     for heading in ("", "value", "95 %", "chance", "target", "holds"):
         shown.add_column(heading, justify="left" if heading in ("", "target") else "right")
@@ -129,9 +129,9 @@ def table(recall: Estimate, precise: Precision) -> tuple[Table, bool]:
     )
     shown.add_row(
         f"precision@{TOP}, instruments",
-        f"{precise.mean:.2f}",
+        f"{precise.mean:.2f}" if precise else "",
         "",
-        f"{precise.chance:.2f}",
+        f"{precise.chance:.2f}" if precise else "",
         f">= {MIN_PRECISION:.2f}",
         _say(precise_holds),
     )

@@ -29,6 +29,12 @@ def test_both_targets_must_hold(low: float, precise: float, holds: bool) -> None
     assert shown.row_count == 2
 
 
+def test_precision_that_could_not_be_measured_holds_no_target() -> None:
+    shown, all_hold = targets.table(Estimate(0.8, 0.7, 0.9, 0.1), None)
+    assert not all_hold
+    assert shown.row_count == 2
+
+
 def test_precision_counts_answers_that_feature_the_instrument(tmp_path: Path) -> None:
     heard = {(f"fma/{number}.mp3", 0.0): facts("flute" if number < 3 else "banjo", "piano") for number in range(10)}
     hits = [
