@@ -57,7 +57,7 @@ def run(tmp_path: Path, weights: Path) -> Run:
 
 def held(path: Path) -> tuple[list[str], dict[str, int]]:
     with open_embeddings(path) as file:
-        return sorted(file.ids()), {name: record.dim for name, record in file.encoders.items()}
+        return sorted(file.ids), {name: record.dim for name, record in file.encoders.items()}
 
 
 def test_the_lines_that_users_type(data: Folder, run: Run) -> None:

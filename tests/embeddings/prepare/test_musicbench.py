@@ -34,7 +34,7 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {track.id for track in read_tracks(output / "unified_dataset.json")} == set(musicbench.GOOD)
     with open_embeddings(output) as file:
-        assert set(file.ids()) == set(musicbench.GOOD)
+        assert set(file.ids) == set(musicbench.GOOD)
         assert set(file.read("test").ids) == {"musicbench_data_ccccccccccc"}
     assert not (tmp_path / "data" / "unified_dataset.json").exists()
 
