@@ -44,7 +44,7 @@ def load_one(group: str, name: str) -> Any:
         KeyError: no package adds this name.
     """
     entries = _entry_points(group)[name]
-    packages = [package_of(entry) for entry in entries]
+    packages = [_package(entry) for entry in entries]
     if len(entries) > 1:
         return EntryPointError(group, name, packages[0], f"the package {packages[1]} adds the same name")
     try:
@@ -54,8 +54,12 @@ def load_one(group: str, name: str) -> Any:
         return EntryPointError(group, name, packages[0], reason)
 
 
-def package_of(entry: metadata.EntryPoint) -> str:
-    """Return the name of the package that an entry point belongs to."""
+def package_of(group: str, name: str) -> str:
+    """Return the name of the package that adds a name to a group."""
+    return _package(_entry_points(group)[name][0])
+
+
+def _package(entry: metadata.EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else entry.module.partition(".")[0]
 
 
@@ -64,5 +68,5 @@ def _entry_points(group: str) -> dict[str, list[metadata.EntryPoint]]:
     """Map each name to its entry points: one, or several where packages add the same name."""
     found: dict[str, dict[str, metadata.EntryPoint]] = defaultdict(dict)
     for entry in metadata.entry_points(group=group):
-        found[entry.name].setdefault(package_of(entry), entry)  # the first on the path hides older copies
+        found[entry.name].setdefault(_package(entry), entry)  # the first on the path hides older copies
     return {name: [entries[package] for package in sorted(entries)] for name, entries in found.items()}
