@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 import pytest
 
+from tests.making import make_track
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, create_embeddings, open_embeddings
-from unisono.tracks.track import SPLITS, Split, Track
+from unisono.tracks.track import SPLITS, Split
 
 SIZES: dict[Split, int] = {"train": 5, "val": 0, "test": 2}
 
@@ -42,7 +43,7 @@ def path(tmp_path: Path) -> Path:
     with create_embeddings(found, {"seed": 1}, failures=3) as writer:
         for split, count in SIZES.items():
             tracks = [
-                Track(id=f"{split}_{number}", audio_path="/a", caption="c", alt_captions=["d"], duration=9)
+                make_track(id=f"{split}_{number}", audio_path="/a", caption="c", alt_captions=["d"], duration=9)
                 for number in range(count)
             ]
             writer.add_split(split, tracks)

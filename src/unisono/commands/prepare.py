@@ -12,6 +12,7 @@ from unisono.commands import console
 from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
 from unisono.embeddings.prepare import run as stage
 from unisono.embeddings.prepare.report import PrepareReport
+from unisono.tracks.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +77,13 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> PrepareRepo
     """Embed as the options ask for, and return the report."""
     if use_musicbench and options.dataset_file:
         raise UsageError("--use-musicbench makes a unified file of its own: it excludes --dataset-file.")
-    folder = "musicbench_embeddings" if use_musicbench else "processed_embeddings"
+    workspace = Workspace(options.data_root)
+    folder = workspace.embeddings_of("musicbench") if use_musicbench else workspace.embeddings
     return stage.prepare(
-        None if use_musicbench else options.dataset_file or options.data_root / "unified_dataset.json",
+        None if use_musicbench else options.dataset_file or workspace.unified_file,
         datasets=("musicbench",) if use_musicbench else (),
         data_root=options.data_root,
-        output_dir=options.output_dir or options.data_root / folder,
+        output_dir=options.output_dir or folder,
         encoders=options.encoders,
         layers=options.layers,
         sample_size=options.sample_size,

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from unisono.audio.decode import Fault
 from unisono.curation.splits import assign_splits
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, create_embeddings
-from unisono.embeddings.prepare.settings import Content
+from unisono.embeddings.prepare.settings import ContentSettings
 from unisono.embeddings.prepare.sink import EncoderShards, RowReader
+from unisono.tracks.record import ORIGINS, to_record
 from unisono.tracks.track import SPLITS, Split, Track, replace
 
 ROWS_A_BLOCK = 1024
@@ -24,7 +25,7 @@ EDITION = 2
 """Increased when the content written for the same input changes, so that older files are written again."""
 
 
-def by_split(tracks: list[Track], content: Content) -> dict[Split, list[Track]]:
+def by_split(tracks: list[Track], content: ContentSettings) -> dict[Split, list[Track]]:
     """Assign the splits. In each, tracks are sorted by id, so that nothing depends on the order of a file.
 
     For a track without a recording, the audio file counts as the recording: all parts of it are in one split.
@@ -50,12 +51,19 @@ def fingerprint(
     """Return a hash of everything that decides the content of `embeddings.h5`."""
     digest = hashlib.sha256()
     digest.update(json.dumps([EDITION, config, failures, *map(asdict, records)], sort_keys=True).encode())
-    encoder = msgspec.json.Encoder()
     for split_tracks in tracks.values():
         for track in split_tracks:
-            digest.update(encoder.encode(track))
+            digest.update(_encoded(track))
             digest.update(keys[track.id])
     return digest.hexdigest()
+
+
+def _encoded(track: Track) -> bytes:
+    """Return the record of a track, with its unknown fields and its list of origins, if any, in the field `extra`."""
+    record: dict[str, Any] = msgspec.to_builtins(to_record(track))
+    origins = record.pop(ORIGINS, None)
+    extra = {**track.extra, ORIGINS: origins} if origins else track.extra
+    return msgspec.json.encode({**record, "extra": extra} if extra else record)
 
 
 def is_assembled(file: EmbeddingsFile | None, content: str) -> bool:

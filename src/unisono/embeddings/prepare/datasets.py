@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-UNIFIED = "unified_dataset.json"
+from unisono.tracks.workspace import Workspace
 
 
 def unified(
@@ -19,7 +19,7 @@ def unified(
     from unisono.commands.unify_options import UnifyOptions
     from unisono.commands.unify_unchanged import run_if_changed
 
-    output = folder / UNIFIED
+    output = Workspace(folder).unified_file
     run_if_changed(
         UnifyOptions(
             datasets=tuple(datasets),

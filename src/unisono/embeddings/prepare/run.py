@@ -31,9 +31,10 @@ from unisono.embeddings.prepare.executors import Job
 from unisono.embeddings.prepare.plan import EmbeddingPlan, plan
 from unisono.embeddings.prepare.pooling import Pooling
 from unisono.embeddings.prepare.report import PrepareReport, count_datasets
-from unisono.embeddings.prepare.settings import Choice, Content
+from unisono.embeddings.prepare.settings import ContentSettings, TrackChoice
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
-from unisono.tracks.track import SPLITS, Split, Track, read_tracks
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import SPLITS, Split, Track
 
 SHARDS = "shards"
 REPORT = "prepare.report.json"
@@ -89,8 +90,10 @@ def prepare(
     run = _Run(
         source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
         folder=folder,
-        content=Content(pooling=pooling, keep_windows=keep_windows, split_by=split_by, seed=seed),
-        choice=Choice(sample_size=sample_size, min_duration=_float(min_duration), max_duration=_float(max_duration)),
+        content=ContentSettings(pooling=pooling, keep_windows=keep_windows, split_by=split_by, seed=seed),
+        choice=TrackChoice(
+            sample_size=sample_size, min_duration=_float(min_duration), max_duration=_float(max_duration)
+        ),
         job=Job(pooling=pooling, keep_windows=keep_windows, devices=devices, batch_size=batch_size, workers=workers),
         executor=executor,
     )
@@ -146,8 +149,8 @@ class _Run:
 
     source: Path
     folder: Path
-    content: Content
-    choice: Choice
+    content: ContentSettings
+    choice: TrackChoice
     job: Job
     executor: str
     tally: Tally = field(default_factory=Tally)

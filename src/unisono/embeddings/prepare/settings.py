@@ -19,7 +19,7 @@ KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "pooling", "hid
 
 
 @dataclass(frozen=True, kw_only=True)
-class Content:
+class ContentSettings:
     """The settings that decide what `embeddings.h5` holds of the tracks; all runs into one file must agree in them."""
 
     pooling: Pooling = "mean"
@@ -29,7 +29,7 @@ class Content:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class TrackChoice:
     """Which tracks of a unified file are embedded."""
 
     sample_size: int | None = None
@@ -89,7 +89,7 @@ def differences(held: Mapping[str, Any], wanted: Mapping[str, Any], names: Itera
 
 
 def check_shards(
-    shards: Mapping[str, EncoderShards], content: Content, states: Mapping[str, str], folder: Path
+    shards: Mapping[str, EncoderShards], content: ContentSettings, states: Mapping[str, str], folder: Path
 ) -> None:
     """Refuse to mix embeddings of different settings, as far as these are known before the encoders are built.
 
