@@ -308,7 +308,7 @@ class EmbeddingsWriter:
         self._file["faults"] = _as_strings(json.dumps(fault, ensure_ascii=False) for fault in faults)
 
     def add_embeddings(self, split: Split, record: EncoderRecord, blocks: Iterator[NDArray[np.float16]]) -> None:
-        """Store one encoder's embeddings of a split, given in blocks [n, D] (or [n, L, D]) in the order of the ids."""
+        """Store one encoder's embeddings of a split, in blocks [n, D] (or [n, L, D]) in the order of the ids."""
         group = self._file[split]
         count = len(group["ids"])
         shape = (count, record.dim) if record.layers == 1 else (count, record.layers, record.dim)

@@ -25,6 +25,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.embeddings.encoders.audio import dsp
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.executors import _runner
+from unisono.embeddings.prepare.run import prepare
 from unisono.tracks.track import SPLITS
 
 
@@ -509,3 +510,66 @@ def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: py
     folder.write()
     folder.prepare()
     assert lengths[2:] == [220_500] * 1080  # the first two are for the estimate
+
+
+def test_the_report_says_what_was_done(folder: Folder) -> None:
+    for number in range(10):
+        folder.add(f"t{number}", 36.0, dataset="<d>", alt_captions=["b"])
+    folder.add("bad", broken="silent", dataset="<d>")
+    folder.write()
+    path = folder.prepare()
+    done = folder.done
+    assert done.path == path and done.report_path.name == "prepare.report.json" and done.written
+    assert done.counts == {"train": 8, "val": 1, "test": 1}
+    (dataset,) = done.datasets
+    assert (dataset.tracks, dataset.embedded, dataset.left_out, dataset.captions) == (11, 10, 1, 20)
+    assert dataset.hours == pytest.approx(0.1)
+    assert [(item.id, item.reason) for _, item in done.tally.dropped] == [("bad", "silent")]
+    assert [encoder.name for encoder in done.encoders] == ["dsp"]
+    assert repr(done).splitlines() == [
+        f"PrepareReport: {path}",
+        "  tracks: train 8, val 1, test 1",
+        "  encoder dsp: 476",
+        "  1 left out: silent",
+    ]
+    assert "&lt;d&gt;" in done._repr_html_() and "<d>" not in done._repr_html_()
+    folder.prepare()
+    assert not folder.done.written
+    assert folder.done.counts == done.counts
+
+
+def test_the_report_on_disk_has_the_arguments_or_the_options(ten_tracks: Folder) -> None:
+    ten_tracks.prepare(sample_size=5, min_duration=2, encoders=["dsp"])
+    options = ten_tracks.report()["options"]
+    assert options["dataset_file"] == str(ten_tracks.file)
+    assert (options["sample_size"], options["min_duration"], options["encoders"]) == (5, 2, ["dsp"])
+    assert (options["executor"], options["strict"], options["seed"]) == ("local", False, 42)
+    ten_tracks.prepare(sample_size=6, min_duration=2, recorded_options={"as": "typed"})
+    assert ten_tracks.report()["options"] == {"as": "typed"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"encoders": "dsp"}, "encoders must be a sequence, found 'dsp'"),
+        ({"encoders": ("dps",)}, r"no audio encoder 'dps'\. Did you mean 'dsp'"),
+        ({"sample_size": 0}, "sample_size must be at least 1 or None, found 0"),
+        ({"workers": 1.5}, "workers must be a whole number"),
+        ({"min_duration": -1}, "min_duration must be at least 0 and at most 1e\\+09 or None, found -1"),
+        ({"pooling": "max"}, "pooling must be one of 'mean', 'stats'"),
+        ({"executor": "locl"}, r"no executor 'locl'\. Did you mean 'local'"),
+        ({"datasets": ("musicbench",)}, "either a unified file or datasets"),
+        ({"enconders": ("dsp",)}, r"no parameter 'enconders'\. Did you mean 'encoders'"),
+    ],
+)
+def test_wrong_arguments_are_errors_in_words(ten_tracks: Folder, wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        ten_tracks.prepare(**wrong)
+    assert not (ten_tracks.root / "out").exists()
+
+
+def test_a_unified_file_or_datasets_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="either a unified file or datasets"):
+        prepare(output_dir=tmp_path)
+    with pytest.raises(UsageError, match="There is no"):
+        prepare(str(tmp_path / "none.json"), output_dir=str(tmp_path / "out"), encoders=["dsp"])

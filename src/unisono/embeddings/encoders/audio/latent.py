@@ -92,7 +92,7 @@ def _width(models: Any, channels: int) -> Iterator[None]:
 
 
 class Latent:
-    """The encoder's convolutions, in inference."""
+    """The encoder's convolutions, for inference."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec

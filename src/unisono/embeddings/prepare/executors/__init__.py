@@ -25,7 +25,7 @@ DEFAULT = "local"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What an executor must know besides the work items."""
+    """What an executor must know in addition to the work items."""
 
     encoders: Mapping[str, str] = field(default_factory=dict)
     """Name -> which hidden states: "all", or numbers such as "4,8,12"; empty: the encoder's default."""
