@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from demo import commands, making, targets
+from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.commands import console
-from unisono.embeddings.prepare.cores import available_cores
 
 app = App(
     name="demo",

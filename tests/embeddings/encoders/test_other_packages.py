@@ -1,9 +1,11 @@
 """Audio encoders of other packages: really installed ones, working and broken in each way there is."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import REPOSITORY
 from tests.embeddings.prepare.conftest import Folder
 from tests.installed import install, run
 
@@ -110,3 +112,17 @@ def test_a_misspelt_name_has_the_nearest_one(site: Path) -> None:
     done = run(site, "-m", "unisono", "encoders", "fetch", "peek")
     assert done.returncode == 2
     assert "There is no encoder 'peek'. Did you mean 'peak'?" in done.stderr
+
+
+def test_the_example_of_the_docs_is_an_encoder(tmp_path: Path) -> None:
+    lines = (REPOSITORY / "docs" / "encoders.md").read_text(encoding="utf-8").splitlines()
+    begin = next(number for number, line in enumerate(lines) if "in `my_package/my_encoder.py`" in line)
+    code = [line[4:] for line in itertools.takewhile(lambda line: line[:4].isspace() or not line, lines[begin + 1 :])]
+    modules = {"my_package/__init__.py": "", "my_package/my_encoder.py": "\n".join(code)}
+    install(tmp_path / "site", "my_package", modules, {GROUP: {"my_encoder": "my_package.my_encoder"}})
+    shown = (
+        "import torch; from unisono.embeddings.encoders import audio; "
+        "print(audio.unusable(), audio.build('my_encoder').embed(torch.ones(3, 80_000)).tolist())"
+    )
+    done = run(tmp_path / "site", "-c", shown)
+    assert done.stdout == "{} [[1.0, 1.0], [1.0, 1.0], [1.0, 1.0]]\n", done.stderr
