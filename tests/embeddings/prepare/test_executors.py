@@ -15,7 +15,7 @@ from unisono.embeddings.encoders import audio
 from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job
 from unisono.embeddings.prepare.plan import WorkItem
-from unisono.embeddings.prepare.pooling import pool
+from unisono.embeddings.prepare.pooling import Pooling, pool
 
 ENCODERS = ("dsp", "musicnn")
 JOB = Job(encoders=dict.fromkeys(ENCODERS, ""), keep_windows=True, devices=("cpu",), workers=2)
@@ -63,7 +63,7 @@ def threads_of_work() -> list[str]:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "stats"])
-def test_the_results_are_those_of_a_plain_loop(name: str, items: list[WorkItem], pooling: str) -> None:
+def test_the_results_are_those_of_a_plain_loop(name: str, items: list[WorkItem], pooling: Pooling) -> None:
     job = replace(JOB, pooling=pooling)
     executor = executors.build(name, job)
     expected = plain_loop(items, job)

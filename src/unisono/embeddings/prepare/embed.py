@@ -10,7 +10,7 @@ from unisono.audio.quiet import without_decoder_noise
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress, time_in_words
-from unisono.embeddings.prepare.executors import Embedded, Executor, Result
+from unisono.embeddings.prepare.executors import Embedded, Executor, Outcome
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.sink import ROWS_A_SHARD, EncoderShards, Failures
 
@@ -90,7 +90,7 @@ class _Counted:
             yield
         log.info("Embedded %s", self._rates())
 
-    def note(self, result: Result) -> None:
+    def note(self, result: Outcome) -> None:
         """Count a result; an excerpt is done when all its encoders are, or when it failed."""
         key = result.key
         if key not in self._left:

@@ -62,7 +62,7 @@ class PrepareReport:
                 f"{each.embedded:,}",
                 f"{each.left_out:,}",
                 f"{each.hours:,.1f}",
-                each.captions,
+                f"{each.captions:,}",
             )
             for each in self.datasets
         ]

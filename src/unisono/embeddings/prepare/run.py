@@ -87,7 +87,7 @@ def prepare(
     arguments = {name: _plain(value) for name, value in locals().items() if name != "recorded_options"}
     _check_arguments(encoders, min_duration, max_duration, executor)
     folder = as_path(output_dir)
-    run = _Run(
+    run = _Preparation(
         source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
         folder=folder,
         content=ContentSettings(pooling=pooling, keep_windows=keep_windows, split_by=split_by, seed=seed),
@@ -144,7 +144,7 @@ def _source(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Run:
+class _Preparation:
     """One run of `prepare`."""
 
     source: Path

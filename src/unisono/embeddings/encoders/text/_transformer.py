@@ -21,7 +21,7 @@ from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.encoders.text._files import WANTED, kept
 from unisono.embeddings.encoders.weights import check_record
 
-Pooling = Literal["mean", "last"]
+TokenPooling = Literal["mean", "last"]
 
 CPU_ROWS = 8
 GPU_ROWS = 64
@@ -30,7 +30,7 @@ GPU_ROWS = 64
 class TransformerTextEncoder(torch.nn.Module):
     """A transformer of the hub with pooling; frozen until its parameters are set to require gradients."""
 
-    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling) -> None:
+    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: TokenPooling) -> None:
         """Wrap a loaded model.
 
         Args:

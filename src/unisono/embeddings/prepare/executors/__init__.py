@@ -57,7 +57,7 @@ class Failed(NamedTuple):
     fault: Fault
 
 
-Result = Embedded | Failed
+Outcome = Embedded | Failed
 
 
 class Executor(Protocol):
@@ -66,7 +66,7 @@ class Executor(Protocol):
     specs: Mapping[str, EncoderSpec]
     """Of the encoders as built: dimension, layers and revision of the weights at hand."""
 
-    def map(self, items: Sequence[WorkItem], /) -> Generator[Result, None, None]:
+    def map(self, items: Sequence[WorkItem], /) -> Generator[Outcome, None, None]:
         """Yield a result for each encoder of each item, or one failure for the item, in any order.
 
         Closing the generator ends all work. An exception, which no audio file can cause, ends the run.
@@ -103,7 +103,7 @@ def build(name: str, job: Job) -> Executor:
     return executor
 
 
-def result(key: bytes, encoder: str, windows: NDArray[np.float32], job: Job) -> Result:
+def result(key: bytes, encoder: str, windows: NDArray[np.float32], job: Job) -> Outcome:
     """Pool the windows [W, D] (or [W, L, D]) of one excerpt; numbers that float16 cannot hold are a fault."""
     with np.errstate(over="ignore"):
         embedding = pool(windows, job.pooling).astype(np.float16)

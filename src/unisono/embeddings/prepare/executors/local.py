@@ -19,7 +19,7 @@ from unisono.audio.decode import Decoder, Fault, Samples, WindowCutter
 from unisono.base.cores import available_cores
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec
-from unisono.embeddings.prepare.executors import Failed, Job, Result, result
+from unisono.embeddings.prepare.executors import Failed, Job, Outcome, result
 from unisono.embeddings.prepare.executors._runner import (
     Pending,
     Runner,
@@ -64,7 +64,7 @@ class LocalExecutor:
         self.specs = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
         self._job = job
 
-    def map(self, items: Sequence[WorkItem]) -> Generator[Result, None, None]:
+    def map(self, items: Sequence[WorkItem]) -> Generator[Outcome, None, None]:
         """Yield a result for each encoder of each item, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
             log_estimate(items, self.runners)
