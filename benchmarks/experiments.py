@@ -24,10 +24,9 @@ from demo.__main__ import EPOCHS
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions, Strategy
 from unisono.commands import console
-from unisono.commands.prepare import run as prepare
 from unisono.commands.train import run as train
 from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.checkpoint import Model, load_model
 from unisono.retrieval.evaluate.result import QueryResult
 from unisono.retrieval.evaluate.retrieval import query_results, rank_both
@@ -114,7 +113,7 @@ def embeddings(root: Path, variant: Variant) -> Path:
         f"{key}_{value[0] if isinstance(value, tuple) else value}" for key, value in variant.prepare.items()
     )
     folder = root / "experiments" / f"embeddings_{name}"
-    prepare(PrepareOptions(**{"data_root": root, "output_dir": folder, "encoders": ("musicnn",), **variant.prepare}))
+    prepare(root / "unified_dataset.json", **{"output_dir": folder, "encoders": ("musicnn",), **variant.prepare})
     return folder
 
 

@@ -14,7 +14,6 @@ case in which overlap matters most.
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -34,14 +33,16 @@ import torch
 
 from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
 from unisono.base.cores import available_cores
+from unisono.base.progress import time_in_words
 from unisono.commands import console
-from unisono.commands.prepare import run
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
-from unisono.embeddings.prepare.embed import embed, in_words
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.embed import embed
+from unisono.embeddings.prepare.executors import Job
+from unisono.embeddings.prepare.executors._runner import Runner, choose_devices
+from unisono.embeddings.prepare.executors.local import LocalExecutor
 from unisono.embeddings.prepare.plan import WorkItem
-from unisono.embeddings.prepare.runner import Runner, choose_devices
+from unisono.embeddings.prepare.run import prepare
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
 
 CLIP_S = 30.0
@@ -239,10 +240,9 @@ def end_to_end(items: list[WorkItem], runners: list[Runner], folder: Path) -> No
         shards = {name: EncoderShards(Path(output) / name)}
         embed(
             [replace(item, encoders=(name,)) for item in items],
-            runners,
+            LocalExecutor(Job(), runners),
             shards,
             Failures(Path(output) / "failures"),
-            PrepareOptions(),
         )
 
 
@@ -267,7 +267,7 @@ def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> N
     total_s = {name: seconds + decode_s if on_cpu else max(seconds, decode_s) for name, seconds in encode_s.items()}
     total_s["all of them together"] = sum(each) if on_cpu else max(sum(encode_s.values()), decode_s)
     for name, seconds in total_s.items():
-        times = ", ".join(f"{count:,} clips {in_words(seconds * count)}" for count in (10_000, 100_000, 1_000_000))
+        times = ", ".join(f"{count:,} clips {time_in_words(seconds * count)}" for count in (10_000, 100_000, 1_000_000))
         say(f"  {name}: {1 / seconds:,.1f} clips/s; {times}")
 
 
@@ -297,7 +297,7 @@ def _run_many(count: int) -> None:
             for i in range(count)
         ]
         (folder / "unified.json").write_text(json.dumps(records))
-        run(PrepareOptions(dataset_file=folder / "unified.json", output_dir=folder / "out", encoders=("dsp",)))
+        prepare(folder / "unified.json", output_dir=folder / "out", encoders=("dsp",))
     sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")
 
 

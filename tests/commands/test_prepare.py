@@ -57,7 +57,7 @@ def run(tmp_path: Path, weights: Path) -> Run:
 
 def held(path: Path) -> tuple[list[str], dict[str, int]]:
     with open_embeddings(path) as file:
-        return sorted(file.ids()), {name: record.dim for name, record in file.encoders.items()}
+        return sorted(file.ids), {name: record.dim for name, record in file.encoders.items()}
 
 
 def test_the_lines_that_users_type(data: Folder, run: Run) -> None:
@@ -121,3 +121,27 @@ def test_a_missing_unified_file_is_wrong_usage(tmp_path: Path, run: Run) -> None
     assert done.returncode == 2
     assert "unified_dataset.json" in done.stderr
     assert "unisono unify" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("--executor locl", "There is no executor 'locl'. Did you mean 'local'?"),
+        ("--encoders mussicnn", "There is no audio encoder 'mussicnn'. Did you mean 'musicnn'?"),
+        ("--encoders", "--encoders names no encoder."),
+        ("--min-duration 9 --max-duration 3", "--min-duration 9 is above the maximum of 3"),
+        ("--layers dsp=first --encoders dsp", "--layers dsp=first: expected one of the encoders dsp"),
+        ("--sample-size 0", 'Invalid value "0" for --sample-size'),
+    ],
+)
+def test_wrong_usage_is_said_in_options(data: Folder, run: Run, options: str, says: str) -> None:
+    done = run(f"unisono prepare {options}")
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_the_executor_may_be_named(data: Folder, run: Run) -> None:
+    done = run("unisono prepare --encoders dsp --executor local")
+    assert done.returncode == 0, done.stderr
+    assert held(data.root / "processed_embeddings")[1] == {"dsp": 476}

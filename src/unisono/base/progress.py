@@ -84,3 +84,11 @@ def show_with(make: Callable[[str], Progress]) -> None:
     """Report all progress from now on to what `make(unit)` returns."""
     global _make
     _make = make
+
+
+def time_in_words(seconds: float) -> str:
+    """Write a time span as "45 s", "12 min" or "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

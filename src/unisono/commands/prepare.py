@@ -1,296 +1,130 @@
-"""`unisono prepare`: a unified file in, `embeddings.h5` out.
+"""`unisono prepare`: embed a unified file into `embeddings.h5`."""
 
-plan       which excerpts there are, and which of their embeddings are missing       plan.py
-embed      decode, embed, pool; results go into small shards                         execute.py, embed.py, sink.py
-assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
-"""
-
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from filelock import FileLock, Timeout
+from rich.table import Table
 
-from unisono.audio.decode import Fault
-from unisono.base.errors import UnisonoError, UsageError
-from unisono.base.files import explained
-from unisono.base.log import log_to
-from unisono.base.tally import Dropped, Tally
+from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.commands.options import record
-from unisono.commands.prepare_summary import show
-from unisono.curation.filters import by_duration
-from unisono.curation.sampling import sample
-from unisono.embeddings.encoders import audio as encoders
-from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, open_embeddings
-from unisono.embeddings.prepare import settings
-from unisono.embeddings.prepare.assemble import assemble, by_split, fingerprint, is_assembled
-from unisono.embeddings.prepare.embed import embed
-from unisono.embeddings.prepare.options import PrepareOptions
-from unisono.embeddings.prepare.plan import Plan, plan
-from unisono.embeddings.prepare.runner import Runner, choose_devices
-from unisono.embeddings.prepare.sink import EncoderShards, Failures
-from unisono.tracks.files import read_tracks
-from unisono.tracks.track import SPLITS, Split, Track
-
-SHARDS = "shards"
-REPORT = "prepare.report.json"
-LOG = "prepare.log"
-LOCK = ".prepare.lock"
-DECIDING = ("pooling", "keep_windows", "split_by", "seed")
-"""Options that decide what is in `embeddings.h5`, apart from the choice of tracks and encoders."""
+from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
+from unisono.embeddings.prepare import run as stage
+from unisono.embeddings.prepare.report import PrepareReport
+from unisono.tracks.workspace import Workspace
 
 
-def run(options: PrepareOptions) -> None:
-    """Embed the tracks of a unified file; what is embedded already is not embedded again.
+@dataclass(frozen=True, kw_only=True)
+class PrepareOptions(StageOptions):
+    """Options of `unisono prepare`."""
 
-    Raises:
-        UsageError: the options contradict each other, or what is in the output folder.
-        UnisonoError: weights or audio are not there, the disk is full, or --strict found faults.
-    """
-    _refuse_nonsense(options)
-    names = list(dict.fromkeys(options.encoders))
-    for name in names:
-        encoders.spec(name)
-    tracks = read_tracks(options.input_path)
-    with ExitStack() as stack:
-        _enter_output(options.output_path, stack)
-        console.log.info("Preparing %s tracks of %s", f"{len(tracks):,}", options.input_path)
-        tally = Tally()
-        tracks = _choose(tracks, options, tally)
-        there = _open_assembled(options, stack)
-        names = sorted({*names, *(there.encoders if there else ())})
-        shards = {name: EncoderShards(options.output_path / SHARDS / name, there) for name in names}
-        failures = Failures(options.output_path / SHARDS / "failures", there)
-        states = settings.hidden_states(options, shards)
-        settings.check_shards(shards, options, states)
-        work = plan(tracks)
-        _refuse_to_lose(there, work)
-        faults = _embed_missing(work, shards, failures, states, options)
-        tracks = _without_faults(tracks, work, faults, tally)
-        splits = _write(tracks, work, shards, faults, there, tally, options)
-        show(tally, splits, [_record_of(its_shards) for its_shards in shards.values()], options)
-        _remove_what_is_stored(shards, failures, options)
-
-
-def _choose(tracks: list[Track], options: PrepareOptions, tally: Tally) -> list[Track]:
-    """Filter and sample, with what is left out in the tally."""
-    for track in tracks:
-        tally.came[track.dataset] += 1
-    dataset_of = {track.id: track.dataset for track in tracks}
-    kept, dropped = by_duration(tracks, options.min_duration, options.max_duration)
-    drawn = sample(kept, seed=options.seed, max_samples=options.sample_size)
-    if len(drawn) < len(kept):
-        ids = {track.id for track in drawn}
-        dropped += [
-            Dropped(id=track.id, reason="not in the sample", fault=False) for track in kept if track.id not in ids
-        ]
-    for item in dropped:
-        tally.drop(dataset_of[item.id], item)
-    if not drawn:
-        raise UsageError(f"No track of {options.input_path} is left: see --min-duration and --max-duration.")
-    return drawn
-
-
-def _embed_missing(
-    work: Plan, shards: dict[str, EncoderShards], failures: Failures, states: dict[str, str], options: PrepareOptions
-) -> dict[bytes, Fault]:
-    """Embed what is not there yet; give key -> fault of all excerpts that cannot be embedded."""
-    held = {name: its_shards.held() for name, its_shards in shards.items()}
-    items = work.missing(held, failures.known.keys())
-    if not work.excerpts:
-        first = next(iter(work.faults.values()))
-        raise UnisonoError(
-            f"None of the {len(work.faults):,} audio files is there, e.g. {first.detail}.",
-            hint="Bring the audio folder back, or make the unified file anew with: unisono unify",
-        )
-    passing: dict[bytes, Fault] = {}
-    if items:
-        done = sum(len(keys & work.excerpts.keys()) for keys in held.values())
-        console.log.info(
-            "%s embeddings are there already, %s are missing.",
-            f"{done:,}",
-            f"{sum(len(item.encoders) for item in items):,}",
-        )
-        needed = sorted({name for item in items for name in item.encoders})
-        runners = _runners(needed, shards, states, options)
-        passing = embed(items, runners, shards, failures, options)
-    return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
-
-
-def _runners(
-    names: list[str], shards: dict[str, EncoderShards], states: dict[str, str], options: PrepareOptions
-) -> list[Runner]:
-    """Build the encoders on the devices, and make sure that they are the ones that the shards are of."""
-    devices = choose_devices(options.devices, options.workers)
-    built = settings.build_encoders(names, devices, states)
-    for name, encoder in built[devices[0]].items():
-        settings.check_built(shards[name], settings.encoder_record(encoder.spec, options, states[name]), options)
-    console.log.info("Encoders %s on %s", ", ".join(names), ", ".join(dict.fromkeys(devices)))
-    return [Runner(device, built[device], options.batch_size) for device in devices]
-
-
-def _without_faults(tracks: list[Track], work: Plan, faults: dict[bytes, Fault], tally: Tally) -> list[Track]:
-    """Leave out the tracks that could not be embedded, with their reasons in the tally."""
-    kept = []
-    for track in tracks:
-        fault = work.faults.get(track.id) or faults.get(work.key_of[track.id])
-        if fault is None:
-            kept.append(track)
-            tally.kept[track.dataset] += 1
-        else:
-            detail = f"{track.audio_path}: {fault.detail}" if fault.detail != track.audio_path else fault.detail
-            tally.drop(track.dataset, Dropped(id=track.id, reason=fault.reason, detail=detail))
-    return kept
-
-
-def _write(
-    tracks: list[Track],
-    work: Plan,
-    shards: dict[str, EncoderShards],
-    faults: dict[bytes, Fault],
-    there: EmbeddingsFile | None,
-    tally: Tally,
-    options: PrepareOptions,
-) -> dict[Split, list[Track]]:
-    """Write the report and, unless it is there already, `embeddings.h5`; give the tracks of each split."""
-    output = options.output_path
-    report = output / REPORT
-    tally.write(report, options=record(options), encoders=sorted(shards))
-    if options.strict:
-        tally.refuse_faults(report)
-    if not tracks:
-        show(tally, {}, [], options)
-        raise UnisonoError(f"No track could be embedded; the reasons are in {report}.")
-    splits = by_split(tracks, options)
-    records = [_record_of(its_shards) for its_shards in shards.values()]
-    config = _config(options)
-    config["content"] = fingerprint(splits, work.key_of, records, config, tally.faults)
-    if is_assembled(there, config["content"]):
-        console.log.info("Nothing to do: %s is complete.", output / FILE_NAME)
-        return splits
-    console.log.info("Writing %s", output / FILE_NAME)
-    lasting = {key: fault for key, fault in faults.items() if fault.lasting}
-    assemble(output, splits, work.key_of, shards, records, config, tally.faults, lasting)
-    return splits
-
-
-def _remove_what_is_stored(shards: dict[str, EncoderShards], failures: Failures, options: PrepareOptions) -> None:
-    """Remove the shards whose content `embeddings.h5` now holds; others, of tracks that were not chosen now, stay."""
-    with open_embeddings(options.output_path) as file:
-        keys = {key for split in SPLITS for key in file.excerpts(split)}
-        failed = {bytes.fromhex(key) for key, _, _ in file.faults()}
-    for its_shards in shards.values():
-        its_shards.remove_stored(keys)
-    failures.remove_stored(failed)
-    with suppress(OSError):  # some are left
-        (options.output_path / SHARDS).rmdir()
-
-
-def _config(options: PrepareOptions) -> dict[str, Any]:
-    """What `embeddings.h5` remembers of the options: what decides its content, not how it was computed."""
-    names = (*DECIDING, "sample_size", "min_duration", "max_duration")
-    return {**{name: getattr(options, name) for name in names}, "dataset_file": options.input_path.name}
-
-
-def _record_of(shards: EncoderShards) -> EncoderRecord:
-    content = dict(shards.settings() or {})
-    content.pop("keep_windows", None)
-    return EncoderRecord(**content)
-
-
-def _open_assembled(options: PrepareOptions, stack: ExitStack) -> EmbeddingsFile | None:
-    """Open the `embeddings.h5` that is there, if any: its encoders stay, its settings must be the same."""
-    if not (options.output_path / FILE_NAME).is_file():
-        return None
-    file = stack.enter_context(open_embeddings(options.output_path))
-    found = settings.differences(file.config, _config(options), DECIDING)
-    if found:
-        raise settings.refusal(options.output_path / FILE_NAME, found)
-    return file
-
-
-def _refuse_to_lose(there: EmbeddingsFile | None, work: Plan) -> None:
-    """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds."""
-    lost = sorted(id_ for id_ in there.ids() if id_ not in work.key_of) if there else []
-    if there and lost:
-        reason = work.faults[lost[0]].reason if lost[0] in work.faults else "not among the tracks chosen now"
-        raise UsageError(
-            f"{there.path} holds {len(lost):,} tracks that would be lost, e.g. {lost[0]} ({reason}).",
-            hint=f"Choose the same tracks and more, or another --output-dir; or remove {there.path}: "
-            "then all tracks are embedded anew.",
-        )
-
-
-def _enter_output(output: Path, stack: ExitStack) -> None:
-    """Make the output folder, keep others out of it, clear away what a killed run left half-written, open the log."""
-    with explained(output / FILE_NAME):
-        output.mkdir(parents=True, exist_ok=True)
-        try:
-            stack.enter_context(FileLock(output / LOCK, timeout=0))
-        except Timeout:
-            raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
-        for partial in _partials(output):
-            partial.unlink(missing_ok=True)
-        stack.enter_context(log_to(output / LOG))
-
-
-def _partials(output: Path) -> Iterable[Path]:
-    yield from output.glob(".*.partial")
-    yield from (output / SHARDS).glob("*/.*.partial")
-
-
-def _refuse_nonsense(options: PrepareOptions) -> None:
-    for name in ("sample_size", "batch_size", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} must be at least 1, found {value}.")
-    low, high = options.min_duration, options.max_duration
-    if low is not None and high is not None and low > high:
-        raise UsageError(f"--min-duration {low:g} is above --max-duration {high:g}: no track can be both.")
-    if not options.encoders:
-        raise UsageError("--encoders names no encoder.", hint="Known encoders: " + ", ".join(encoders.names()))
+    dataset_file: Path | None = None
+    """Unified file to read. Default: `<data-root>/unified_dataset.json`."""
+    output_dir: Path | None = None
+    """Folder for `embeddings.h5`. Default: `<data-root>/processed_embeddings`."""
+    encoders: tuple[str, ...] = ("muq", "mert", "latent")
+    """Audio encoders to embed with; see `unisono encoders list`."""
+    layers: tuple[str, ...] = ()
+    """Hidden states to keep of encoders that have several: mert=all, or muq=4,8,12. Default: the model's output."""
+    sample_size: Count | None = None
+    """Embed at most this many tracks, a seeded sample."""
+    min_duration: Seconds | None = None
+    """Leave out tracks shorter than this, in seconds."""
+    max_duration: Seconds | None = None
+    """Leave out tracks longer than this, in seconds."""
+    batch_size: Count | None = None
+    """Windows embedded at a time on a GPU, halved if memory does not suffice. Default: 32 or more, found by trying.
+    On a CPU windows are embedded one by one on every core, which is no slower."""
+    pooling: Literal["mean", "stats"] = "mean"
+    """How the windows of an excerpt become one embedding: `stats` is mean, inter-quartile range and mean absolute change."""
+    keep_windows: bool = False
+    """Store the embedding of every window as well."""
+    split_by: Literal["upstream", "seed"] = "upstream"
+    """Keep the splits that the file names and draw the rest by seed, or draw all by seed."""
+    seed: int = 42
+    """Seed of the sample and of the splits."""
+    devices: tuple[str, ...] = ()
+    """Where the encoders run: cpu, cuda:0, cuda:1, ... Default: every GPU of this machine, or else the CPU."""
+    workers: Count | None = None
+    """Threads that decode audio, and as many that embed it if the CPU does that. Default: the number of cores."""
+    executor: str = "local"
+    """What runs the work: local, which is this machine."""
+    strict: bool = False
+    """Fail if any track could not be embedded."""
+    continue_: Continue = False
+    """Continue an interrupted run; this is what happens anyway."""
 
 
 def prepare(
     *,
     use_musicbench: Annotated[bool, Parameter(negative="")] = False,
-    options: PrepareOptions = PrepareOptions(),  # noqa: B008
+    options: PrepareOptions = PrepareOptions(),
 ) -> None:
     """Embed the tracks of a unified file into `embeddings.h5`.
 
     Parameters
     ----------
     use_musicbench
-        Make the unified file first, of `<data-root>/raw/musicbench` alone, beside `embeddings.h5`, unless it is there and
-        the release has not changed; a val part is drawn from train. Output folder unless --output-dir says otherwise:
+        Make the unified file first, from `<data-root>/raw/musicbench` alone, next to `embeddings.h5`, unless it is there
+        and the release has not changed; a val part is drawn from train. Output folder unless --output-dir says otherwise:
         `<data-root>/musicbench_embeddings`.
     """
-    run(_unify_musicbench(options) if use_musicbench else options)
+    show(run(options, use_musicbench=use_musicbench))
 
 
-def _unify_musicbench(options: PrepareOptions) -> PrepareOptions:
-    """Run `unify` on MusicBench; give the options that make `prepare` read what it wrote."""
-    from unisono.commands.unify_options import UnifyOptions
-    from unisono.commands.unify_unchanged import run_if_changed
-
-    if options.dataset_file:
+def run(options: PrepareOptions, *, use_musicbench: bool = False) -> PrepareReport:
+    """Embed as the options ask for, and return the report."""
+    if use_musicbench and options.dataset_file:
         raise UsageError("--use-musicbench makes a unified file of its own: it excludes --dataset-file.")
-    output = options.output_dir or options.data_root / "musicbench_embeddings"
-    unified = output / "unified_dataset.json"
-    run_if_changed(
-        UnifyOptions(
-            datasets=("musicbench",),
-            output=unified,
-            data_root=options.data_root,
-            seed=options.seed,
-            workers=options.workers,
-            draw_val=True,
-            strict=options.strict,
-            continue_=options.continue_,
-        )
+    workspace = Workspace(options.data_root)
+    folder = workspace.embeddings_of("musicbench") if use_musicbench else workspace.embeddings
+    return stage.prepare(
+        None if use_musicbench else options.dataset_file or workspace.unified_file,
+        datasets=("musicbench",) if use_musicbench else (),
+        data_root=options.data_root,
+        output_dir=options.output_dir or folder,
+        encoders=options.encoders,
+        layers=options.layers,
+        sample_size=options.sample_size,
+        min_duration=options.min_duration,
+        max_duration=options.max_duration,
+        batch_size=options.batch_size,
+        pooling=options.pooling,
+        keep_windows=options.keep_windows,
+        split_by=options.split_by,
+        seed=options.seed,
+        devices=options.devices,
+        workers=options.workers,
+        executor=options.executor,
+        strict=options.strict,
+        recorded_options=record(options),
     )
-    return replace(options, dataset_file=unified, output_dir=output)
+
+
+def show(report: PrepareReport) -> None:
+    """Print the datasets, why tracks were left out, the encoders, and the splits."""
+    table = Table(title="Prepared")
+    for name in ("dataset", "tracks", "embedded", "left out", "hours", "captions"):
+        table.add_column(name, justify="left" if name == "dataset" else "right")
+    for each in report.datasets:
+        table.add_row(
+            each.name,
+            f"{each.tracks:,}",
+            f"{each.embedded:,}",
+            f"{each.left_out:,}",
+            f"{each.hours:,.1f}",
+            f"{each.captions:,}",
+        )
+    console.out.print(table)
+    for reason, count in report.tally.reasons().most_common():
+        console.out.print(f"  {count:,} left out: {reason}", markup=False)
+    for encoder in report.encoders:
+        terms = f"{encoder.license}{', not for commercial use' if encoder.noncommercial else ''}"
+        console.out.print(
+            f"  {encoder.name}: {encoder.shape_in_words} numbers a track, {encoder.pooling} pooling, weights {terms}",
+            markup=False,
+        )
+    counts = ", ".join(f"{split.capitalize()}: {count:,} samples" for split, count in report.counts.items())
+    console.out.print(f"Final splits: {counts}")
+    console.out.print(f"In {report.path.absolute()}", soft_wrap=True, markup=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from unisono.base.errors import UnisonoError
 from unisono.base.files import whole_file
+from unisono.embeddings.encoders.text import tunable
 from unisono.retrieval.checkpoint import Model
 
 INPUTS = ("input_ids", "attention_mask")
@@ -32,7 +33,7 @@ class TextTower(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.encoder: Any = model.text_encoder
+        self.encoder: Any = tunable(model.text_encoder, "exported")
         self.head = model.heads.text_head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.embeddings.encoders.text import tunable
 
 TARGETS = "all-linear"
 UNUSED = r".*pooler.*"
@@ -29,9 +30,7 @@ def add_adapters(encoder: Any, rank: int, dropout: float) -> list[nn.Parameter]:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError as error:
         raise UnisonoError("--lora needs the peft library.", hint="pip install 'unisono[lora]'") from error
-    backbone = getattr(encoder, "backbone", None)
-    if backbone is None:
-        raise UsageError(f"The text encoder {encoder.spec.name} cannot be tuned.")
+    backbone = tunable(encoder).backbone
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=UNUSED
     )

@@ -30,6 +30,7 @@ def test_embeddings_equal_transformers_own(weights_root: Path) -> None:
     assert (found[0] - found[1]).abs().max() > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:At least one mel filter")
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [

@@ -10,15 +10,17 @@ import pytest
 import torch
 
 from tests.embeddings.encoders import tiny
+from unisono.base.errors import UsageError
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import AudioEncoder
+from unisono.embeddings.prepare.run import DEFAULT_ENCODERS
 
 
 @pytest.fixture(scope="module", params=audio.names())
 def encoder(request: pytest.FixtureRequest, weights_root: Path) -> Iterator[AudioEncoder]:
     name = request.param
     if hasattr(audio.module(name), "WEIGHTS") and name not in tiny.WRITERS:
-        pytest.fail(f"{name} has weights to fetch, but tests/encoders/tiny.py has no tiny ones of it")
+        pytest.fail(f"{name} has weights to fetch, but tests/embeddings/encoders/tiny.py has no tiny ones of it")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNISONO_WEIGHTS", str(weights_root))
         yield audio.build(name)
@@ -115,8 +117,18 @@ def test_specs_are_read_without_torch() -> None:
 
 
 def test_the_three_defaults_fit_into_80_megabytes_per_thousand_tracks() -> None:
-    from unisono.embeddings.prepare.options import PrepareOptions
-
-    specs = [audio.spec(name) for name in PrepareOptions().encoders]
+    specs = [audio.spec(name) for name in DEFAULT_ENCODERS]
     assert [spec.name for spec in specs] == ["muq", "mert", "latent"]
     assert sum(1000 * spec.dim * spec.layers * 2 for spec in specs) <= 80e6
+
+
+def test_an_unknown_name_has_the_nearest_one() -> None:
+    with pytest.raises(UsageError, match=r"no audio encoder 'musicn'\. Did you mean 'musicnn'"):
+        audio.spec("musicn")
+    with pytest.raises(UsageError, match=r"no audio encoder 'zzzz'\.$"):
+        audio.build("zzzz")
+
+
+def test_an_encoder_without_layers_says_so() -> None:
+    with pytest.raises(UsageError, match="The encoder dsp has one embedding"):
+        audio.build("dsp", layers="all")

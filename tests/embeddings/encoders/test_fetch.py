@@ -251,7 +251,7 @@ def test_a_text_encoder_comes_from_a_folder_and_is_held_against_its_record(
     assert run.returncode == 0, run.stderr
     assert "Whether it is the published one is not known here" in run.stdout
     monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
-    assert sum(parameter.numel() for parameter in text.build("e5-small").model.parameters()) > 1000
+    assert sum(parameter.numel() for parameter in text.tunable(text.build("e5-small")).backbone.parameters()) > 1000
     weights = tmp_path / "e5-small" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(DataError, match="cut short or altered") as caught:

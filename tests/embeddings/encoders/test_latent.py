@@ -3,6 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import torch
 from music2latent.inference import encode_audio_inference
 
@@ -12,6 +13,7 @@ from unisono.embeddings.encoders import audio
 RATE = 44_100
 
 
+@pytest.mark.filterwarnings("ignore:CUDA is not available")
 def test_features_equal_the_packages_own(weights_root: Path) -> None:
     content = torch.load(weights_root / "latent" / "music2latent.pt", weights_only=False)["gen_state_dict"]
     encoder = tiny_music2latent()

@@ -10,9 +10,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import WeightsAbsentError, _tf_bundle, build, musicnn
 
-FOLDER = musicnn.find_weights()
-if FOLDER is None:
+_found = musicnn.find_weights()
+if _found is None:
     pytest.skip("the package musicnn is not installed", allow_module_level=True)
+FOLDER = _found
 
 Array = np.ndarray
 
@@ -129,7 +130,7 @@ def test_the_log_mel_spectrogram_equals_its_formula(encoder: musicnn.Musicnn, wi
 def test_an_altered_file_is_refused(tmp_path: Path) -> None:
     for name in musicnn.FILES:
         (tmp_path / name).write_bytes((FOLDER / name).read_bytes()[:-1])
-    with pytest.raises(DataError, match="is not musicnn's: sha256"):
+    with pytest.raises(DataError, match="is not the file of musicnn: sha256"):
         build("musicnn", weights=tmp_path)
 
 

@@ -60,6 +60,8 @@ def test_unknown_names_are_explained():
     with pytest.raises(UsageError, match="no text encoder 'bert'") as caught:
         text.spec("bert")
     assert "minilm" in caught.value.hint
+    with pytest.raises(UsageError, match=r"no text encoder 'minilmm'\. Did you mean 'minilm'"):
+        text.spec("minilmm")
     with pytest.raises(UsageError, match="no folder"):
         text.build("./nowhere/at/all")
 
@@ -179,3 +181,47 @@ def test_an_embedding_that_is_not_finite_is_refused(folder: Path):
 
     with pytest.raises(DataError, match="no finite embedding of the caption 'b'"):
         embed(["a", "b"], Broken())
+
+
+def test_a_plain_encoder_is_not_tunable_in_words():
+    with pytest.raises(UsageError) as caught:
+        text.tunable(WordEncoder())
+    assert "can embed captions, but it cannot be tuned: it has no backbone, tokenizer, tokens" in caught.value.message
+    assert "minilm" in caught.value.hint
+    with pytest.raises(UsageError, match="cannot be exported"):
+        text.tunable(WordEncoder(), "exported")
+
+    class Imitating(WordEncoder):
+        backbone = tokenizer = tokens = padded = pooled = forward = None
+
+    with pytest.raises(UsageError, match=r"cannot be tuned: it is not a torch\.nn\.Module"):
+        text.tunable(Imitating())
+
+
+@pytest.mark.parametrize("family", ["e5", "qwen3", "sentence-transformers"])
+def test_our_transformers_are_tunable(tmp_path: Path, family: str):
+    (write_qwen3 if family == "qwen3" else write_bert)(tmp_path)
+    if family == "sentence-transformers":
+        encoder = text.build(str(tmp_path))
+    else:
+        encoder = {"e5": e5, "qwen3": qwen3}[family].build(spec_of("query: "), "cpu", tmp_path)
+    tunable = text.tunable(encoder)
+    assert tunable is encoder
+    vectors = tunable.forward(tunable.tokens(SOUNDS)).detach().numpy()
+    assert np.allclose(vectors, encoder.embed(SOUNDS), atol=1e-5)
+    assert np.allclose(tunable.pooled(*tunable.padded(tunable.tokens(SOUNDS))).detach().numpy(), vectors)
+    assert isinstance(tunable.backbone, torch.nn.Module) and tunable.tokenizer is not None
+
+
+def test_a_plain_encoder_on_lora_is_an_error_in_words():
+    from unisono.retrieval.lora import add_adapters
+
+    with pytest.raises(UsageError, match="cannot be tuned"):
+        add_adapters(WordEncoder(), 4, 0.0)
+
+
+@pytest.mark.parametrize("name", text.names())
+def test_the_spec_says_what_a_user_must_know(name: str):
+    spec = text.spec(name)
+    assert spec.name == name and spec.title and spec.weights_license and spec.source and spec.revision
+    assert spec.dim > 0 and spec.max_tokens > 0

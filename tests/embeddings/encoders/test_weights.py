@@ -108,7 +108,7 @@ class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[object, tuple[str]]:
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
         return Path.touch, (self.path,)
 
 
@@ -132,7 +132,7 @@ def test_a_broken_configuration_is_refused(folder: Path, content: str) -> None:
 def test_noncommercial_weights_warn_once(weights_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(audio, "_warned", set())
-    monkeypatch.setattr(audio.console.log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(audio.log, "warning", lambda text, *values: said.append(text % values))
     for name in ("mert", "mert", "clap"):
         audio.build(name, weights=weights_root / name)
     assert len([line for line in said if "NOT for commercial use" in line]) == 1

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.broken_audio import write_broken, write_music
-from unisono.commands.prepare import run
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.report import PrepareReport
+from unisono.embeddings.prepare.run import prepare
 
 
 class Folder:
@@ -16,6 +16,7 @@ class Folder:
         self.root = root
         self.file = root / "unified.json"
         self.records: list[dict[str, Any]] = []
+        self.done: PrepareReport
 
     def add(self, id_: str, seconds: float = 3, *, broken: str = "", **more: Any) -> dict[str, Any]:
         """Add a track with audio of its own, or a broken file."""
@@ -34,10 +35,10 @@ class Folder:
         self.file.write_text(json.dumps(self.records if records is None else records, ensure_ascii=False))
 
     def prepare(self, output: str = "out", **options: Any) -> Path:
-        """Run the stage, by default with dsp; give the path of `embeddings.h5`."""
+        """Run the stage, by default with dsp; return the path of `embeddings.h5`."""
         options.setdefault("encoders", ("dsp",))
         options.setdefault("devices", ("cpu",))
-        run(PrepareOptions(dataset_file=self.file, output_dir=self.root / output, **options))
+        self.done = prepare(self.file, output_dir=self.root / output, **options)
         return self.root / output / "embeddings.h5"
 
     def report(self, output: str = "out") -> dict[str, Any]:

@@ -19,14 +19,11 @@ import soxr  # noqa: F401
 import torch
 import transformers.audio_utils  # noqa: F401
 
-from unisono.commands.prepare import run
 from unisono.embeddings.encoders.audio import (
     musicnn,  # noqa: F401
 )
-from unisono.embeddings.prepare import (
-    embed,
-)
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare import embed
+from unisono.embeddings.prepare.run import prepare
 
 
 def child(unified: Path, output: Path) -> None:
@@ -37,11 +34,7 @@ def child(unified: Path, output: Path) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     try:
-        run(
-            PrepareOptions(
-                dataset_file=unified, output_dir=output, encoders=("dsp", "musicnn"), devices=("cpu",), continue_=True
-            )
-        )
+        prepare(unified, output_dir=output, encoders=("dsp", "musicnn"), devices=("cpu",))
     except BaseException:
         os._exit(1)
     os._exit(0)

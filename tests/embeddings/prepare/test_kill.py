@@ -84,7 +84,7 @@ main(["prepare", *sys.argv[1:]])
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (twenty_tracks.root / "killed" / "embeddings.h5").exists()
     assert list((twenty_tracks.root / "killed").glob(".embeddings.h5.*.partial"))
-    assert digest(twenty_tracks.prepare("killed", continue_=True)) == undisturbed
+    assert digest(twenty_tracks.prepare("killed")) == undisturbed
     assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
 
 
@@ -118,7 +118,7 @@ main(["prepare", *sys.argv[1:]])
     assert digest(twenty_tracks.root / "killed" / "embeddings.h5") == undisturbed
     assert (twenty_tracks.root / "killed" / "shards").is_dir()
     monkeypatch.setattr("unisono.embeddings.encoders.audio.build", None)  # there is nothing to compute
-    assert digest(twenty_tracks.prepare("killed", continue_=True)) == undisturbed
+    assert digest(twenty_tracks.prepare("killed")) == undisturbed
     assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
 
 
@@ -138,7 +138,7 @@ def test_a_kill_while_a_complete_file_is_replaced_leaves_the_old_one(twenty_trac
     subprocess.run([sys.executable, "-c", script, *command(twenty_tracks, "out")[2:]], capture_output=True, check=False)
     assert digest(twenty_tracks.root / "out" / "embeddings.h5") == old
     with open_embeddings(twenty_tracks.prepare()) as file:
-        assert len(file.ids()) == 18
+        assert len(file.ids) == 18
 
 
 def test_an_interruption_says_how_to_go_on(twenty_tracks: Folder) -> None:
@@ -158,7 +158,7 @@ def test_an_interruption_says_how_to_go_on(twenty_tracks: Folder) -> None:
     assert "run the same command again to go on" in errors
     assert "Traceback" not in errors
     assert not (twenty_tracks.root / "out" / "embeddings.h5").exists()
-    assert digest(twenty_tracks.prepare(continue_=True)) == digest(twenty_tracks.prepare("whole"))
+    assert digest(twenty_tracks.prepare()) == digest(twenty_tracks.prepare("whole"))
 
 
 @pytest.mark.parametrize("limit", [2_000, 12_000], ids=["in the shards", "in the assembly"])
@@ -185,7 +185,7 @@ def test_a_full_disk_leaves_nothing_half_written(twenty_tracks: Folder, limit: i
     assert "Cannot write" in done.stderr or "No space left" in done.stderr
     assert "Traceback" not in done.stderr
     assert files() == before
-    assert digest(twenty_tracks.prepare(continue_=True)) == digest(twenty_tracks.prepare("whole"))
+    assert digest(twenty_tracks.prepare()) == digest(twenty_tracks.prepare("whole"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")

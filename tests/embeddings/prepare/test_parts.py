@@ -18,11 +18,12 @@ from unisono.audio.decode import Excerpt, Fault
 from unisono.base.errors import DataError, UnisonoError
 from unisono.embeddings.encoders.audio import EncoderSpec, dsp
 from unisono.embeddings.file import EncoderRecord
-from unisono.embeddings.prepare import runner as runner_module
-from unisono.embeddings.prepare.execute import Embedded, Failed, execute
+from unisono.embeddings.prepare import executors
+from unisono.embeddings.prepare.executors import Failed, Job, _runner
+from unisono.embeddings.prepare.executors._runner import Runner, choose_devices, find_batch_size
+from unisono.embeddings.prepare.executors.local import EmbeddedWindows, embed_windows
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import pool
-from unisono.embeddings.prepare.runner import Runner, choose_devices, find_batch_size
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
 
 SPEC = replace(dsp.SPEC, name="fake", rate_hz=8_000, window_s=1.0, hop_s=1.0, dim=3)
@@ -88,8 +89,15 @@ def test_layers_are_pooled_one_by_one() -> None:
     np.testing.assert_array_equal(stats[1], pool(windows[:, 1], "stats"))
 
 
-def test_what_does_not_fit_float16_is_infinite() -> None:
-    assert np.isinf(pool(np.full((1, 2), 70_000, np.float32), "mean")).all()
+def test_an_embedding_that_does_not_fit_float16_is_a_fault() -> None:
+    job = Job(keep_windows=True)
+    assert executors.result(key(1), "e", np.full((1, 2), 70_000, np.float32), job) == Failed(
+        key(1), Fault("embedding not finite", "e")
+    )
+    fits = executors.result(key(1), "e", np.full((3, 2), 60_000, np.float32), job)
+    assert isinstance(fits, executors.Embedded)
+    assert fits.embedding.dtype == np.float16 and fits.embedding.tolist() == [60_000, 60_000]
+    assert fits.windows is not None and fits.windows.shape == (3, 2)
 
 
 # --- shards ---
@@ -188,14 +196,15 @@ def test_every_item_gives_its_windows_in_order(tmp_path: Path, batch_size: int, 
     seconds = [3.0, 1.0, 8.5, 2.2, 5.0]
     items = work(tmp_path, seconds)
     encoder = Fake()
-    results = list(execute(items, [fake_runner(encoder, batch_size) for _ in range(runners)], workers=2))
-    assert {result.item.key for result in results} == {item.key for item in items}
+    item_of = {item.key: item for item in items}
+    results = list(embed_windows(items, [fake_runner(encoder, batch_size) for _ in range(runners)], workers=2))
+    assert {result.key for result in results} == item_of.keys()
     for result in results:
-        assert isinstance(result, Embedded)
-        (alone,) = execute([result.item], [fake_runner(Fake(), 1)], workers=1)
-        assert isinstance(alone, Embedded)
+        assert isinstance(result, EmbeddedWindows)
+        (alone,) = embed_windows([item_of[result.key]], [fake_runner(Fake(), 1)], workers=1)
+        assert isinstance(alone, EmbeddedWindows)
         np.testing.assert_array_equal(result.windows, alone.windows)
-        assert len(result.windows) == np.ceil(result.item.excerpt.duration_s)
+        assert len(result.windows) == np.ceil(item_of[result.key].excerpt.duration_s)
     assert set(encoder.sizes) == {batch_size}, "batches are not of one shape"
 
 
@@ -204,18 +213,18 @@ def test_a_fault_in_the_middle_gives_one_failure_and_no_embedding(tmp_path: Path
     for number, how in enumerate(["not a number", "infinite", "missing", "silent"], start=2):
         path = write_broken(tmp_path / f"{number}.wav", how)
         items.append(WorkItem(key(number), Excerpt(str(path), 0, 10), ("fake",)))
-    results = list(execute(items, [fake_runner(Fake(), 4)], workers=2))
-    kinds = {int.from_bytes(result.item.key, "big"): type(result) for result in results}
+    results = list(embed_windows(items, [fake_runner(Fake(), 4)], workers=2))
+    kinds = {int.from_bytes(result.key, "big"): type(result) for result in results}
     assert len(results) == 6
-    assert kinds == {0: Embedded, 1: Embedded, 2: Failed, 3: Failed, 4: Failed, 5: Failed}
+    assert kinds == {0: EmbeddedWindows, 1: EmbeddedWindows, 2: Failed, 3: Failed, 4: Failed, 5: Failed}
 
 
 def test_several_encoders_share_one_decoding(tmp_path: Path) -> None:
     items = [replace(item, encoders=("fake", "slow")) for item in work(tmp_path, [4.0, 6.0])]
     slow = replace(SPEC, name="slow", rate_hz=4_000, window_s=2.0, hop_s=1.0)
     runner = Runner("cpu", {"fake": Fake(), "slow": Fake(slow, seconds=0.01)}, None)
-    results = list(execute(items, [runner], workers=1))
-    found = sorted((result.item.key, result.encoder, len(result.windows)) for result in results)  # type: ignore[union-attr]
+    results = list(embed_windows(items, [runner], workers=1))
+    found = sorted((result.key, result.encoder, len(result.windows)) for result in results)  # type: ignore[union-attr]
     assert found == [(key(0), "fake", 4), (key(0), "slow", 3), (key(1), "fake", 6), (key(1), "slow", 5)]
 
 
@@ -233,20 +242,20 @@ def test_decoding_waits_for_a_slow_encoder(tmp_path: Path) -> None:
     def buffer_of_the_run():  # type: ignore[no-untyped-def]
         import gc
 
-        from unisono.embeddings.prepare.execute import _Buffer
+        from unisono.embeddings.prepare.executors.local import _Buffer
 
         return next(found for found in gc.get_objects() if isinstance(found, _Buffer) and not found.stopped)
 
     encoder.embed = watching  # type: ignore[method-assign]
-    (result,) = execute([item], [fake_runner(encoder, 1)], workers=1, buffer_bytes=5 * window_bytes)
-    assert isinstance(result, Embedded)
+    (result,) = embed_windows([item], [fake_runner(encoder, 1)], workers=1, buffer_bytes=5 * window_bytes)
+    assert isinstance(result, EmbeddedWindows)
     assert len(result.windows) == 60
     assert 0 < max(buffered) <= 5
 
 
 def test_a_buffer_smaller_than_a_batch_does_not_block(tmp_path: Path) -> None:
     items = work(tmp_path, [9.0, 9.0])
-    results = list(execute(items, [fake_runner(Fake(), 64)], workers=2, buffer_bytes=3 * 8_000 * 4))
+    results = list(embed_windows(items, [fake_runner(Fake(), 64)], workers=2, buffer_bytes=3 * 8_000 * 4))
     assert [len(result.windows) for result in results] == [9, 9]  # type: ignore[union-attr]
 
 
@@ -254,12 +263,12 @@ def test_a_buffer_smaller_than_a_batch_does_not_block(tmp_path: Path) -> None:
 def test_an_error_of_an_encoder_ends_the_run(tmp_path: Path, batch_size: int) -> None:
     items = work(tmp_path, [5.0, 5.0, 5.0])
     with pytest.raises(RuntimeError, match="cosmic ray"):
-        list(execute(items, [fake_runner(Fake(breaks=RuntimeError("cosmic ray")), batch_size)], workers=2))
+        list(embed_windows(items, [fake_runner(Fake(breaks=RuntimeError("cosmic ray")), batch_size)], workers=2))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("decode", "embed"))]
 
 
 def test_closing_early_leaves_no_thread(tmp_path: Path) -> None:
-    results = execute(work(tmp_path, [5.0] * 8), [fake_runner(Fake(seconds=0.01), 1)], workers=2, buffer_bytes=1)
+    results = embed_windows(work(tmp_path, [5.0] * 8), [fake_runner(Fake(seconds=0.01), 1)], workers=2, buffer_bytes=1)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith(("decode", "embed"))]
@@ -275,18 +284,18 @@ def test_the_batch_is_halved_where_memory_does_not_suffice(
     items = work(tmp_path, [10.0, 7.0, 4.0])
     encoder = Fake(fits=5)
     runner = fake_runner(encoder, 16)
-    results = list(execute(items, [runner], workers=1))
+    results = list(embed_windows(items, [runner], workers=1))
     assert runner.batch_sizes == {"fake": 4}
     assert encoder.sizes.count(16) == encoder.sizes.count(8) == 1, "a size that did not fit was tried again"
     assert "out of memory on cpu; going on with 4 windows at a time" in caplog.text
-    expected = {result.item.key: result for result in execute(items, [fake_runner(Fake(), 1)], workers=1)}
+    expected = {result.key: result for result in embed_windows(items, [fake_runner(Fake(), 1)], workers=1)}
     for result in results:
-        np.testing.assert_array_equal(result.windows, expected[result.item.key].windows)  # type: ignore[union-attr]
+        np.testing.assert_array_equal(result.windows, expected[result.key].windows)  # type: ignore[union-attr]
 
 
 def test_a_window_that_does_not_fit_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnisonoError, match="not enough memory for a single window"):
-        list(execute(work(tmp_path, [2.0]), [fake_runner(Fake(fits=0), 8)], workers=1))
+        list(embed_windows(work(tmp_path, [2.0]), [fake_runner(Fake(fits=0), 8)], workers=1))
 
 
 @pytest.mark.parametrize(
@@ -306,7 +315,7 @@ def test_the_batch_size_is_found_by_trying(fits: int, saturates_at: int, best: i
 
 
 def test_trying_measures_the_encoder() -> None:
-    assert runner_module._seconds_for(Fake(seconds=0.02), "cpu", 4) >= 0.02
+    assert _runner._seconds_for(Fake(seconds=0.02), "cpu", 4) >= 0.02
 
 
 def test_no_batch_that_fits_is_an_error_later_not_a_loop() -> None:
@@ -314,7 +323,7 @@ def test_no_batch_that_fits_is_an_error_later_not_a_loop() -> None:
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unisono.embeddings.prepare.runner.available_cores", lambda: 3)
+    monkeypatch.setattr("unisono.embeddings.prepare.executors._runner.available_cores", lambda: 3)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert choose_devices(()) == choose_devices(["cpu"]) == ["cpu", "cpu", "cpu"]
     assert choose_devices((), 2) == ["cpu", "cpu"]

@@ -24,7 +24,8 @@ from unisono.audio import decode as audio
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.embeddings.encoders.audio import dsp
 from unisono.embeddings.file import open_embeddings
-from unisono.embeddings.prepare import embed as embed_module
+from unisono.embeddings.prepare.executors import _runner
+from unisono.embeddings.prepare.run import prepare
 from unisono.tracks.track import SPLITS
 
 
@@ -86,7 +87,8 @@ def test_the_file_holds_what_was_asked_for(folder: Folder, capsys: pytest.Captur
     folder.records.append({**long, "id": "same", "caption": "the same again", "recording": "s"})
     folder.write()
     path = folder.prepare()
-    assert "Final splits: Train: 8 samples, Val: 1 samples, Test: 1 samples" in capsys.readouterr().out
+    assert folder.done.counts == {"train": 8, "val": 1, "test": 1}
+    assert capsys.readouterr() == ("", ""), "a stage prints nothing"
 
     with open_embeddings(path) as file:
         splits = {split: file.read(split) for split in SPLITS}
@@ -127,7 +129,7 @@ def test_the_bytes_depend_on_nothing_but_input_and_seed(ten_tracks: Folder) -> N
     first = ten_tracks.prepare("first", encoders=("dsp", "musicnn"))
     random.Random(1).shuffle(ten_tracks.records)
     ten_tracks.write()
-    second = ten_tracks.prepare("second", encoders=("musicnn", "dsp"), batch_size=3, workers=1, continue_=True)
+    second = ten_tracks.prepare("second", encoders=("musicnn", "dsp"), batch_size=3, workers=1)
     assert digest(first) == digest(second)
     assert digest(first) != digest(ten_tracks.prepare("third", encoders=("dsp", "musicnn"), seed=7))
 
@@ -137,7 +139,7 @@ def test_a_second_run_does_nothing(ten_tracks: Folder, monkeypatch: pytest.Monke
     before = path.stat().st_mtime_ns
     no_decoding(monkeypatch)
     monkeypatch.setattr("unisono.embeddings.encoders.audio.build", no_decoding)
-    assert ten_tracks.prepare(continue_=True).stat().st_mtime_ns == before
+    assert ten_tracks.prepare().stat().st_mtime_ns == before
 
 
 def test_added_tracks_and_encoders_compute_only_those(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,10 +150,12 @@ def test_added_tracks_and_encoders_compute_only_those(ten_tracks: Folder, monkey
     ten_tracks.prepare()
     assert sorted(decoded) == ["t7", "t8", "t9"]
     embedded_with: list[str] = []
-    monkeypatch.setattr(
-        "unisono.commands.prepare.Runner",
-        lambda device, built, size: embedded_with.extend(built) or embed_module.Runner(device, built, size),
-    )
+
+    def noting(device: str, built: dict[str, Any], batch_size: int | None) -> _runner.Runner:
+        embedded_with.extend(built)
+        return _runner.Runner(device, built, batch_size)
+
+    monkeypatch.setattr("unisono.embeddings.prepare.executors.local.Runner", noting)
     grown = ten_tracks.prepare(encoders=("musicnn",))
     assert set(embedded_with) == {"musicnn"}
     fresh = ten_tracks.prepare("fresh", encoders=("dsp", "musicnn"))
@@ -187,7 +191,7 @@ def test_a_changed_caption_rewrites_the_file_without_decoding(
         ("min_duration", 5.0, "4 tracks that would be lost"),
     ],
 )
-def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: object, says: str) -> None:
+def test_other_settings_are_refused(ten_tracks: Folder, option: str, value: Any, says: str) -> None:
     path = ten_tracks.prepare()
     before = digest(path)
     with pytest.raises(UsageError, match=says):
@@ -202,7 +206,7 @@ def test_embeddings_of_other_weights_are_refused(
     ten_tracks.write(ten_tracks.records[:9])
     with monkeypatch.context() as patch:
         if not assembled:
-            patch.setattr("unisono.commands.prepare.assemble", interrupt)
+            patch.setattr("unisono.embeddings.prepare.run.assemble", interrupt)
         with contextlib.suppress(KeyboardInterrupt):
             ten_tracks.prepare()
     ten_tracks.write()
@@ -238,14 +242,14 @@ def test_nothing_but_the_file_stays_and_the_file_suffices(ten_tracks: Folder, mo
 
 def test_shards_of_tracks_that_are_not_chosen_now_stay(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("unisono.commands.prepare.assemble", interrupt)
+        patch.setattr("unisono.embeddings.prepare.run.assemble", interrupt)
         with pytest.raises(KeyboardInterrupt):
             ten_tracks.prepare()
     with open_embeddings(ten_tracks.prepare(sample_size=4)) as file:
-        assert len(file.ids()) == 4
+        assert len(file.ids) == 4
     no_decoding(monkeypatch)
     with open_embeddings(ten_tracks.prepare()) as file:
-        assert len(file.ids()) == 10
+        assert len(file.ids) == 10
     assert not (ten_tracks.root / "out" / "shards").exists()
 
 
@@ -253,13 +257,13 @@ def test_a_file_of_an_earlier_edition_is_written_anew(ten_tracks: Folder, monkey
     """Such files name no excerpts, and their shards lie beside them."""
     with monkeypatch.context() as patch:
         patch.setattr("unisono.embeddings.prepare.assemble.EDITION", 1)
-        patch.setattr("unisono.commands.prepare._remove_what_is_stored", lambda *_: None)
+        patch.setattr("unisono.embeddings.prepare.run._remove_what_is_stored", lambda *_: None)
         path = ten_tracks.prepare()
     with h5py.File(path, "r+") as file:
         for name in ("train/excerpts", "val/excerpts", "test/excerpts", "faults"):
             del file[name]
     decoded = count_decoding(monkeypatch)
-    ten_tracks.prepare(continue_=True)
+    ten_tracks.prepare()
     assert decoded == []
     assert not (path.parent / "shards").exists()
     assert digest(path) == digest(ten_tracks.prepare("fresh"))
@@ -277,7 +281,7 @@ def test_a_larger_sample_holds_the_smaller(ten_tracks: Folder, monkeypatch: pyte
 def test_durations_filter(ten_tracks: Folder) -> None:
     path = ten_tracks.prepare(min_duration=3.5, max_duration=6.5)
     with open_embeddings(path) as file:
-        assert sorted(file.ids()) == ["t2", "t3", "t4", "t5"]
+        assert sorted(file.ids) == ["t2", "t3", "t4", "t5"]
     assert ten_tracks.report()["reasons"] == {"shorter than 3.5 s": 2, "longer than 6.5 s": 4}
 
 
@@ -289,7 +293,7 @@ def test_each_broken_file_is_left_out_with_its_reason(folder: Folder, monkeypatc
     folder.write()
     path = folder.prepare()
     with open_embeddings(path) as file:
-        assert sorted(file.ids()) == [f"good {number}" for number in range(10)]
+        assert sorted(file.ids) == [f"good {number}" for number in range(10)]
         assert file.failures == len(BROKEN)
     report = folder.report()
     assert {entry["id"]: entry["reason"] for entry in report["dropped"]} == {how: BROKEN[how][0] for how in BROKEN}
@@ -309,7 +313,7 @@ def test_each_broken_file_is_left_out_with_its_reason(folder: Folder, monkeypatc
     folder.prepare()
     assert sorted(decoded) == ["empty", "missing"]
     with open_embeddings(path) as file:
-        assert len(file.ids()) == 12
+        assert len(file.ids) == 12
 
 
 def test_strict_makes_a_fault_a_failure(folder: Folder) -> None:
@@ -359,7 +363,7 @@ def test_an_audio_folder_that_goes_away_stops_the_run(ten_tracks: Folder, monkey
             ten_tracks.prepare(workers=1)
     away.rename(ten_tracks.root / "audio")
     decoded = count_decoding(monkeypatch)
-    assert digest(ten_tracks.prepare(continue_=True)) == expected
+    assert digest(ten_tracks.prepare()) == expected
     assert 0 < len(decoded) < 10
 
 
@@ -367,7 +371,7 @@ def test_a_rerun_without_the_audio_does_not_shrink_the_file(ten_tracks: Folder) 
     path = ten_tracks.prepare()
     before = digest(path)
     Path(ten_tracks.records[3]["audio_path"]).unlink()
-    with pytest.raises(UsageError, match=r"1 tracks that would be lost, e.g. t3 \(missing file\)"):
+    with pytest.raises(UsageError, match=r"1 tracks that would be lost; the first is t3 \(missing file\)"):
         ten_tracks.prepare()
     assert digest(path) == before
 
@@ -433,7 +437,7 @@ def test_windows_are_kept_if_asked_for(folder: Folder) -> None:
 def test_an_estimate_is_given_before_long_runs(
     ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(embed_module, "WORTH_ESTIMATING_WINDOWS", 5)
+    monkeypatch.setattr(_runner, "WORTH_ESTIMATING_WINDOWS", 5)
     monkeypatch.setattr("unisono.base.log.log.propagate", True)
     with caplog.at_level("INFO", logger="unisono"):
         ten_tracks.prepare()
@@ -495,9 +499,12 @@ def test_one_broken_file_in_a_hundred_does_not_stop_the_rest(folder: Folder) -> 
 
 def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
-    monkeypatch.setattr(
-        dsp.Dsp, "embed", lambda _, windows: lengths.append(windows.shape[1]) or windows[:, : dsp.SPEC.dim]
-    )
+
+    def measuring(_: dsp.Dsp, windows: torch.Tensor) -> torch.Tensor:
+        lengths.append(windows.shape[1])
+        return windows[:, : dsp.SPEC.dim]
+
+    monkeypatch.setattr(dsp.Dsp, "embed", measuring)
     path = folder.root / "audio" / "long.wav"
     path.parent.mkdir()
     minute = music(60, 8_000, 1)
@@ -508,3 +515,66 @@ def test_a_file_of_three_hours_is_embedded_whole(folder: Folder, monkeypatch: py
     folder.write()
     folder.prepare()
     assert lengths[2:] == [220_500] * 1080  # the first two are for the estimate
+
+
+def test_the_report_says_what_was_done(folder: Folder) -> None:
+    for number in range(10):
+        folder.add(f"t{number}", 36.0, dataset="<d>", alt_captions=["b"])
+    folder.add("bad", broken="silent", dataset="<d>")
+    folder.write()
+    path = folder.prepare()
+    done = folder.done
+    assert done.path == path and done.report_path.name == "prepare.report.json" and done.written
+    assert done.counts == {"train": 8, "val": 1, "test": 1}
+    (dataset,) = done.datasets
+    assert (dataset.tracks, dataset.embedded, dataset.left_out, dataset.captions) == (11, 10, 1, 20)
+    assert dataset.hours == pytest.approx(0.1)
+    assert [(item.id, item.reason) for _, item in done.tally.dropped] == [("bad", "silent")]
+    assert [encoder.name for encoder in done.encoders] == ["dsp"]
+    assert repr(done).splitlines() == [
+        f"PrepareReport: {path}",
+        "  tracks: train 8, val 1, test 1",
+        "  encoder dsp: 476",
+        "  1 left out: silent",
+    ]
+    assert "&lt;d&gt;" in done._repr_html_() and "<d>" not in done._repr_html_()
+    folder.prepare()
+    assert not folder.done.written
+    assert folder.done.counts == done.counts
+
+
+def test_the_report_on_disk_has_the_arguments_or_the_options(ten_tracks: Folder) -> None:
+    ten_tracks.prepare(sample_size=5, min_duration=2, encoders=["dsp"])
+    options = ten_tracks.report()["options"]
+    assert options["dataset_file"] == str(ten_tracks.file)
+    assert (options["sample_size"], options["min_duration"], options["encoders"]) == (5, 2, ["dsp"])
+    assert (options["executor"], options["strict"], options["seed"]) == ("local", False, 42)
+    ten_tracks.prepare(sample_size=6, min_duration=2, recorded_options={"as": "typed"})
+    assert ten_tracks.report()["options"] == {"as": "typed"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"encoders": "dsp"}, "encoders must be a sequence, found 'dsp'"),
+        ({"encoders": ("dps",)}, r"no audio encoder 'dps'\. Did you mean 'dsp'"),
+        ({"sample_size": 0}, "sample_size must be at least 1 or None, found 0"),
+        ({"workers": 1.5}, "workers must be a whole number"),
+        ({"min_duration": -1}, "min_duration must be at least 0 and at most 1e\\+09 or None, found -1"),
+        ({"pooling": "max"}, "pooling must be one of 'mean', 'stats'"),
+        ({"executor": "locl"}, r"no executor 'locl'\. Did you mean 'local'"),
+        ({"datasets": ("musicbench",)}, "either a unified file or datasets"),
+        ({"enconders": ("dsp",)}, r"no parameter 'enconders'\. Did you mean 'encoders'"),
+    ],
+)
+def test_wrong_arguments_are_errors_in_words(ten_tracks: Folder, wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        ten_tracks.prepare(**wrong)
+    assert not (ten_tracks.root / "out").exists()
+
+
+def test_a_unified_file_or_datasets_are_needed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="either a unified file or datasets"):
+        prepare(output_dir=tmp_path)
+    with pytest.raises(UsageError, match="There is no"):
+        prepare(str(tmp_path / "none.json"), output_dir=str(tmp_path / "out"), encoders=["dsp"])

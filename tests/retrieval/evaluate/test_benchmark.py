@@ -10,9 +10,8 @@ from tests.making import make_track
 from tests.synthetic import World, write_checkpoint
 from unisono.base.errors import UsageError
 from unisono.commands.evaluate import VALID, run
-from unisono.commands.prepare import run as prepare
 from unisono.embeddings.file import open_embeddings
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.options import EvaluateOptions
 from unisono.tracks.files import write_tracks
 
@@ -42,8 +41,8 @@ def world(tmp_path_factory):
 
 
 def record_of_dsp(folder):
-    """Return the encoder's record as training would have stored it."""
-    prepare(PrepareOptions(dataset_file=folder / "bench.json", output_dir=folder / "as_in_training", encoders=("dsp",)))
+    """Return the record of the encoder as training would have stored it."""
+    prepare(folder / "bench.json", output_dir=folder / "as_in_training", encoders=("dsp",))
     with open_embeddings(folder / "as_in_training") as file:
         return file.encoders["dsp"]
 

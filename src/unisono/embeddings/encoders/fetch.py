@@ -1,34 +1,88 @@
-"""Bringing the encoders' weights to this machine, from the Hugging Face Hub or from a folder, verified."""
+"""Fetching the encoders' weights, from the Hugging Face Hub or from a folder, verified."""
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
-from unisono.base.errors import DataError, UnisonoError
+from unisono.base.arguments import nearest
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.extras import extra
 from unisono.base.files import explained, whole_file, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
+from unisono.embeddings.encoders import audio, text
+from unisono.embeddings.encoders.text._files import is_here as text_is_here
 from unisono.embeddings.encoders.text._files import published, repository
 from unisono.embeddings.encoders.weights import (
     RECORD,
-    Found,
     HubFile,
     HubWeights,
+    WeightsOnDisk,
     check,
     load_tensors,
     locate,
     root,
     sha256_of,
 )
+from unisono.embeddings.encoders.weights import is_here as weights_are_here
 from unisono.sources.base import RemoteFile
 
 TENSORS = (".safetensors", ".bin", ".pt")
 
 
-def fetch_text(name: str, from_dir: Path | None = None) -> Found:
-    """Bring a text encoder's files to this machine and verify them; which these are, the repository says.
+def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | None:
+    """Fetch the weights of an audio or text encoder and verify them; return None if it needs no download.
+
+    Args:
+        name: the encoder's name.
+        from_dir: folder that holds the files, or a folder of the encoder's name with them; None: download them.
+
+    Raises:
+        UsageError: there is no such encoder.
+        WeightsAbsentError: its weights come in a package that is not installed.
+        UnisonoError, DataError: as for `fetch`.
+    """
+    check_name(name)
+    if from_dir is not None and (from_dir / name).is_dir():
+        from_dir = from_dir / name
+    if name in text.names():
+        packaged = getattr(text.module(name), "packaged", None)
+        return None if packaged is not None and packaged() else fetch_text(name, from_dir)
+    hub = getattr(audio.module(name), "WEIGHTS", None)
+    if hub is None:
+        audio.build(name)  # fails if its weights are absent
+        return None
+    return fetch(name, hub, from_dir)
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is no encoder's.
+
+    Raises:
+        UsageError: it has the nearest name.
+    """
+    known = [*audio.names(), *text.names()]
+    if name not in known:
+        raise UsageError(f"There is no encoder {name!r}.{nearest(name, known)}", hint="Known: " + ", ".join(known))
+
+
+def is_here(name: str) -> bool | None:
+    """Return whether the weights of an encoder are on this machine, without reading them; None if it needs none."""
+    if name in text.names():
+        return text_is_here(name)
+    module = audio.module(name)
+    hub = getattr(module, "WEIGHTS", None)
+    if hub is not None:
+        return weights_are_here(name, hub)
+    in_package = getattr(module, "find_weights", None)
+    return None if in_package is None else in_package() is not None
+
+
+def fetch_text(name: str, from_dir: Path | None = None) -> WeightsOnDisk:
+    """Fetch the files of a text encoder, as listed by its repository, and verify them.
 
     Raises:
         UnisonoError, DataError: as `fetch` does.
@@ -38,23 +92,23 @@ def fetch_text(name: str, from_dir: Path | None = None) -> Found:
         hub = published(name, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
         if from_dir is not None or _is_fetched(folder, hub):
             return fetch(name, hub, from_dir)
-    info = _ask(name, *repository(name))
-    return fetch(name, published(name, [sibling.rfilename for sibling in info.siblings or []]))
+    _, files = _ask(name, *repository(name))
+    return fetch(name, published(name, files))
 
 
-def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> Found:
-    """Bring an encoder's weights to this machine and verify them.
+def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> WeightsOnDisk:
+    """Fetch the weights of an encoder and verify them.
 
-    What is there already and whole is not fetched again; an interrupted download is taken up where it stopped.
+    Files that are there already and whole are not fetched again; an interrupted download continues where it stopped.
 
     Args:
         name: the encoder's name.
-        hub: what is published.
-        from_dir: a folder that holds the files; None downloads them.
+        hub: the published weights.
+        from_dir: folder that holds the files; None: download them.
 
     Raises:
         UnisonoError: no network, no space, no such revision, or the folder lacks a file.
-        DataError: a file is not what was published.
+        DataError: a file is not the published one.
     """
     folder = root() / name
     if from_dir is None and _is_fetched(folder, hub):
@@ -87,7 +141,7 @@ def _is_fetched(folder: Path, hub: HubWeights) -> bool:
 
 
 def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
-    """Copy the files from a folder of the user's, verified; give the revision."""
+    """Copy the files from the user's folder, verified; return the revision."""
     missing = [file for file in hub.files if not (source / file.on_disk).is_file()]
     if missing:
         names = [f"{file.on_disk} ({file.name} of {file.repo})" if file.saved_as else file.on_disk for file in missing]
@@ -99,8 +153,8 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
         check(source / file.on_disk, file)
     for file in hub.files:
         if not file.sha256 and Path(file.on_disk).suffix in TENSORS:
-            load_tensors(source / file.on_disk)  # its hash is not known: at least it is whole
-    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
+            load_tensors(source / file.on_disk)  # its hash is not known; this shows at least that it is whole
+    (folder / RECORD).unlink(missing_ok=True)  # written last: it marks the folder as whole
     for file in hub.files:
         with whole_file(folder / file.on_disk) as unfinished:
             shutil.copyfile(source / file.on_disk, unfinished)
@@ -108,30 +162,19 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
 
 
 def _download(name: str, hub: HubWeights, folder: Path) -> str:
-    """Download the files into a folder, verified; give the commit."""
-    from unisono.sources.download.hub import credentials
-    from unisono.sources.download.transfer import FetchError, Transfer
-    from unisono.sources.download.web import Patience, Web
-
+    """Download the files into a folder, verified; return the commit."""
     wanted = [_look_up(name, hub, file) for file in hub.files]
     parts = folder / ".parts"
     parts.mkdir(parents=True, exist_ok=True)
     _check_space(name, parts, sum(remote.size for remote, _ in wanted))
-    web = Web(Patience(), connections=1)
     with progress("bytes") as bar:
         task = bar.add_task(name, total=sum(remote.size for remote, _ in wanted))
         for remote, _ in wanted:
             if _is_whole(parts / remote.name, remote):  # of an earlier try
                 bar.advance(task, remote.size)
                 continue
-            path, advance = parts / remote.name, partial(bar.advance, task)
-            try:
-                Transfer(remote, path, web, advance=advance, headers=credentials()).run()
-            except FetchError as error:
-                raise UnisonoError(
-                    error.message, hint="Run the same command again; what was received and is right is kept."
-                ) from error
-    (folder / RECORD).unlink(missing_ok=True)  # it is written last: it says that all of it is whole
+            _receive(remote, parts / remote.name, partial(bar.advance, task))
+    (folder / RECORD).unlink(missing_ok=True)  # written last: it marks the folder as whole
     for remote, _ in wanted:
         (parts / remote.name).replace(folder / remote.name)
     shutil.rmtree(parts)
@@ -139,48 +182,57 @@ def _download(name: str, hub: HubWeights, folder: Path) -> str:
 
 
 def _look_up(name: str, hub: HubWeights, file: HubFile) -> tuple[RemoteFile, str]:
-    """Ask the hub for a file's address, size and hash, and for the commit it is of."""
-    from huggingface_hub import hf_hub_url
-
+    """Ask the hub for the address, size and hash of a file, and for its commit."""
     repo, revision = file.repo or hub.repo, file.revision or hub.revision
-    info = _ask(name, repo, revision)
-    found: Any = next((sibling for sibling in info.siblings or [] if sibling.rfilename == file.name), None)
-    if found is None or info.sha is None:
+    commit, files = _ask(name, repo, revision)
+    if file.name not in files:
         raise UnisonoError(f"{repo} at revision {revision} has no file {file.name}.")
-    log.info("%s: %s of %s at %s", name, file.name, repo, info.sha)
-    sha256 = file.sha256 or (found.lfs.sha256 if found.lfs else "")
-    remote = RemoteFile(
-        name=file.on_disk,
-        urls=(hf_hub_url(repo, file.name, revision=info.sha),),
-        size=file.size or found.size or 0,
-        checksum=f"sha256:{sha256}" if sha256 else f"git:{found.blob_id}" if found.blob_id else "",
-        hub=True,
-    )
-    return remote, info.sha
+    log.info("%s: %s of %s at %s", name, file.name, repo, commit)
+    found = files[file.name]
+    checksum = f"sha256:{file.sha256}" if file.sha256 else found.checksum
+    return replace(found, name=file.on_disk, size=file.size or found.size, checksum=checksum), commit
 
 
 @cache
-def _ask(name: str, repo: str, revision: str) -> Any:
-    """Ask the hub for a repository's commit and files."""
-    try:
-        from huggingface_hub import HfApi
+def _ask(name: str, repo: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
+    """Ask the hub for the commit of a repository's revision and for its files, by name. The only request for metadata."""
+    with extra("embed", "Fetching from the Hugging Face Hub"):
+        from huggingface_hub import HfApi, hf_hub_url
         from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
-    except ImportError:
-        raise UnisonoError(
-            "Fetching from the Hugging Face Hub needs huggingface_hub.",
-            hint="Install it with: pip install 'unisono[embed]'",
-        ) from None
     try:
-        return HfApi().model_info(repo, revision=revision, files_metadata=True)
+        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise UnisonoError(f"The Hugging Face Hub has no {repo} at revision {revision}.") from error
-    except Exception as error:  # its errors have no common base, and those of the network come through as they are
+    except Exception as error:  # its errors have no common base, and those of the network are passed on
         reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
         raise UnisonoError(
             f"Cannot fetch {repo}: the Hugging Face Hub could not be asked for it ({reason}).",
-            hint="Run the same command again when there is a network. For a machine that never has one: elsewhere run "
+            hint="Run the same command again when there is a network. For a machine without one: elsewhere run "
             f"`hf download {repo} --revision {revision} --local-dir FOLDER`, bring the folder here and run: "
             f"unisono encoders fetch {name} --from-dir FOLDER",
+        ) from error
+    commit = info.sha or revision
+    files = {}
+    for found in info.siblings or []:
+        checksum = f"sha256:{found.lfs.sha256}" if found.lfs else f"git:{found.blob_id}" if found.blob_id else ""
+        address = hf_hub_url(repo, found.rfilename, revision=commit)
+        files[found.rfilename] = RemoteFile(
+            name=found.rfilename, urls=(address,), size=found.size or 0, checksum=checksum, hub=True
+        )
+    return commit, files
+
+
+def _receive(remote: RemoteFile, path: Path, advance: Callable[[int], None]) -> None:
+    """Download one file of the hub to a path, continuing where an earlier try stopped, and verify it."""
+    from unisono.sources.download.hub import credentials
+    from unisono.sources.download.transfer import FetchError, Transfer
+    from unisono.sources.download.web import Patience, Web
+
+    try:
+        Transfer(remote, path, Web(Patience(), connections=1), advance=advance, headers=credentials()).run()
+    except FetchError as error:
+        raise UnisonoError(
+            error.message, hint="Run the same command again; the parts that were received are kept."
         ) from error
 
 
@@ -199,6 +251,6 @@ def _check_space(name: str, folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UnisonoError(
-            f"{name} needs {size / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free.",
+            f"{name} needs {size / 1e9:.1f} GB in {folder}, but {free / 1e9:.1f} GB are free there.",
             hint="Free some space, or choose another place with the environment variable UNISONO_WEIGHTS.",
         )

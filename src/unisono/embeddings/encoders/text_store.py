@@ -1,12 +1,16 @@
-"""Text embeddings on disk: a frozen text encoder embeds a caption once, for all runs and all data sets.
+"""Text embeddings on disk: a frozen text encoder embeds a caption once, for all runs and all datasets.
 
-One folder an encoder (and version of it), below `$UNISONO_CAPTIONS`, or `unisono/captions` in the user's cache folder:
+There is one folder for each version of an encoder, below `$UNISONO_CAPTIONS`, or `unisono/captions` in the user's cache
+folder:
 
     embeddings.f32  [R, T] float32, row by row
     captions.md5    [R, 16] bytes, the digest of each row's caption
 
-Rows are only ever appended, embeddings first, and a row counts once both files hold it; so a run killed at any instant
+Rows are only appended, embeddings first, and a row counts once both files hold it, so a run that is killed at any instant
 loses the block it was writing. The folder may be deleted at any time.
+
+This is a matrix rather than a `base.store.Store`: training reads millions of rows at random, which are mapped from the disk
+as they are, without a copy for each row.
 """
 
 import hashlib
@@ -30,7 +34,7 @@ DIGEST = 16
 BLOCK = 2048
 """Captions embedded between two writes."""
 IN_MEMORY = 1 << 30
-"""Tables of at most so many bytes are read into memory, larger ones are mapped."""
+"""Tables of at most this many bytes are read into memory, larger ones are mapped."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,13 @@ class TextTable:
         return int(self.matrix.shape[1])
 
     def rows(self, captions: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Give the embeddings [b, T] of the captions at these places."""
+        """Return the embeddings [b, T] of the captions at these places."""
         found: NDArray[np.float32] = self.matrix[self.position[captions]]
         return found
 
 
 def root() -> Path:
-    """Give the folder of all stored text embeddings."""
+    """Return the folder of all stored text embeddings."""
     from platformdirs import user_cache_path
 
     chosen = os.environ.get("UNISONO_CAPTIONS")
@@ -62,21 +66,21 @@ def root() -> Path:
 
 
 def folder_of(spec: TextEncoderSpec) -> Path:
-    """Give the folder of an encoder's embeddings; another revision or instruction has another one."""
+    """Return the folder of an encoder's embeddings; each revision and instruction has its own."""
     identity = json.dumps({"format": FORMAT, **asdict(spec)}, sort_keys=True)
     return root() / f"{spec.name.replace('/', '--')}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
 
 
 def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], TextEncoder]) -> TextTable:
-    """Embed captions, reading from the store what it holds and adding what it does not.
+    """Embed captions; those that the store lacks are added to it.
 
     Args:
         captions: n texts; each distinct one is embedded once.
-        spec: of the encoder.
+        spec: the spec of the encoder.
         build: loads the encoder; called only if a caption is missing.
 
     Raises:
-        DataError: the encoder gave a vector that is not finite.
+        DataError: the encoder returned a vector that is not finite.
         UnisonoError: the store cannot be written.
     """
     folder = folder_of(spec)
@@ -101,7 +105,7 @@ def _digest(caption: str) -> bytes:
 
 
 def _index(folder: Path, dim: int) -> dict[bytes, int]:
-    """Read which captions are stored in which row, and cut off what an interrupted write left."""
+    """Return digest of a caption -> row; cut off the rest of an interrupted write."""
     embeddings, captions = folder / "embeddings.f32", folder / "captions.md5"
     for path in (embeddings, captions):
         path.touch()
@@ -125,7 +129,7 @@ def _append(folder: Path, missing: dict[bytes, str], row_of: dict[bytes, int], e
             vectors = encoder.embed([missing[name] for name in block])
             if not np.isfinite(vectors).all():
                 worst = missing[block[int((~np.isfinite(vectors)).any(axis=1).argmax())]]
-                raise DataError(f"{encoder.spec.name} gave no finite embedding of the caption {worst!r}.")
+                raise DataError(f"{encoder.spec.name} returned no finite embedding of the caption {worst!r}.")
             for file, content in ((embeddings, vectors.astype("<f4").tobytes()), (captions, b"".join(block))):
                 file.write(content)
                 file.flush()

@@ -1,9 +1,9 @@
-"""Where the encoders' weights live and how they are recognised; `fetch` is how they get there.
+"""Where the encoders' weights are stored and how they are recognised; `fetch.py` brings them there.
 
-`unisono encoders fetch <name>` puts the files of an encoder into `<root>/<name>/`, with `fetched.json` beside them: where
-they came from, the commit, sizes and hashes. `locate` finds them there, in the hub's own cache, or where the user says.
-Files without `fetched.json` (put there by hand) are recognised by their sha256; if they are not the published ones, that
-hash becomes their revision, so that embeddings always name what made them.
+`unisono encoders fetch <name>` puts the files of an encoder into `<root>/<name>/`, with `fetched.json`: the repository, the
+commit, sizes and hashes. `locate` finds them there, in the hub's own cache, or where the user says. Files without
+`fetched.json` (put there by hand) are recognised by their sha256; if they are not the published ones, this hash is their
+revision, so that embeddings always name what made them.
 """
 
 import hashlib
@@ -27,9 +27,9 @@ class HubFile:
     name: str
     """Path in the repository."""
     size: int = 0
-    """Bytes; 0 where not known here (then the hub's own figure is checked while fetching)."""
+    """Bytes; 0 if not known here (then the size that the hub states is checked while fetching)."""
     sha256: str = ""
-    """Empty where not known here."""
+    """Empty if not known here."""
     saved_as: str = ""
     """Name on disk, if another."""
     repo: str = ""
@@ -45,15 +45,15 @@ class HubFile:
 
 @dataclass(frozen=True, kw_only=True)
 class HubWeights:
-    """Published weights: a repository of the hub at a revision, and what is wanted of it."""
+    """Published weights: a repository of the hub at a revision, and the files needed from it."""
 
     repo: str
     revision: str
-    """A commit, or "main" where no commit is known here: then the commit found while fetching is recorded."""
+    """A commit; or "main" if no commit is known here: then the commit found while fetching is recorded."""
     weights: HubFile
     """The file with the tensors."""
     others: tuple[HubFile, ...] = ()
-    """Configurations that belong to it."""
+    """Its configuration files."""
 
     @property
     def files(self) -> tuple[HubFile, ...]:
@@ -62,7 +62,7 @@ class HubWeights:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class WeightsOnDisk:
     """Weights on this machine."""
 
     weights: Path
@@ -72,22 +72,22 @@ class Found:
     published: bool
 
     def described(self, spec: EncoderSpec, *, dim: int, layers: int = 1) -> EncoderSpec:
-        """Give the spec of an encoder that was built from these weights."""
+        """Return the spec of an encoder that was built from these weights."""
         source = spec.source if self.published else f"a file not known to be {spec.source} as published"
         return replace(spec, source=source, revision=self.revision, dim=dim, layers=layers)
 
     def json(self, name: str) -> dict[str, Any]:
-        """Read a configuration that lies beside the tensors.
+        """Read a configuration file in the folder of the tensors.
 
         Raises:
-            DataError: it is not there, or is no JSON object.
+            DataError: it is not there, or is not a JSON object.
         """
         path = self.weights.with_name(name)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise DataError(
-                f"There is no {name} beside {self.weights}; the model cannot be built without it."
+                f"There is no {name} in the folder of {self.weights}; the model cannot be built without it."
             ) from None
         except (OSError, ValueError) as error:
             raise DataError(f"{path} is not a readable JSON file: {error}.") from error
@@ -97,20 +97,20 @@ class Found:
 
 
 def root() -> Path:
-    """Give the folder of all fetched weights: `$UNISONO_WEIGHTS`, or `unisono/weights` in the user's cache folder."""
+    """Return the folder of all fetched weights: `$UNISONO_WEIGHTS`, or `unisono/weights` in the user's cache folder."""
     from platformdirs import user_cache_path
 
     chosen = os.environ.get("UNISONO_WEIGHTS")
     return Path(chosen).expanduser() if chosen else user_cache_path("unisono") / "weights"
 
 
-def locate(name: str, hub: HubWeights, given: Path | None = None) -> Found:
-    """Find the weights of an encoder and make sure that they are what they should be.
+def locate(name: str, hub: HubWeights, given: Path | None = None) -> WeightsOnDisk:
+    """Find the weights of an encoder and check them.
 
     Args:
         name: the encoder's name.
         hub: what is published.
-        given: folder or file that the user named; None looks where `fetch` puts them, then in the hub's cache.
+        given: folder or file that the user named; None: where `fetch` puts them, or else the hub's cache.
 
     Raises:
         WeightsAbsentError: a file is missing; the message says how to get it.
@@ -123,7 +123,7 @@ def locate(name: str, hub: HubWeights, given: Path | None = None) -> Found:
     cached = _in_hub_cache(hub) if given is None else None
     if cached is not None:
         check(cached, replace(hub.weights, sha256=""))
-        return Found(weights=cached, revision=cached.parent.name, published=True)
+        return WeightsOnDisk(weights=cached, revision=cached.parent.name, published=True)
     raise WeightsAbsentError(
         name,
         f"Get them with: unisono encoders fetch {name}"
@@ -134,12 +134,12 @@ def locate(name: str, hub: HubWeights, given: Path | None = None) -> Found:
 
 
 def is_here(name: str, hub: HubWeights) -> bool:
-    """Say whether the weights of an encoder are on this machine, without reading them."""
+    """Return whether the weights of an encoder are on this machine, without reading them."""
     return (_tensors_in(root() / name, hub) or _in_hub_cache(hub)) is not None
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
-    """Read a file of tensors (safetensors, or PyTorch's own format without running what it carries) into memory.
+    """Read a file of tensors (safetensors, or PyTorch's own format without running any code in it) into memory.
 
     Raises:
         DataError: it is cut short, of another format, or asks for code to be run.
@@ -160,7 +160,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
     except Exception as error:  # the readers stumble over broken files in many ways
         reason = str(error).split("\n", maxsplit=1)[0]
         raise DataError(
-            f"{path} is cut short or is no file of tensors: {reason}.", hint="Fetch it again, or copy it again."
+            f"{path} is cut short or is not a file of tensors: {reason}.", hint="Fetch it again, or copy it again."
         ) from error
     if not isinstance(content, dict):
         raise DataError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}.")
@@ -168,7 +168,7 @@ def load_tensors(path: Path) -> dict[str, Any]:
 
 
 def _harmless() -> list[Any]:
-    """List what PyTorch files hold besides tensors and is safe to build: numpy's numbers (losses, step counts)."""
+    """List the types in PyTorch files that are safe to build besides tensors: numpy's numbers (losses, step counts)."""
     import _codecs
 
     import numpy as np
@@ -180,13 +180,13 @@ def _harmless() -> list[Any]:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file."""
+    """Return the sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check(path: Path, file: HubFile) -> None:
-    """Hold a file against what is known of the published one.
+    """Compare a file with what is known of the published one.
 
     Raises:
         DataError: size or hash differ.
@@ -206,7 +206,7 @@ def check(path: Path, file: HubFile) -> None:
 
 
 def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
-    """Give the file of tensors in a folder, if the configurations are there as well."""
+    """Return the file of tensors in a folder, if the configuration files are there as well."""
     if not all((folder / file.on_disk).is_file() for file in hub.others):
         return None
     names = (hub.weights.on_disk, "model.safetensors", "pytorch_model.bin")
@@ -214,22 +214,28 @@ def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
 
 
 def _in_hub_cache(hub: HubWeights) -> Path | None:
-    """Give the file of tensors in the hub's own cache, if all files of the revision are there under their own names."""
+    """Return the file of tensors in the hub's own cache, if all files of the revision are there under their own names."""
     if any(file.repo or file.saved_as for file in hub.files):
         return None
+    paths = [in_hub_cache(hub.repo, file.name, hub.revision) for file in hub.files]
+    return paths[-1] if all(paths) else None
+
+
+def in_hub_cache(repo: str, file: str, revision: str) -> Path | None:
+    """Return the path of a file in the hub's own cache; None if it is not there."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
         return None
-    paths = [try_to_load_from_cache(hub.repo, file.name, revision=hub.revision) for file in hub.files]
-    return Path(paths[-1]) if all(isinstance(path, str) for path in paths) and isinstance(paths[-1], str) else None
+    path = try_to_load_from_cache(repo, file, revision=revision)
+    return Path(path) if isinstance(path, str) else None
 
 
 def check_record(folder: Path, name: str) -> dict[str, Any] | None:
-    """Give what is recorded of the fetching of a folder, if anything is; hold its files against it.
+    """Return the record of a fetched folder, if there is one, after comparing its files with it.
 
     Raises:
-        DataError: a file has another size than it had then.
+        DataError: a file does not have the size that it was fetched with.
     """
     path = folder / RECORD
     if not path.is_file():
@@ -250,18 +256,18 @@ def check_record(folder: Path, name: str) -> dict[str, Any] | None:
     return record
 
 
-def _recognise(name: str, hub: HubWeights, weights: Path) -> Found:
+def _recognise(name: str, hub: HubWeights, weights: Path) -> WeightsOnDisk:
     record = check_record(weights.parent, name)
     if record is not None:
         revision = record["revision"]
-        return Found(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
+        return WeightsOnDisk(weights=weights, revision=revision, published=not revision.startswith("sha256:"))
     sha256 = sha256_of(weights)
     if hub.weights.sha256 and sha256 == hub.weights.sha256:
-        return Found(weights=weights, revision=hub.revision, published=True)
+        return WeightsOnDisk(weights=weights, revision=hub.revision, published=True)
     log.warning(
         "%s: %s is not known to be the published weights; embeddings will name it as sha256:%s.",
         name,
         weights,
         sha256[:16],
     )
-    return Found(weights=weights, revision=f"sha256:{sha256}", published=False)
+    return WeightsOnDisk(weights=weights, revision=f"sha256:{sha256}", published=False)

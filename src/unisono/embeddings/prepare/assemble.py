@@ -1,5 +1,5 @@
-"""From shards, and the file of an earlier run, to `embeddings.h5`: one writer, rows in the order of the ids, whole or not
-at all."""
+"""From shards and the file of an earlier run to `embeddings.h5`: one writer, rows in the order of the ids, whole or not at
+all."""
 
 import hashlib
 import json
@@ -15,25 +15,26 @@ from numpy.typing import NDArray
 from unisono.audio.decode import Fault
 from unisono.curation.splits import assign_splits
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, create_embeddings
-from unisono.embeddings.prepare.options import PrepareOptions
-from unisono.embeddings.prepare.sink import EncoderShards, Rows
+from unisono.embeddings.prepare.settings import ContentSettings
+from unisono.embeddings.prepare.sink import EncoderShards, RowReader
+from unisono.tracks.record import ORIGINS, to_record
 from unisono.tracks.track import SPLITS, Split, Track, replace
 
 ROWS_A_BLOCK = 1024
 EDITION = 2
-"""Goes up when other things are written for the same input, so that files of before are written anew."""
+"""Increased when the content written for the same input changes, so that older files are written again."""
 
 
-def by_split(tracks: list[Track], options: PrepareOptions) -> dict[Split, list[Track]]:
-    """Assign the splits; in each, tracks stand by id, so that nothing depends on the order of a file.
+def by_split(tracks: list[Track], content: ContentSettings) -> dict[Split, list[Track]]:
+    """Assign the splits. In each, tracks are sorted by id, so that nothing depends on the order of a file.
 
-    Where no recording is named, the file is taken for one: parts of it stay on one side.
+    For a track without a recording, the audio file counts as the recording: all parts of it are in one split.
     """
     ordered = sorted(tracks, key=lambda track: track.id)
     named = [track if track.recording else replace(track, recording=track.audio_path) for track in ordered]
     splits: dict[Split, list[Track]] = {split: [] for split in SPLITS}
     for track, assigned in zip(
-        ordered, assign_splits(named, seed=options.seed, split_by=options.split_by), strict=True
+        ordered, assign_splits(named, seed=content.seed, split_by=content.split_by), strict=True
     ):
         assert assigned.split is not None
         splits[assigned.split].append(replace(track, split=assigned.split))
@@ -47,19 +48,26 @@ def fingerprint(
     config: dict[str, Any],
     failures: int,
 ) -> str:
-    """Give a hash of everything that decides the content of `embeddings.h5`."""
+    """Return a hash of everything that decides the content of `embeddings.h5`."""
     digest = hashlib.sha256()
     digest.update(json.dumps([EDITION, config, failures, *map(asdict, records)], sort_keys=True).encode())
-    encoder = msgspec.json.Encoder()
     for split_tracks in tracks.values():
         for track in split_tracks:
-            digest.update(encoder.encode(track))
+            digest.update(_encoded(track))
             digest.update(keys[track.id])
     return digest.hexdigest()
 
 
+def _encoded(track: Track) -> bytes:
+    """Return the record of a track, with its unknown fields and its list of origins, if any, in the field `extra`."""
+    record: dict[str, Any] = msgspec.to_builtins(to_record(track))
+    origins = record.pop(ORIGINS, None)
+    extra = {**track.extra, ORIGINS: origins} if origins else track.extra
+    return msgspec.json.encode({**record, "extra": extra} if extra else record)
+
+
 def is_assembled(file: EmbeddingsFile | None, content: str) -> bool:
-    """Whether an `embeddings.h5`, if there is one, has that content already."""
+    """Return whether an `embeddings.h5`, if there is one, has this content already."""
     return file is not None and bool(file.config.get("content") == content)
 
 
@@ -73,17 +81,17 @@ def assemble(
     failures: int,
     faults: dict[bytes, Fault],
 ) -> None:
-    """Write `embeddings.h5`. The shards (and the file that it replaces) hold an embedding of every encoder for every track.
+    """Write `embeddings.h5`. The shards and the file that it replaces hold an embedding of each encoder for each track.
 
     Args:
         folder: where to write.
         tracks: the tracks of each split, in their order.
         keys: track id -> key of its excerpt.
         shards: encoder -> its embeddings.
-        records: what made them.
-        config: what the file remembers of the options.
-        failures: how many tracks could not be embedded.
-        faults: key -> fault of the excerpts that will stay of no use.
+        records: of the encoders.
+        config: the settings that the file stores.
+        failures: number of tracks that could not be embedded.
+        faults: key -> fault, for the excerpts whose files are at fault.
     """
     with create_embeddings(folder / FILE_NAME, config, failures) as writer:
         writer.add_faults([(key.hex(), fault.reason, fault.detail) for key, fault in sorted(faults.items())])
@@ -100,6 +108,6 @@ def assemble(
                     writer.add_windows(split, record, counts, (rows.windows(row) for rows, row in places))
 
 
-def _blocks(places: list[tuple[Rows, int]]) -> Iterator[NDArray[np.float16]]:
+def _blocks(places: list[tuple[RowReader, int]]) -> Iterator[NDArray[np.float16]]:
     for begin in range(0, len(places), ROWS_A_BLOCK):
         yield np.stack([rows.embedding(row) for rows, row in places[begin : begin + ROWS_A_BLOCK]])

@@ -1,4 +1,4 @@
-"""The plan: which excerpts are to be embedded, and what of it is missing."""
+"""The plan: which excerpts are to be embedded, and which of their embeddings are missing."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ KEY_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One excerpt to be decoded once and embedded by some encoders."""
+    """One excerpt, to be decoded once and embedded by some encoders."""
 
     key: bytes
     excerpt: Excerpt
@@ -21,18 +21,18 @@ class WorkItem:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run has to do."""
+class EmbeddingPlan:
+    """The excerpts of a run."""
 
     key_of: dict[str, bytes]
     """Track id -> key of its excerpt, for all tracks whose file is there."""
     faults: dict[str, Fault]
-    """Track id -> why its file cannot even be looked at."""
+    """Track id -> why its file cannot be found or read."""
     excerpts: dict[bytes, Excerpt]
     """Key -> excerpt; tracks may share one."""
 
     def missing(self, held: Mapping[str, Set[bytes]], failed: Set[bytes]) -> list[WorkItem]:
-        """List what is neither held by the encoders' shards nor known to fail."""
+        """List the excerpts of which an embedding is neither held (encoder -> keys) nor known to fail."""
         items = []
         for key, excerpt in self.excerpts.items():
             encoders = tuple(name for name, keys in held.items() if key not in keys)
@@ -41,8 +41,8 @@ class Plan:
         return items
 
 
-def plan(tracks: Iterable[Track]) -> Plan:
-    """Identify the excerpt of every track by its path, place and length, and the file's size and time of change."""
+def plan(tracks: Iterable[Track]) -> EmbeddingPlan:
+    """Identify the excerpt of each track by its path, start and length, and the file's size and time of change."""
     status_of: dict[str, tuple[int, int] | Fault] = {}
     key_of: dict[str, bytes] = {}
     faults: dict[str, Fault] = {}
@@ -58,11 +58,11 @@ def plan(tracks: Iterable[Track]) -> Plan:
         key = excerpt_key(excerpt, *status)
         key_of[track.id] = key
         excerpts[key] = excerpt
-    return Plan(key_of, faults, excerpts)
+    return EmbeddingPlan(key_of, faults, excerpts)
 
 
 def excerpt_key(excerpt: Excerpt, size: int, changed_ns: int) -> bytes:
-    """Give the identity of an excerpt: it changes when the file does."""
+    """Return the identity of an excerpt, which changes when the file does."""
     text = "\0".join([excerpt.path, repr(excerpt.start_s), repr(excerpt.duration_s), str(size), str(changed_ns)])
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 

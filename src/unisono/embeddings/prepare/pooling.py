@@ -1,19 +1,19 @@
 """From the embeddings of an excerpt's windows to the one that is stored."""
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.embeddings.prepare.options import Pooling
-
+Pooling = Literal["mean", "stats"]
 PARTS: dict[Pooling, int] = {"mean": 1, "stats": 3}
-"""How many times the encoder's dimension the stored embedding has."""
+"""The stored embedding's dimension, in multiples of the encoder's."""
 
 
-def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float16]:
+def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float64]:
     """Pool windows [W, D] (or [W, L, D]) over W to [D] (or [L, D]); `stats` makes it 3 D.
 
-    `stats` is the mean, the inter-quartile range and the mean absolute change from window to window, one after the
-    other. Numbers beyond float16 become infinite, which callers look for.
+    `stats` is the mean, the inter-quartile range and the mean absolute change from window to window, concatenated.
     """
     exact = windows.astype(np.float64)
     parts = [exact.mean(axis=0)]
@@ -21,5 +21,4 @@ def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float16]:
         lower, upper = np.quantile(exact, [0.25, 0.75], axis=0)
         change = np.abs(np.diff(exact, axis=0))
         parts += [upper - lower, change.mean(axis=0) if len(change) else np.zeros_like(parts[0])]
-    with np.errstate(over="ignore"):
-        return np.concatenate(parts, axis=-1).astype(np.float16)
+    return np.concatenate(parts, axis=-1)

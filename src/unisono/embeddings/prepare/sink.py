@@ -1,4 +1,4 @@
-"""What is embedded already: rows of an earlier `embeddings.h5`, and, of runs since then, small shards, each written whole.
+"""The embeddings on disk: rows of an earlier `embeddings.h5`, and small shards of the runs since then, each written whole.
 
 <output>/shards/<encoder>/settings.json     what makes these embeddings (`EncoderRecord`, and whether windows are kept)
 <output>/shards/<encoder>/<hash>.safetensors
@@ -7,9 +7,9 @@
     windows     [k, D] or [k, L, D] float16, window_counts [n] int32: only if windows are kept
 <output>/shards/failures/<hash>.json        [[key, reason, detail], ...]
 
-Shards are the progress of a run. Once `embeddings.h5` holds all that is in one, it is removed. An embedding may be there
-twice, by a worker that died, by two runs, or by a kill before that removal: the same key stands for the same numbers, so
-either is right and one is taken.
+Shards are the progress of a run. A shard is removed once `embeddings.h5` holds all of its rows. An embedding may be stored
+twice, by a worker that died, by two runs, or by a kill before that removal. The same key stands for the same numbers, so
+either one is used.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ ROWS_A_SHARD = 1024
 Half = NDArray[np.float16]
 
 
-class Rows(Protocol):
+class RowReader(Protocol):
     """Embeddings of one encoder on the disk, a row an excerpt."""
 
     def keys(self) -> list[bytes]:
@@ -57,13 +57,13 @@ class Rows(Protocol):
 
 
 class EncoderShards:
-    """The embeddings of one encoder that are on disk, and those that are to be."""
+    """The embeddings of one encoder: those on disk, and those added since the last flush."""
 
     def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None) -> None:
-        """Look at what is there.
+        """Find the embeddings on disk.
 
         Args:
-            folder: of the shards; its name is the encoder's.
+            folder: the folder of the shards; its name is the name of the encoder.
             assembled: an `embeddings.h5` of the same settings.
         """
         self.folder = folder
@@ -74,14 +74,14 @@ class EncoderShards:
         self._windows: list[Half] = []
 
     def settings(self) -> dict[str, Any] | None:
-        """Give what made the embeddings; None where there are none yet."""
+        """Return the settings that made the embeddings; None if there are none yet."""
         if self._assembled is None:
             return self.shard_settings()
         record = self._assembled.encoders[self.folder.name]
         return {**asdict(record), "keep_windows": bool(self._assembled.config.get("keep_windows"))}
 
     def shard_settings(self) -> dict[str, Any] | None:
-        """Read what made those in the shards; None where there are none."""
+        """Read the settings that made the shards; None if there are none."""
         path = self.folder / SETTINGS
         try:
             settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -92,16 +92,16 @@ class EncoderShards:
         return settings
 
     def write_settings(self, record: EncoderRecord, *, keep_windows: bool) -> None:
-        """Note what makes the embeddings, before the first shard is written."""
+        """Write the settings, before the first shard is written."""
         content = {**asdict(record), "keep_windows": keep_windows}
         write_whole(self.folder / SETTINGS, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
     def held(self) -> set[bytes]:
-        """Give the keys of all embeddings on disk."""
+        """Return the keys of all embeddings on disk."""
         return {key for rows in self._all_rows() for key in rows.keys()}  # noqa: SIM118 - read from the file
 
     def put(self, key: bytes, embedding: Half, windows: Half | None) -> None:
-        """Take an embedding; it is safe from the next `flush` on."""
+        """Add an embedding; it is on disk after the next `flush`."""
         self._keys.append(key)
         self._embeddings.append(embedding)
         if windows is not None:
@@ -109,11 +109,11 @@ class EncoderShards:
 
     @property
     def waiting(self) -> int:
-        """How many embeddings have been taken since the last flush."""
+        """Number of embeddings added since the last flush."""
         return len(self._keys)
 
     def flush(self) -> None:
-        """Write what was taken as one more shard, whole and synced."""
+        """Write the embeddings added since the last flush as one more shard, whole and synced."""
         from safetensors.numpy import save
 
         if not self._keys:
@@ -130,12 +130,12 @@ class EncoderShards:
         self._shards.append(Shard(path))
         self._keys, self._embeddings, self._windows = [], [], []
 
-    def index(self) -> dict[bytes, tuple[Rows, int]]:
-        """Give key -> where its embedding lies: of what, and which row."""
+    def index(self) -> dict[bytes, tuple[RowReader, int]]:
+        """Return key -> where its embedding is stored, and in which row."""
         return {key: (rows, row) for rows in self._all_rows() for row, key in enumerate(rows.keys())}
 
     def remove_stored(self, keys: set[bytes]) -> None:
-        """Remove the shards all of whose embeddings are stored elsewhere: those of these keys are."""
+        """Remove the shards all of whose keys are in `keys`: their embeddings are stored elsewhere."""
         for shard in self._shards:
             if keys.issuperset(shard.keys()):
                 shard.path.unlink(missing_ok=True)
@@ -145,7 +145,7 @@ class EncoderShards:
             with suppress(OSError):  # there is something in it that is not ours
                 self.folder.rmdir()
 
-    def _all_rows(self) -> list[Rows]:
+    def _all_rows(self) -> list[RowReader]:
         assembled = self._assembled
         stored = [StoredRows(assembled, split, self.folder.name) for split in SPLITS] if assembled else []
         return [*stored, *self._shards]
@@ -182,7 +182,7 @@ class Shard:
         return windows
 
     def _slice(self, name: str) -> Any:
-        """Open one tensor for reading parts of it; the file is mapped, not read as a whole."""
+        """Open one tensor to read parts of it; the file is mapped, not read as a whole."""
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -230,7 +230,7 @@ class StoredRows:
 
 
 class Failures:
-    """What is known to fail, and why: it is not tried again as long as the file is the same."""
+    """The excerpts that are known to fail, and why; they are not tried again as long as the file is the same."""
 
     def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None) -> None:
         self.folder = folder
@@ -246,12 +246,12 @@ class Failures:
                 self.known[bytes.fromhex(key)] = Fault(reason, detail)
 
     def put(self, key: bytes, fault: Fault) -> None:
-        """Remember a fault that will not go away by itself."""
+        """Remember a fault that lies in the file itself."""
         self.known[key] = fault
         self._waiting[key] = fault
 
     def flush(self) -> None:
-        """Write what was remembered since the last flush."""
+        """Write the faults added since the last flush."""
         if self._waiting:
             entries = [[key.hex(), fault.reason, fault.detail] for key, fault in self._waiting.items()]
             path = self.folder / f"{_name(self._waiting)}.json"
@@ -260,7 +260,7 @@ class Failures:
             self._waiting = {}
 
     def remove_stored(self, keys: set[bytes]) -> None:
-        """Remove the files all of whose faults are stored elsewhere: those of these keys are."""
+        """Remove the files all of whose keys are in `keys`: their faults are stored elsewhere."""
         for path, its_keys in self._files.items():
             if keys.issuperset(its_keys):
                 path.unlink(missing_ok=True)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.commands.prepare import run as prepare
 from unisono.embeddings.file import SplitRows
-from unisono.embeddings.prepare.options import PrepareOptions
+from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.options import EvaluateOptions
 from unisono.tracks.files import read_tracks
 
@@ -54,14 +53,11 @@ def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> B
     tracks = read_tracks(path)
     encoder = model.audio_encoder
     prepare(
-        PrepareOptions(
-            data_root=options.data_root,
-            dataset_file=path,
-            output_dir=options.data_path(encoder.name),
-            encoders=(encoder.name,),
-            layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
-            pooling="stats" if encoder.pooling == "stats" else "mean",
-        )
+        path,
+        output_dir=options.data_path(encoder.name),
+        encoders=(encoder.name,),
+        layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
+        pooling="stats" if encoder.pooling == "stats" else "mean",
     )
     valid = frozenset(
         (track.id, caption)

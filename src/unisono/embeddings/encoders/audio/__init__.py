@@ -1,7 +1,11 @@
-"""The audio encoders: one module each, registered by being in this folder.
+"""The audio encoders: one module each, registered by being in this folder, or by an entry point of another package.
 
 Each module holds a docstring that is the model card, `SPEC`, and `build(device, weights) -> AudioEncoder`. Modules import
-torch and friends inside `build` or below, so that `SPEC` can be read without them.
+torch and other large packages inside `build` or below, so that `SPEC` can be read without them. Another package names its
+module in the group `unisono.encoders`:
+
+    [project.entry-points."unisono.encoders"]
+    my_encoder = "my_package.my_encoder"
 """
 
 import importlib
@@ -12,42 +16,46 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from unisono.base import entry_points
+from unisono.base.arguments import nearest
+from unisono.base.entry_points import EntryPointError
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 
 if TYPE_CHECKING:
     import torch
 
+ENTRY_POINTS = "unisono.encoders"
 
 Layers = Literal["last", "all"] | tuple[int, ...]
-"""Which hidden states an embedding holds: the model's output, all of them, or some by number (0 is the first layer's
-input, the highest is the output)."""
+"""Which hidden states an embedding holds: the model's output, all, or some by number (0 is the input of the first layer, the
+highest number is the output)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderSpec:
-    """What is known of an encoder before its weights are loaded; recorded in `embeddings.h5`."""
+    """The properties of an encoder that are known before its weights are loaded; stored in `embeddings.h5`."""
 
     name: str
     title: str
     rate_hz: int
-    """Sample rate of the audio it wants, mono."""
+    """Sample rate of its input, which is mono."""
     window_s: float
-    """Length of the windows it is given; every window is exactly `round(window_s * rate_hz)` samples."""
+    """Length of its windows; each is exactly `round(window_s * rate_hz)` samples."""
     hop_s: float
-    """Distance of the windows' beginnings; the last one is shifted back to end with the excerpt."""
+    """Distance between the beginnings of windows; the last one is shifted back to end with the excerpt."""
     dim: int
     """Size D of one window's embedding (of one layer, if there are several)."""
     layers: int = 1
-    """How many layers an embedding holds; more than one makes it [L, D]."""
+    """Number of layers in an embedding; more than one makes it [L, D]."""
     weights_license: str
     noncommercial: bool = False
     source: str = ""
-    """Where the weights come from: a hub repository, or a package."""
+    """Where the weights come from: a repository of the hub, or a package."""
     revision: str = ""
     """Pinned revision of the source, or the sha256 of the weights."""
     size: int = 0
-    """Bytes to download; 0 for none."""
+    """Bytes to download; 0 if there is nothing to download."""
 
 
 class WeightsAbsentError(UnisonoError):
@@ -62,35 +70,78 @@ class AudioEncoder(Protocol):
     """A built encoder on one device."""
 
     spec: EncoderSpec
-    """As built: dimension, layers and revision of the weights at hand, which may differ from the module's `SPEC`."""
+    """As built: dimension, layers and revision of the loaded weights, which may differ from the module's `SPEC`."""
 
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] float32 on the encoder's device as [B, D] (or [B, L, D]) float32.
 
-        Row i depends on window i alone, not on its neighbours nor on B. Several threads may call this at once, so a
-        built encoder keeps no state from or during a call.
+        Row i depends on window i alone, not on its neighbours or on B. Several threads may call this at once, so a built
+        encoder keeps no state during a call or from one call to the next.
         """
         ...
 
 
 def names() -> list[str]:
-    """List the encoders, in alphabetical order, without importing them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    """List the encoders, those of other packages included, in alphabetical order, without importing them."""
+    return sorted({*_own_names(), *entry_points.names(ENTRY_POINTS)})
 
 
 def module(name: str) -> ModuleType:
-    """Give the module of the encoder of that name.
+    """Return the module of the encoder of that name.
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: there is none (the message has the nearest name), or the package that adds it cannot be used.
     """
-    if name not in names():
-        raise UsageError(f"There is no audio encoder {name!r}.", hint="Known encoders: " + ", ".join(names()))
-    return importlib.import_module(f"{__name__}.{name}")
+    if name in _own_names():
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in entry_points.names(ENTRY_POINTS):
+        raise UsageError(
+            f"There is no audio encoder {name!r}.{nearest(name, names())}", hint="Known encoders: " + ", ".join(names())
+        )
+    found = _of_other_package(name)
+    if isinstance(found, EntryPointError):
+        raise found
+    return found
+
+
+def usable() -> list[str]:
+    """List the encoders that can be used, in alphabetical order; imports the packages that add some."""
+    broken = unusable().keys() - _own_names()
+    return [name for name in names() if name not in broken]
+
+
+def unusable() -> dict[str, EntryPointError]:
+    """Return the encoders of other packages that cannot be used: name -> the reason."""
+    found = {name: _of_other_package(name) for name in entry_points.names(ENTRY_POINTS)}
+    return {name: error for name, error in found.items() if isinstance(error, EntryPointError)}
+
+
+def _own_names() -> list[str]:
+    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+
+
+def _of_other_package(name: str) -> ModuleType | EntryPointError:
+    """Import the module that another package adds as an encoder, and check that it is one."""
+    found = entry_points.load_one(ENTRY_POINTS, name)
+    if isinstance(found, EntryPointError):
+        return found
+    its_spec = getattr(found, "SPEC", None)
+    if name in _own_names():
+        problem = "unisono has an encoder of this name"
+    elif not isinstance(its_spec, EncoderSpec):
+        problem = f"expected a module with SPEC, an EncoderSpec, found {its_spec!r}"
+    elif its_spec.name != name:
+        problem = f"its SPEC has another name, {its_spec.name!r}"
+    elif not callable(getattr(found, "build", None)):
+        problem = "it has no function build(device, weights)"
+    else:
+        module: ModuleType = found
+        return module
+    return EntryPointError(ENTRY_POINTS, name, entry_points.package_of(ENTRY_POINTS, name), problem)
 
 
 def spec(name: str) -> EncoderSpec:
-    """Give the spec of the encoder of that name."""
+    """Return the spec of the encoder of that name."""
     found: EncoderSpec = module(name).SPEC
     return found
 
@@ -101,20 +152,28 @@ def build(name: str, device: str = "cpu", weights: Path | None = None, *, layers
     Args:
         name: one of `names()`.
         device: "cpu", "cuda:0", ...
-        weights: folder or file of the weights; None takes them from where `unisono encoders fetch` puts them.
-        layers: which hidden states to embed with, for the encoders that have several; None: the encoder's default.
+        weights: folder or file of the weights; None: where `unisono encoders fetch` puts them.
+        layers: which hidden states to embed with, for encoders that have several; None: the encoder's default.
 
     Raises:
-        UnisonoError: the weights are not here (the message says how to get them), cut short, or of another model.
+        UnisonoError: the weights are absent (the message says how to get them), cut short, or of another model.
         UsageError: the encoder has no layers to choose from, or not that one.
     """
     found = module(name)
-    if layers is None:
-        encoder: AudioEncoder = found.build(device, weights)
-    elif "layers" in inspect.signature(found.build).parameters:
-        encoder = found.build(device, weights, layers=layers)
-    else:
+    if layers is not None and "layers" not in inspect.signature(found.build).parameters:
         raise UsageError(f"The encoder {name} has one embedding, no layers to choose from.")
+    more = {} if layers is None else {"layers": layers}
+    try:
+        encoder: AudioEncoder = found.build(device, weights, **more)
+    except UnisonoError:
+        raise
+    except Exception as error:  # whatever another package's code does
+        if name in _own_names():
+            raise
+        package = entry_points.package_of(ENTRY_POINTS, name)
+        raise UnisonoError(
+            f"The encoder {name} of the package {package} cannot be built: {type(error).__name__}: {error}."
+        ) from error
     _warn_once_of_noncommercial(encoder.spec)
     return encoder
 
@@ -126,7 +185,7 @@ def _warn_once_of_noncommercial(spec: EncoderSpec) -> None:
     if spec.noncommercial and spec.name not in _warned:
         _warned.add(spec.name)
         log.warning(
-            "%s: its weights are %s, NOT for commercial use; the same goes for what is made with them.",
+            "%s: its weights are %s, NOT for commercial use; the same holds for embeddings and models made with them.",
             spec.title,
             spec.weights_license,
         )

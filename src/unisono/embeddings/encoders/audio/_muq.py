@@ -32,7 +32,7 @@ class LogMel:
         self.deviation_db = deviation_db
 
     def __call__(self, windows: torch.Tensor) -> torch.Tensor:
-        """Give the spectrogram [B, bands, n // hop] of windows [B, n]."""
+        """Return the spectrogram [B, bands, n // hop] of windows [B, n]."""
         with torch.autocast(windows.device.type, enabled=False):
             spectrum = torch.stft(
                 windows,
@@ -49,7 +49,7 @@ class LogMel:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a third that carries the input along; halves bands and frames."""
+    """Two 3 x 3 convolutions, and a third one as the shortcut; halves bands and frames."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class MuqNetwork(nn.Module):
         config._attn_implementation = "sdpa"
         self.conv = Subsampling(channels, bands, config.hidden_size)
         self.conformer = Wav2Vec2ConformerEncoder(config)  # type: ignore[no-untyped-call]
-        del self.conformer.pos_conv_embed  # in the class and in the checkpoints, but never run
+        del self.conformer.pos_conv_embed  # in the class and in the checkpoints, but never used
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Map a spectrogram [B, bands, T] to the last layer's frames [B, T / 4, D], normalised."""

@@ -1,4 +1,4 @@
-"""Reads the variables of a TensorFlow checkpoint (a "tensor bundle") without TensorFlow.
+"""Reading the variables of a TensorFlow checkpoint (a "tensor bundle") without TensorFlow.
 
 A bundle is two files: the index, a LevelDB table of uncompressed blocks that maps a variable's name to a
 `BundleEntryProto` (dtype, shape, offset, size), and the data, the raw little-endian values.
@@ -20,14 +20,14 @@ DATA_TYPES: dict[int, np.dtype[Any]] = {
     3: np.dtype("<i4"),
     9: np.dtype("<i8"),
 }
-"""TensorFlow's `DataType` numbers that occur in models."""
+"""The `DataType` numbers of TensorFlow that occur in models."""
 
 
 def read_bundle(index: bytes, data: bytes) -> dict[str, NDArray[Any]]:
     """Read all variables of a checkpoint.
 
     Raises:
-        DataError: the index is no table of uncompressed blocks, or the data is shorter than the index says.
+        DataError: the index is not a table of uncompressed blocks, or the data is shorter than the index says.
     """
     variables = {}
     for name, entry in _table(index):
@@ -61,7 +61,7 @@ def _handle(content: bytes, position: int) -> tuple[int, int]:
 
 
 def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values; each key is stored as what it does not share with the key before it."""
+    """Yield keys and values; a key is stored as its length in common with the previous key, and the rest."""
     if table[offset + size] != 0:
         raise DataError("The index of the TensorFlow checkpoint holds compressed blocks, which are not supported.")
     block = table[offset : offset + size]

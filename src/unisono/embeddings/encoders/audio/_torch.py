@@ -1,4 +1,4 @@
-"""What the encoders that run a large network share: filling a model with weights, and running it window by window."""
+"""The part that encoders with a large network share: filling a model with weights, and running it window by window."""
 
 import threading
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from unisono.embeddings.encoders.audio import Layers
 def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, title: str) -> None:
     """Put the tensors of a file into a model that was built without memory (on the device "meta"), as float32.
 
-    Tensors that the model has no use for (pre-training heads, other towers) are left out.
+    Tensors that the model does not have (pre-training heads, other towers) are left out.
 
     Raises:
         DataError: the file lacks tensors of the model or has them in other shapes: it is of another model.
@@ -41,7 +41,7 @@ def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, t
 
 
 def _new_name(name: str) -> str:
-    """Give the name that PyTorch now has for the parts of a weight-normed convolution."""
+    """Return the name that PyTorch now has for the parts of a weight-normed convolution."""
     old = {"weight_g": "parametrizations.weight.original0", "weight_v": "parametrizations.weight.original1"}
     head, _, tail = name.rpartition(".")
     return f"{head}.{old[tail]}" if tail in old else name
@@ -64,14 +64,14 @@ def layer_numbers(layers: Layers, count: int) -> list[int]:
 
 
 class LayerMeans:
-    """The means over time of a model's hidden states, noted while it runs.
+    """The means over time of a model's hidden states, recorded while it runs.
 
-    Hidden state i is what layer i is given; the one after the last layer is the model's output. Read so, nothing depends on
-    what a library counts among a model's `hidden_states`.
+    Hidden state i is the input of layer i; the state after the last layer is the model's output. This definition does not
+    depend on what a library lists in `hidden_states`.
     """
 
     def __init__(self, layers: torch.nn.ModuleList, numbers: list[int]) -> None:
-        """Watch some of the layers of a model, and take off those above, which need not run."""
+        """Watch some of the layers of a model, and remove the layers above them, which need not run."""
         self.numbers = numbers
         self._of_call = threading.local()  # several threads may run the model at once
         if max(numbers) < len(layers):
@@ -84,7 +84,7 @@ class LayerMeans:
         self._of_call.means[number] = given[0].float().mean(dim=1)
 
     def during(self, forward: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """Run the model, which gives its output [B, T, D]; give the means [B, D], or [B, L, D] if several are watched."""
+        """Run the model, whose output is [B, T, D], and return the means [B, D], or [B, L, D] if several are watched."""
         means: dict[int, torch.Tensor] = {}
         self._of_call.means = means
         output = forward()
@@ -93,10 +93,10 @@ class LayerMeans:
 
 
 def run(forward: Callable[[torch.Tensor], torch.Tensor], windows: torch.Tensor) -> torch.Tensor:
-    """Run a network over windows [B, samples], in bfloat16 where that is fast, and give its result [B, ...] as float32.
+    """Run a network over windows [B, samples], in bfloat16 where that is fast, and return its result [B, ...] as float32.
 
-    On a CPU each window runs alone: a matrix product rounds differently with the number of its rows, so that only then is
-    an embedding the same, bit for bit, whatever stands beside it; and a single window already keeps the cores busy.
+    On a CPU each window runs alone: matrix products round differently for different numbers of rows, so only then does an
+    embedding not depend, bit for bit, on the other windows. A single window keeps the cores busy.
     """
     with torch.inference_mode():
         if windows.device.type == "cpu":

@@ -2,8 +2,8 @@
 
 A Swin transformer over a log-mel spectrogram of 10 s at 48 kHz, projected to 512 and scaled to length 1; 68 million
 parameters. The network is transformers' own `ClapAudioModelWithProjection`, the spectrogram is `ClapFeatureExtractor`'s for
-models without fusion (Slaney's filters), computed with torch. The text tower is not read: in this conversion it gives nearly
-the same vector for every text (github.com/embeddings-benchmark/mteb, issue 5069).
+models without fusion (Slaney's filters), computed with torch. The text tower is not read: in this conversion its
+vectors are nearly the same for all texts (github.com/embeddings-benchmark/mteb, issue 5069).
 
 Weights: Apache-2.0 (the hub's card).
 """
@@ -74,7 +74,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
 
 
 class Clap:
-    """The audio tower, in inference."""
+    """The audio tower, for inference."""
 
     def __init__(self, spec: EncoderSpec, model: Any, extractor: Any, device: str) -> None:
         import torch
@@ -93,7 +93,7 @@ class Clap:
         return run(self._forward, windows)
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Give the spectrogram in decibels [B, 1, frames, 64] of windows [B, samples], always in float32."""
+        """Return the spectrogram in decibels [B, 1, frames, 64] of windows [B, samples], always in float32."""
         import torch
 
         with torch.autocast(windows.device.type, enabled=False):

@@ -1,7 +1,7 @@
 """dsp: descriptors of timbre, harmony and rhythm by signal processing alone; no weights, no training.
 
-What can be said of 10 s of audio by formulas: a baseline to compare learned encoders with, and an encoder that needs
-nothing. At 22.05 kHz, from one spectrogram (2048 samples every 512):
+A description of 10 s of audio by formulas: a baseline for learned encoders, and an encoder that needs no download. At
+22.05 kHz, from one spectrogram (2048 samples every 512):
 
     log-mel     128 bands, mean and standard deviation over time                       256
     MFCC        20 coefficients: mean, standard deviation, mean absolute change          60
@@ -10,7 +10,7 @@ nothing. At 22.05 kHz, from one spectrogram (2048 samples every 512):
     onsets      strength, mean and standard deviation                                     2
     rhythm      autocorrelation of the onset strength at lags of 23 ms to 3 s           128
 
-Each group is scaled to numbers of order one.
+Each group is scaled to the order of one.
 """
 
 from pathlib import Path
@@ -93,12 +93,12 @@ class Dsp:
             )
 
     def _chroma(self, power: "torch.Tensor") -> "torch.Tensor":
-        """Give the pitch classes [B, T, 12] of each frame, the strongest one being 1."""
+        """Return the pitch classes [B, T, 12] of each frame, scaled so that the strongest is 1."""
         chroma = power @ self._chroma_filters
         return chroma / chroma.amax(dim=2, keepdim=True).clamp_min(POWER_FLOOR)
 
     def _shape(self, power: "torch.Tensor") -> "torch.Tensor":
-        """Give spectral centroid and bandwidth (as shares of half the rate) and flatness: [B, T, 3]."""
+        """Return spectral centroid and bandwidth (as shares of half the rate) and flatness: [B, T, 3]."""
         import torch
 
         floored = power + POWER_FLOOR
@@ -110,7 +110,7 @@ class Dsp:
         return torch.stack([centroid, bandwidth, flatness], dim=2)
 
     def _onset_strength(self, log_mel: "torch.Tensor") -> "torch.Tensor":
-        """Give how much louder the bands become from frame to frame, on average: [B, T - 1], in units of 10 dB."""
+        """Return how much louder the bands become from frame to frame, on average: [B, T - 1], in units of 10 dB."""
         return log_mel.diff(dim=1).relu().mean(dim=2) / 10
 
 
@@ -132,7 +132,7 @@ def _autocorrelation(onsets: "torch.Tensor") -> "torch.Tensor":
 
 
 def _dct_matrix(bands: int, coefficients: int) -> "torch.Tensor":
-    """Give the orthonormal discrete cosine transform (type II) as a matrix [bands, coefficients]."""
+    """Return the orthonormal discrete cosine transform (type II) as a matrix [bands, coefficients]."""
     import torch
 
     band = torch.arange(bands, dtype=torch.float64).unsqueeze(1)

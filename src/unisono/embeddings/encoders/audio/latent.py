@@ -1,12 +1,12 @@
 """Music2Latent: a consistency autoencoder of music (Pasini, Lattner and Fazekas, 2024, arXiv 2408.06500).
 
-It was made to compress, not to understand: as an embedding it knows how music sounds rather than what it is. 44.1 kHz, about
-11 frames a second. The embedding is what its encoder has before the bottleneck (the paper's choice for other tasks): 8192
-numbers a frame, averaged over windows of 10 s. Of a window, the last part that does not fill eight frames of the transform
-is not seen (27 ms of 10 s), as in the package's own `encode`.
+It was trained to compress, so its embedding describes how music sounds rather than what it is. 44.1 kHz, about 11 frames a
+second. The embedding is the state of its encoder before the bottleneck (the paper's choice for other tasks): 8192 numbers a
+frame, averaged over windows of 10 s. The end of a window that does not fill eight frames of the transform is not used (27 ms
+of 10 s), as in the package's own `encode`.
 
-The network is the package `music2latent` (extra `latent`); the package's loader, which downloads whatever it is given and
-unpickles without care, is not used.
+The network is the package `music2latent` (extra `latent`); the package's loader, which downloads and unpickles files
+unchecked, is not used.
 
 Package and weights: CC BY-NC 4.0, not for commercial use. No commit of the weights' repository and no sha256 is known
 here: fetching takes its newest state, verifies the sha256 that the hub states, and records the commit.
@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unisono.base.errors import DataError, UnisonoError
+from unisono.base.errors import DataError
+from unisono.base.extras import extra
 from unisono.embeddings.encoders.audio import EncoderSpec
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
 
@@ -49,19 +50,14 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Latent":
     """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
 
     Raises:
-        UnisonoError: the package is not installed.
+        MissingExtraError: the package is not installed.
         WeightsAbsentError: the weights are not here.
         DataError: they are cut short, or of another model.
     """
     import torch
 
-    try:
+    with extra("latent", "The encoder latent (CC BY-NC 4.0)"):
         from music2latent import models
-    except ImportError:
-        raise UnisonoError(
-            "The encoder latent needs the package music2latent (CC BY-NC 4.0).",
-            hint="Install it with: pip install 'unisono[latent]'",
-        ) from None
     from unisono.embeddings.encoders.audio._torch import fill
 
     found = locate(SPEC.name, WEIGHTS, weights)
@@ -75,9 +71,8 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Latent":
         delattr(network, unused)
     fill(network, {name.removeprefix(PREFIX): tensor for name, tensor in tensors.items()}, found.weights, SPEC.title)
     dim = network.prenorm_1d_to_2d.num_channels * network.freq_dim
-    torch.backends.mha.set_fastpath_enabled(
-        False
-    )  # on a CPU its batched products take twice as long here as the slow path
+    # On a CPU the batched products of the fast path take twice as long here as the slow path.
+    torch.backends.mha.set_fastpath_enabled(False)
     return Latent(found.described(SPEC, dim=dim), network.to(device))
 
 
@@ -97,7 +92,7 @@ def _width(models: Any, channels: int) -> Iterator[None]:
 
 
 class Latent:
-    """The encoder's convolutions, in inference."""
+    """The encoder's convolutions, for inference."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec

@@ -5,7 +5,7 @@ The network is transformers' own `HubertModel`; nothing of the repository's code
 and unit variance, as the model expects, and a layer's frames are averaged over the window.
 
 Layers: `build(layers=...)` takes "last" (the default), "all" (25: a learned sum of them is the best published use), or
-numbers. Number 24 is the output after the final normalisation, which is what "last" means in the paper's own code;
+numbers. Number 24 is the output after the final normalisation, as "last" in the paper's own code;
 transformers 5 lists the state before it as `hidden_states[24]`.
 
 Weights: CC BY-NC 4.0 (the hub's card), not for commercial use. Their sha256 is not known here; when fetching, the one that
@@ -73,7 +73,7 @@ def load(spec: EncoderSpec, hub: HubWeights, device: str, weights: Path | None, 
 
 
 def hubert_config(content: dict[str, Any], path: Path) -> Any:
-    """Make transformers' configuration out of MERT's `config.json`.
+    """Return transformers' configuration for MERT's `config.json`.
 
     Raises:
         DataError: it is of another kind of model, or of a MERT with parts that HuBERT lacks.
@@ -87,14 +87,14 @@ def hubert_config(content: dict[str, Any], path: Path) -> Any:
             raise DataError(f"{path.parent}: a MERT with {key} is not supported; the published v1 models have it off.")
     known = HubertConfig().to_dict().keys() - {"model_type", "transformers_version", "architectures", "dtype"}
     sizes = {key: value for key, value in content.items() if key in known}
-    masking_off = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False}  # a matter of training
+    masking_off = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False}  # for training
     config: Any = HubertConfig(**{**sizes, **masking_off})
     config._attn_implementation = "sdpa"
     return config
 
 
 class Mert:
-    """The network, in inference."""
+    """The network, for inference."""
 
     def __init__(self, spec: EncoderSpec, model: Any, numbers: list[int]) -> None:
         from unisono.embeddings.encoders.audio._torch import LayerMeans

@@ -3,7 +3,7 @@
 A conformer of 12 layers over a convolutional front end: 24 kHz, a log-mel spectrogram of 128 bands at 100 frames a second,
 four-fold subsampled to 25 frames a second of 1024; 316 million parameters in use. The conformer is transformers' own
 `Wav2Vec2ConformerEncoder`; the spectrogram and the convolutions are below. Windows of 10 s; a layer's frames are averaged
-over the window. Windows are never padded: zeros at the end change the embedding of what stands before them.
+over the window. Windows are never padded: zeros at the end change the embedding of the samples before them.
 
 Layers: `build(layers=...)` takes "last" (the default), "all" (13), or numbers; 12 is the output.
 
@@ -74,14 +74,14 @@ def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = 
 
 @dataclass(frozen=True, kw_only=True)
 class MuqSizes:
-    """What a MuQ's `config.json` says that inference needs."""
+    """The values of a MuQ's `config.json` that inference needs."""
 
     mel_bands: int
     hop_samples: int
     channels: int
     """Of the convolutions."""
     mean_db: float
-    """Of the log-mel spectrograms of the training music, and their deviation: what a spectrogram is standardised with."""
+    """Mean of the log-mel spectrograms of the training music; with the deviation it standardises a spectrogram."""
     deviation_db: float
     conformer: dict[str, Any]
     """The fields of `Wav2Vec2ConformerConfig`."""
@@ -123,7 +123,7 @@ def build_network(sizes: MuqSizes) -> "MuqNetwork":
 
 
 class Muq:
-    """The whole encoder, in inference."""
+    """The whole encoder, for inference."""
 
     def __init__(
         self, spec: EncoderSpec, network: "MuqNetwork", sizes: MuqSizes, device: str, numbers: list[int]

@@ -2,7 +2,7 @@
 
 A MuQ of its own (see `muq`), its last layer projected, averaged over the window's 10 s, projected again to 512 and scaled
 to length 1. The text tower (XLM-RoBERTa and eight layers, English and Chinese) is not read: captions are embedded by the
-text encoder that is trained on.
+text encoder of the trained model.
 
 Weights: CC BY-NC 4.0, not for commercial use. The repository's `config.json` does not describe its MuQ; that comes with
 `OpenMuQ/MuQ-large-msd-iter` and is kept as `muq_config.json`. The sha256 of the weights is not known here; when fetching,
@@ -100,7 +100,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "MuqMulan":
 
 
 class MuqMulan:
-    """The audio tower, in inference."""
+    """The audio tower, for inference."""
 
     def __init__(self, spec: EncoderSpec, network: Any, sizes: muq.MuqSizes, device: str) -> None:
         self.spec = spec
@@ -116,6 +116,6 @@ class MuqMulan:
     def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         from torch.nn.functional import normalize
 
-        # Averaging before the first projection is the same as after it, which is linear, and quicker.
+        # Averaging before the first projection, which is linear, is the same as after it, and faster.
         projected = self.network["frames"](self.muq.forward(windows))
         return normalize(self.network["shared"](projected).float(), dim=-1)

@@ -1,15 +1,15 @@
 """musicnn: a music tagger trained on the Million Song Dataset (Pons and Serra, 2019, arXiv 1909.06654).
 
 A small convolutional network (0.8 million parameters) over 3 s of log-mel spectrogram at 16 kHz. Its first layer has
-filters shaped for timbre (short, tall) and for rhythm (long, one band high); what they and three further layers find
-in each frame is pooled by maximum and mean over time, and leads through one hidden layer to 50 tags. The embedding is
-what comes before the tags: the pooled vector (1506) and the hidden layer (200), each standardised with the means and
-variances that the network's batch normalisation learned from its training music.
+filters for timbre (short, tall) and for rhythm (long, one band high). The features of this layer and of three further ones
+are pooled by maximum and mean over time; a hidden layer leads from them to 50 tags. The embedding is the pooled vector
+(1506) and the hidden layer (200), each standardised with the means and variances that the network's batch normalisation
+learned from its training music.
 
-Weights: ISC licence, inside the package `musicnn` on PyPI (29 MB). That package asks for TensorFlow and an old numpy;
-only its data files are read here, so it is installed without its dependencies.
+Weights: ISC licence, inside the package `musicnn` on PyPI (29 MB). This package requires TensorFlow and an old numpy; only
+its data files are read here, so it is installed without its dependencies.
 
-The network was trained on power spectrograms rounded to float16 and then `log10(10000 m + 1)`; here all of that is
+The network was trained on power spectrograms rounded to float16 and then `log10(10000 m + 1)`; here all of it is
 float32, because float16 overflows on loud bass.
 """
 
@@ -54,7 +54,7 @@ SPEC = EncoderSpec(
 
 
 def find_weights() -> Path | None:
-    """Give the folder of the model in the installed package, or None if the package is not installed."""
+    """Return the folder of the model in the installed package, or None if the package is not installed."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
         return None
@@ -83,15 +83,15 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Musicnn":
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != sha256:
             raise DataError(
-                f"{folder / name} is not musicnn's: sha256 {found}, expected {sha256}.",
-                hint="Install it anew with: pip install --no-deps --force-reinstall musicnn==0.1.0",
+                f"{folder / name} is not the file of musicnn: sha256 {found}, expected {sha256}.",
+                hint="Reinstall it with: pip install --no-deps --force-reinstall musicnn==0.1.0",
             )
     variables = _tf_bundle.read_bundle(contents[".index"], contents[".data-00000-of-00001"])
     return Musicnn({name: torch.tensor(value) for name, value in variables.items() if "Adam" not in name}, device)
 
 
 class Musicnn:
-    """The network, in inference, from its TensorFlow variables."""
+    """The network, for inference, from its TensorFlow variables."""
 
     spec = SPEC
 
@@ -120,7 +120,7 @@ class Musicnn:
             return torch.cat([self._standardise(pooled, 9), self._standardise(hidden, 10)], dim=1)
 
     def tags(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Give the probabilities [B, 50] of the tags that the network was trained on."""
+        """Return the probabilities [B, 50] of the tags that the network was trained on."""
         import torch
 
         with torch.inference_mode():
@@ -128,7 +128,7 @@ class Musicnn:
             return torch.sigmoid(self._dense(hidden, "dense_1"))
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Give the log-mel spectrogram [B, 187, 96] of windows [B, 48000], with librosa's defaults of the time."""
+        """Return the log-mel spectrogram [B, 187, 96] of windows [B, 48000], with the defaults of librosa at that time."""
         import torch
 
         spectrum = torch.stft(
@@ -139,7 +139,7 @@ class Musicnn:
         return torch.log10(10_000 * mel + 1)
 
     def pool(self, log_mel: "torch.Tensor") -> "torch.Tensor":
-        """Give the features of log-mel spectrograms [B, T, 96], pooled over time: [B, 1506], maximum and mean in turn."""
+        """Return the features of log-mel spectrograms [B, T, 96], pooled over time: [B, 1506], maximum and mean in turn."""
         import torch
 
         normalised = self._batch_norm(log_mel.unsqueeze(1), 0)
@@ -151,7 +151,7 @@ class Musicnn:
         return torch.stack([features.amax(dim=2), features.mean(dim=2)], dim=2).flatten(1)
 
     def hidden(self, pooled: "torch.Tensor") -> "torch.Tensor":
-        """Give the hidden layer [B, 200] of pooled features [B, 1506], before its batch normalisation."""
+        """Return the hidden layer [B, 200] of pooled features [B, 1506], before its batch normalisation."""
         return self._dense(self._batch_norm(pooled, 9), "dense").relu()
 
     def _front(self, spectrogram: "torch.Tensor", number: int) -> "torch.Tensor":
@@ -167,7 +167,7 @@ class Musicnn:
         """Apply a layer over time: [B, C, T] -> [B, 64, T]."""
         from torch.nn.functional import conv1d
 
-        kernel, bias = self._convolution(number)  # [64, 1, 7, C]: all channels are seen at once
+        kernel, bias = self._convolution(number)  # [64, 1, 7, C]
         return self._batch_norm(conv1d(features, kernel[:, 0].transpose(1, 2), bias, padding=3).relu(), number + 1)
 
     def _dense(self, features: "torch.Tensor", name: str) -> "torch.Tensor":

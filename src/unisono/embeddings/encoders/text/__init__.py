@@ -1,9 +1,9 @@
-"""The text encoders, behind one small protocol; a module each, registered by being in this folder.
+"""The text encoders: one module each, registered by being in this folder.
 
-A module holds a docstring that is the model card, `SPECS` (one entry a size of the model), and
-`build(spec, device, weights) -> TextEncoder`. Modules import torch and friends inside `build` or below, so that the
-specs can be read without them. A name with a slash is no module's: it is taken for a sentence-transformers model of the
-hub, or a folder that holds one.
+A module holds a docstring that is the model card, `SPECS` (an entry for each size of the model), and
+`build(spec, device, weights) -> TextEncoder`. Modules import torch and other large packages inside `build` or below, so
+that the specs can be read without them. A name with a slash names no module, but a sentence-transformers model of the hub,
+or a folder that holds one.
 """
 
 import importlib
@@ -11,19 +11,23 @@ import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT = "minilm"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
-    """What is known of a text encoder before its weights are loaded; recorded in checkpoints."""
+    """The properties of a text encoder that are known before its weights are loaded; stored in checkpoints."""
 
     name: str
     title: str
@@ -34,17 +38,71 @@ class TextEncoderSpec:
     revision: str
     """Pinned revision of the source, or the sha256 of the weights."""
     instruction: str = ""
-    """What is put before each caption, where the model wants to be told its task."""
+    """Text put before each caption, for models that expect a description of the task."""
 
 
 class TextEncoder(Protocol):
-    """A built text encoder on one device, frozen."""
+    """A built text encoder on one device, frozen: what is needed to embed."""
 
     spec: TextEncoderSpec
 
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
-        """Embed captions as [n, D]; row i depends on caption i alone, not on its neighbours nor on their lengths."""
+        """Embed captions as [n, D]; row i depends on caption i alone, not on its neighbours or their lengths."""
         ...
+
+
+class TunableTextEncoder(TextEncoder, Protocol):
+    """A text encoder that is a transformer in torch: what is needed to tune it with adapters, or to export it.
+
+    It is a `torch.nn.Module` as well.
+    """
+
+    @property
+    def backbone(self) -> Any:
+        """The transformer (a `torch.nn.Module`), to which adapters are added."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer, of the transformers library."""
+
+    def tokens(self, captions: list[str]) -> list[list[int]]:
+        """Cut captions into token ids, with the instruction before them."""
+        ...
+
+    def padded(self, tokens: list[list[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
+        """Pad token lists to one length: ids [n, T] and mask [n, T]."""
+        ...
+
+    def pooled(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor") -> "torch.Tensor":
+        """Embed padded tokens [n, T] as [n, D] unit vectors; differentiable."""
+        ...
+
+    def forward(self, tokens: list[list[int]]) -> "torch.Tensor":
+        """Embed token lists of any lengths as [n, D] unit vectors; differentiable."""
+        ...
+
+
+def tunable(encoder: TextEncoder, work: str = "tuned") -> TunableTextEncoder:
+    """Return the encoder as one that can be tuned or exported.
+
+    Args:
+        encoder: a built text encoder.
+        work: what is to be done with it, for the message.
+
+    Raises:
+        UsageError: it can only embed; the message says what it lacks.
+    """
+    import torch
+
+    needed = ("backbone", "tokenizer", "tokens", "padded", "pooled", "forward")
+    lacking = [name for name in needed if not hasattr(encoder, name)]
+    if lacking or not isinstance(encoder, torch.nn.Module):
+        raise UsageError(
+            f"The text encoder {encoder.spec.name} can embed captions, but it cannot be {work}: "
+            + (f"it has no {', '.join(lacking)}." if lacking else "it is not a torch.nn.Module."),
+            hint=f"Use one of these: {', '.join(names())}.",
+        )
+    return cast("TunableTextEncoder", encoder)
 
 
 def names() -> list[str]:
@@ -53,22 +111,22 @@ def names() -> list[str]:
 
 
 def spec(name: str) -> TextEncoderSpec:
-    """Give the spec of the encoder of that name.
+    """Return the spec of the encoder of that name.
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: there is none; the message has the nearest name.
     """
     registry = _registry()
     if name not in registry:
         raise UsageError(
-            f"There is no text encoder {name!r}.",
+            f"There is no text encoder {name!r}.{nearest(name, registry)}",
             hint=f"Known: {', '.join(sorted(registry))}, or any sentence-transformers model as <owner>/<model>.",
         )
     return registry[name][0]
 
 
 def module(name: str) -> ModuleType:
-    """Give the module of the encoder of that name."""
+    """Return the module of the encoder of that name."""
     spec(name)
     return _registry()[name][1]
 
@@ -79,11 +137,11 @@ def build(name: str, device: str = "cpu", weights: Path | None = None) -> TextEn
     Args:
         name: one of `names()`, or `<owner>/<model>` of the hub, or the path of a sentence-transformers folder.
         device: "cpu", "cuda:0", ...
-        weights: folder of the weights; None takes them from the package or the hub's cache.
+        weights: folder of the weights; None: from the package or the hub's cache.
 
     Raises:
         UsageError: there is no encoder of that name.
-        UnisonoError: the weights are not here (the message says how to get them), or are not the expected ones.
+        UnisonoError: the weights are absent (the message says how to get them), or are not the expected ones.
     """
     if "/" in name:
         from unisono.embeddings.encoders.text._sentence_transformers import build as build_any

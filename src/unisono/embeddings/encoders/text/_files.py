@@ -1,4 +1,4 @@
-"""The files of a text encoder: which of a repository's it needs, and whether they are on this machine."""
+"""The files of a text encoder: which files of its repository it needs, and whether they are on this machine."""
 
 import re
 from collections.abc import Iterable
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import text
-from unisono.embeddings.encoders.weights import RECORD, HubFile, HubWeights, root
+from unisono.embeddings.encoders.weights import RECORD, HubFile, HubWeights, in_hub_cache, root
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
-"""Configuration, tensors and tokenizer; never what would have to be unpickled or run. Files of subfolders (the model in
-other formats) are not wanted."""
+"""Configuration, tensors and tokenizer; nothing that is unpickled or run. Files in subfolders (the model in other formats)
+are not needed."""
 
 
 def repository(name: str) -> tuple[str, str]:
-    """Give the repository of a text encoder and the revision it is pinned to."""
+    """Return the repository of a text encoder and its pinned revision."""
     spec = text.spec(name)
     return spec.source, getattr(text.module(name), "REVISION", spec.revision)
 
 
 def published(name: str, files: Iterable[str]) -> HubWeights:
-    """Describe what of a repository's (or a folder's) files makes up a text encoder.
+    """Describe the files of a repository (or a folder) that make up a text encoder.
 
     Raises:
         DataError: there are no tensors among them, not all of them, or no configuration.
@@ -53,13 +53,13 @@ def published(name: str, files: Iterable[str]) -> HubWeights:
 
 
 def kept(name: str) -> Path | None:
-    """Give the folder where `unisono encoders fetch` puts a text encoder, if it is there."""
+    """Return the folder where `unisono encoders fetch` puts a text encoder, if it is there."""
     folder = root() / name
     return folder if folder.is_dir() else None
 
 
 def is_here(name: str) -> bool:
-    """Say whether a text encoder is on this machine, without reading it."""
+    """Return whether a text encoder is on this machine, without reading it."""
     module = text.module(name)
     packaged = getattr(module, "packaged", None)
     if packaged is not None and packaged():
@@ -67,12 +67,8 @@ def is_here(name: str) -> bool:
     folder = kept(name)
     if folder is not None:
         return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
-    try:
-        from huggingface_hub import try_to_load_from_cache
-    except ImportError:
-        return False
     repo, revision = repository(name)
     return all(
-        any(isinstance(try_to_load_from_cache(repo, file, revision=revision), str) for file in either)
+        any(in_hub_cache(repo, file, revision) for file in either)
         for either in (("config.json",), ("model.safetensors", "model.safetensors.index.json"))
     )

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.encoders.text._transformer import embed_in_fixed_shapes
 
@@ -39,7 +40,7 @@ class SentenceTransformersEncoder(torch.nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         device: torch.device = self.model.device
         return device
 
@@ -53,7 +54,7 @@ class SentenceTransformersEncoder(torch.nn.Module):
         return self.pooled(*self.padded(tokens))
 
     def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bring token lists to one length: ids [n, T] and mask [n, T], padded as the model wants it."""
+        """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the model expects."""
         padded = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self.device)
         return padded["input_ids"], padded["attention_mask"]
 
@@ -63,23 +64,19 @@ class SentenceTransformersEncoder(torch.nn.Module):
         return torch.nn.functional.normalize(found.float(), dim=-1)
 
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
-        """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
+        """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
         return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
 
 def build(name: str, device: str) -> SentenceTransformersEncoder:
-    """Load a model of the hub, or of a folder, without running any code that comes with it.
+    """Load a model of the hub, or from a folder, without running any code that comes with it.
 
     Raises:
-        UsageError: there is no such folder or repository, or it is not such a model.
-        UnisonoError: the sentence-transformers library is not installed.
+        UsageError: there is no such folder or repository, or it holds another kind of model.
+        MissingExtraError: the sentence-transformers library is not installed.
     """
-    try:
+    with extra("train", f"The text encoder {name}"):
         from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise UnisonoError(
-            f"The text encoder {name} needs the sentence-transformers library.", hint="pip install 'unisono[train]'"
-        ) from error
     if name.startswith((".", "/", "~")) and not Path(name).expanduser().is_dir():
         raise UsageError(f"There is no folder {name} with a text encoder.")
     place = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
@@ -107,7 +104,7 @@ def build(name: str, device: str) -> SentenceTransformersEncoder:
 
 
 def fingerprint(model: torch.nn.Module) -> str:
-    """Give a sha256 of a model's weights: the same weights, the same revision, wherever they came from."""
+    """Return a sha256 of a model's weights: the same weights have the same revision, wherever they came from."""
     import hashlib
 
     digest = hashlib.sha256()

@@ -1,8 +1,8 @@
-"""What the text encoders share: a transformer, one vector a caption out of its last layer.
+"""The part that text encoders share: a transformer whose last layer is pooled to one vector for each caption.
 
-A matrix product rounds differently with the number of rows it is given. So that a caption gets the same vector, bit for
-bit, alone or among others, captions are embedded in batches of one shape: equal length in tokens, and a fixed number
-of rows, the last batch of a length filled up by repeating a row.
+Matrix products round differently for different numbers of rows. So that a caption has the same vector, bit for bit, alone
+or among others, captions are embedded in batches of one shape: equal length in tokens, and a fixed number of rows; the
+last batch of a length is filled by repeating a row.
 """
 
 from collections import defaultdict
@@ -21,21 +21,21 @@ from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.encoders.text._files import WANTED, kept
 from unisono.embeddings.encoders.weights import check_record
 
-Pooling = Literal["mean", "last"]
+TokenPooling = Literal["mean", "last"]
 
 CPU_ROWS = 8
 GPU_ROWS = 64
 
 
 class TransformerTextEncoder(torch.nn.Module):
-    """A transformer of the hub with pooling; frozen unless its parameters are told otherwise."""
+    """A transformer of the hub with pooling; frozen until its parameters are set to require gradients."""
 
-    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: Pooling) -> None:
+    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: TokenPooling) -> None:
         """Wrap a loaded model.
 
         Args:
-            spec: what it is; `instruction` is put before each caption.
-            model: takes `input_ids` and `attention_mask` [B, T], gives `last_hidden_state` [B, T, D].
+            spec: its description; `instruction` is put before each caption.
+            model: from `input_ids` and `attention_mask` [B, T] to `last_hidden_state` [B, T, D].
             tokenizer: of the transformers library.
             pooling: the mean over the tokens, or the last token.
         """
@@ -53,7 +53,7 @@ class TransformerTextEncoder(torch.nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the model is."""
+        """The device of the model."""
         return next(self.model.parameters()).device
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
@@ -69,7 +69,7 @@ class TransformerTextEncoder(torch.nn.Module):
         return self.pooled(*self.padded(tokens))
 
     def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the pooling wants."""
+        """Pad token lists to one length: ids [n, T] and mask [n, T], padded on the side that the pooling needs."""
         length = max(len(ids) for ids in tokens)
         padding = self.tokenizer.pad_token_id or 0
         gaps = [[padding] * (length - len(ids)) for ids in tokens]
@@ -90,17 +90,17 @@ class TransformerTextEncoder(torch.nn.Module):
         return torch.nn.functional.normalize(vectors, dim=-1)
 
     def embed(self, captions: list[str]) -> NDArray[np.float32]:
-        """Embed captions as [n, D] unit vectors; a caption's vector is the same whatever stands beside it."""
+        """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
         return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
 
 def embed_in_fixed_shapes(
     tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], device: torch.device
 ) -> NDArray[np.float32]:
-    """Embed token lists in batches of a fixed number of rows of one length each, as [n, dim] in the order asked for.
+    """Embed token lists in batches of a fixed number of rows of one length each, as [n, dim] in the order of `tokens`.
 
-    On a CPU several threads take a batch each, and each computes alone: that is as fast as sharing every product among all
-    cores where the machine is idle, many times faster where it is not, and independent of the number of cores.
+    On a CPU each thread embeds a batch of its own, on one core. This is as fast as sharing each product among all cores if
+    the machine is idle, many times faster if it is not, and independent of the number of cores.
     """
     rows = CPU_ROWS if device.type == "cpu" else GPU_ROWS
     by_length: dict[int, list[int]] = defaultdict(list)
@@ -126,7 +126,7 @@ def embed_in_fixed_shapes(
             for _ in pool.map(embed, batches):
                 pass
     finally:
-        torch.set_num_threads(threads)  # the setting of one thread is in part that of all
+        torch.set_num_threads(threads)  # a thread's setting is in part that of all threads
     return embeddings
 
 
@@ -143,7 +143,7 @@ def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tu
 
 
 def find(spec: TextEncoderSpec, given: Path | None) -> Path:
-    """Give the folder of an encoder's files: the one named, the one where weights are kept, or the hub's.
+    """Return the folder of an encoder's files: the given one, the one where weights are kept, or the hub's.
 
     Raises:
         UnisonoError: they are in none of these, and the hub cannot be reached.
@@ -155,13 +155,13 @@ def find(spec: TextEncoderSpec, given: Path | None) -> Path:
             spec.source, spec.revision, f"When there is a network, fetch them with: unisono encoders fetch {spec.name}"
         )
     if not (folder / "config.json").is_file():
-        raise UnisonoError(f"There is no config.json in {folder}: that is no folder of {spec.title}.")
+        raise UnisonoError(f"There is no config.json in {folder}: this is not a folder of {spec.title}.")
     check_record(folder, spec.name)
     return folder
 
 
 def snapshot(repository: str, revision: str, otherwise: str) -> Path:
-    """Give the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
+    """Return the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
 
     Raises:
         UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.

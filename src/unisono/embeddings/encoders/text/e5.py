@@ -1,8 +1,8 @@
 """multilingual-e5: sentence encoders for about a hundred languages.
 
 Weights: MIT, intfloat/multilingual-e5-{small,base,large}; 118 M, 278 M and 560 M parameters. Embedding: mean of the token
-states, scaled to length 1; at most 512 tokens. Every text wants to be told its part: captions are `query: ` all, as the
-model card advises for symmetric tasks.
+states, scaled to length 1; at most 512 tokens. The model expects a prefix for the role of a text: it is `query: ` for all
+captions, as the model card advises for symmetric tasks.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     """Load the encoder from a folder, from where weights are kept, or from the hub.
 
     Raises:
-        UnisonoError: the weights are nowhere to be found.
+        UnisonoError: the weights are not found.
     """
     from unisono.embeddings.encoders.text._transformer import TransformerTextEncoder, find, load
 

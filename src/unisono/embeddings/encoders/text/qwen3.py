@@ -1,8 +1,8 @@
-"""Qwen3-Embedding: large multilingual encoders that are told their task; for a GPU.
+"""Qwen3-Embedding: large multilingual encoders with an instruction for the task; for a GPU.
 
 Weights: Apache-2.0, Qwen/Qwen3-Embedding-{0.6B,4B}; 1.2 GB and 8 GB. Embedding: state of the last token (the tokenizer
-ends each text with one for this purpose), scaled to length 1. Padding is on the left, so that the last place is the
-last token of every row. Captions are the queries of this task, so all carry the instruction.
+ends each text with one for this purpose), scaled to length 1. Padding is on the left, so that the last place of every
+row is its last token. Captions are the queries of this task, so all of them get the instruction.
 """
 
 from pathlib import Path
@@ -36,7 +36,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     """Load the encoder from a folder, from where weights are kept, or from the hub.
 
     Raises:
-        UnisonoError: the weights are nowhere to be found.
+        UnisonoError: the weights are not found.
     """
     import torch
 

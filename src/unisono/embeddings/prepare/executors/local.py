@@ -1,13 +1,14 @@
 """The executor of one machine: threads decode ahead of the encoders, into a buffer of bounded size.
 
-It takes work items and yields results in any order. Each file is decoded once, whatever the number of encoders, and its
-windows go to the encoders as they come, so that memory does not depend on the length of a file. Nothing is written here.
+Each file is decoded once for all encoders, and its windows go to the encoders as they come, so memory does not depend on
+the length of a file.
 """
 
 import queue
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -15,41 +16,91 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.audio.decode import Decoder, Fault, Samples, WindowCutter
+from unisono.base.cores import available_cores
+from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.prepare.executors import Failed, Job, Outcome, result
+from unisono.embeddings.prepare.executors._runner import (
+    Pending,
+    Runner,
+    build_encoders,
+    choose_devices,
+    log_estimate,
+)
 from unisono.embeddings.prepare.plan import WorkItem
-from unisono.embeddings.prepare.runner import Pending, Rows, Runner
 
 BUFFER_BYTES = 256 << 20
 
 
-class Embedded(NamedTuple):
+class EmbeddedWindows(NamedTuple):
     """All windows of one excerpt, embedded by one encoder."""
 
-    item: WorkItem
+    key: bytes
     encoder: str
     windows: NDArray[np.float32]
     """[W, D] or [W, L, D]."""
 
 
-class Failed(NamedTuple):
-    """An excerpt that cannot be embedded."""
-
-    item: WorkItem
-    fault: Fault
+_Item = EmbeddedWindows | Failed
 
 
-Result = Embedded | Failed
+def build(job: Job) -> "LocalExecutor":
+    """Build the encoders once for each device of this machine.
+
+    Raises:
+        UnisonoError: weights or a device are not there.
+    """
+    devices = choose_devices(job.devices, job.workers)
+    built = build_encoders(job.encoders, devices)
+    log.info("Encoders %s on %s", ", ".join(job.encoders), ", ".join(dict.fromkeys(devices)))
+    return LocalExecutor(job, [Runner(device, built[device], job.batch_size) for device in devices])
 
 
-def execute(
+class LocalExecutor:
+    """The encoders on the devices of this machine."""
+
+    def __init__(self, job: Job, runners: list[Runner]) -> None:
+        self.runners = runners
+        self.specs = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
+        self._job = job
+
+    def map(self, items: Sequence[WorkItem]) -> Generator[Outcome, None, None]:
+        """Yield a result for each encoder of each item, or one failure for the item, in any order."""
+        with _single_threaded_kernels(self.runners):
+            log_estimate(items, self.runners)
+        with closing(self.windows(items)) as found:
+            for each in found:
+                yield each if isinstance(each, Failed) else result(*each, self._job)
+
+    def windows(self, items: Iterable[WorkItem]) -> Generator[_Item, None, None]:
+        """Yield the windows of each excerpt before they are pooled, or one failure for the item, in any order."""
+        with _single_threaded_kernels(self.runners):
+            yield from embed_windows(items, self.runners, self._job.workers or available_cores())
+
+
+@contextmanager
+def _single_threaded_kernels(runners: list[Runner]) -> Iterator[None]:
+    """Let a kernel on the CPU use one thread: every core has a runner of its own, and results do not depend on threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    if any(runner.device == "cpu" for runner in runners):
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def embed_windows(
     items: Iterable[WorkItem], runners: list[Runner], workers: int, buffer_bytes: int = BUFFER_BYTES
-) -> Generator[Result, None, None]:
-    """Decode and embed the items. Yields one result for each of an item's encoders, or one failure for the item.
+) -> Generator[_Item, None, None]:
+    """Decode and embed the items. Yield the windows for each of an item's encoders, or one failure for the item.
 
-    An exception in a thread, which no file can cause, ends the run and is raised here.
+    An exception in a thread, which no audio file can cause, ends the run and is raised here.
     """
     specs = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
-    results: queue.SimpleQueue[Result | BaseException | None] = queue.SimpleQueue()
+    results: queue.SimpleQueue[_Item | BaseException | None] = queue.SimpleQueue()
     buffer = _Buffer(buffer_bytes)
     source = _Source(items)
     collector = _Collector(results.put)
@@ -77,13 +128,13 @@ def execute(
     left = len(encoders)
     try:
         while left:
-            result = results.get()
-            if isinstance(result, BaseException):
-                raise result
-            if result is None:
+            found = results.get()
+            if isinstance(found, BaseException):
+                raise found
+            if found is None:
                 left -= 1
             else:
-                yield result
+                yield found
     finally:
         buffer.stop()
         for thread in (*decoders, *encoders):
@@ -130,7 +181,7 @@ def _decode(
 
 
 class _Source:
-    """Hands out the items to several threads."""
+    """The items, taken by several threads."""
 
     def __init__(self, items: Iterable[WorkItem]) -> None:
         self._items = iter(items)
@@ -162,7 +213,7 @@ class _Buffer:
             self._changed.notify_all()
 
     def take(self, batch_sizes: dict[str, int]) -> list[_Window]:
-        """Take a batch of one encoder: a full one, or what there is if no more can come. Empty: all is done."""
+        """Take a batch of one encoder: a full one, or a smaller one if no more can come. An empty list ends the work."""
         with self._changed:
             while not self.stopped:
                 name = max(self._windows, key=lambda name: len(self._windows[name]) / batch_sizes[name], default=None)
@@ -179,30 +230,30 @@ class _Buffer:
             return []
 
     def close(self) -> None:
-        """Say that no more windows will come."""
+        """Note that no more windows will come."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """Give up: nobody waits any more."""
+        """Stop: wake all threads that wait, and let none wait again."""
         with self._changed:
             self.stopped = True
             self._changed.notify_all()
 
 
 class _Collector:
-    """Puts the rows of an excerpt together; they come in any order, and their number is known last."""
+    """Collects the rows of an excerpt; they come in any order, and their number is known last."""
 
-    def __init__(self, emit: Callable[[Result], None]) -> None:
+    def __init__(self, emit: Callable[[_Item], None]) -> None:
         self._emit = emit
-        self._rows: dict[tuple[bytes, str], dict[int, Rows]] = defaultdict(dict)
+        self._rows: dict[tuple[bytes, str], dict[int, NDArray[np.float32]]] = defaultdict(dict)
         self._expected: dict[tuple[bytes, str], int] = {}
         self._failed: set[bytes] = set()
         self._lock = threading.Lock()
 
-    def add(self, lot: list[_Window], rows: Rows) -> None:
-        """Take the rows of some windows."""
+    def add(self, lot: list[_Window], rows: NDArray[np.float32]) -> None:
+        """Add the rows of some windows."""
         with self._lock:
             for window, row in zip(lot, rows, strict=True):
                 if window.item.key not in self._failed:
@@ -210,26 +261,26 @@ class _Collector:
                     self._emit_if_whole(window.item, window.encoder)
 
     def expect(self, item: WorkItem, counts: dict[str, int]) -> None:
-        """Say how many windows an excerpt has for each encoder."""
+        """Note how many windows an excerpt has for each encoder."""
         with self._lock:
             for encoder, count in counts.items():
                 self._expected[item.key, encoder] = count
                 self._emit_if_whole(item, encoder)
 
     def fail(self, item: WorkItem, fault: Fault) -> None:
-        """Say that an excerpt turned out to be of no use; what was embedded of it is dropped."""
+        """Note that an excerpt cannot be embedded, and drop the rows that it has already."""
         with self._lock:
             self._failed.add(item.key)
             for encoder in item.encoders:
                 self._rows.pop((item.key, encoder), None)
-        self._emit(Failed(item, fault))
+        self._emit(Failed(item.key, fault))
 
     def _emit_if_whole(self, item: WorkItem, encoder: str) -> None:
         key = item.key, encoder
         if len(self._rows[key]) == self._expected.get(key):
             del self._expected[key]
             rows = self._rows.pop(key)
-            self._emit(Embedded(item, encoder, np.stack([rows[number] for number in range(len(rows))])))
+            self._emit(EmbeddedWindows(item.key, encoder, np.stack([rows[number] for number in range(len(rows))])))
 
 
 def _start(
@@ -238,7 +289,7 @@ def _start(
     report: Callable[[BaseException | None], None],
     when_all_done: Callable[[], None] | None,
 ) -> list[threading.Thread]:
-    """Run tasks in threads. Report their exceptions, and the end of each, or else call `when_all_done` at the last one's."""
+    """Run tasks in threads and report their exceptions. Report the end of each, or call `when_all_done` after the last."""
     left = [len(tasks)]
     lock = threading.Lock()
 

@@ -1,17 +1,20 @@
-"""Runs encoders on a device: how many windows at a time, and what to do when memory does not suffice."""
+"""Encoders on a device: building them, how many windows to embed at a time, and what to do when memory does not suffice."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Samples
+from unisono.audio.decode import Samples, count_windows
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
-from unisono.embeddings.encoders.audio import AudioEncoder
+from unisono.base.progress import time_in_words
+from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec, Layers, WeightsAbsentError
+from unisono.embeddings.prepare.plan import WorkItem
 
 if TYPE_CHECKING:
     import torch
@@ -19,18 +22,18 @@ if TYPE_CHECKING:
 FIRST_BATCH = 32
 LARGEST_BATCH = 256
 WORTHWHILE_GAIN = 1.1
-"""A larger batch is taken if it embeds so many times more windows a second."""
-
-Rows = NDArray[np.float32]
+"""A larger batch is chosen if it embeds this many times as many windows a second."""
+NEEDING_NO_DOWNLOAD = ("musicnn", "dsp")
+WORTH_ESTIMATING_WINDOWS = 200
 
 
 class Runner:
     """The encoders on one device, called by one thread.
 
-    On a CPU every window is embedded by itself, on one thread: matrix products round differently for different shapes,
-    so this alone makes the stored bits independent of batch size, neighbours, workers and interruptions. It costs
-    nothing where every core has a runner. On a GPU windows are embedded in batches of one fixed size for the same reason;
-    the last one is filled up by repeating a window.
+    On a CPU each window is embedded alone, on one thread: matrix products round differently for different shapes, so only
+    then are the stored bits independent of batch size, neighbours, workers and interruptions. It costs nothing where every
+    core has a runner. On a GPU windows are embedded in batches of one fixed size for the same reason; the last batch is
+    filled by repeating a window.
     """
 
     def __init__(self, device: str, encoders: dict[str, AudioEncoder], batch_size: int | None) -> None:
@@ -40,7 +43,7 @@ class Runner:
         self.batch_sizes = {name: first or find_batch_size(encoder, device) for name, encoder in encoders.items()}
 
     def start(self, name: str, windows: Sequence[Samples]) -> "Pending":
-        """Begin to embed windows of one encoder: at most its batch size, so that a GPU works while the thread goes on."""
+        """Start to embed windows of one encoder, at most its batch size; a GPU works while the thread goes on."""
         import torch
 
         try:
@@ -61,7 +64,7 @@ class Runner:
         )
 
     def _smaller(self, name: str, windows: Sequence[Samples]) -> "Pending":
-        """Halve the batch size until the windows fit, and keep to it."""
+        """Halve the batch size, for good, until the windows fit."""
         import torch
 
         while (batch_size := self.batch_sizes[name]) > 1:
@@ -91,7 +94,7 @@ class Pending:
         self._count = count
         self._done = stream.record_event() if stream else None
 
-    def rows(self) -> Rows:
+    def rows(self) -> NDArray[np.float32]:
         """Wait for the rows [n, D] or [n, L, D]."""
         if self._done is not None:
             self._done.synchronize()
@@ -101,7 +104,7 @@ class Pending:
 def find_batch_size(
     encoder: AudioEncoder, device: str, seconds_for: Callable[[AudioEncoder, str, int], float] | None = None
 ) -> int:
-    """Try growing batches until they bring no more windows a second, or do not fit; give the best size."""
+    """Try growing batches until they bring no more windows a second, or do not fit, and return the best size."""
     import torch
 
     seconds_for = seconds_for or _seconds_for
@@ -140,7 +143,7 @@ def _seconds_for(encoder: AudioEncoder, device: str, size: int) -> float:
 
 
 def choose_devices(asked: Sequence[str], workers: int | None = None) -> list[str]:
-    """Give the device of every runner: each GPU once, the CPU once for every core, or as often as there are workers.
+    """Return the device of every runner: each GPU once, the CPU once for each worker, or else for each core.
 
     Raises:
         UnisonoError: a device that was asked for is not there.
@@ -162,3 +165,78 @@ def choose_devices(asked: Sequence[str], workers: int | None = None) -> list[str
                 hint="Choose with --devices, or leave it out.",
             )
     return list(dict.fromkeys(chosen)) if "cpu" not in chosen else chosen
+
+
+def build_encoders(states: Mapping[str, str], devices: Iterable[str]) -> dict[str, dict[str, AudioEncoder]]:
+    """Build each encoder once for each device: device -> name -> encoder.
+
+    Args:
+        states: encoder -> which hidden states, as in `Job`.
+        devices: "cpu", "cuda:0", ...; repeated ones share an encoder.
+
+    Raises:
+        UnisonoError: weights are absent; the message names all of them, and which encoders to use instead.
+    """
+    built: dict[str, dict[str, AudioEncoder]] = {}
+    absent: list[WeightsAbsentError] = []
+    for device in dict.fromkeys(devices):
+        built[device] = {}
+        for name, its_states in states.items():
+            try:
+                built[device][name] = audio.build(name, device, layers=_layers(its_states))
+            except WeightsAbsentError as error:
+                absent.append(error)
+        if absent:
+            raise _absent(absent)
+    return built
+
+
+def _layers(states: str) -> Layers | None:
+    if not states:
+        return None
+    return "all" if states == "all" else tuple(int(number) for number in states.split(","))
+
+
+def _absent(errors: list[WeightsAbsentError]) -> UnisonoError:
+    names = [error.name for error in errors]
+    if len(errors) == 1 and names[0] in NEEDING_NO_DOWNLOAD:
+        return errors[0]
+    listed = ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+    return UnisonoError(
+        f"The weights of {listed} are not here.",
+        hint=f"Fetch them with: unisono encoders fetch {' '.join(names)}\n"
+        f"Or use encoders that need no download: --encoders {' '.join(NEEDING_NO_DOWNLOAD)}",
+    )
+
+
+def log_estimate(items: Sequence[WorkItem], runners: list[Runner]) -> None:
+    """Log how long the encoders will take, measured on a batch of noise, if there is much to do."""
+    encoders = runners[0].encoders
+    windows = {
+        name: sum(_windows(item, encoder.spec) for item in items if name in item.encoders)
+        for name, encoder in encoders.items()
+    }
+    if sum(windows.values()) < WORTH_ESTIMATING_WINDOWS:
+        return
+    seconds = {}
+    for name, encoder in encoders.items():
+        size = runners[0].batch_sizes[name]
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(encoder.spec.window_s * encoder.spec.rate_hz))
+        lot = [noise.astype(np.float32)] * size
+        runners[0].start(name, lot).rows()  # the first time includes what is done only once
+        began = time.perf_counter()
+        runners[0].start(name, lot).rows()
+        seconds[name] = (time.perf_counter() - began) / size * windows[name] / len(runners)
+    each = ", ".join(f"{name} {time_in_words(its_seconds)}" for name, its_seconds in seconds.items())
+    hours = sum(item.excerpt.duration_s for item in items) / 3600
+    log.info(
+        "%s excerpts, %.1f hours of audio: about %s of encoding (%s).",
+        f"{len(items):,}",
+        hours,
+        time_in_words(sum(seconds.values())),
+        each,
+    )
+
+
+def _windows(item: WorkItem, spec: EncoderSpec) -> int:
+    return count_windows(item.excerpt.duration_s, spec.window_s, spec.hop_s)

@@ -1,0 +1,112 @@
+"""The executors: how the excerpts of a run are decoded and embedded. A module each, registered by being in this folder.
+
+A module holds `build(job) -> Executor`. An executor maps work items to results in any order, each at least once: whoever
+takes the results knows them by key and ignores what comes twice. It writes nothing.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.audio.decode import Fault
+from unisono.base.arguments import nearest
+from unisono.base.errors import UsageError
+from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.prepare.plan import WorkItem
+from unisono.embeddings.prepare.pooling import Pooling, pool
+
+DEFAULT = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What an executor must know in addition to the work items."""
+
+    encoders: Mapping[str, str] = field(default_factory=dict)
+    """Name -> which hidden states: "all", or numbers such as "4,8,12"; empty: the encoder's default."""
+    pooling: Pooling = "mean"
+    keep_windows: bool = False
+    devices: Sequence[str] = ()
+    """Where the encoders run; none: every GPU of this machine, or else the CPU."""
+    batch_size: int | None = None
+    """Windows embedded at a time on a GPU; None: found by trying."""
+    workers: int | None = None
+    """Threads that decode; None: the number of cores."""
+
+
+class Embedded(NamedTuple):
+    """One excerpt, embedded by one encoder."""
+
+    key: bytes
+    encoder: str
+    embedding: NDArray[np.float16]
+    """[D] or [L, D]."""
+    windows: NDArray[np.float16] | None
+    """[W, D] or [W, L, D], if they are kept."""
+
+
+class Failed(NamedTuple):
+    """An excerpt that cannot be embedded."""
+
+    key: bytes
+    fault: Fault
+
+
+Outcome = Embedded | Failed
+
+
+class Executor(Protocol):
+    """The encoders of a job, built, and the machines that run them."""
+
+    specs: Mapping[str, EncoderSpec]
+    """Of the encoders as built: dimension, layers and revision of the weights at hand."""
+
+    def map(self, items: Sequence[WorkItem], /) -> Generator[Outcome, None, None]:
+        """Yield a result for each encoder of each item, or one failure for the item, in any order.
+
+        Closing the generator ends all work. An exception, which no audio file can cause, ends the run.
+        """
+        ...
+
+
+def names() -> list[str]:
+    """List the executors, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def check(name: str) -> None:
+    """Refuse a name that is no executor's.
+
+    Raises:
+        UsageError: it names the nearest one.
+    """
+    if name not in names():
+        raise UsageError(
+            f"There is no executor {name!r}.{nearest(name, names())}", hint="Known executors: " + ", ".join(names())
+        )
+
+
+def build(name: str, job: Job) -> Executor:
+    """Build the encoders of a job where the executor runs them.
+
+    Raises:
+        UsageError: there is no such executor.
+        UnisonoError: weights or devices are not there.
+    """
+    check(name)
+    executor: Executor = importlib.import_module(f"{__name__}.{name}").build(job)
+    return executor
+
+
+def result(key: bytes, encoder: str, windows: NDArray[np.float32], job: Job) -> Outcome:
+    """Pool the windows [W, D] (or [W, L, D]) of one excerpt; numbers that float16 cannot hold are a fault."""
+    with np.errstate(over="ignore"):
+        embedding = pool(windows, job.pooling).astype(np.float16)
+        if not np.isfinite(embedding).all():
+            return Failed(key, Fault("embedding not finite", encoder))
+        return Embedded(key, encoder, embedding, windows.astype(np.float16) if job.keep_windows else None)

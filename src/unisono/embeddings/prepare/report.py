@@ -1,0 +1,88 @@
+"""What a run of `prepare` did."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unisono.base import html
+from unisono.base.tally import Tally
+from unisono.embeddings.file import EncoderRecord
+from unisono.tracks.track import Split, Track
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetCounts:
+    """One dataset in numbers."""
+
+    name: str
+    tracks: int
+    """Tracks in the unified file."""
+    embedded: int
+    hours: float
+    """Of the embedded tracks."""
+    captions: int
+    """Of the embedded tracks."""
+
+    @property
+    def left_out(self) -> int:
+        """Number of tracks that were not embedded."""
+        return self.tracks - self.embedded
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareReport:
+    """What `embeddings.h5` now holds, and what was left out."""
+
+    path: Path
+    """Of `embeddings.h5`."""
+    report_path: Path
+    """Of the report as JSON, which lists each track that was left out with its reason."""
+    counts: Mapping[Split, int]
+    """Split -> tracks."""
+    datasets: Sequence[DatasetCounts]
+    encoders: Sequence[EncoderRecord]
+    written: bool
+    """False if the file held all of this already."""
+    tally: Tally = field(repr=False)
+    """What came in, and what was left out with its reason."""
+
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{split} {count:,}" for split, count in self.counts.items())
+        lines = [f"PrepareReport: {self.path}", f"  tracks: {splits}"]
+        lines += [f"  encoder {encoder.name}: {encoder.shape_in_words}" for encoder in self.encoders]
+        lines += [f"  {count:,} left out: {reason}" for reason, count in self.tally.reasons().most_common()]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        columns = ("dataset", "tracks", "embedded", "left out", "hours", "captions")
+        rows = [
+            (
+                each.name,
+                f"{each.tracks:,}",
+                f"{each.embedded:,}",
+                f"{each.left_out:,}",
+                f"{each.hours:,.1f}",
+                f"{each.captions:,}",
+            )
+            for each in self.datasets
+        ]
+        reasons = [(reason, f"{count:,}") for reason, count in self.tally.reasons().most_common()]
+        left_out = html.table(("left out", "tracks"), reasons) if reasons else ""
+        return html.table(columns, rows, caption=str(self.path)) + left_out
+
+
+def count_datasets(tally: Tally, embedded: Iterable[Track]) -> list[DatasetCounts]:
+    """Count the tracks of each dataset, in the order of their names."""
+    of_dataset: dict[str, list[Track]] = {name: [] for name in sorted(tally.came)}
+    for track in embedded:
+        of_dataset[track.dataset].append(track)
+    return [
+        DatasetCounts(
+            name=name or "(none)",
+            tracks=tally.came[name],
+            embedded=len(tracks),
+            hours=sum(track.duration for track in tracks) / 3600,
+            captions=sum(len(track.captions) for track in tracks),
+        )
+        for name, tracks in of_dataset.items()
+    ]

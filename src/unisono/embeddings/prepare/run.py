@@ -1,0 +1,351 @@
+"""prepare: a unified file in, `embeddings.h5` out.
+
+plan       which excerpts there are, and which of their embeddings are missing       plan.py
+embed      decode, embed, pool; results go into small shards                         executors/, embed.py, sink.py
+assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from unisono.audio.decode import Fault
+from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.files import explained
+from unisono.base.log import log, log_to
+from unisono.base.tally import Dropped, Tally
+from unisono.curation.filters import by_duration
+from unisono.curation.sampling import sample
+from unisono.embeddings.encoders import audio
+from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, open_embeddings
+from unisono.embeddings.prepare import executors, settings
+from unisono.embeddings.prepare.assemble import assemble, by_split, fingerprint, is_assembled
+from unisono.embeddings.prepare.datasets import unified
+from unisono.embeddings.prepare.embed import embed
+from unisono.embeddings.prepare.executors import Job
+from unisono.embeddings.prepare.plan import EmbeddingPlan, plan
+from unisono.embeddings.prepare.pooling import Pooling
+from unisono.embeddings.prepare.report import PrepareReport, count_datasets
+from unisono.embeddings.prepare.settings import ContentSettings, TrackChoice
+from unisono.embeddings.prepare.sink import EncoderShards, Failures
+from unisono.tracks.files import read_tracks
+from unisono.tracks.track import SPLITS, Split, Track
+
+SHARDS = "shards"
+REPORT = "prepare.report.json"
+LOG = "prepare.log"
+LOCK = ".prepare.lock"
+DEFAULT_ENCODERS = ("muq", "mert", "latent")
+
+
+@checked
+def prepare(
+    dataset_file: AnyPath | None = None,
+    *,
+    output_dir: AnyPath,
+    datasets: Sequence[str] = (),
+    data_root: AnyPath = "data",
+    encoders: Sequence[str] = DEFAULT_ENCODERS,
+    layers: Sequence[str] = (),
+    sample_size: Count | None = None,
+    min_duration: Seconds | None = None,
+    max_duration: Seconds | None = None,
+    batch_size: Count | None = None,
+    pooling: Pooling = "mean",
+    keep_windows: bool = False,
+    split_by: Literal["upstream", "seed"] = "upstream",
+    seed: int = 42,
+    devices: Sequence[str] = (),
+    workers: Count | None = None,
+    executor: str = executors.DEFAULT,
+    strict: bool = False,
+    recorded_options: Mapping[str, Any] | None = None,
+) -> PrepareReport:
+    """Embed the tracks of a unified file into `embeddings.h5`; embeddings that are there already are not computed again.
+
+    Args:
+        dataset_file: the unified file.
+        output_dir: folder for `embeddings.h5`.
+        datasets: instead of a unified file: datasets under `<data_root>/raw`, unified first, into the output folder.
+        data_root: folder of the data, for `datasets`.
+        encoders, layers, pooling, keep_windows: what is computed; see `docs/prepare.md`.
+        sample_size, min_duration, max_duration, seed: which tracks; durations in seconds, both bounds inclusive.
+        split_by: keep the splits of the file and draw the rest by seed, or draw all.
+        batch_size, devices, workers, executor: how it is computed.
+        strict: fail if a track cannot be embedded.
+        recorded_options: what the report stores as options; None: the arguments.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the files in the output folder.
+        UnisonoError: weights or audio are not there, the disk is full, or `strict` found faults.
+    """
+    arguments = {name: _plain(value) for name, value in locals().items() if name != "recorded_options"}
+    _check_arguments(encoders, min_duration, max_duration, executor)
+    folder = as_path(output_dir)
+    run = _Preparation(
+        source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
+        folder=folder,
+        content=ContentSettings(pooling=pooling, keep_windows=keep_windows, split_by=split_by, seed=seed),
+        choice=TrackChoice(
+            sample_size=sample_size, min_duration=_float(min_duration), max_duration=_float(max_duration)
+        ),
+        job=Job(pooling=pooling, keep_windows=keep_windows, devices=devices, batch_size=batch_size, workers=workers),
+        executor=executor,
+    )
+    return run(encoders, layers, arguments if recorded_options is None else recorded_options, strict=strict)
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return an argument as a JSON value."""
+    if isinstance(value, Path):
+        return str(value)
+    return value if value is None or isinstance(value, (str, int, float)) else list(value)
+
+
+def _check_arguments(names: Sequence[str], low: float | None, high: float | None, executor: str) -> None:
+    if low is not None and high is not None and low > high:
+        raise UsageError(
+            f"min_duration {low:g} is above the maximum of {high:g}: no track can be both.", parameter="min_duration"
+        )
+    if not names:
+        raise UsageError(
+            "encoders names no encoder.", hint="Known encoders: " + ", ".join(audio.names()), parameter="encoders"
+        )
+    for name in names:
+        audio.spec(name)
+    executors.check(executor)
+
+
+def _source(
+    dataset_file: AnyPath | None,
+    datasets: Sequence[str],
+    folder: Path,
+    data_root: Path,
+    seed: int,
+    workers: int | None,
+    *,
+    strict: bool,
+) -> Path:
+    """Return the unified file to read; make it, where datasets are asked for."""
+    if (dataset_file is None) == (not datasets):
+        raise UsageError("Expected either a unified file or datasets to unify.")
+    if dataset_file is not None:
+        return as_path(dataset_file)
+    return unified(datasets, folder, data_root=data_root, seed=seed, workers=workers, strict=strict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Preparation:
+    """One run of `prepare`."""
+
+    source: Path
+    folder: Path
+    content: ContentSettings
+    choice: TrackChoice
+    job: Job
+    executor: str
+    tally: Tally = field(default_factory=Tally)
+
+    def __call__(
+        self, names: Iterable[str], layers: Iterable[str], given: Mapping[str, Any], *, strict: bool
+    ) -> PrepareReport:
+        tracks = read_tracks(self.source)
+        with ExitStack() as stack:
+            _enter_output(self.folder, stack)
+            log.info("Preparing %s tracks of %s", f"{len(tracks):,}", self.source)
+            chosen = self.choose(tracks)
+            there = self.open_assembled(stack)
+            shards = {
+                name: EncoderShards(self.folder / SHARDS / name, there)
+                for name in sorted({*names, *(there.encoders if there else ())})
+            }
+            failures = Failures(self.folder / SHARDS / "failures", there)
+            states = settings.hidden_states(layers, shards)
+            settings.check_shards(shards, self.content, states, self.folder)
+            work = plan(chosen)
+            _refuse_to_lose(there, work)
+            faults = self.embed_missing(work, shards, failures, states)
+            embedded = self.without_faults(chosen, work, faults)
+            self.write_report(given, sorted(shards), embedded, strict=strict)
+            splits = by_split(embedded, self.content)
+            records = [_record_of(its_shards) for its_shards in shards.values()]
+            written = self.write(splits, work, shards, records, faults, there)
+            _remove_what_is_stored(self.folder, shards, failures)
+        return PrepareReport(
+            path=self.folder / FILE_NAME,
+            report_path=self.folder / REPORT,
+            counts={split: len(its_tracks) for split, its_tracks in splits.items()},
+            datasets=count_datasets(self.tally, embedded),
+            encoders=records,
+            written=written,
+            tally=self.tally,
+        )
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What `embeddings.h5` stores of the settings: what decides its content, not how it was computed."""
+        return {**asdict(self.content), **asdict(self.choice), "dataset_file": self.source.name}
+
+    def choose(self, tracks: list[Track]) -> list[Track]:
+        """Filter and sample; note in the tally what is left out."""
+        for track in tracks:
+            self.tally.came[track.dataset] += 1
+        dataset_of = {track.id: track.dataset for track in tracks}
+        kept, dropped = by_duration(tracks, self.choice.min_duration, self.choice.max_duration)
+        drawn = sample(kept, seed=self.content.seed, max_samples=self.choice.sample_size)
+        if len(drawn) < len(kept):
+            ids = {track.id for track in drawn}
+            dropped += [
+                Dropped(id=track.id, reason="not in the sample", fault=False) for track in kept if track.id not in ids
+            ]
+        for item in dropped:
+            self.tally.drop(dataset_of[item.id], item)
+        if not drawn:
+            raise UsageError(f"No track of {self.source} is left{_reasons(self.tally)}.")
+        return drawn
+
+    def open_assembled(self, stack: ExitStack) -> EmbeddingsFile | None:
+        """Open the `embeddings.h5` in the folder, if there is one: its encoders stay, its settings must be the same."""
+        path = self.folder / FILE_NAME
+        if not path.is_file():
+            return None
+        file = stack.enter_context(open_embeddings(path))
+        found = settings.differences(file.config, self.config, asdict(self.content))
+        if found:
+            raise settings.refusal(path, found)
+        return file
+
+    def embed_missing(
+        self,
+        work: EmbeddingPlan,
+        shards: dict[str, EncoderShards],
+        failures: Failures,
+        states: Mapping[str, str],
+    ) -> dict[bytes, Fault]:
+        """Embed what is missing; return key -> fault of all excerpts that cannot be embedded."""
+        held = {name: its_shards.held() for name, its_shards in shards.items()}
+        items = work.missing(held, failures.known.keys())
+        if not work.excerpts:
+            first = next(iter(work.faults.values()))
+            raise UnisonoError(
+                f"None of the {len(work.faults):,} audio files is there; the first is {first.detail}.",
+                hint="Bring the audio folder back, or make the unified file again with: unisono unify",
+            )
+        passing: dict[bytes, Fault] = {}
+        if items:
+            log.info(
+                "%s embeddings are there already, %s are missing.",
+                f"{sum(len(keys & work.excerpts.keys()) for keys in held.values()):,}",
+                f"{sum(len(item.encoders) for item in items):,}",
+            )
+            needed = sorted({name for item in items for name in item.encoders})
+            executor = executors.build(
+                self.executor, replace(self.job, encoders={name: states[name] for name in needed})
+            )
+            for name, spec in executor.specs.items():
+                record = settings.encoder_record(spec, self.content.pooling, states[name])
+                settings.check_built(shards[name], record, self.folder, keep_windows=self.content.keep_windows)
+            passing = embed(items, executor, shards, failures)
+        return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
+
+    def without_faults(self, tracks: list[Track], work: EmbeddingPlan, faults: Mapping[bytes, Fault]) -> list[Track]:
+        """Leave out the tracks that could not be embedded; note them in the tally."""
+        kept = []
+        for track in tracks:
+            fault = work.faults.get(track.id) or faults.get(work.key_of[track.id])
+            if fault is None:
+                kept.append(track)
+                self.tally.kept[track.dataset] += 1
+            else:
+                detail = f"{track.audio_path}: {fault.detail}" if fault.detail != track.audio_path else fault.detail
+                self.tally.drop(track.dataset, Dropped(id=track.id, reason=fault.reason, detail=detail))
+        return kept
+
+    def write_report(
+        self, given: Mapping[str, Any], names: Sequence[str], embedded: Sequence[Track], *, strict: bool
+    ) -> None:
+        """Write the report; fail if nothing was embedded, or with `strict` if anything was not."""
+        report = self.folder / REPORT
+        self.tally.write(report, options=given, encoders=names)
+        if strict:
+            self.tally.refuse_faults(report)
+        if not embedded:
+            raise UnisonoError(f"No track could be embedded{_reasons(self.tally)}; see {report}.")
+
+    def write(
+        self,
+        splits: dict[Split, list[Track]],
+        work: EmbeddingPlan,
+        shards: dict[str, EncoderShards],
+        records: list[EncoderRecord],
+        faults: Mapping[bytes, Fault],
+        there: EmbeddingsFile | None,
+    ) -> bool:
+        """Write `embeddings.h5`, unless its content is there already; return whether it was written."""
+        config = self.config
+        config["content"] = fingerprint(splits, work.key_of, records, config, self.tally.faults)
+        path = self.folder / FILE_NAME
+        if is_assembled(there, config["content"]):
+            log.info("Nothing to do: %s is complete.", path)
+            return False
+        log.info("Writing %s", path)
+        lasting = {key: fault for key, fault in faults.items() if fault.lasting}
+        assemble(self.folder, splits, work.key_of, shards, records, config, self.tally.faults, lasting)
+        return True
+
+
+def _reasons(tally: Tally) -> str:
+    counted = ", ".join(f"{count:,} {reason}" for reason, count in tally.reasons().most_common(5))
+    return f" ({counted})" if counted else ""
+
+
+def _record_of(shards: EncoderShards) -> EncoderRecord:
+    content = dict(shards.settings() or {})
+    content.pop("keep_windows", None)
+    return EncoderRecord(**content)
+
+
+def _remove_what_is_stored(folder: Path, shards: Mapping[str, EncoderShards], failures: Failures) -> None:
+    """Remove the shards whose content `embeddings.h5` now holds; those of tracks that were not chosen now stay."""
+    with open_embeddings(folder) as file:
+        keys = {key for split in SPLITS for key in file.excerpts(split)}
+        failed = {bytes.fromhex(key) for key, _, _ in file.faults()}
+    for its_shards in shards.values():
+        its_shards.remove_stored(keys)
+    failures.remove_stored(failed)
+    with suppress(OSError):  # some are left
+        (folder / SHARDS).rmdir()
+
+
+def _refuse_to_lose(there: EmbeddingsFile | None, work: EmbeddingPlan) -> None:
+    """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds."""
+    lost = sorted(id_ for id_ in there.ids if id_ not in work.key_of) if there else []
+    if there and lost:
+        reason = work.faults[lost[0]].reason if lost[0] in work.faults else "not among the tracks chosen now"
+        raise UsageError(
+            f"{there.path} holds {len(lost):,} tracks that would be lost; the first is {lost[0]} ({reason}).",
+            hint=f"Choose the same tracks and more, or another --output-dir; or remove {there.path}: "
+            "then all tracks are embedded again.",
+        )
+
+
+def _enter_output(output: Path, stack: ExitStack) -> None:
+    """Make the output folder, lock it, remove what a killed run left half-written, and open the log."""
+    with explained(output / FILE_NAME):
+        output.mkdir(parents=True, exist_ok=True)
+        try:
+            stack.enter_context(FileLock(output / LOCK, timeout=0))
+        except Timeout:
+            raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
+        for partial in (*output.glob(".*.partial"), *(output / SHARDS).glob("*/.*.partial")):
+            partial.unlink(missing_ok=True)
+        stack.enter_context(log_to(output / LOG))

@@ -1,0 +1,54 @@
+"""Really installed packages: built as wheels by hand, installed with pip into a folder of the test's own."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[1] / "src"
+
+
+def install(folder: Path, name: str, modules: Mapping[str, str], entry_points: Mapping[str, Mapping[str, str]]) -> None:
+    """Install a package into a folder.
+
+    Args:
+        folder: where to; it is put on the path by `run`.
+        name: of the package, with underscores.
+        modules: file name -> its source.
+        entry_points: group -> name -> "module" or "module:object".
+    """
+    info = f"{name}-1.0.dist-info"
+    groups = [
+        "\n".join([f"[{group}]", *(f"{key} = {value}" for key, value in entries.items())])
+        for group, entries in entry_points.items()
+    ]
+    files = {
+        **modules,
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/entry_points.txt": "\n\n".join(groups) + "\n",
+    }
+    record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = folder.parent / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file, content in {**files, f"{info}/RECORD": record}.items():
+            archive.writestr(file, content)
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python with the packages of a folder installed, and return what it printed."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{folder}", "COLUMNS": "160"},
+    )
