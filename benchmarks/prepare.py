@@ -14,6 +14,7 @@ case in which overlap matters most.
 """
 
 import argparse
+import json
 import resource
 import subprocess
 import sys

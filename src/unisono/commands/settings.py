@@ -22,9 +22,10 @@ def config_of(path: Path, verb: str) -> Dict:
     """
     found = _read(path)
     if path.suffix.lower() == ".json":
-        found = found.get("options")
-        if not isinstance(found, dict):
+        recorded = found.get("options")
+        if not isinstance(recorded, dict):
             raise DataError(f"{path} records no options: it is no report of unisono.")
+        found = recorded
     elif isinstance(found.get(verb), dict):
         found = found[verb]
     options = {_option(name): value for name, value in found.items() if not _is_empty(value)}
