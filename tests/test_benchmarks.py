@@ -61,9 +61,9 @@ def test_all_are_run():
     assert names - WITHOUT_RATIO == set(TINY)
 
 
-@pytest.mark.parametrize("name", TINY)
-def test_it_prints_a_ratio(name: str):
-    found = ratios(run(name, *TINY[name].split()))
+@pytest.mark.parametrize(("name", "words"), [*TINY.items(), ("prepare", "--memory --memory-tracks 2 4")])
+def test_it_prints_a_ratio(name: str, words: str):
+    found = ratios(run(name, *words.split()))
     assert found and all(math.isfinite(each) and each > 0 for each in found)
 
 
@@ -75,11 +75,6 @@ def test_ranks_agree_with_those_of_sorting():
 def test_the_usual_loop_reaches_the_same_loss():
     shown = run("train", *TINY["train"].split())
     assert float(shown.split("losses agree to ")[1]) < 1e-5
-
-
-def test_memory_does_not_grow_with_the_tracks():
-    (ratio,) = ratios(run("prepare", "--memory", "--memory-tracks", "3", "6"))
-    assert 0.5 < ratio < 1.5
 
 
 def test_experiments(tmp_path: Path):

@@ -7,7 +7,7 @@ the length of a file.
 import queue
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import NamedTuple
@@ -61,7 +61,7 @@ class LocalExecutor:
 
     def __init__(self, job: Job, runners: list[Runner]) -> None:
         self.runners = runners
-        self.specs = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
+        self.specs: Mapping[str, EncoderSpec] = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
         self._job = job
 
     def map(self, items: Sequence[WorkItem]) -> Generator[Outcome, None, None]:
