@@ -15,7 +15,7 @@ from tests.making import make_track
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.file import EncoderRecord, create_embeddings
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
-from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.tracks.track import Split, Track
 
 DIM = 64
@@ -118,7 +118,7 @@ def write_checkpoint(
         hidden=8,
         dropout=0,
     )
-    model = RetrievalModel(architecture)
+    model = ProjectionHeads(architecture)
     with torch.no_grad():
         model.text_head.weight.copy_(torch.from_numpy(turn.T))
         model.text_head.bias.zero_()

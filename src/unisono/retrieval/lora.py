@@ -73,7 +73,7 @@ class TunedTexts:
         self._place = np.array([distinct[caption] for caption in captions], dtype=np.int64)
 
     def __call__(self, captions: NDArray[np.int64]) -> Tensor:
-        """Give the embeddings [b, T] of the captions at these places."""
+        """Return the text embeddings [b, T] of the captions at these places."""
         embeddings: Tensor = self.encoder([self._tokens[place] for place in self._place[captions]])
         return embeddings
 
