@@ -16,4 +16,4 @@ def test_text_is_aligned_without_trailing_blanks():
 def test_html_is_escaped():
     html = TABLE.html()
     assert "Title<br>more" in html and "x&lt;y" in html and html.count("<tr>") == 3
-    assert "<td style='text-align: right'>1,000</td>" in html
+    assert '<td style="text-align: right">1,000</td>' in html

@@ -84,9 +84,9 @@ def test_from_python_it_prints_nothing_and_shows_its_tables(world, capfd, tmp_pa
     result.write_report(str(tmp_path / "r.html"))
     assert "Protocol" in (tmp_path / "r.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="model must be a Model, found"):
-        evaluate(str(world.checkpoint), world.data_dir)
+        evaluate(str(world.checkpoint), world.data_dir)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="split must be one of"):
-        evaluate(model, world.data_dir, split="tests")
+        evaluate(model, world.data_dir, split="tests")  # type: ignore[arg-type]
 
 
 def test_the_same_run_writes_the_same_bytes(world, tmp_path):

@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(folder: Path, *words: str) -> subprocess.Popen:
     environment = os.environ | {"UNISONO_CAPTIONS": str(folder / "captions")}
-    command = [sys.executable, REPOSITORY / "train.py", *words]
+    command = [sys.executable, str(REPOSITORY / "train.py"), *words]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from tests.embeddings.encoders.tiny_text import write_bert
-from tests.retrieval.train.synthetic import write_embeddings
+from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from tests.retrieval.train.test_training import interrupt_at
+from unisono.base.errors import UsageError
 from unisono.embeddings.encoders import text
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.checkpoint import load
+from unisono.retrieval.export import export
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.retrieval.lora import TunedTexts, adapters, add_adapters
 from unisono.retrieval.model import load_model
@@ -105,6 +107,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(given: dict[str, Any]):
             TunedTexts(encoder, data.rows.captions),
             TrainingConfig(loss="siglip", projection="joint", micro_batch=micro, audio_noise=0.0),
         )
+        assert isinstance(encoder, torch.nn.Module)
         for module in encoder.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = 0.0
@@ -113,3 +116,11 @@ def test_parts_give_the_gradient_of_the_whole_batch(given: dict[str, Any]):
     assert all(each is not None and each.any() for each in gradients[0])
     for whole, parts in zip(*gradients, strict=True):
         assert torch.allclose(whole, parts, atol=1e-5)
+
+
+def test_an_encoder_that_can_only_embed_is_refused_in_words(given: dict[str, Any], words: WordEncoder, tmp_path: Path):
+    with pytest.raises(UsageError, match="minilm can embed captions, but it cannot be tuned"):
+        train(**given | {"text_encoder": "minilm"})
+    model = train(**given | {"text_encoder": "minilm", "lora": False})
+    with pytest.raises(UsageError, match="minilm can embed captions, but it cannot be exported"):
+        export(model, tmp_path / "export")

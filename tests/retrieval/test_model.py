@@ -1,18 +1,21 @@
 """The model as a Python user has it: text, audio files and stored music in one space."""
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+import soundfile
 
+from tests.making import make_track
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.prepare.run import prepare
+from unisono.retrieval import model as model_module
 from unisono.retrieval.checkpoint import load, save
 from unisono.retrieval.model import Model, load_model
 from unisono.retrieval.train.run import train
+from unisono.tracks.files import write_tracks
 
 
 @pytest.fixture
@@ -37,13 +40,31 @@ def test_audio_files_go_through_the_encoder_of_the_training(model: Model, monkey
         asked.append((paths, record, device))
         return np.arange(16 * len(paths), dtype=np.float32).reshape(-1, 16)
 
-    fake = ModuleType("unisono.embeddings.embed_files")
-    fake.embed_files = embed_files  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    monkeypatch.setattr(model_module, "embed_files", embed_files)
     found = model.embed_audio(["a.mp3", Path("b.mp3")])
-    assert asked == [([Path("a.mp3"), Path("b.mp3")], model.audio_encoder, "cpu")]
+    assert asked == [(["a.mp3", Path("b.mp3")], model.audio_encoder, "cpu")]
     assert np.array_equal(found, model.project_audio(np.arange(32, dtype=np.float32).reshape(2, 16)))
-    assert np.array_equal(model.embed_audio("a.mp3"), found[:1])
+
+
+def test_an_audio_file_has_the_vector_of_its_stored_embedding(tmp_path: Path, words: WordEncoder):
+    rng = np.random.default_rng(0)
+    tracks = []
+    for number in range(12):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, rng.normal(size=16000 * 4) * np.linspace(0, number / 30, 64000), 16000)
+        caption = f"caption {number}"
+        tracks.append(make_track(id=f"t_{number}", audio_path=str(path), caption=caption, duration=4))
+    write_tracks(tmp_path / "unified.json", tracks)
+    prepare(tmp_path / "unified.json", output_dir=tmp_path / "data", encoders=("dsp",))
+    model = train(tmp_path / "data", audio_encoder="dsp", checkpoint_dir=tmp_path / "checkpoints", epochs=2)
+    with open_embeddings(tmp_path / "data") as file:
+        rows = file.read("train")
+        stored = model.project_rows(file, rows)
+    place = rows.ids.index("t_7") if "t_7" in rows.ids else 0
+    found = model.embed_audio(rows.texts["audio_path"][place])
+    assert found.shape == (1, model.dim) and found[0] @ stored[place] > 0.999
+    with pytest.raises(DataError, match=r"none\.wav"):
+        model.embed_audio(tmp_path / "none.wav")
 
 
 def test_it_searches_what_it_was_trained_on_unless_told_otherwise(model: Model, tmp_path: Path):

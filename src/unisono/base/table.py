@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from unisono.base import html
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,5 @@ class Table:
         return "\n".join([*filter(None, [self.title]), *text])
 
     def html(self) -> str:
-        """Return it as an HTML table, with its text escaped."""
-        title = escape(self.title).replace("\n", "<br>")
-        return (
-            f"<table><caption style='text-align: left; white-space: nowrap'>{title}</caption>"
-            f"<thead>{self._row('th', self.headings)}</thead>"
-            f"<tbody>{''.join(self._row('td', row) for row in self.rows)}</tbody></table>"
-        )
-
-    def _row(self, tag: str, cells: Sequence[str]) -> str:
-        sides = ["left" if column in self.words else "right" for column in range(len(cells))]
-        inner = (
-            f"<{tag} style='text-align: {side}'>{escape(cell)}</{tag}>" for side, cell in zip(sides, cells, strict=True)
-        )
-        return f"<tr>{''.join(inner)}</tr>"
+        """Return it as an HTML table."""
+        return html.table(self.headings, self.rows, self.title, self.words)

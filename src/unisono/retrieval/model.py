@@ -1,6 +1,5 @@
 """A trained model: it embeds text and music into one space, and searches music by description."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoder
@@ -139,10 +139,7 @@ class Model:
         Raises:
             DataError: a file cannot be decoded.
         """
-        from unisono.embeddings.embed_files import embed_files  # type: ignore[import-not-found]
-
-        files = [as_path(paths)] if isinstance(paths, (str, os.PathLike)) else [as_path(path) for path in paths]
-        return self.project_audio(embed_files(files, self.audio_encoder, self.device))
+        return self.project_audio(embed_files(paths, self.audio_encoder, self.device))
 
     def project_audio(self, embeddings: NDArray[np.floating]) -> Floats:
         """Map audio embeddings [N, A] (or [N, L, A]), as stored in `embeddings.h5`, to [N, D] unit vectors.

@@ -37,7 +37,7 @@ def world(tmp_path_factory):
     record = record_of_dsp(folder)
     turn = rng.normal(size=(384, record.dim)).astype(np.float32)
     write_checkpoint(folder / "dsp_best.pt", turn, [another("elsewhere")], record)
-    return World(folder, folder / "dsp_best.pt", {"bench": tracks})
+    return World(folder, folder / "dsp_best.pt", {"test": tracks})
 
 
 def record_of_dsp(folder):

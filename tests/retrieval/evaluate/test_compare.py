@@ -36,7 +36,7 @@ def test_by_hand(tmp_path):
     assert found.differences["median_rank"].second == 1
     assert "text to music: 3 queries among 100 candidates" in repr(comparison)
     assert f"first:  {tmp_path / 'a.json'} (model.pt)" in repr(comparison)
-    assert "<td style='text-align: left'>MRR</td>" in comparison._repr_html_()
+    assert '<td style="text-align: left">MRR</td>' in comparison._repr_html_()
 
 
 def test_pairing_shows_a_small_difference_that_unpaired_intervals_hide():

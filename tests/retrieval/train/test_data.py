@@ -192,7 +192,7 @@ def test_a_sample_of_val_keeps_captions_with_their_music(tmp_path: Path):
     _, _, val = read(write_embeddings(tmp_path, (8, 30, 2)), "musicnn")
     part = sampled(val, 10, seed=1)
     assert len(part) == 10 and sampled(val, 30, seed=1) is val
-    captions = {id: set() for id in val.rows.ids}
+    captions: dict[str, set[str]] = {id: set() for id in val.rows.ids}
     for caption, row in zip(val.rows.captions, val.rows.caption_of, strict=True):
         captions[val.rows.ids[row]].add(caption)
     for caption, row in zip(part.rows.captions, part.rows.caption_of, strict=True):

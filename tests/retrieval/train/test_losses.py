@@ -76,12 +76,12 @@ def test_the_mean_over_processes_is_the_loss_of_the_batch(name: str, processes: 
     compute = losses.get(name).compute
     text, audio = vectors(2).requires_grad_(), vectors(3).requires_grad_()
     expected = compute(whole(text, audio, positives(TEXTS, RECORDINGS)), SCALE, BIAS)
-    parts = []
+    parts: list[Tensor] = []
     for process in range(processes):
         rows = slice(process * 8 // processes, (process + 1) * 8 // processes)
         batch = EmbeddedBatch(text[rows], audio[rows], text, audio, positives(TEXTS, RECORDINGS, rows))
         parts.append(compute(batch, SCALE, BIAS))
-    found = sum(parts) / processes
+    found = torch.stack(parts).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-12)
     for one, other in zip(
         torch.autograd.grad(found, (text, audio)), torch.autograd.grad(expected, (text, audio)), strict=True
