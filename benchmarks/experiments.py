@@ -24,15 +24,13 @@ from demo.__main__ import EPOCHS
 from unisono.captions.describe import describe
 from unisono.captions.options import CaptionOptions, Strategy
 from unisono.commands import console
-from unisono.commands.train import run as train
 from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
 from unisono.embeddings.prepare.run import prepare
-from unisono.retrieval.checkpoint import Model, load_model
+from unisono.retrieval.evaluate.ranking import query_results, rank_both
 from unisono.retrieval.evaluate.result import QueryResult
-from unisono.retrieval.evaluate.retrieval import query_results, rank_both
+from unisono.retrieval.model import Model
 from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
-from unisono.retrieval.project import project
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.train.run import train
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace
 
@@ -150,16 +148,15 @@ def trained(each: Settings, variant: Variant, number: str, seed: int, data_dir: 
     """Train a variant and return its best model."""
     folder = each.root / "experiments" / f"{number}_seed{seed}"
     settings: dict[str, Any] = {"audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten"}
-    settings |= {"epochs": each.epochs, **variant.train, "seed": seed, "data_dir": data_dir, "checkpoint_dir": folder}
-    train(TrainOptions(**settings))
-    return load_model(folder / f"{settings['audio_encoder']}_best.pt")
+    settings |= {"epochs": each.epochs, **variant.train, "seed": seed, "checkpoint_dir": folder}
+    return train(data_dir, **settings)
 
 
 def queries(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
     """Return the result of each text query on a split, as `unisono evaluate` computes it."""
     with open_embeddings(data_dir) as file:
         rows = file.read(split, [model.audio_encoder.name])
-        music = project(model, file, rows)
+        music = model.project_rows(file, rows)
     pairing = pair_rows(rows)
     ranked = rank_both(pairing, model.embed_text(pairing.texts, cached=True), music)
     return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.search.index import Index, IndexedTrack
+from unisono.retrieval import indexes
 
 TOP = 10
 REPEATS = 15
@@ -34,16 +34,12 @@ def main() -> None:
     parser.add_argument("--tracks", type=int, nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--dim", type=int, default=512)
     options = parser.parse_args()
-    track = IndexedTrack(
-        id="", split="test", dataset="", artist="", artist_id="", title="", genre="", tags=[], license="", recording="",
-        audio_path="", start_s=0, duration_s=1,
-    )  # fmt: skip
     rng = np.random.default_rng(0)
     for count in options.tracks:
         embeddings = rng.standard_normal((count, options.dim), dtype=np.float32)
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
         query = embeddings[count // 2]
-        index = Index([track] * count, embeddings)
+        index = indexes.get("exact")(embeddings)
         read = median_ms(embeddings.max)
         product = median_ms(partial(np.matmul, embeddings, query))
         search = median_ms(partial(index.search, query, TOP))

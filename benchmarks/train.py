@@ -2,7 +2,8 @@
 
     python benchmarks/train.py [--captions 1000000] [--usual-steps 40]
 
-1. `step`: a step on stored embeddings over the bare matrix products of the same sizes, forward and backward.
+1. `step`: a step on stored embeddings over the bare matrix products of the same sizes, forward and backward; first with
+   the references of `retrieval/train/fast_cpu.py`, then with the faster versions.
 2. `loader`: an epoch's steps on a large synthetic set, with text embeddings mapped from disk and new batches, over the same
    number of steps on one batch held in memory; and the peak memory of the process.
 3. `usual`: the loop that most people write, which opens `embeddings.h5` for every item and runs the text encoder at every
@@ -17,9 +18,11 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import h5py
 import numpy as np
@@ -28,11 +31,13 @@ from torch.nn import functional
 
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders.text_store import TextTable
-from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings
-from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings, open_embeddings
+from unisono.retrieval.heads import Architecture, ProjectionHeads
+from unisono.retrieval.train import fast_cpu
+from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, Sampler, SplitData, read
 from unisono.retrieval.train.loop import make_optimizer
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.train.losses import infonce
 from unisono.retrieval.train.step import Step, StoredTexts
 from unisono.tracks.track import SPLITS, Caption, Track
 
@@ -72,9 +77,9 @@ def synthetic(excerpts: int, captions: int, dim: int) -> SplitData:
     return SplitData(rows, torch.from_numpy(audio))
 
 
-def model_of(text_dim: int, audio_dim: int, hidden: int) -> RetrievalModel:
+def heads_of(text_dim: int, audio_dim: int, hidden: int, dropout: float = 0.2) -> ProjectionHeads:
     torch.manual_seed(0)
-    return RetrievalModel(
+    return ProjectionHeads(
         Architecture(
             text_dim=text_dim,
             audio_dim=audio_dim,
@@ -85,7 +90,7 @@ def model_of(text_dim: int, audio_dim: int, hidden: int) -> RetrievalModel:
             text_head="mlp",
             audio_head="linear",
             hidden=hidden,
-            dropout=0.2,
+            dropout=dropout,
         )
     )
 
@@ -101,14 +106,28 @@ def mapped(folder: Path, count: int, dim: int) -> TextTable:
     return TextTable(np.memmap(folder / "text.f32", np.float32, "r", shape=(count, dim)), np.arange(count))
 
 
-def step_over_products(batch_size: int, dim: int, hidden: int) -> float:
+@contextmanager
+def references() -> Iterator[None]:
+    """Compute steps with the references of `fast_cpu`. Its memory setting cannot be undone: measure these first."""
+    with ExitStack() as stack:
+        for target, name, reference in (
+            (fast_cpu, "info_nce", infonce.info_nce),
+            (fast_cpu, "normalize", partial(functional.normalize, dim=-1)),
+            (fast_cpu, "keep_freed_memory", lambda: None),
+            (fast_cpu.Dropout, "forward", torch.nn.Dropout.forward),
+        ):
+            stack.enter_context(mock.patch.object(target, name, reference))
+        yield
+
+
+def step_over_products(batch_size: int, dim: int, hidden: int, *, name: str = "step") -> float:
     """Compare a whole step, optimizer included, with its matrix products alone."""
     data = synthetic(2 * batch_size, 4 * batch_size, dim)
     table = TextTable(
         np.random.default_rng(1).standard_normal((len(data.rows.captions), dim), np.float32), np.arange(4 * batch_size)
     )
-    options = TrainOptions(batch_size=batch_size, hidden=hidden)
-    step = Step(model_of(dim, dim, hidden), data, StoredTexts(table, CPU), options)
+    options = TrainingConfig(batch_size=batch_size, hidden=hidden)
+    step = Step(heads_of(dim, dim, hidden), data, StoredTexts(table, CPU), options)
     optimizer = make_optimizer(step, options)
     batch = Sampler(data.rows.caption_of, batch_size, 0).epoch(0)[0]
 
@@ -131,7 +150,7 @@ def step_over_products(batch_size: int, dim: int, hidden: int) -> float:
 
     mine, bare = in_turn(ours, products, 15)
     print(
-        f"step: batch {batch_size}, {dim} -> {hidden} -> {dim}: {mine * 1e3:.1f} ms, bare products {bare * 1e3:.1f} ms, "
+        f"{name}: batch {batch_size}, {dim} -> {hidden} -> {dim}: {mine * 1e3:.1f} ms, bare products {bare * 1e3:.1f} ms, "
         f"ratio {mine / bare:.2f}"
     )
     return mine / bare
@@ -141,10 +160,11 @@ def loader(captions: int, dim: int, batch_size: int, steps: int) -> float:
     """Compare steps on freshly drawn batches of a large set with steps on one batch in memory."""
     with tempfile.TemporaryDirectory() as folder:
         data = synthetic(captions // 2, captions, dim)
-        options = TrainOptions(batch_size=batch_size)
+        options = TrainingConfig(batch_size=batch_size)
         table = mapped(Path(folder), captions, dim)
-        step = Step(model_of(dim, dim, 512), data, StoredTexts(table, CPU), options)
-        held = Step(step.model, data, Held(step.texts), options)
+        texts = StoredTexts(table, CPU)
+        step = Step(heads_of(dim, dim, 512), data, texts, options)
+        held = Step(step.heads, data, Held(texts), options)
         sampler = Sampler(data.rows.caption_of, batch_size, 0)
         epochs = iter(range(1000))
         first = sampler.epoch(0)[0]
@@ -193,7 +213,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
     """Compare with the loop that opens the file for every item and runs the text encoder at every step."""
     words = ["slow", "fast", "piano", "guitar", "choir", "drums", "dark", "bright", "solemn", "lively", "flute", "harp"]
     rng = np.random.default_rng(0)
-    encoder = text_encoders.build("minilm")
+    encoder = text_encoders.tunable(text_encoders.build("minilm"))
     record = EncoderRecord(
         name="muq", weights="", revision="", license="", rate_hz=1, window_s=1, hop_s=1, pooling="mean", dim=dim
     )
@@ -213,30 +233,30 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
                 ]
                 writer.add_split(split, tracks)
                 writer.add_embeddings(split, record, iter([rng.normal(size=(4 * batch_size, dim)).astype(np.float16)]))
-        _, train, _ = read(path, "muq")
-        options = TrainOptions(dropout=0, audio_noise=0, batch_size=batch_size)
+        with open_embeddings(path) as file:
+            _, train, _ = read(file, "muq")
+        options = TrainingConfig(dropout=0, audio_noise=0, batch_size=batch_size)
         batches = [
             batch for epoch in range(steps) for batch in Sampler(train.rows.caption_of, batch_size, 0).epoch(epoch)
         ][:steps]
         results = {}
         for name in ("usual", "ours"):
-            model = model_of(384, dim, 512)
-            model.text_head[2].p = 0.0
+            heads = heads_of(384, dim, 512, dropout=0.0)
             began = time.perf_counter()
             if name == "ours":
                 table = TextTable(encoder.embed(train.rows.captions), np.arange(len(train.rows.captions)))
-                step = Step(model, train, StoredTexts(table, CPU), options)
+                step = Step(heads, train, StoredTexts(table, CPU), options)
                 optimizer = make_optimizer(step, options)
                 take = step.__call__
             else:
                 step = Step(
-                    model,
+                    heads,
                     train,
                     StoredTexts(TextTable(np.zeros((1, 384), np.float32), np.zeros(1, np.int64)), CPU),
                     options,
                 )
                 optimizer = make_optimizer(step, options)
-                take = partial(usual_step, path, encoder, model)
+                take = partial(usual_step, path, encoder, heads)
             losses = []
             for number, batch in enumerate(batches):
                 optimizer.zero_grad(set_to_none=True)
@@ -252,7 +272,9 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
     return ratio
 
 
-def usual_step(path: Path, encoder: text_encoders.TextEncoder, model: RetrievalModel, batch: Batch, _: int) -> float:
+def usual_step(
+    path: Path, encoder: text_encoders.TunableTextEncoder, heads: ProjectionHeads, batch: Batch, _: int
+) -> float:
     """Take a step as it is usually written."""
     audio, captions = [], []
     for row, caption in zip(batch.rows, batch.captions, strict=True):
@@ -262,11 +284,11 @@ def usual_step(path: Path, encoder: text_encoders.TextEncoder, model: RetrievalM
     tokens = encoder.tokens(captions)
     with torch.no_grad():
         embedded = encoder.forward(tokens)
-    text = model.embed_text(embedded)
-    logits = model.log_scale.exp() * text @ functional.normalize(torch.stack(audio), dim=1).T
+    text = heads.embed_text(embedded)
+    logits = heads.log_scale.exp() * text @ functional.normalize(torch.stack(audio), dim=1).T
     target = torch.arange(len(captions))
     loss = (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())
 
 
@@ -280,6 +302,9 @@ def main() -> None:
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[1024, 256], help="of `step`")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    with references():
+        for batch_size in options.batch_sizes:
+            step_over_products(batch_size, options.dim, options.dim // 2, name="references")
     for batch_size in options.batch_sizes:
         step_over_products(batch_size, options.dim, options.dim // 2)
     loader(options.captions, options.batch_sizes[0] // 2, options.dim, 20)

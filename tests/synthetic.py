@@ -15,7 +15,7 @@ from tests.making import make_track
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.file import EncoderRecord, create_embeddings
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
-from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.tracks.track import Split, Track
 
 DIM = 64
@@ -118,10 +118,11 @@ def write_checkpoint(
         hidden=8,
         dropout=0,
     )
-    model = RetrievalModel(architecture)
+    heads = ProjectionHeads(architecture)
     with torch.no_grad():
-        model.text_head.weight.copy_(torch.from_numpy(turn.T))
-        model.text_head.bias.zero_()
+        assert isinstance(heads.text_head, torch.nn.Linear)
+        heads.text_head.weight.copy_(torch.from_numpy(turn.T))
+        heads.text_head.bias.zero_()
     trained_on = TrainedOn(
         ids_sha256="",
         excerpts=len(tracks),
@@ -138,6 +139,6 @@ def write_checkpoint(
         text_encoder=text_encoders.spec("minilm"),
         architecture=architecture,
         trained_on=trained_on,
-        weights=model.state_dict(),
+        weights=heads.state_dict(),
     )
     save(path, checkpoint)

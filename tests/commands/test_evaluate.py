@@ -10,9 +10,11 @@ import pytest
 
 from tests.synthetic import RECORD, make, write_checkpoint
 from unisono.base.errors import DataError, UsageError
-from unisono.commands.evaluate import run
-from unisono.retrieval.evaluate.options import EvaluateOptions
+from unisono.commands.evaluate import EvaluateOptions, run
+from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.evaluate.result import read_result
+from unisono.retrieval.evaluate.run import evaluate
+from unisono.retrieval.model import load_model
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +49,7 @@ def test_the_command_prints_tables_and_protocol_and_writes_json(world, tmp_path)
         "queries ROC-AUC",
     ):
         assert words in done.stdout
-    assert "among equal scores what is not" in done.stdout
+    assert "among equal scores," in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     result = read_result(world.checkpoint.with_name("dsp_best_test.json"))
     assert result.retrieval["text_to_music"]["all"].queries == 36
@@ -68,6 +70,25 @@ def test_a_model_made_to_find_finds_and_the_numbers_agree_with_the_queries(world
     assert read_result(tmp_path / "r.json") == result
 
 
+def test_from_python_it_prints_nothing_and_shows_its_tables(world, capfd, tmp_path):
+    model = load_model(world.checkpoint)
+    result = evaluate(model, str(world.data_dir), baselines=True, seed=3)
+    with open_embeddings(world.data_dir) as file:
+        assert evaluate(model, file, baselines=True, seed=3) == result
+    assert capfd.readouterr() == ("", "")
+    shown = repr(result)
+    for words in ("test, all", "36 queries among 24 tracks", "chance", "baseline: random", "single-tag queries"):
+        assert words in shown and words in result._repr_html_()
+    result.write(tmp_path / "r.json")
+    assert read_result(tmp_path / "r.json") == result
+    result.write_report(str(tmp_path / "r.html"))
+    assert "Protocol" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="model must be a Model, found"):
+        evaluate(str(world.checkpoint), world.data_dir)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="split must be one of"):
+        evaluate(model, world.data_dir, split="tests")  # type: ignore[arg-type]
+
+
 def test_the_same_run_writes_the_same_bytes(world, tmp_path):
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     run(options(world, output=first))
@@ -86,7 +107,7 @@ def test_music_of_the_training_is_refused_or_left_out(world, tmp_path):
     result = run(options(leaky, exclude_overlap=True))
     assert result.retrieval["text_to_music"]["all"].candidates == 23
     assert any("1 of 24 excerpts" in sentence and "left out" in sentence for sentence in result.protocol)
-    assert any("4 others have an artist" in sentence for sentence in result.protocol)
+    assert any("4 others are of an artist" in sentence for sentence in result.protocol)
     write_checkpoint(leaky.checkpoint, turn, tracks)
     with pytest.raises(DataError, match="trained on all 24"):
         run(options(leaky, exclude_overlap=True))
@@ -100,7 +121,8 @@ def test_music_that_chose_the_checkpoint_is_said_or_left_out(world, tmp_path, ca
     result = run(options(chosen))
     assert result.retrieval["text_to_music"]["all"].candidates == 24
     assert any(
-        "chose the checkpoint: 3 of 24 excerpts" in each and "too good for them" in each for each in result.protocol
+        "selected the checkpoint: 3 of 24 excerpts" in each and "Their numbers are too high" in each
+        for each in result.protocol
     )
     assert "3 of the 24 excerpts" in caplog.text and "--exclude-overlap" in caplog.text
     caplog.clear()
@@ -113,20 +135,18 @@ def test_music_that_chose_the_checkpoint_is_said_or_left_out(world, tmp_path, ca
     # what was trained on is not counted twice, and what nobody could have kept apart is refused
     write_checkpoint(chosen.checkpoint, turn, [*train, *tracks[:20]], val=tracks[18:])
     result = run(options(chosen, split="train"))
-    with pytest.raises(
-        DataError, match="trained on 20 of the 24 excerpts, and its checkpoint was chosen by the others"
-    ):
+    with pytest.raises(DataError, match="trained on 20 of the 24 excerpts, and the others selected its checkpoint"):
         run(options(chosen, exclude_overlap=True))
 
 
 def test_a_checkpoint_that_does_not_know_its_val_split_says_so(world):
     result = run(options(world))
-    assert any("not known, an earlier version" in sentence for sentence in result.protocol)
+    assert any("not known, the model is of an earlier version" in sentence for sentence in result.protocol)
 
 
 def test_the_training_split_is_measured_with_a_warning_in_the_protocol(world, tmp_path):
     result = run(options(world, split="train", output=tmp_path / "r.json"))
-    assert any("TRAINING split" in sentence for sentence in result.protocol)
+    assert any("TRAIN split" in sentence for sentence in result.protocol)
 
 
 def test_embeddings_made_otherwise_are_refused_with_what_differs(world, tmp_path):
@@ -163,7 +183,7 @@ def test_equal_captions_are_one_query(tmp_path):
 
 def test_a_file_that_is_no_result_is_refused(tmp_path):
     (tmp_path / "r.json").write_text("[]")
-    with pytest.raises(DataError, match="is no result of unisono evaluate"):
+    with pytest.raises(DataError, match="is not a result of unisono evaluate"):
         read_result(tmp_path / "r.json")
     with pytest.raises(UsageError, match="There is no"):
         read_result(tmp_path / "none.json")

@@ -13,12 +13,10 @@ from tests.embeddings.encoders.tiny_text import write_bert
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import UnisonoError
 from unisono.cli import main
-from unisono.commands.export import run
-from unisono.commands.export_options import ExportOptions
-from unisono.commands.train import run as train
 from unisono.retrieval import export_onnx as onnx_module
-from unisono.retrieval.checkpoint import load_model
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.export import export
+from unisono.retrieval.model import load_model
+from unisono.retrieval.train.run import train
 
 TEXTS = ["piano and choir", "slow", "dark and bright and flute and harp and organ"]
 
@@ -26,28 +24,28 @@ TEXTS = ["piano and choir", "slow", "dark and bright and flute and harp and orga
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
-    write_embeddings(folder / "data", layers=2)
-    options = TrainOptions(
+    train(
+        write_embeddings(folder / "data", layers=2),
         audio_encoder="musicnn",
         text_encoder=str(write_bert(folder / "encoder")),
         lora=True,
         projection="joint",
-        data_dir=folder / "data",
         checkpoint_dir=folder,
         epochs=3,
         dim=8,
         hidden=16,
         lora_learning_rate=0.01,
     )
-    train(options)
     return folder / "musicnn_best.pt"
 
 
 def test_export(checkpoint: Path, tmp_path: Path):
     from tokenizers import Tokenizer
 
-    run(ExportOptions(checkpoint=checkpoint, output=tmp_path))
     model = load_model(checkpoint)
+    report = export(model, str(tmp_path))
+    assert report.files["model.safetensors"] == (tmp_path / "model.safetensors").stat().st_size
+    assert report.difference is not None and report.difference < 1e-4
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["tuned_text_encoder"] and config["trained_on"]["excerpts"] == 48
     assert config["onnx"]["largest_difference"] < 1e-4
@@ -79,7 +77,7 @@ def test_an_onnx_model_that_differs_is_not_kept(checkpoint: Path, tmp_path: Path
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: None)
     monkeypatch.setattr(onnx_module, "_largest_difference", lambda *_: 0.5)
     with pytest.raises(UnisonoError, match=r"differs from torch by 0\.5; it was not kept"):
-        run(ExportOptions(checkpoint=checkpoint, output=tmp_path))
+        export(load_model(checkpoint), tmp_path)
     assert not list(tmp_path.glob("*.onnx*")) and not list(tmp_path.glob(".*"))
 
 

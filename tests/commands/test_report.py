@@ -9,9 +9,8 @@ import soundfile
 
 from tests.synthetic import make
 from unisono.base.errors import UsageError
-from unisono.commands.evaluate import run
-from unisono.commands.report.evaluation import render, write
-from unisono.retrieval.evaluate.options import EvaluateOptions
+from unisono.commands.evaluate import EvaluateOptions, run
+from unisono.retrieval.report.evaluation import render, write
 
 VOID = {"meta", "br", "path", "use", "rect"}
 

@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.retrieval.train.synthetic import write_embeddings
+from unisono.commands.train import TrainOptions
 from unisono.retrieval.checkpoint import load
+from unisono.retrieval.train.config import RunSettings, TrainingConfig
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def start(folder: Path, *words: str) -> subprocess.Popen:
     environment = os.environ | {"UNISONO_CAPTIONS": str(folder / "captions")}
-    command = [sys.executable, REPOSITORY / "train.py", *words]
+    command = [sys.executable, str(REPOSITORY / "train.py"), *words]
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -69,6 +72,13 @@ def wait_for(condition, process: subprocess.Popen, seconds: float = 100) -> None
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until
         time.sleep(0.2)
+
+
+def test_the_options_are_the_settings_of_the_library():
+    own = {"data_root", "data_dir", "resume"}
+    options = {each.name: each.default for each in fields(TrainOptions) if each.name not in own}
+    settings = {each.name: each.default for kind in (TrainingConfig, RunSettings) for each in fields(kind)}
+    assert options == settings
 
 
 def test_wrong_usage_exits_with_2_and_says_what_there_is(folder: Path):

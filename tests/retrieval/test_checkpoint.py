@@ -10,23 +10,20 @@ import torch
 
 from tests.retrieval.train.synthetic import WordEncoder, use_words, write_embeddings
 from unisono.base.errors import DataError, UnisonoError, UsageError
-from unisono.commands.train import run
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval import checkpoint as checkpoints
-from unisono.retrieval.checkpoint import load, load_model, save
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.checkpoint import load, save
+from unisono.retrieval.model import load_model
+from unisono.retrieval.train.run import train
 
 
 @pytest.fixture(scope="module")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     write_embeddings(folder / "data")
-    options = TrainOptions(
-        audio_encoder="musicnn", data_dir=folder / "data", checkpoint_dir=folder, epochs=30, learning_rate=0.003
-    )
     with pytest.MonkeyPatch.context() as patch:
         use_words(patch, folder / "captions")
-        run(options)
+        train(folder / "data", audio_encoder="musicnn", checkpoint_dir=folder, epochs=30, learning_rate=0.003)
     return folder
 
 
@@ -75,7 +72,7 @@ def test_it_knows_the_val_split_and_old_ones_did_not(trained: Path, tmp_path: Pa
 
 
 def test_embeddings_of_another_shape_are_refused(trained: Path):
-    with pytest.raises(DataError, match=r"musicnn embeddings of shape \(16,\), got \(17,\)"):
+    with pytest.raises(DataError, match=r"musicnn embeddings of shape \(16,\), found \(17,\)"):
         load_model(trained).project_audio(np.zeros((2, 17), dtype=np.float16))
 
 
@@ -84,7 +81,7 @@ def test_a_truncated_checkpoint_is_explained(trained: Path, tmp_path: Path, part
     content = trained.read_bytes()
     cut = tmp_path / "cut.pt"
     cut.write_bytes(content[: int(part * len(content))])
-    with pytest.raises(DataError, match=r"cut\.pt is cut short"):
+    with pytest.raises(DataError, match=r"cut\.pt is truncated"):
         load(cut)
 
 
@@ -127,7 +124,7 @@ def test_foreign_files_are_explained(tmp_path: Path, trained: Path):
     with pytest.raises(DataError, match="expected a checkpoint of format 1, found 99"):
         load(foreign)
     torch.save({"kind": checkpoints.KIND, "format": 1}, foreign)
-    with pytest.raises(DataError, match="a part missing"):
+    with pytest.raises(DataError, match="a part of the checkpoint is missing"):
         load(foreign)
     with pytest.raises(UsageError, match="There is no checkpoint"):
         load(tmp_path / "none.pt")

@@ -20,7 +20,7 @@ def relevance(table):
     return Relevance.from_pairs(query, candidate, *table.shape)
 
 
-def with_scores(scores):
+def with_scores(scores) -> tuple[np.ndarray, np.ndarray]:
     """Return embeddings whose cosines are in the order of the scores, equal where the scores are equal."""
     scores = np.asarray(scores, dtype=np.float64)
     angle = np.sqrt(1 / scores.shape[1]) * scores / (1 + np.abs(scores).max())

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tests.search.test_index import BLANK
+from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UsageError
 from unisono.search.filters import matching
 

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from tests.search.test_index import BLANK
+from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UsageError
 from unisono.search.playlist import write_playlist
 
@@ -30,5 +30,5 @@ def test_a_playlist_in_utf8_with_each_file_once(tmp_path):
 
 
 def test_another_ending_is_refused(tmp_path):
-    with pytest.raises(UsageError, match=r"ends in \.m3u8 or \.m3u"):
+    with pytest.raises(UsageError, match=r"must end in \.m3u8 or \.m3u"):
         write_playlist(tmp_path / "found.txt", [])

@@ -8,21 +8,24 @@ import threading
 import numpy as np
 import pytest
 
-from tests.search.test_index import BLANK
+from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UnisonoError, UsageError
-from unisono.commands.search import run
-from unisono.search.index import Index
-from unisono.search.options import SearchOptions
-from unisono.search.serve import Search, listen, make_server
+from unisono.commands.search import SearchOptions, run
+from unisono.retrieval.collection import Collection
+from unisono.retrieval.model import Model
+from unisono.search.serve import SearchService, listen, make_server
 
 AUDIO = bytes(range(256)) * 1000
 
 
-class TowardsTheFirst:
+class TowardsTheFirst(Model):
     """Puts every text where the first track is."""
 
-    def embed_text(self, captions):
-        return np.repeat(np.array([[1, 0.5, 0]], dtype=np.float32), len(captions), axis=0)
+    def __init__(self):
+        pass
+
+    def embed_text(self, text, *, cached=False):
+        return np.array([[1, 0.5, 0]], dtype=np.float32)
 
 
 @pytest.fixture
@@ -34,9 +37,8 @@ def server(tmp_path):
         dataclasses.replace(BLANK, id="1", audio_path=str(tmp_path / "gone.mp3"), dataset="other"),
         dataclasses.replace(BLANK, id="2", audio_path=str(tmp_path / "gone.mp3"), dataset="fma"),
     ]
-    index = Index(tracks, np.eye(3, dtype=np.float32))
-    options = SearchOptions(checkpoint=tmp_path, top=2)
-    server = make_server(Search(TowardsTheFirst(), index, np.array([0, 1]), options))
+    collection = Collection(tracks, np.eye(3, dtype=np.float32))
+    server = make_server(SearchService(TowardsTheFirst(), collection, np.array([0, 1]), top=2))
     with listen(0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -1,91 +1,115 @@
-"""The stage: descriptions -> the tracks that fit each best, as a table, as JSON or as a playlist."""
+"""`unisono search`: descriptions -> the tracks that fit each best, as a table, as JSON, as a playlist, or on a web page."""
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
 
-from unisono.base.errors import DataError, UsageError
+from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.retrieval.checkpoint import load_model
-from unisono.retrieval.train.distributed import local_device
-from unisono.search.filters import matching
-from unisono.search.index import Hit, read_index
-from unisono.search.options import SearchOptions
-from unisono.search.playlist import refuse_other_endings, write_playlist
+from unisono.commands.options import Count, StageOptions
+from unisono.retrieval.collection import Collection, Hits
+from unisono.retrieval.model import Model, load_model
+from unisono.search import run as searching
+from unisono.search.playlist import check_ending, write_playlist
+from unisono.tracks.workspace import Workspace
 
 
-def run(queries: Sequence[str], options: SearchOptions) -> dict[str, list[Hit]]:
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(StageOptions):
+    """Options of `unisono search`."""
+
+    checkpoint: Path
+    """The model that embeds the descriptions."""
+    data_dir: Path | None = None
+    """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
+    top: Count = 10
+    """How many tracks to show."""
+    split: Literal["train", "val", "test"] | None = None
+    """Search in this split only. Default: in all."""
+    where: tuple[str, ...] = ()
+    """Only tracks with this value, such as `dataset=fma`, `tags=flute`, `license!=unknown`; all conditions must hold."""
+    max_per_artist: Count | None = None
+    """The most tracks of one artist."""
+    playlist: Path | None = None
+    """Write the tracks found as a playlist (.m3u8 or .m3u, UTF-8)."""
+    json: bool = False
+    """Print the result as JSON."""
+    serve: bool = False
+    """Open a web page on this machine to search by description and listen to the results; Ctrl-C ends it."""
+    port: int = 8765
+    """Port of that page."""
+
+
+def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
     """Search for each query, show what was found and return it: query -> hits, best first.
 
     Raises:
-        UsageError: a query is empty, or an option cannot be understood.
+        UsageError: a query is empty, or an option is not of the right form.
         DataError: no track is left to search among.
     """
-    _refuse_wrong(queries, options)
-    model = load_model(options.checkpoint, str(local_device(options.device)))
-    index = read_index(model, options.data_path, options.split)
-    among = matching(index.tracks, options.where)
-    if not len(among):
-        said = " ".join(f"--where {text!r}" for text in options.where)
-        raise DataError(f"None of the {len(index.tracks):,} tracks of {options.data_path} fulfils {said or 'this'}.")
+    _check(queries, options)
+    model = load_model(options.checkpoint, options.device)
+    data = options.data_dir or Workspace(options.data_root).embeddings
+    collection = model.collection(data, split=options.split)
     if options.serve:
-        from unisono.search.serve import serve
-
-        serve(
-            model,
-            index,
-            among,
-            options,
-            lambda address: console.out.print(
-                f"Searching {len(among):,} tracks at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True
-            ),
-        )
-        console.out.print("Ended.")
+        _serve(model, collection, options)
         return {}
-    found = {
-        query: index.search(vector, options.top, among, options.max_per_artist)
-        for query, vector in zip(queries, model.embed_text(list(queries)), strict=True)
-    }
+    found = searching.search(
+        model, queries, collection, top=options.top, where=options.where, max_per_artist=options.max_per_artist
+    )
     if options.json:
         console.out.print_json(json.dumps(_plain(found), ensure_ascii=False))
     else:
         for query, hits in found.items():
-            _show(query, hits, len(among))
+            _show(query, hits)
     if options.playlist:
         count = write_playlist(options.playlist, [hit.track for hits in found.values() for hit in hits])
         console.log.info("Wrote %s: %d files.", options.playlist, count)
     return found
 
 
-def _refuse_wrong(queries: Sequence[str], options: SearchOptions) -> None:
+def _check(queries: Sequence[str], options: SearchOptions) -> None:
     if not options.serve and (not queries or not all(query.strip() for query in queries)):
-        raise UsageError("What to search for?", hint='Type a description: unisono search "slow solemn choir" ...')
-    for name, value in (("--top", options.top), ("--max-per-artist", options.max_per_artist)):
-        if value is not None and value < 1:
-            raise UsageError(f"{name} {value}: expected at least 1.")
-    if options.serve and (queries or options.json or options.playlist):
         raise UsageError(
-            "--serve takes its descriptions on the page: give none here, and neither --json nor --playlist."
+            "There is no description to search for.", hint='Type one: unisono search "slow solemn choir" ...'
         )
+    if options.serve and (queries or options.json or options.playlist):
+        raise UsageError("--serve takes its descriptions on the page, and excludes --json and --playlist.")
     if options.playlist:
-        refuse_other_endings(options.playlist)
+        check_ending(options.playlist)
 
 
-def _plain(found: dict[str, list[Hit]]) -> list[dict[str, object]]:
+def _serve(model: Model, collection: Collection, options: SearchOptions) -> None:
+    from unisono.search.serve import SearchService, serve  # needs the packages of an extra
+
+    among = searching.narrowed(collection, options.where)
+    service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
+
+    def announce(address: str) -> None:
+        console.out.print(f"Searching {service.tracks:,} tracks at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
+
+    serve(service, port=options.port, announce=announce)
+    console.out.print("Ended.")
+
+
+def _plain(found: dict[str, Hits]) -> list[dict[str, object]]:
     return [
         {"query": query, "hits": [{"score": round(hit.score, 6), **asdict(hit.track)} for hit in hits]}
         for query, hits in found.items()
     ]
 
 
-def _show(query: str, hits: list[Hit], searched: int) -> None:
-    """Print the hits; a path stands on a line of its own, so that it can be copied whatever its length."""
-    console.out.print(f"[bold]“{console.escape(query)}”[/] among {searched:,} tracks", soft_wrap=True)
+def _show(query: str, hits: Hits) -> None:
+    """Print the hits; a path is on a line of its own, so that it can be copied whatever its length."""
+    console.out.print(f"[bold]“{console.escape(query)}”[/] among {hits.searched:,} tracks", soft_wrap=True)
     for place, hit in enumerate(hits, 1):
         track = hit.track
-        name = " - ".join(part for part in (track.artist, track.title) if part) or track.id
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
-        console.out.print(f"{place:3}. [cyan]{hit.score:.3f}[/]  {console.escape(name)}{where}", soft_wrap=True)
+        console.out.print(f"{place:3}. [cyan]{hit.score:.3f}[/]  {console.escape(track.name)}{where}", soft_wrap=True)
         console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""The text tower as ONNX: tokens in, a vector of the common space out; checked against torch before it is kept."""
+"""The text tower as ONNX: from tokens to a vector of the common space; kept only if it agrees with torch."""
 
 import io
 import logging
@@ -12,15 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from unisono.base.errors import UnisonoError
+from unisono.base.extras import extra
 from unisono.base.files import whole_file
 from unisono.embeddings.encoders.text import tunable
-from unisono.retrieval.checkpoint import Model
+from unisono.retrieval.model import Model
 
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "vector"
 TOKENIZER = "tokenizer.json"
 TOLERANCE = 1e-4
-"""Largest difference from torch that is put down to rounding."""
+"""The largest difference from torch that is taken for rounding."""
 PROBES = (
     "piano",
     "slow solemn choir",
@@ -29,7 +30,7 @@ PROBES = (
 
 
 class TextTower(nn.Module):
-    """The text encoder and the head on it."""
+    """The text encoder and its projection head."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -43,20 +44,15 @@ class TextTower(nn.Module):
 
 
 def export_text_tower(model: Model, path: Path) -> dict[str, Any]:
-    """Write a model's text tower as ONNX with its tokenizer beside it, and say how to use it and how it was checked.
+    """Write the text tower of a model as ONNX and its tokenizer; return how to use them and how they were checked.
 
     Raises:
         UnisonoError: the ONNX libraries are not installed, the text encoder cannot be expressed in ONNX, or the result
             computes something else than torch.
     """
-    try:
+    with extra("export", "Exporting to ONNX"):
         import onnxruntime
-        import onnxscript  # noqa: F401 - what torch exports with
-    except ImportError as error:
-        raise UnisonoError(
-            f"Exporting to ONNX needs {error.name}.",
-            hint="Install it with: pip install 'unisono[export]', or use --no-onnx",
-        ) from error
+        import onnxscript  # noqa: F401 - torch exports with it
     tower = TextTower(model).eval()
     with whole_file(path) as partial:
         _export(tower, partial)
@@ -100,7 +96,7 @@ def _export(tower: TextTower, path: Path) -> None:
                 external_data=False,
                 verbose=False,
             )
-    except Exception as error:  # the exporter passes on whatever it meets in a model's code
+    except Exception as error:  # the exporter passes on any error of the code of a model
         reason = str(error).strip().split("\n", maxsplit=1)[0]
         raise UnisonoError(
             f"The text encoder {tower.encoder.spec.name} cannot be written as ONNX: {reason}.", hint="Use --no-onnx."

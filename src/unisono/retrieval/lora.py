@@ -1,36 +1,33 @@
-"""Tuning the text encoder with it: LoRA adapters, small matrices beside the frozen ones."""
-
-from typing import Any
+"""Tune the text encoder with LoRA adapters: small trained matrices, added to the frozen ones. Source: Hu et al. 2021."""
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from unisono.base.errors import UnisonoError, UsageError
-from unisono.embeddings.encoders.text import tunable
+from unisono.base.errors import UsageError
+from unisono.base.extras import extra
+from unisono.embeddings.encoders.text import TextEncoder, tunable
 
 TARGETS = "all-linear"
 UNUSED = r".*pooler.*"
-"""What BERT models carry along and no sentence embedding reads."""
+"""Layers of BERT models that no sentence embedding uses."""
 
 
-def add_adapters(encoder: Any, rank: int, dropout: float) -> list[nn.Parameter]:
-    """Put adapters beside all linear layers of a text encoder, and give their parameters.
+def add_adapters(encoder: TextEncoder, rank: int, dropout: float) -> list[nn.Parameter]:
+    """Add adapters to all linear layers of a text encoder, and return their parameters.
 
     Args:
-        encoder: a built text encoder of this package.
+        encoder: a built text encoder.
         rank: of the adapters.
         dropout: of their inputs, in training.
 
     Raises:
-        UnisonoError: the peft library is not installed.
-        UsageError: the encoder is not a transformer that can be tuned.
+        MissingExtraError: the peft library is not installed.
+        UsageError: the encoder cannot be tuned.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise UnisonoError("--lora needs the peft library.", hint="pip install 'unisono[lora]'") from error
     backbone = tunable(encoder).backbone
+    with extra("lora", "Tuning a text encoder"):
+        from peft import LoraConfig, inject_adapter_in_model
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=UNUSED
     )
@@ -40,53 +37,60 @@ def add_adapters(encoder: Any, rank: int, dropout: float) -> list[nn.Parameter]:
     return adapters(encoder)
 
 
-def adapters(encoder: Any) -> list[nn.Parameter]:
-    """List the parameters of the adapters."""
-    return [parameter for name, parameter in encoder.named_parameters() if "lora_" in name]
+def adapters(encoder: TextEncoder) -> list[nn.Parameter]:
+    """Return the parameters of the adapters."""
+    return [parameter for name, parameter in _module(encoder).named_parameters() if "lora_" in name]
 
 
-def adapter_state(encoder: Any) -> dict[str, Tensor]:
-    """Give the adapters' weights by name."""
-    return {name: tensor for name, tensor in encoder.state_dict().items() if "lora_" in name}
+def adapter_state(encoder: TextEncoder) -> dict[str, Tensor]:
+    """Return the weights of the adapters by name."""
+    return {name: tensor for name, tensor in _module(encoder).state_dict().items() if "lora_" in name}
 
 
-def load_adapters(encoder: Any, state: dict[str, Tensor], rank: int, dropout: float) -> list[nn.Parameter]:
-    """Add adapters with these weights, and give their parameters.
+def load_adapters(encoder: TextEncoder, state: dict[str, Tensor], rank: int, dropout: float) -> list[nn.Parameter]:
+    """Add adapters with these weights, and return their parameters.
 
     Raises:
         UsageError: they are of another encoder.
     """
     parameters = add_adapters(encoder, rank, dropout)
     if adapter_state(encoder).keys() != state.keys():
-        raise UsageError(f"The checkpoint's adapters do not fit the text encoder {encoder.spec.name}.")
-    encoder.load_state_dict(state, strict=False)
+        raise UsageError(f"The adapters of the checkpoint do not fit the text encoder {encoder.spec.name}.")
+    _module(encoder).load_state_dict(state, strict=False)
     return parameters
 
 
-class TunedTexts:
-    """Captions that go through the text encoder at each step, because it is tuned."""
+def _module(encoder: TextEncoder) -> nn.Module:
+    module = tunable(encoder)
+    assert isinstance(module, nn.Module)
+    return module
 
-    def __init__(self, encoder: Any, captions: list[str]) -> None:
+
+class TunedTexts:
+    """Captions that go through the text encoder at each step, since it is tuned."""
+
+    def __init__(self, encoder: TextEncoder, captions: list[str]) -> None:
         self.encoder = encoder
+        self._module = _module(encoder)
         distinct = {caption: place for place, caption in enumerate(dict.fromkeys(captions))}
-        self._tokens = encoder.tokens(list(distinct))
+        self._tokens = tunable(encoder).tokens(list(distinct))
         self._place = np.array([distinct[caption] for caption in captions], dtype=np.int64)
 
     def __call__(self, captions: NDArray[np.int64]) -> Tensor:
-        """Give the embeddings [b, T] of the captions at these places."""
-        embeddings: Tensor = self.encoder([self._tokens[place] for place in self._place[captions]])
+        """Return the text embeddings [b, T] of the captions at these places."""
+        embeddings: Tensor = self._module([self._tokens[place] for place in self._place[captions]])
         return embeddings
 
     def parameters(self) -> list[nn.Parameter]:
-        """List what is trained in it."""
+        """Return what is trained in it."""
         return adapters(self.encoder)
 
     def state(self) -> dict[str, Tensor]:
-        """Give the weights of what is trained in it."""
+        """Return the weights of what is trained in it."""
         return adapter_state(self.encoder)
 
     def train(self, mode: bool) -> None:
-        """Switch the dropout of the adapters on or off; the encoder itself stays as it is used."""
-        for name, module in self.encoder.named_modules():
+        """Switch the dropout of the adapters on or off; the encoder itself has none."""
+        for name, module in self._module.named_modules():
             if "lora_dropout" in name:
                 module.train(mode)

@@ -1,10 +1,10 @@
-"""Retrieval metrics: first the rank of every right answer, then all numbers from the ranks.
+"""Retrieval metrics: first the rank of every relevant candidate, then all metrics from the ranks.
 
-Words used here: a *query* looks for *candidates*; the candidates that answer it are *relevant*. Ranks count from 1.
+A *query* is ranked against *candidates*; the candidates that answer it are *relevant*. Ranks count from 1.
 
-Ties count against the model: a candidate that is not relevant and scores the same as a relevant one stands before it.
-So a model that gives every candidate the same score is last everywhere, and the numbers depend on no sorting order.
-Equal means within `TIE`, because the same two vectors, multiplied at another place of a matrix, differ in the last bits.
+Ties count against the model: of equal scores, candidates that are not relevant come before relevant ones. So a model with
+the same score for every candidate has the worst ranks, and the metrics do not depend on the order of sorting. Equal means
+within `TIE`, because the product of the same two vectors can differ in its last bits from place to place in a matrix.
 
 Scores are computed for a block of queries at a time: memory stays bounded however many queries there are.
 """
@@ -23,32 +23,32 @@ PerQuery = dict[str, NDArray[np.float64]]
 
 CUTOFFS = (1, 5, 10)
 TIE = 1e-6
-"""Cosines closer than this are equal: a few times the rounding error of a float32 product of 1,000 numbers."""
+"""Cosines closer than this are equal: a few times the rounding error of a float32 dot product of 1,000 numbers."""
 BLOCK_BYTES = 1 << 28
-"""Most memory for the scores of one block of queries."""
+"""The most memory for the scores of one block of queries."""
 MANY_RELEVANT = 16
-"""With more relevant candidates than this, sorting a query's scores once is cheaper than comparing for each of them."""
+"""With more relevant candidates than this, sorting the scores of a query is faster than comparing for each of them."""
 
 
 @dataclass(frozen=True)
 class Relevance:
-    """Which candidates are right answers to which query; every query has at least one."""
+    """Which candidates are relevant to which query; every query has at least one."""
 
     offsets: NDArray[np.int64]
-    """[Q + 1]: the answers to query q are `candidate[offsets[q]:offsets[q + 1]]`."""
+    """[Q + 1]: the candidates relevant to query q are `candidate[offsets[q]:offsets[q + 1]]`."""
     candidate: NDArray[np.int64]
     """[R], ascending within a query."""
     candidates: int
-    """How many candidates there are, relevant or not."""
+    """Number C of candidates, relevant or not."""
 
     @classmethod
     def from_pairs(
         cls, query: NDArray[np.int64], candidate: NDArray[np.int64], queries: int, candidates: int
     ) -> "Relevance":
-        """Make it from (query, candidate) pairs in any order; a pair may stand there more than once.
+        """Build it from (query, candidate) pairs in any order; pairs may repeat.
 
         Raises:
-            DataError: a query has no relevant candidate, so that nothing can be said about it.
+            DataError: a query has no relevant candidate.
         """
         keys = np.unique(query.astype(np.int64) * candidates + candidate)
         counts = np.bincount(keys // max(candidates, 1), minlength=queries)
@@ -58,12 +58,12 @@ class Relevance:
 
     @property
     def queries(self) -> int:
-        """How many queries there are."""
+        """Number Q of queries."""
         return len(self.offsets) - 1
 
     @property
     def counts(self) -> NDArray[np.int64]:
-        """How many relevant candidates each query has [Q]."""
+        """Number of relevant candidates of each query [Q]."""
         counts: NDArray[np.int64] = np.diff(self.offsets)
         return counts
 
@@ -73,17 +73,17 @@ class Relevance:
         return np.repeat(np.arange(self.queries), self.counts)
 
     def reversed(self) -> "Relevance":
-        """Swap the roles: candidates ask, queries answer. Every candidate must be relevant to some query."""
+        """Return it with queries and candidates swapped. Every candidate must be relevant to some query."""
         return Relevance.from_pairs(self.candidate, self.query, self.candidates, self.queries)
 
     def only(self, queries: NDArray[np.int64]) -> "Relevance":
-        """Keep some of the queries, in the order given, and all candidates."""
+        """Return it for some of the queries, in the order given, and all candidates."""
         counts = self.counts[queries]
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         return Relevance(offsets, self.candidate[self.pairs(queries)], self.candidates)
 
     def pairs(self, queries: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give the positions of these queries' pairs among all pairs."""
+        """Return the positions of the pairs of these queries among all pairs."""
         counts = self.counts[queries]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         positions: NDArray[np.int64] = np.repeat(self.offsets[queries], counts) + within
@@ -94,7 +94,7 @@ def normalised(embeddings: NDArray[np.floating], what: str = "embeddings") -> Fl
     """Scale each row [n, D] to length 1; a row of zeros stays zero.
 
     Raises:
-        DataError: there are numbers that are not finite.
+        DataError: some numbers are not finite.
     """
     rows = np.asarray(embeddings, dtype=np.float32)
     bad = ~np.isfinite(rows).all(axis=1)
@@ -116,8 +116,8 @@ def ranks(
     Args:
         queries: [Q, D].
         candidates: [C, D].
-        relevance: which candidates answer which query.
-        block_bytes: most memory for scores.
+        relevance: which candidates are relevant to which query.
+        block_bytes: the most memory for scores.
 
     Returns:
         The ranks [R], from 1, in the order of `relevance.offsets`; ascending within a query.
@@ -140,10 +140,10 @@ def ranks(
 def _ranks_in_block(
     scores: Floats, offsets: NDArray[np.int64], candidate: NDArray[np.int64]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield (positions among the block's pairs, their ranks) until all are given.
+    """Yield (positions among the pairs of the block, their ranks) until all pairs are ranked.
 
-    The i-th best relevant candidate (i from 1) of a query stands after i - 1 relevant ones and after every other
-    candidate that scores as much or more.
+    Before the i-th best relevant candidate (i from 1) of a query come i - 1 relevant ones and every other candidate
+    with an equal or higher score.
     """
     counts = np.diff(offsets)
     few = np.flatnonzero((counts > 0) & (counts <= MANY_RELEVANT))
@@ -164,7 +164,7 @@ def _ranks_in_block(
 def _relevant_scores(
     scores: Floats, rows: NDArray[np.int64], offsets: NDArray[np.int64], candidate: NDArray[np.int64]
 ) -> Floats:
-    """Give the scores of each row's relevant candidates, best first, padded with -inf: [rows, most relevant]."""
+    """Return the scores of the relevant candidates of each row, best first, padded with -inf: [rows, most relevant]."""
     counts = np.diff(offsets)[rows]
     place = np.arange(counts.max())
     there = place < counts[:, None]
@@ -175,9 +175,9 @@ def _relevant_scores(
 
 
 def per_query(found: NDArray[np.int64], relevance: Relevance) -> PerQuery:
-    """Compute each query's measures from the ranks of its relevant candidates.
+    """Compute the measures of each query from the ranks of its relevant candidates.
 
-    - `recall@k`: 1 if any relevant candidate is among the first k, else 0 (the hit rate, as the field reports it).
+    - `recall@k`: 1 if any relevant candidate is among the first k, else 0 (also called hit rate).
     - `fraction@k`: the share of the relevant candidates that are among the first k.
     - `precision@k`: the share of the first k that are relevant.
     - `mrr`: 1 / rank of the best relevant candidate.
@@ -202,15 +202,15 @@ def per_query(found: NDArray[np.int64], relevance: Relevance) -> PerQuery:
 
 
 def summary(values: PerQuery) -> dict[str, float]:
-    """Average each measure over the queries; of `rank` take the median, called `median_rank`."""
+    """Return the mean of each measure over the queries; for `rank` the median, as `median_rank`."""
     means = {name: float(value.mean()) for name, value in values.items() if name != "rank"}
     return {**means, "median_rank": float(np.median(values["rank"]))}
 
 
 def chance(relevance: Relevance) -> dict[str, float]:
-    """Compute what a model that ranks at random gets in expectation, exactly, with the same queries and candidates.
+    """Compute the exact expectation of each measure under a random order of the candidates.
 
-    For `median_rank` it is the median of the best ranks' distribution over all queries.
+    For `median_rank` it is the median of the distribution of the best ranks over all queries.
     """
     numbers, weights = np.unique(relevance.counts, return_counts=True)
     expected: dict[str, float] = {}
@@ -225,7 +225,7 @@ def chance(relevance: Relevance) -> dict[str, float]:
 
 
 def _best_rank_at_most(relevant: int, candidates: int) -> NDArray[np.float64]:
-    """Give the probability that the best of the relevant candidates has a rank of at most 1, 2, ... [C]."""
+    """Return the probability that the best relevant candidate has a rank of at most 1, 2, ... [C]."""
     rank = np.arange(candidates)
     others_left = np.maximum(candidates - relevant - rank, 0)
     none_yet = np.cumprod(others_left / (candidates - rank), dtype=np.float64)
@@ -239,7 +239,9 @@ def _chance(relevant: int, candidates: int, best_at_most: NDArray[np.float64]) -
         values[f"fraction@{k}"] = min(k, candidates) / candidates
         values[f"precision@{k}"] = min(k, candidates) * relevant / candidates / k
     rank = np.arange(1, min(10, candidates) + 1)
-    others = (relevant - 1) / max(candidates - 1, 1)  # chance that a place is relevant, given that another one is
+    others = (relevant - 1) / max(
+        candidates - 1, 1
+    )  # probability that a candidate is relevant, given that another one is
     values["map@10"] = relevant / candidates * ((1 + (rank - 1) * others) / rank).sum() / min(relevant, 10)
     values["mrr"] = (np.diff(best_at_most, prepend=0) / np.arange(1, candidates + 1)).sum()
     return values
@@ -248,12 +250,12 @@ def _chance(relevant: int, candidates: int, best_at_most: NDArray[np.float64]) -
 def intervals(
     values: PerQuery, cluster: NDArray[np.int64], *, seed: int, resamples: int = 1000
 ) -> dict[str, tuple[float, float]]:
-    """Give the 95 % percentile interval of each measure of the summary, from `resampled`."""
+    """Return the 95 % percentile interval of each measure of the summary, from `resampled`."""
     return {name: interval(drawn) for name, drawn in resampled(values, cluster, seed, resamples).items()}
 
 
 def interval(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """Give the range that holds the middle 95 % of resampled values."""
+    """Return the interval of the middle 95 % of resampled values."""
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(low), float(high)
 
@@ -265,10 +267,10 @@ def resampled(
 
     Args:
         values: measures of each query.
-        cluster: [Q] what the query is about; queries of one recording rise and fall together, so that clusters are
-            drawn, not queries.
-        seed: of the resampling; with the same seed and clusters, the same are drawn.
-        resamples: how many.
+        cluster: [Q] the recording of each query; clusters are drawn, not queries, since the queries of one recording
+            are correlated.
+        seed: of the resampling; the same seed and clusters draw the same resamples.
+        resamples: how many to draw.
     """
     _, member = np.unique(cluster, return_inverse=True)
     clusters = int(member.max()) + 1
@@ -287,7 +289,7 @@ def resampled(
 
 
 def _weighted_median(ascending: NDArray[np.float64], times: NDArray[np.int64]) -> float:
-    """Give the median of values, ascending, each standing there so many times."""
+    """Return the median of ascending values, each repeated `times` times."""
     upto = np.cumsum(times)
     total = int(upto[-1])
     lower, upper = np.searchsorted(upto, [(total + 1) // 2, total // 2 + 1])

@@ -1,204 +1,286 @@
-"""The model: two heads that bring the text's and the music's embeddings into one space, where cosines are compared.
+"""A trained model: it embeds text and music into one space, and searches music by description."""
 
-    caption -> text encoder [T] -> text head ----------------------------> [D] unit vector
-    music   -> audio encoder [L, A] -> sum of layers -> scaling -> (head) -> [D] unit vector
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-With the projection `text` the music has no head: D = A, the text is brought to where the music is, and an index of the
-music stays valid whatever is trained. With `joint` both have a head into a space of their own.
-"""
-
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, cast
-
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-Projection = Literal["text", "joint"]
-Scaling = Literal["zscore", "whiten", "none"]
-HeadKind = Literal["linear", "mlp"]
+from unisono.base.arguments import AnyPath, Count, as_path, checked
+from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.embed_files import embed_files
+from unisono.embeddings.encoders import text as text_encoders
+from unisono.embeddings.encoders import text_store
+from unisono.embeddings.encoders.text import TextEncoder
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
+from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
+from unisono.retrieval.heads import ProjectionHeads
+from unisono.retrieval.lora import load_adapters
+from unisono.retrieval.split_rows import opened
+from unisono.retrieval.train.distributed import local_device
+from unisono.tracks.track import SPLITS, Split
+from unisono.tracks.workspace import Workspace
 
-SMALLEST_STD = 1e-6
-"""An input that hardly varies over the training set is left unscaled rather than blown up."""
-SHORTEST = 1e-12
-"""A vector of less than this length is not made longer than itself over this."""
-DRAWS = 4
-"""Numbers of 16 bits that one draw of 64 bits holds."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Architecture:
-    """The sizes and kinds of the parts: with the weights, all that it takes to rebuild a model."""
-
-    text_dim: int
-    """T, of the text encoder."""
-    audio_dim: int
-    """A, of the audio embeddings."""
-    layers: int
-    """L, of the audio embeddings; their sum is learned where there are several."""
-    projection: Projection
-    dim: int
-    """D, of the common space; equals `scaled_dim` with the projection `text`."""
-    scaled_dim: int
-    """What the scaling makes of A: less with `whiten`."""
-    text_head: HeadKind
-    audio_head: HeadKind
-    hidden: int
-    """Width of the hidden layer of `mlp` heads."""
-    dropout: float
-    whitened: bool = False
-    """The scaling rotates; it always does where `scaled_dim` is not `audio_dim`."""
-
-    def record(self) -> dict[str, Any]:
-        """Give it as plain values."""
-        return asdict(self)
+Floats = NDArray[np.float32]
+BLOCK = 8192
+"""Rows projected at a time."""
+MUST_AGREE = ("weights", "revision", "rate_hz", "window_s", "hop_s", "pooling", "dim", "layers", "hidden_states")
+"""Fields of `EncoderRecord` that change the embeddings."""
 
 
-class AudioScaling(nn.Module):
-    """A fixed linear map that gives the inputs like weight, fitted on the training set and never trained."""
+class Model:
+    """A trained model, ready to compare descriptions with music.
 
-    def __init__(self, layers: int, dim: int, scaled_dim: int, *, whitened: bool = False) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(layers, dim))
-        self.register_buffer("scale", torch.ones(layers, dim))
-        self.register_buffer(
-            "rotation", torch.eye(dim, scaled_dim) if whitened or scaled_dim != dim else torch.empty(0)
-        )
-        self.mean: Tensor
-        self.scale: Tensor
-        self.rotation: Tensor
+    Attributes:
+        checkpoint: the content of the checkpoint.
+        heads: the projection heads.
+        device: where the heads and the text encoder run.
+        path: the checkpoint's file, if it was read from one.
+    """
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """Scale embeddings [B, L, A]."""
-        return torch.addcmul(-self.mean * self.scale, audio, self.scale)  # in one pass over the batch
+    def __init__(self, checkpoint: Checkpoint, device: str = "cpu", path: Path | None = None) -> None:
+        """Build the model of a checkpoint.
 
+        Raises:
+            DataError: the weights do not fit the architecture.
+        """
+        heads = ProjectionHeads(checkpoint.architecture)
+        try:
+            heads.load_state_dict(checkpoint.weights)
+        except RuntimeError as error:
+            raise DataError(f"The weights of the checkpoint do not fit its architecture: {error}.") from error
+        self.checkpoint = checkpoint
+        self.heads = heads.to(device).eval()
+        self.device = device
+        self.path = path
+        self._collection: tuple[object, Collection] | None = None
 
-class RetrievalModel(nn.Module):
-    """Both heads, the scaling of the music, and the temperature."""
-
-    def __init__(self, architecture: Architecture, *, temperature: float = 0.1, bias: float = 0.0) -> None:
-        super().__init__()
-        self.architecture = of = architecture
-        self.scaling = AudioScaling(of.layers, of.audio_dim, of.scaled_dim, whitened=of.whitened)
-        self.layer_weights = nn.Parameter(torch.zeros(of.layers), requires_grad=of.layers > 1)
-        self.text_head = _head(of.text_head, of.text_dim, of.hidden, of.dim, of.dropout)
-        self.audio_head: nn.Module = nn.Identity()
-        if of.projection == "joint":
-            self.audio_head = _head(of.audio_head, of.scaled_dim, of.hidden, of.dim, of.dropout)
-        self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log())
-        self.bias = nn.Parameter(torch.tensor(float(bias)))
+    def __repr__(self) -> str:
+        of = self.checkpoint
+        data = of.trained_on
+        lines = [
+            f"Model: {self.audio_encoder.name} + {of.text_encoder.name}, {self.dim} dimensions",
+            f"trained on {data.excerpts:,} excerpts with {data.captions:,} captions",
+        ]
+        if self.path:
+            lines.append(f"checkpoint {self.path}")
+        return "\n  ".join(lines)
 
     @property
-    def temperature(self) -> float:
-        """What cosines are divided by in the loss."""
-        return float((-self.log_scale.detach()).exp())
+    def audio_encoder(self) -> EncoderRecord:
+        """What makes the audio embeddings that the model reads."""
+        return self.checkpoint.audio_encoder
 
-    def embed_text(self, text: Tensor) -> Tensor:
-        """Bring text embeddings [B, T] into the common space: [B, D] unit vectors."""
-        return unit(self.text_head(text).float())
+    @property
+    def trained_on(self) -> TrainedOn:
+        """What the model was trained on."""
+        return self.checkpoint.trained_on
 
-    def embed_audio(self, audio: Tensor, noise: float = 0.0) -> Tensor:
-        """Bring audio embeddings [B, A] or [B, L, A] into the common space: [B, D] unit vectors.
+    @property
+    def dim(self) -> int:
+        """Size D of the common space."""
+        return self.checkpoint.architecture.dim
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Loss and validation metrics of each epoch up to the one that the weights are from."""
+        return list(self.checkpoint.progress.get("history", []))
+
+    @property
+    def data(self) -> Path | None:
+        """Path of the embeddings that the model was trained on, as recorded; None if none is recorded."""
+        return recorded_data(self.checkpoint)
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder, with its adapters if it was tuned; loaded when first needed."""
+        trained_with = self.checkpoint.text_encoder
+        encoder = text_encoders.build(trained_with.name, self.device)
+        for what in ("revision", "instruction", "dim"):
+            wanted, here = getattr(trained_with, what), getattr(encoder.spec, what)
+            if wanted != here:
+                raise DataError(
+                    f"The model was trained with the text encoder {trained_with.name} of {what} {wanted!r}; "
+                    f"the one here has {here!r}."
+                )
+        if self.checkpoint.adapter:
+            load_adapters(encoder, self.checkpoint.adapter, int(self.checkpoint.options["lora_rank"]), dropout=0.0)
+        return encoder
+
+    @checked
+    def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
+        """Embed descriptions as [n, D] unit vectors.
 
         Args:
-            audio: as stored in `embeddings.h5`.
-            noise: standard deviation of the Gaussian noise added to the scaled inputs, in training.
+            texts: n descriptions, or a single one, in the languages that the text encoder reads.
+            cached: keep the results of the text encoder on disk and use those that are there, unless it was tuned.
         """
-        scaled = self.scaling(audio.unsqueeze(1) if audio.ndim == 2 else audio)
-        weights = self.layer_weights.softmax(dim=0)
-        summed = scaled[:, 0] if len(weights) == 1 else torch.einsum("l,bla->ba", weights, scaled)
-        if self.scaling.rotation.numel():
-            summed = summed @ self.scaling.rotation
-        if noise:
-            summed = summed + noise * torch.randn_like(summed)
-        return unit(self.audio_head(summed).float())
+        asked = [texts] if isinstance(texts, str) else list(texts)
+        if cached and not self.checkpoint.adapter:
+            table = text_store.embed(asked, self.checkpoint.text_encoder, lambda: self.text_encoder)
+            embeddings = table.rows(np.arange(len(asked)))
+        else:
+            embeddings = self.text_encoder.embed(asked)
+        return self._in_blocks(self.heads.embed_text, embeddings)
+
+    @checked
+    def embed_audio(self, paths: AnyPath | Sequence[AnyPath]) -> Floats:
+        """Embed audio files as [n, D] unit vectors.
+
+        Args:
+            paths: n audio files, or a single one.
+
+        Raises:
+            DataError: a file cannot be decoded.
+        """
+        return self.project_audio(embed_files(paths, self.audio_encoder, self.device))
+
+    def project_audio(self, embeddings: NDArray[np.floating]) -> Floats:
+        """Map audio embeddings [N, A] (or [N, L, A]), as stored in `embeddings.h5`, to [N, D] unit vectors.
+
+        Raises:
+            DataError: the embeddings are of another shape than those that the model was trained on.
+        """
+        of = self.checkpoint.architecture
+        expected = (of.audio_dim,) if of.layers == 1 else (of.layers, of.audio_dim)
+        if embeddings.shape[1:] != expected:
+            raise DataError(
+                f"The model reads {self.audio_encoder.name} embeddings of shape {expected}, found {embeddings.shape[1:]}.",
+                hint="Use embeddings that were prepared with the same encoder and pooling as those of the training.",
+            )
+        return self._in_blocks(self.heads.embed_audio, embeddings)
+
+    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
+        """Map the audio embeddings of a split of `embeddings.h5` to [N, D] unit vectors.
+
+        Raises:
+            DataError: the embeddings were made in another way than those of the training, or are not finite.
+        """
+        expected = self.audio_encoder
+        _refuse_others(file, file.encoders[expected.name], expected)
+        stored = rows.embeddings[expected.name]
+        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{file.path}, {rows.split}: {int(bad.sum())} {expected.name} embeddings are not finite "
+                f"(first: {rows.ids[int(bad.argmax())]})."
+            )
+        return self.project_audio(stored)
+
+    @checked
+    def collection(
+        self,
+        data: EmbeddingsFile | AnyPath | None = None,
+        *,
+        split: Split | None = None,
+        index: str = "exact",
+    ) -> Collection:
+        """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
+
+        Args:
+            data: the file, or its folder. Default: the data that the model was trained on.
+            split: the only split to read. Default: all.
+            index: name of the index (`retrieval/indexes`).
+
+        Raises:
+            UsageError: the file is not there.
+        """
+        with opened(self._trained_data() if data is None else data) as file:
+            key = (file.path, file.path.stat().st_mtime_ns, split, index)
+            if self._collection is None or self._collection[0] != key:
+                parts = [file.read(each, [self.audio_encoder.name]) for each in (SPLITS if split is None else (split,))]
+                vectors = np.concatenate([self.project_rows(file, rows) for rows in parts])
+                tracks = [track for rows in parts for track in indexed_tracks(rows)]
+                self._collection = key, Collection(tracks, vectors, index)
+        return self._collection[1]
+
+    def _trained_data(self) -> Path:
+        if self.data is None or not self.data.exists():
+            raise UsageError(
+                f"The data that the model was trained on ({self.data or 'not recorded'}) is not there.",
+                hint="Name the embeddings.h5 to search in, or its folder.",
+            )
+        return self.data
+
+    @checked
+    def search(
+        self,
+        text: str,
+        top: Count = 10,
+        data: EmbeddingsFile | AnyPath | None = None,
+        *,
+        where: Callable[[IndexedTrack], bool] | None = None,
+        split: Split | None = None,
+        max_per_artist: Count | None = None,
+        index: str = "exact",
+    ) -> Hits:
+        """Find the music that fits a description best.
+
+        Args:
+            text: the description.
+            top: the most tracks to return.
+            data: the `embeddings.h5` to search in, or its folder. Default: the data that the model was trained on.
+            where: search only among the tracks for which this returns True.
+            split: search in this split only. Default: in all.
+            max_per_artist: the most tracks of one artist.
+            index: name of the index (`retrieval/indexes`).
+
+        Raises:
+            UsageError: the description is empty, or the data is not there.
+        """
+        if not text.strip():
+            raise UsageError("text must not be empty.", parameter="text")
+        collection = self.collection(data, split=split, index=index)
+        among = None
+        if where is not None:
+            among = np.array([row for row, track in enumerate(collection.tracks) if where(track)], dtype=np.int64)
+        return collection.search(self.embed_text(text)[0], top, among, max_per_artist, query=text)
+
+    def _in_blocks(self, project: Callable[[Tensor], Tensor], embeddings: NDArray[np.floating]) -> Floats:
+        found = np.empty((len(embeddings), self.dim), dtype=np.float32)
+        with torch.inference_mode():
+            for start in range(0, len(embeddings), BLOCK):
+                block = torch.from_numpy(np.asarray(embeddings[start : start + BLOCK], dtype=np.float32))
+                found[start : start + BLOCK] = project(block.to(self.device)).cpu().numpy()
+        return found
 
 
-def _head(kind: HeadKind, inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Module:
-    if kind == "linear":
-        return nn.Linear(inputs, outputs)
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), Dropout(dropout), nn.Linear(hidden, outputs))
+def recorded_data(checkpoint: Checkpoint) -> Path | None:
+    """Return the path of the embeddings that a checkpoint was trained on, as recorded; None if none is recorded."""
+    options = checkpoint.options
+    if options.get("data_dir"):
+        return Path(options["data_dir"])
+    return Workspace(Path(options["data_root"])).embeddings if options.get("data_root") else None
 
 
-class Dropout(nn.Module):
-    """Leaves a share of the inputs out at random, as `torch.nn.Dropout` does, at a tenth of what its numbers cost a CPU."""
-
-    def __init__(self, share: float) -> None:
-        """Prepare to leave out `share` of the inputs, to the next 65536th."""
-        super().__init__()
-        self.p = share
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Leave out some of the inputs and scale the others up; outside training leave all as they are."""
-        if not self.training or not self.p:
-            return inputs
-        draws = torch.empty(-(-inputs.numel() // DRAWS), dtype=torch.int64, device=inputs.device)
-        numbers = draws.random_(-(2**63), None).view(torch.int16)[: inputs.numel()].view(inputs.shape)
-        kept: Tensor = (numbers >= round(self.p * 2**16) - 2**15).to(inputs.dtype)
-        return inputs * kept.mul_(1 / (1 - self.p))
+def _refuse_others(file: EmbeddingsFile, found: EncoderRecord, expected: EncoderRecord) -> None:
+    held, wanted = asdict(found), asdict(expected)
+    differ = [f"{name} {held[name]!r}, not {wanted[name]!r}" for name in MUST_AGREE if held[name] != wanted[name]]
+    if differ:
+        raise DataError(
+            f"{file.path}: its {found.name} embeddings were not made as those that the model was trained on: "
+            f"{'; '.join(differ)}.",
+            hint="Prepare the music with the settings of the training, or train on these embeddings.",
+        )
 
 
-def unit(vectors: Tensor) -> Tensor:
-    """Scale vectors [B, D] to length 1."""
-    apply = cast("Callable[[Tensor], Tensor]", _Unit.apply)
-    return apply(vectors)
+@checked
+def load_model(path: AnyPath, device: str = "cpu") -> Model:
+    """Load a trained model from a checkpoint.
 
+    Args:
+        path: the checkpoint.
+        device: where the model runs: auto, cpu, cuda, cuda:1, ...
 
-class _Unit(torch.autograd.Function):
-    """`torch.nn.functional.normalize`, whose gradient takes three passes over the vectors instead of ten."""
-
-    @staticmethod
-    def forward(ctx: Any, vectors: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_(min=SHORTEST)
-        scaled: Tensor = vectors / length
-        ctx.save_for_backward(scaled, length)
-        return scaled
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        scaled, length = ctx.saved_tensors
-        (gradient,) = gradients
-        along = torch.linalg.vecdot(gradient, scaled).unsqueeze(-1)
-        across: Tensor = torch.addcmul(gradient, scaled, along, value=-1).div_(length)
-        return across
-
-
-@torch.no_grad()
-def fit_scaling(scaling: AudioScaling, audio: Tensor, kind: Scaling, block: int = 4096) -> None:
-    """Fit the scaling on the training set's embeddings [N, L, A], in blocks so that memory stays bounded.
-
-    `zscore` gives each input mean 0 and standard deviation 1; `whiten` further rotates to the leading principal
-    components and takes half of their differences in size away; `none` leaves the embeddings as they are.
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is truncated, holds something else, or would run code when read.
     """
-    if kind == "none":
-        return
-    count = len(audio)
-    blocks = [slice(start, start + block) for start in range(0, count, block)]
-    mean = torch.stack([audio[part].double().sum(dim=0) for part in blocks]).sum(dim=0) / count
-    variance = torch.stack([(audio[part].double() - mean).square().sum(dim=0) for part in blocks]).sum(dim=0) / count
-    std = variance.sqrt()
-    scaling.mean.copy_(mean)
-    scaling.scale.copy_(torch.where(std > SMALLEST_STD, 1 / std, torch.ones_like(std)))
-    if kind == "whiten":
-        with _one_thread():
-            scaled = (scaling(audio[part].float()).mean(dim=1).double() for part in blocks)
-            covariance = sum(part.T @ part for part in scaled) / count
-            values, vectors = torch.linalg.eigh(covariance)
-        kept = scaling.rotation.shape[1]
-        values, vectors = values.flip(0)[:kept].clamp(min=1e-12), vectors.flip(1)[:, :kept]
-        signs = vectors.gather(
-            0, vectors.abs().argmax(dim=0, keepdim=True)
-        ).sign()  # eigenvectors have no sign of their own
-        scaling.rotation.copy_(vectors * signs * (values.pow(-0.25) / values.sqrt().mean().sqrt()))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute on one thread: what several of them sum rounds by how many there are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    place = str(local_device(device))
+    return Model(load(as_path(path), place), place, as_path(path))

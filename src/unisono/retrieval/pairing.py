@@ -1,7 +1,7 @@
-"""Which caption describes which music: what counts as a right answer, in training's validation and in evaluation alike.
+"""Which caption describes which music: what is relevant to a query, in validation and in evaluation.
 
-Queries are distinct caption texts: a text that several captions share is asked once, and all that it describes is
-right. Music is right for a text if the text describes it, or describes another excerpt of the same recording.
+Queries are distinct caption texts: a text that several captions share is one query, and all the music that it describes
+is relevant. Music is relevant to a text if the text describes it, or describes another excerpt of the same recording.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,20 @@ from unisono.retrieval.metrics import Relevance, per_query, ranks, summary
 
 TEXT_TO_MUSIC = "text_to_music"
 MUSIC_TO_TEXT = "music_to_text"
+DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
+"""Both directions of retrieval, and their names in print."""
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The texts and the music of a split, and what belongs together."""
+    """The texts and the music of a split, and which belong together."""
 
     texts: list[str]
     """Distinct captions [T], in order of first appearance."""
     text_of: NDArray[np.int64]
-    """[M]: for each caption, its place in `texts`."""
+    """[M]: the place of each caption in `texts`."""
     relevance: Relevance
-    """text -> excerpts [N] that it describes."""
+    """Which of the N excerpts are relevant to each text."""
     recording: NDArray[np.int64]
     """[N]: a number for the recording of each excerpt."""
     recording_of_text: NDArray[np.int64]
@@ -38,8 +40,8 @@ def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Seq
 
     Args:
         captions: M texts.
-        caption_of: [M] the excerpt that each describes.
-        recordings: N identities of the excerpts' recordings; an excerpt with an empty one is a recording of its own.
+        caption_of: [M] the excerpt that each text describes.
+        recordings: [N] identity of the recording of each excerpt; an excerpt without one is a recording of its own.
     """
     number: dict[str, int] = {}
     recording = np.array(
@@ -71,8 +73,8 @@ def validate(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.fl
 
     Args:
         pairing: of the split.
-        texts: [T, D], one embedding for each of `pairing.texts`.
-        music: [N, D], one for each excerpt.
+        texts: [T, D], the embeddings of `pairing.texts`.
+        music: [N, D], the embeddings of the excerpts.
     """
     answers = pairing.relevance.reversed()
     return {

@@ -1,1 +1,1 @@
-"""search: a description -> the tracks that fit it best."""
+"""Search: conditions, playlists, and the web page."""

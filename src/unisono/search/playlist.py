@@ -1,20 +1,20 @@
-"""Search results as a playlist: extended M3U in UTF-8, which players read as .m3u8."""
+"""Playlists of search results: extended M3U in UTF-8 (.m3u8)."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from unisono.base.errors import UsageError
 from unisono.base.files import write_whole
-from unisono.search.index import IndexedTrack
+from unisono.retrieval.collection import IndexedTrack
 
 
 def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> int:
-    """Write a playlist of the tracks' files, each file once, and return how many.
+    """Write a playlist of the files of tracks, each file once; return the number of files.
 
     Raises:
         UsageError: the ending is neither .m3u8 nor .m3u.
     """
-    refuse_other_endings(path)
+    check_ending(path)
     first_of_file: dict[str, IndexedTrack] = {}
     for track in tracks:
         first_of_file.setdefault(track.audio_path, track)
@@ -26,10 +26,14 @@ def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> int:
     return len(first_of_file)
 
 
-def refuse_other_endings(path: Path) -> None:
-    """Refuse a file name that no player would take for a playlist."""
+def check_ending(path: Path) -> None:
+    """Check that a file name is that of a playlist.
+
+    Raises:
+        UsageError: the ending is neither .m3u8 nor .m3u.
+    """
     if path.suffix.lower() not in (".m3u8", ".m3u"):
-        raise UsageError(f"{path}: a playlist ends in .m3u8 or .m3u, not in {path.suffix!r}.")
+        raise UsageError(f"{path}: the name of a playlist must end in .m3u8 or .m3u, not in {path.suffix!r}.")
 
 
 def _one_line(text: str) -> str:

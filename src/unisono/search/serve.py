@@ -1,12 +1,12 @@
-"""A page on this machine to type descriptions into and to listen to what they find.
+"""A web page on this machine to search by description and listen to the results.
 
     /                   the page
     /about              JSON: how many tracks are searched
-    /search?q=...       JSON: the tracks that fit best; further `where=` conditions as on the command line
-    /audio/<number>     the audio of one track of the index, whole or in ranges; no other file is ever read
+    /search?q=...       JSON: the tracks that fit best; `where=` conditions as on the command line
+    /audio/<number>     the audio of one track of the collection, whole or in ranges; no other file is read
 
-Only this machine can reach it: it listens on the loopback address, and refuses requests that name another host, with
-which a foreign web page could read it through the user's browser.
+Only this machine can reach it. It listens on the loopback address, and refuses requests that name another host: with
+these, a web page of someone else could read it through the user's browser.
 """
 
 import socket
@@ -16,17 +16,18 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.extras import extra
+from unisono.retrieval.collection import Collection
+from unisono.retrieval.model import Model
 from unisono.search.filters import matching
-from unisono.search.index import Index
-from unisono.search.options import SearchOptions
 
-try:
+with extra("serve", "The search page"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
@@ -35,31 +36,42 @@ try:
     from starlette.requests import Request
     from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
     from starlette.routing import Route
-except ImportError as error:
-    raise UnisonoError(
-        f"--serve needs the package {error.name}.", hint="Install it with: pip install 'unisono[serve]'"
-    ) from error
-
-if TYPE_CHECKING:
-    from unisono.retrieval.checkpoint import Model
 
 ADDRESS = "127.0.0.1"
 HOSTS = ("127.0.0.1", "localhost")
 LONGEST_QUERY = 1000
-"""Characters of a description; text encoders read far less."""
+"""Characters of a description; text encoders read far fewer."""
 HEADERS = {"X-Content-Type-Options": "nosniff"}
 
 
-class Search:
-    """What the page asks for, apart from how it asks."""
+class SearchService:
+    """The searches of the page, apart from HTTP."""
 
-    def __init__(self, model: "Model", index: Index, among: NDArray[np.int64], options: SearchOptions) -> None:
+    def __init__(
+        self,
+        model: Model,
+        collection: Collection,
+        among: NDArray[np.int64],
+        *,
+        top: int = 10,
+        max_per_artist: int | None = None,
+    ) -> None:
+        """Prepare to search.
+
+        Args:
+            model: embeds the descriptions.
+            collection: what is searched.
+            among: positions of the tracks to search among, ascending.
+            top: the most tracks of a result.
+            max_per_artist: the most tracks of one artist in a result.
+        """
+        self.collection = collection
         self._model = model
         self._among = among
-        self._options = options
+        self._top = top
+        self._max_per_artist = max_per_artist
         self._one_at_a_time = threading.Lock()
-        self._number_of = {track.id: number for number, track in enumerate(index.tracks)}
-        self.index = index
+        self._number_of = {track.id: number for number, track in enumerate(collection.tracks)}
 
     @property
     def tracks(self) -> int:
@@ -67,45 +79,49 @@ class Search:
         return len(self._among)
 
     def find(self, query: str, where: list[str]) -> list[dict[str, Any]]:
-        """Find the tracks that fit best, each with its number in the index.
+        """Return the tracks that fit best, each with its number in the collection.
 
         Raises:
-            UsageError: the query is empty or too long, or a condition cannot be understood.
+            UsageError: the query is empty or too long, or a condition is not of the right form.
         """
         if not query.strip() or len(query) > LONGEST_QUERY:
             raise UsageError(f"A description has 1 to {LONGEST_QUERY:,} characters.")
         among = self._among
         if where:
-            among = np.intersect1d(among, matching(self.index.tracks, where))
+            among = np.intersect1d(among, matching(self.collection.tracks, where))
         with self._one_at_a_time:
-            vector = self._model.embed_text([query])[0]
-        hits = self.index.search(vector, self._options.top, among, self._options.max_per_artist)
+            vector = self._model.embed_text(query)[0]
+        hits = self.collection.search(vector, self._top, among, self._max_per_artist)
         return [
             {"score": round(hit.score, 4), "number": self._number_of[hit.track.id], **asdict(hit.track)} for hit in hits
         ]
 
 
 def serve(
-    model: "Model", index: Index, among: NDArray[np.int64], options: SearchOptions, announce: Callable[[str], object]
+    service: SearchService, *, port: int = 8765, announce: Callable[[str], object] = lambda address: None
 ) -> None:
-    """Serve the page until interrupted; `announce` is called with its address once it can be reached.
+    """Serve the page until interrupted.
+
+    Args:
+        service: the searches.
+        port: of this machine; 0 takes any free one.
+        announce: called with the address of the page when it can be reached.
 
     Raises:
-        UnisonoError: the port is taken.
+        UnisonoError: the port is in use.
     """
-    model.embed_text(["music"])  # loads the text encoder now, so that the first query does not wait for it
-    with listen(options.port) as listener:
-        address = f"http://{ADDRESS}:{listener.getsockname()[1]}/"
-        announce(address)
+    service.find("music", [])  # loads the text encoder now, so that the first query does not wait for it
+    with listen(port) as listener:
+        announce(f"http://{ADDRESS}:{listener.getsockname()[1]}/")
         with suppress(KeyboardInterrupt):
-            make_server(Search(model, index, among, options)).run(sockets=[listener])
+            make_server(service).run(sockets=[listener])
 
 
 def listen(port: int) -> socket.socket:
-    """Open a port of this machine; 0 takes any that is free.
+    """Open a port of this machine; 0 takes any free one.
 
     Raises:
-        UnisonoError: the port is taken, or is none.
+        UnisonoError: the port is in use, or not a port.
     """
     try:
         return socket.create_server((ADDRESS, port))
@@ -115,8 +131,8 @@ def listen(port: int) -> socket.socket:
         ) from error
 
 
-def make_server(search: Search) -> uvicorn.Server:
-    """Make the server of the page; it runs on a socket that is open."""
+def make_server(service: SearchService) -> uvicorn.Server:
+    """Return the server of the page; it runs on an open socket."""
     routes = [
         Route("/", _page),
         Route("/about", _about),
@@ -128,7 +144,7 @@ def make_server(search: Search) -> uvicorn.Server:
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS, www_redirect=False)],
         exception_handlers={HTTPException: _refuse},
     )
-    app.state.search = search
+    app.state.service = service
     return uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
 
 
@@ -137,22 +153,22 @@ def _page(request: Request) -> Response:
 
 
 def _about(request: Request) -> Response:
-    return JSONResponse({"tracks": request.app.state.search.tracks}, headers=HEADERS)
+    return JSONResponse({"tracks": request.app.state.service.tracks}, headers=HEADERS)
 
 
 def _search(request: Request) -> Response:
     asked = request.query_params
     try:
-        return JSONResponse(request.app.state.search.find(asked.get("q", ""), asked.getlist("where")), headers=HEADERS)
+        return JSONResponse(request.app.state.service.find(asked.get("q", ""), asked.getlist("where")), headers=HEADERS)
     except UnisonoError as error:
         return JSONResponse({"error": f"{error.message} {error.hint}".strip()}, 400, headers=HEADERS)
 
 
 def _audio(request: Request) -> Response:
-    number, tracks = request.path_params["number"], request.app.state.search.index.tracks
+    number, tracks = request.path_params["number"], request.app.state.service.collection.tracks
     path = Path(tracks[number].audio_path) if number < len(tracks) else None
     if path is None or not path.is_file():
-        raise HTTPException(404, "The audio is not there.")
+        raise HTTPException(404, "The audio file is not there.")
     return FileResponse(path, headers=HEADERS)
 
 

@@ -9,10 +9,10 @@ import soundfile
 from tests.making import make_track
 from tests.synthetic import World, write_checkpoint
 from unisono.base.errors import UsageError
-from unisono.commands.evaluate import VALID, run
+from unisono.commands.evaluate import EvaluateOptions, run
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.run import prepare
-from unisono.retrieval.evaluate.options import EvaluateOptions
+from unisono.retrieval.evaluate.run import VALID
 from unisono.tracks.files import write_tracks
 
 
@@ -37,7 +37,7 @@ def world(tmp_path_factory):
     record = record_of_dsp(folder)
     turn = rng.normal(size=(384, record.dim)).astype(np.float32)
     write_checkpoint(folder / "dsp_best.pt", turn, [another("elsewhere")], record)
-    return World(folder, folder / "dsp_best.pt", {"bench": tracks})
+    return World(folder, folder / "dsp_best.pt", {"test": tracks})
 
 
 def record_of_dsp(folder):

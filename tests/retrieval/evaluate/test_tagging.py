@@ -117,7 +117,7 @@ def test_a_line_of_another_form_is_refused(tmp_path, line):
 
 def test_no_query_left(tmp_path):
     (tmp_path / "q").write_text("x\tflute\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="no query is left"):
+    with pytest.raises(UsageError, match="no query has a relevant excerpt"):
         read_queries(tmp_path / "q", rows([["drums"]]))
     with pytest.raises(UsageError, match="There is no"):
         read_queries(tmp_path / "none", rows([["drums"]]))

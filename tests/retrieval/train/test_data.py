@@ -8,16 +8,23 @@ from hypothesis import strategies as st
 
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import DataError, UsageError
-from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.file import EncoderRecord, open_embeddings
 from unisono.retrieval.train.data import (
     Sampler,
+    SplitData,
     WindowDraw,
     mixing_weights,
-    read,
     sampled,
     trained_on,
     weights_from,
 )
+from unisono.retrieval.train.data import read as read_file
+
+
+def read(path: Path, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
+    with open_embeddings(path) as file:
+        return read_file(file, encoder, windows=windows)
+
 
 counts = st.lists(st.integers(1, 4), min_size=2, max_size=30)
 
@@ -148,17 +155,17 @@ def test_mixing(tmp_path: Path):
     assert asked[few].sum() == pytest.approx(asked[~few].sum())
     no_tags, captions = mixing_weights(train.rows, 1.0, {}, {"tags": 0.0})
     assert not no_tags[few].any() and captions.sum() == 120
-    with pytest.raises(UsageError, match="no 'fma'"):
+    with pytest.raises(UsageError, match="mix_datasets names 'fma'"):
         mixing_weights(train.rows, 1.0, {"fma": 1.0}, {})
     with pytest.raises(UsageError, match="nothing to train on"):
         mixing_weights(train.rows, 1.0, {"few": 0.0, "many": 0.0}, {})
 
 
 def test_weights_from_words():
-    assert weights_from("--mix-datasets", ("fma=0.5", "a=b=2")) == {"fma": 0.5, "a=b": 2.0}
+    assert weights_from("mix_datasets", ("fma=0.5", "a=b=2")) == {"fma": 0.5, "a=b": 2.0}
     for word in ("fma", "fma=", "=1", "fma=-1", "fma=x", "fma=inf", "fma=nan"):
         with pytest.raises(UsageError, match="name"):
-            weights_from("--mix-datasets", (word,))
+            weights_from("mix_datasets", (word,))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +192,7 @@ def test_a_sample_of_val_keeps_captions_with_their_music(tmp_path: Path):
     _, _, val = read(write_embeddings(tmp_path, (8, 30, 2)), "musicnn")
     part = sampled(val, 10, seed=1)
     assert len(part) == 10 and sampled(val, 30, seed=1) is val
-    captions = {id: set() for id in val.rows.ids}
+    captions: dict[str, set[str]] = {id: set() for id in val.rows.ids}
     for caption, row in zip(val.rows.captions, val.rows.caption_of, strict=True):
         captions[val.rows.ids[row]].add(caption)
     for caption, row in zip(part.rows.captions, part.rows.caption_of, strict=True):

@@ -12,11 +12,9 @@ import torch
 from tests.conftest import REPOSITORY
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import UsageError
-from unisono.commands import train as run_module
-from unisono.commands.train import run
 from unisono.retrieval.checkpoint import load
 from unisono.retrieval.train import distributed
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.train.run import train
 
 SCRIPT = """
 import sys
@@ -24,31 +22,33 @@ import numpy as np
 import torch
 from pathlib import Path
 from unisono.embeddings.encoders.text_store import TextTable
+from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.train import distributed
 from unisono.retrieval.train.data import Batch, WindowDraw, read
-from unisono.retrieval.model import Architecture, RetrievalModel
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.heads import Architecture, ProjectionHeads
+from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.step import Step, StoredTexts
 
 data, out = map(Path, sys.argv[1:])
 found = {}
 with distributed.processes(torch.device("cpu")):
-    _, train, _ = read(data, "musicnn", windows=True)
+    with open_embeddings(data) as file:
+        _, train, _ = read(file, "musicnn", windows=True)
     table = TextTable(np.random.default_rng(0).normal(size=(96, 24)).astype(np.float32), np.arange(96))
     for loss in ("infonce", "siglip"):
         for projection in ("text", "joint"):
             for micro in (None, 2):
-                options = TrainOptions(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
+                config = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
                 architecture = Architecture(text_dim=24, audio_dim=16, layers=3, projection=projection, dim=16,
                     scaled_dim=16, text_head="mlp", audio_head="linear", hidden=8, dropout=0.0)
                 torch.manual_seed(0)
-                model = RetrievalModel(architecture)
-                step = Step(model, train, StoredTexts(table, torch.device("cpu")), options)
+                heads = ProjectionHeads(architecture)
+                step = Step(heads, train, StoredTexts(table, torch.device("cpu")), config)
                 # an excerpt that is there twice, in the parts of two processes
                 rows = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
                 windows = WindowDraw(train.windows.begin, 2)(np.random.default_rng(0), rows) if micro else None
                 value = step(Batch(rows, rows * 2, windows), 0)
-                gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+                gradients = {name: each.grad for name, each in heads.named_parameters() if each.grad is not None}
                 found[f"{loss} {projection} {micro}"] = {"loss": torch.tensor(value), **gradients}
     if distributed.rank() == 0:
         torch.save(found, out)
@@ -96,24 +96,23 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path):
 def test_the_command_under_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path / "captions"))
     write_embeddings(tmp_path / "data", (24, 4, 4), encoder="muq")
-    options = TrainOptions(
-        data_dir=tmp_path / "data", epochs=2, batch_size=8, dropout=0, audio_noise=0, checkpoint_dir=tmp_path / "one"
-    )
-    run(options)
+    train(tmp_path / "data", epochs=2, batch_size=8, dropout=0, audio_noise=0, checkpoint_dir=tmp_path / "one")
     words = "--data-dir data --epochs 2 --batch-size 8 --dropout 0 --audio-noise 0 --checkpoint-dir two"
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     finished = subprocess.run(
         [*launcher, REPOSITORY / "train.py", *words.split()], cwd=tmp_path, capture_output=True, text=True, timeout=250
     )
     assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.count("Best epoch") == 1
+    assert finished.stdout.count("Best epoch") == 1 and finished.stderr.count("Training on 24 excerpts") == 1
+    assert (tmp_path / "two" / "muq_train.log").read_text().count("Epoch ") == 2
     one, two = (load(tmp_path / folder / "muq_last.pt") for folder in ("one", "two"))
     assert one.progress["step"] == two.progress["step"] == 6
     for name, tensor in one.weights.items():
         assert torch.allclose(tensor, two.weights[name], atol=2e-3), name
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch):
+def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    with pytest.raises(UsageError, match="--batch-size 33 cannot be shared equally by 2 processes"):
-        run_module._check_batch(TrainOptions(batch_size=33))
+    with pytest.raises(UsageError, match="batch_size 33 cannot be shared equally by 2 processes") as refused:
+        train(tmp_path, batch_size=33)
+    assert refused.value.parameter == "batch_size"

@@ -1,39 +1,44 @@
 """The loop: what it learns, how it stops, and that it goes on exactly where it stopped."""
 
+import logging
 import os
 import random
 import shutil
 import signal
-from dataclasses import replace
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from unisono.base.errors import UnisonoError, UsageError
-from unisono.commands import train as run_module
-from unisono.retrieval.checkpoint import load, load_model, save
-from unisono.retrieval.model import Architecture, RetrievalModel
+from unisono.embeddings.file import open_embeddings
+from unisono.retrieval.checkpoint import load, save
+from unisono.retrieval.heads import Architecture, Projection, ProjectionHeads
+from unisono.retrieval.model import load_model
+from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, read
-from unisono.retrieval.train.loop import InterruptionError, learning_rate
-from unisono.retrieval.train.options import TrainOptions
+from unisono.retrieval.train.loop import InterruptionError, learning_rate, signals_noted
+from unisono.retrieval.train.run import train
 from unisono.retrieval.train.step import Step, StoredTexts
 
-run = run_module.run
+Given = dict[str, Any]
 
 
 @pytest.fixture
-def options(tmp_path: Path, words: WordEncoder) -> TrainOptions:
-    write_embeddings(tmp_path / "data")
-    return TrainOptions(
-        audio_encoder="musicnn",
-        data_dir=tmp_path / "data",
-        checkpoint_dir=tmp_path / "checkpoints",
-        epochs=6,
-        batch_size=10,
-        hidden=16,
-    )
+def given(tmp_path: Path, words: WordEncoder) -> Given:
+    """Arguments of `train`."""
+    return {
+        "embeddings": write_embeddings(tmp_path / "data"),
+        "audio_encoder": "musicnn",
+        "checkpoint_dir": tmp_path / "checkpoints",
+        "epochs": 6,
+        "batch_size": 10,
+        "hidden": 16,
+    }
 
 
 def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch, number: int = signal.SIGTERM) -> None:
@@ -56,57 +61,57 @@ def test_learning_rate_rises_and_falls():
     assert learning_rate(0, 1, 0) == 1.0
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(options: TrainOptions, tmp_path: Path):
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(given: Given, tmp_path: Path):
     content = []
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        run(replace(options, checkpoint_dir=tmp_path / folder, seed=seed))
+        train(**{**given, "checkpoint_dir": tmp_path / folder, "seed": seed})
         content.append(load(tmp_path / folder / "musicnn_last.pt").weights)
     one, same, other = content
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_run_interrupted_twenty_times_ends_with_the_same_bytes(
-    options: TrainOptions, monkeypatch: pytest.MonkeyPatch
-):
-    whole = replace(options, epochs=8)
-    steps = run(whole).step
-    last = whole.checkpoint_dir / "musicnn_last.pt"
-    expected = {path.name: path.read_bytes() for path in whole.checkpoint_dir.glob("*.pt")}
+def test_a_run_interrupted_twenty_times_ends_with_the_same_bytes(given: Given, monkeypatch: pytest.MonkeyPatch):
+    whole = given | {"epochs": 8}
+    folder = given["checkpoint_dir"]
+    last = folder / "musicnn_last.pt"
+    train(**whole)
+    steps = load(last).progress["step"]
+    expected = {path.name: path.read_bytes() for path in folder.glob("*.pt")}
     assert len(expected) == 2
-    shutil.rmtree(whole.checkpoint_dir)
-    parts = whole
+    shutil.rmtree(folder)
+    parts: Given = whole
     for step in sorted(random.Random(0).sample(range(steps), 20)):
         with monkeypatch.context() as patch:
             interrupt_at(step, patch)
             with pytest.raises(InterruptionError, match="SIGTERM received at step") as stopped:
-                run(parts)
+                train(**parts)
         assert stopped.value.exit_code == 128 + signal.SIGTERM
         assert load(last).progress["step"] == step + 1
-        parts = TrainOptions(resume=last)
-    run(parts)
-    assert {path.name: path.read_bytes() for path in whole.checkpoint_dir.glob("*.pt")} == expected
+        parts = {"resume": last}
+    train(**parts)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.pt")} == expected
 
 
-def test_training_for_longer(options: TrainOptions):
-    run(options)
-    last = options.checkpoint_dir / "musicnn_last.pt"
-    progress = run(TrainOptions(resume=last, epochs=9))
-    assert progress.epoch == 9 and [entry["epoch"] for entry in progress.history] == list(range(1, 10))
+def test_training_for_longer(given: Given):
+    train(**given)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
+    model = train(resume=last, epochs=9)
+    assert model.training.epochs == 9 and [entry["epoch"] for entry in model.history] == list(range(1, 10))
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"batch_size": 11}, "--batch-size 11 is not what"),
-        ({"projection": "joint"}, "--projection joint is not what"),
-        ({"audio_encoder": "dsp"}, "--audio-encoder dsp is not what"),
+        ({"batch_size": 11}, "batch_size 11 is not what"),
+        ({"projection": "joint"}, "projection joint is not what"),
+        ({"audio_encoder": "dsp"}, "audio_encoder dsp is not what"),
     ],
 )
-def test_resuming_with_other_options_is_refused(options: TrainOptions, change: dict, says: str):
-    run(options)
+def test_resuming_with_other_options_is_refused(given: Given, change: dict, says: str):
+    train(**given)
     with pytest.raises(UsageError, match=says):
-        run(replace(TrainOptions(), resume=options.checkpoint_dir / "musicnn_last.pt", **change))
+        train(resume=given["checkpoint_dir"] / "musicnn_last.pt", **change)
 
 
 @pytest.mark.parametrize(
@@ -116,82 +121,83 @@ def test_resuming_with_other_options_is_refused(options: TrainOptions, change: d
         ({"dim": 17}, "with dim 16;.*has 17"),
     ],
 )
-def test_resuming_on_other_data_is_refused(options: TrainOptions, tmp_path: Path, change: dict, says: str):
-    run(options)
+def test_resuming_on_other_data_is_refused(given: Given, tmp_path: Path, change: dict, says: str):
+    train(**given)
     write_embeddings(tmp_path / "other", **change)
     with pytest.raises(UsageError, match=says):
-        run(TrainOptions(resume=options.checkpoint_dir / "musicnn_last.pt", data_dir=tmp_path / "other"))
+        train(tmp_path / "other", resume=given["checkpoint_dir"] / "musicnn_last.pt")
 
 
-def test_early_stopping(options: TrainOptions):
-    progress = run(replace(options, epochs=60, patience=3, learning_rate=0.01))
-    assert progress.epoch == progress.best_epoch + 3 < 60
-    best = load(options.checkpoint_dir / "musicnn_best.pt")
-    assert best.metrics["epoch"] == progress.best_epoch
-    scores = [entry["text_to_music"]["mrr"] for entry in progress.history]
-    assert max(scores) == scores[progress.best_epoch - 1] == progress.best
+def test_early_stopping(given: Given):
+    model = train(**{**given, "epochs": 60, "patience": 3, "learning_rate": 0.01})
+    training = model.training
+    assert training.epochs == training.best_epoch + 3 < 60
+    best = load(given["checkpoint_dir"] / "musicnn_best.pt")
+    assert best.metrics["epoch"] == training.best_epoch
+    scores = [entry["text_to_music"]["mrr"] for entry in model.history]
+    assert max(scores) == scores[training.best_epoch - 1] == best.progress["best"]
 
 
-def test_without_val_the_last_epoch_is_the_best(options: TrainOptions, tmp_path: Path):
+def test_without_val_the_last_epoch_is_the_best(given: Given, tmp_path: Path):
     write_embeddings(tmp_path / "noval", (20, 0, 0))
-    progress = run(replace(options, data_dir=tmp_path / "noval", patience=1))
-    assert progress.best_epoch == progress.epoch == 6
-    assert "text_to_music" not in progress.history[-1]
+    model = train(**{**given, "embeddings": tmp_path / "noval", "patience": 1})
+    assert model.training.best_epoch == model.training.epochs == 6
+    assert "text_to_music" not in model.history[-1]
 
 
-def test_a_loss_that_is_no_number_stops_the_run(options: TrainOptions, monkeypatch: pytest.MonkeyPatch):
-    run(replace(options, epochs=1))
-    last = options.checkpoint_dir / "musicnn_last.pt"
+def test_a_loss_that_is_no_number_stops_the_run(given: Given, monkeypatch: pytest.MonkeyPatch):
+    train(**{**given, "epochs": 1})
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
     before = last.read_bytes()
     monkeypatch.setattr(Step, "loss", lambda *_: torch.tensor(float("nan"), requires_grad=True))
     with pytest.raises(UnisonoError, match=r"became nan at step 4 \(epoch 2\).*ids: synthetic_\d+, synthetic_"):
-        run(TrainOptions(resume=last, epochs=3))
+        train(resume=last, epochs=3)
     assert last.read_bytes() == before
 
 
-def test_periodic_checkpoints(options: TrainOptions):
-    run(replace(options, epochs=9, keep_every=2, keep_limit=2))
-    kept = sorted(path.name for path in options.checkpoint_dir.glob("*_epoch*.pt"))
+def test_periodic_checkpoints(given: Given):
+    train(**{**given, "epochs": 9, "keep_every": 2, "keep_limit": 2})
+    kept = sorted(path.name for path in given["checkpoint_dir"].glob("*_epoch*.pt"))
     assert kept == ["musicnn_epoch00006.pt", "musicnn_epoch00008.pt"]
-    last = (options.checkpoint_dir / "musicnn_last.pt").read_bytes()
-    run(TrainOptions(resume=options.checkpoint_dir / "musicnn_epoch00006.pt"))
-    assert (options.checkpoint_dir / "musicnn_last.pt").read_bytes() == last
+    last = (given["checkpoint_dir"] / "musicnn_last.pt").read_bytes()
+    train(resume=given["checkpoint_dir"] / "musicnn_epoch00006.pt")
+    assert (given["checkpoint_dir"] / "musicnn_last.pt").read_bytes() == last
 
 
-def test_mixing_and_tag_dropout_go_on_exactly(options: TrainOptions, monkeypatch: pytest.MonkeyPatch):
-    mixed = replace(options, mix_datasets=("few=3",), mix_origins=("tags=0.5",), mix_temperature=2.0, tag_dropout=0.3)
-    run(mixed)
-    last = options.checkpoint_dir / "musicnn_last.pt"
+def test_mixing_and_tag_dropout_go_on_exactly(given: Given, monkeypatch: pytest.MonkeyPatch):
+    mixed = given | {"mix_datasets": {"few": 3}, "mix_origins": ["tags=0.5"], "mix_temperature": 2, "tag_dropout": 0.3}
+    train(**mixed)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
     expected = last.read_bytes()
     last.unlink()
     with monkeypatch.context() as patch:
         interrupt_at(5, patch)
         with pytest.raises(InterruptionError):
-            run(mixed)
-    run(TrainOptions(resume=last))
+            train(**mixed)
+    train(resume=last)
     assert last.read_bytes() == expected
 
 
 @pytest.mark.parametrize(("layers", "windows"), [(1, 1), (3, 2)])
 def test_windows_go_on_exactly(
-    options: TrainOptions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: int, windows: int
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layers: int, windows: int
 ):
     write_embeddings(tmp_path / "windows", windows=4, layers=layers)
-    pooled = replace(options, data_dir=tmp_path / "windows")
-    windowed = replace(pooled, audio_windows=windows, tag_dropout=0.3, micro_batch=4)
-    run(windowed)
-    last = options.checkpoint_dir / "musicnn_last.pt"
+    pooled = given | {"embeddings": tmp_path / "windows"}
+    windowed = pooled | {"audio_windows": windows, "tag_dropout": 0.3, "micro_batch": 4}
+    train(**windowed)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
     expected = last.read_bytes()
     last.unlink()
     with monkeypatch.context() as patch:
         interrupt_at(7, patch)
         with pytest.raises(InterruptionError):
-            run(windowed)
-    run(TrainOptions(resume=last))
+            train(**windowed)
+    train(resume=last)
     assert last.read_bytes() == expected
-    with pytest.raises(UsageError, match="--audio-windows 5 is not what"):
-        run(TrainOptions(resume=last, audio_windows=5))
-    run(replace(windowed, audio_windows=None))
+    with pytest.raises(UsageError, match="audio_windows 5 is not what"):
+        train(resume=last, audio_windows=5)
+    train(**windowed | {"audio_windows": None})
     assert not torch.equal(load(last).weights["text_head.0.weight"], _weights(expected, tmp_path))
 
 
@@ -200,54 +206,53 @@ def _weights(content: bytes, folder: Path) -> torch.Tensor:
     return load(folder / "content.pt").weights["text_head.0.weight"]
 
 
-def test_a_checkpoint_of_before_an_option_goes_on_without_it(options: TrainOptions, tmp_path: Path):
-    write_embeddings(options.data_path, windows=3)
-    run(options)
-    last = options.checkpoint_dir / "musicnn_last.pt"
+def test_a_checkpoint_of_before_an_option_goes_on_without_it(given: Given, tmp_path: Path):
+    write_embeddings(tmp_path / "data", windows=3)
+    train(**given)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
     found = load(last)
     del found.options["audio_windows"]
     save(last, found)
-    with pytest.raises(UsageError, match=r"--audio-windows 1 is not what .* was trained with \(None\)"):
-        run(TrainOptions(resume=last, audio_windows=1))
-    assert run(TrainOptions(resume=last, epochs=7)).epoch == 7
+    with pytest.raises(UsageError, match=r"audio_windows 1 is not what .* was trained with \(None\)"):
+        train(resume=last, audio_windows=1)
+    assert train(resume=last, epochs=7).training.epochs == 7
 
 
-def test_fewer_excerpts_than_a_batch(options: TrainOptions):
-    assert run(replace(options, batch_size=500)).step == 6
+def test_fewer_excerpts_than_a_batch(given: Given):
+    assert load(train(**given | {"batch_size": 500}).training.last_path).progress["step"] == 6
 
 
 @pytest.mark.parametrize("loss", ["infonce", "siglip"])
 @pytest.mark.parametrize("projection", ["text", "joint"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_every_kind_learns(options: TrainOptions, loss: str, projection: str, precision: str):
-    kind = replace(
-        options, loss=loss, projection=projection, precision=precision, epochs=40, learning_rate=0.005, dim=16
-    )
-    history = run(kind).history
+def test_every_kind_learns(given: Given, loss: str, projection: str, precision: str):
+    kind = {"loss": loss, "projection": projection, "precision": precision}
+    history = train(**given | kind | {"epochs": 40, "learning_rate": 0.005, "dim": 16}).history
     assert history[-1]["loss"] < history[0]["loss"]
     assert history[-1]["text_to_music"]["mrr"] > 0.45  # chance is 0.26
 
 
-def test_layers_are_learned(options: TrainOptions, tmp_path: Path):
+def test_layers_are_learned(given: Given, tmp_path: Path):
     write_embeddings(tmp_path / "layers", layers=3)
-    run(replace(options, data_dir=tmp_path / "layers", projection="joint"))
-    weights = load(options.checkpoint_dir / "musicnn_last.pt").weights["layer_weights"]
+    train(**{**given, "embeddings": tmp_path / "layers", "projection": "joint"})
+    weights = load(given["checkpoint_dir"] / "musicnn_last.pt").weights["layer_weights"]
     assert weights.shape == (3,) and weights.abs().max() > 0
 
 
 @pytest.mark.parametrize("learn", [True, False])
-def test_temperature(options: TrainOptions, learn: bool):
-    temperatures = [entry["temperature"] for entry in run(replace(options, learn_temperature=learn)).history]
+def test_temperature(given: Given, learn: bool):
+    temperatures = [entry["temperature"] for entry in train(**{**given, "learn_temperature": learn}).history]
     assert all((found == pytest.approx(0.1)) is not learn for found in temperatures)
 
 
 @pytest.mark.parametrize("loss", ["infonce", "siglip"])
 @pytest.mark.parametrize("projection", ["text", "joint"])
 def test_parts_give_the_gradient_of_the_whole_batch(
-    options: TrainOptions, loss: str, projection: str, words: WordEncoder
+    given: Given, loss: str, projection: Projection, words: WordEncoder
 ):
-    _, train, _ = read(options.data_path, "musicnn")
-    embeddings = torch.from_numpy(words.embed(train.rows.captions))
+    with open_embeddings(given["embeddings"]) as file:
+        _, data, _ = read(file, "musicnn")
+    embeddings = torch.from_numpy(words.embed(data.rows.captions))
 
     class Texts(StoredTexts):
         def __init__(self):
@@ -256,9 +261,9 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         def __call__(self, captions):
             return embeddings[captions]
 
-    gradients = []
+    losses, gradients = [], []
     for micro in (None, 4):
-        kind = replace(options, loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
+        kind = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
         torch.manual_seed(0)
         architecture = Architecture(
             text_dim=24,
@@ -272,14 +277,15 @@ def test_parts_give_the_gradient_of_the_whole_batch(
             hidden=8,
             dropout=0.0,
         )
-        model = RetrievalModel(architecture)
-        batch = Batch(train.rows.caption_of[:22:2], (train.rows.caption_of[:22:2] * 2))
-        value = Step(model, train, Texts(), kind)(batch, 0)
-        gradients.append([value, *(each.grad for each in model.parameters() if each.grad is not None)])
-    assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-6)
-    for whole, parts in zip(gradients[0][1:], gradients[1][1:], strict=True):
+        heads = ProjectionHeads(architecture)
+        batch = Batch(data.rows.caption_of[:22:2], (data.rows.caption_of[:22:2] * 2))
+        value = Step(heads, data, Texts(), kind)(batch, 0)
+        losses.append(value)
+        gradients.append([each.grad for each in heads.parameters() if each.grad is not None])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    for whole, parts in zip(*gradients, strict=True):
         assert torch.allclose(whole, parts, atol=1e-6)
-    assert len(gradients[0]) > 4
+    assert len(gradients[0]) > 3
 
 
 @pytest.mark.parametrize(
@@ -295,14 +301,99 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         {"micro_batch": 0},
     ],
 )
-def test_options_out_of_range_are_refused(wrong: dict):
-    with pytest.raises(UsageError, match="--" + next(iter(wrong)).replace("_", "-")):
-        TrainOptions(**wrong)
+def test_settings_out_of_bounds_are_refused(wrong: dict):
+    with pytest.raises(UsageError, match=f"^{next(iter(wrong))} must be") as refused:
+        TrainingConfig(**wrong)
+    assert refused.value.parameter == next(iter(wrong))
 
 
-def test_whitening_to_as_many_dimensions_as_there_are(options: TrainOptions):
-    run(replace(options, audio_scaling="whiten", epochs=2))  # of 128 wanted, 16 are there
-    model = load_model(options.checkpoint_dir / "musicnn_best.pt")
+def test_an_unknown_setting_is_refused_with_the_nearest(given: Given):
+    with pytest.raises(UsageError, match=r"no setting 'batchsize'\. Did you mean 'batch_size'"):
+        train(**given, batchsize=3)
+    with pytest.raises(UsageError, match=r"loss 'infonoe' is unknown\. Did you mean 'infonce'"):
+        train(**given, loss="infonoe")
+    with pytest.raises(UsageError, match="embeddings must be"):
+        train()
+    with pytest.raises(UsageError, match="device must be auto, cpu, cuda"):
+        train(**given, device="gpu?")
+    with pytest.raises(UsageError, match=r"device 'cuda:7' is not there"):
+        train(**given, device="cuda:7")
+
+
+def test_an_open_file_or_a_path_as_text_will_do_and_nothing_is_printed(
+    given: Given, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    with open_embeddings(given["embeddings"]) as file:
+        model = train(**{**given, "embeddings": file})
+    again = train(**{**given, "embeddings": str(given["embeddings"]), "checkpoint_dir": str(tmp_path / "again")})
+    assert capfd.readouterr() == ("", "")
+    assert torch.equal(torch.get_rng_state(), random) and torch.get_num_threads() == threads
+    assert model.path == given["checkpoint_dir"] / "musicnn_best.pt"
+    assert model.data == given["embeddings"].parent
+    assert model.training.queries == 22 and model.training.candidates == 12
+    last, other = (load(each.training.last_path) for each in (model, again))
+    assert all(torch.equal(value, other.weights[name]) for name, value in last.weights.items())
+    loaded = load_model(str(model.path))
+    assert loaded.history == model.history[: model.training.best_epoch] and "48 excerpts" in repr(loaded)
+
+
+def test_it_trains_in_a_thread(given: Given):
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(train, **given).result().training.epochs == 6
+
+
+def test_signals_that_the_caller_ignores_stay_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with signals_noted() as received:
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert received == [signal.SIGTERM]
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_without_tensorboard_it_says_so_and_trains(
+    given: Given, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(logging.getLogger("unisono"), "propagate", True)
+    with caplog.at_level(logging.INFO, "unisono"):
+        model = train(**given)
+    said = [record.getMessage() for record in caplog.records]
+    curves_missing = next(place for place, line in enumerate(said) if "without TensorBoard curves" in line)
+    assert "pip install" in said[curves_missing] and "[train]" in said[curves_missing]
+    assert curves_missing < next(place for place, line in enumerate(said) if line.startswith("Epoch "))
+    assert not (given["checkpoint_dir"] / "tensorboard").exists() and model.training.curve_path is None
+
+
+def test_the_tensorboard_curves_hold_the_metrics(given: Given):
+    from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
+        EventAccumulator,
+    )
+
+    history = train(**given).history
+    events = EventAccumulator(str(given["checkpoint_dir"] / "tensorboard" / "musicnn"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == [entry["step"] for entry in history]
+    found = [event.value for event in events.Scalars("val_text_to_music/mrr")]
+    assert found == pytest.approx([entry["text_to_music"]["mrr"] for entry in history])
+
+
+def test_resuming_into_another_folder_brings_the_best_epoch(given: Given, tmp_path: Path):
+    model = train(**given)
+    resumed = train(resume=model.training.last_path, checkpoint_dir=tmp_path / "other")
+    assert resumed.path == tmp_path / "other" / "musicnn_best.pt"
+    assert model.path is not None and resumed.path.read_bytes() == model.path.read_bytes()
+
+
+def test_whitening_to_as_many_dimensions_as_there_are(given: Given):
+    train(**given | {"audio_scaling": "whiten", "epochs": 2})  # of 128 wanted, 16 are there
+    model = load_model(given["checkpoint_dir"] / "musicnn_best.pt")
     assert model.heads.scaling.rotation.shape == (16, 16) and model.dim == 16
     assert not torch.equal(model.heads.scaling.rotation, torch.eye(16))
-    run(TrainOptions(resume=options.checkpoint_dir / "musicnn_last.pt", epochs=3))
+    train(resume=given["checkpoint_dir"] / "musicnn_last.pt", epochs=3)

@@ -1,13 +1,3 @@
-"""Plots and pages for people: what the numbers look like, and what the music behind them sounds like."""
+"""The card of a unified file as an HTML page."""
 
-from unisono.base.errors import UsageError
-
-try:
-    import jinja2  # noqa: F401
-    import matplotlib as mpl
-except ImportError as error:
-    raise UsageError(
-        f"Reports need the package {error.name}.", hint="Install it with: pip install 'unisono[report]'"
-    ) from error
-
-mpl.use("Agg")
+import unisono.retrieval.report  # noqa: F401 - raises an error in words if its packages are missing

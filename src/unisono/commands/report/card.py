@@ -4,15 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from unisono.base.files import write_whole
 from unisono.commands import describe_text as text
-from unisono.commands.report.drawing import LOOK, svg
 from unisono.curation.statistics import IDENTITIES, QUANTILES, Card, Part
+from unisono.retrieval.report.drawing import LOOK, new_figure, svg
 
 MOST = 25
 """Rows of a list, and bars of a plot."""
@@ -27,7 +26,11 @@ def write(path: Path, card: Card, title: str) -> None:
 def render(card: Card, title: str) -> str:
     """Make the page: the same card gives the same bytes."""
     template = jinja2.Environment(
-        loader=jinja2.PackageLoader("unisono.commands.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.ChoiceLoader(
+            [jinja2.PackageLoader(f"unisono.{wing}.report", ".") for wing in ("commands", "retrieval")]
+        ),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     ).get_template("card.html.jinja")
     return template.render(
         card=card,
@@ -80,7 +83,7 @@ def _lengths(parts: Mapping[str, Part], what: str, label: str, *, logarithmic: b
     values = [np.asarray(getattr(parts[name], what), float) for name in largest]
     low, high = min(map(np.min, values)), max(map(np.max, values))
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 3.4), layout="constrained")
+        figure, axes = new_figure(6.2, 3.4)
         if logarithmic and high > 10 * low > 0:
             bins = np.geomspace(low, high * 1.001, 40)
             axes.set_xscale("log")
@@ -96,7 +99,7 @@ def _lengths(parts: Mapping[str, Part], what: str, label: str, *, logarithmic: b
 
 def _bars(label: str, counts: list[tuple[str, int]], unit: str) -> str:
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.24 * len(counts)), layout="constrained")
+        figure, axes = new_figure(6.2, 0.9 + 0.24 * len(counts))
         _bar(axes, counts)
         axes.set(xlabel=f"{unit} ({label})")
         return svg(figure)

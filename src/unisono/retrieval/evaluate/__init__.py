@@ -1,1 +1,1 @@
-"""evaluate: a checkpoint and held-out embeddings -> numbers with their protocol."""
+"""Evaluation: a model and held-out embeddings -> metrics with their protocol."""

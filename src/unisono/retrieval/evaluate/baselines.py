@@ -1,46 +1,43 @@
-"""What knows less than the model, on the same queries and candidates: a number is good only against these.
+"""Baselines, on the same queries and candidates as the model.
 
-random        embeddings drawn at random: chance, with its scatter
-tag overlap   the words of the caption that name tags, against the tags that upstream gives the track. It reads tags that the
-              model never sees, and captions made from those very tags it finds almost by definition.
+random        random embeddings: chance, with its variance
+tag overlap   the tags that a caption names, against the tags of the track as published. It reads tags that the model never
+              sees, and it finds captions that were made from these tags almost by definition.
 dsp           signal statistics (the encoder `dsp`) and a ridge regression from the text encoder, fitted on the train split
 """
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.retrieval.evaluate.ranking import rank_both
 from unisono.retrieval.evaluate.result import Measured
-from unisono.retrieval.evaluate.retrieval import rank_both
+from unisono.retrieval.model import Model
 from unisono.retrieval.pairing import Pairing
-from unisono.retrieval.rows import read_rows
+from unisono.retrieval.split_rows import read_rows
 from unisono.tracks.track import Split
 from unisono.tracks.vocabulary import look_up, main_genre
-
-if TYPE_CHECKING:
-    from unisono.retrieval.checkpoint import Model
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 """Embeddings of the texts [T, D] and of the music [N, D]."""
 
 RANDOM_DIM = 512
 LONGEST_TERM = 3
-"""Words of the longest tag that is looked for in a caption."""
+"""The most words of a tag that is looked for in a caption."""
 DSP = "dsp"
 
 
 def measure_baselines(
-    model: "Model", file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing, *, seed: int
+    model: Model, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing, *, seed: int
 ) -> dict[str, dict[str, Measured]]:
-    """Measure all baselines that the file allows: name -> direction -> numbers.
+    """Measure all baselines for which the file has data: name -> direction -> numbers.
 
     Args:
-        model: whose text encoder the ridge regression reads.
+        model: its text encoder is the input of the ridge regression.
         file: holds the train split and, if prepared, dsp embeddings.
         split: that `rows` come from.
         rows: the excerpts evaluated on.
@@ -54,7 +51,7 @@ def measure_baselines(
     if DSP in file.encoders and file.counts()["train"]:
         found["dsp and ridge regression"] = _dsp(model, file, split, rows, pairing)
     else:
-        log.info("No dsp baseline: %s holds no dsp embeddings, or nothing to fit them on.", file.path)
+        log.info("No dsp baseline: %s holds no dsp embeddings, or its train split is empty.", file.path)
     return {
         name: {direction: ranking.measure(seed=seed) for direction, ranking in rank_both(pairing, texts, music).items()}
         for name, (texts, music) in found.items()
@@ -62,13 +59,13 @@ def measure_baselines(
 
 
 def random_embeddings(texts: int, music: int, seed: int) -> Pair:
-    """Draw embeddings that know nothing."""
+    """Draw random embeddings of texts and music."""
     rng = np.random.default_rng(seed)
     return rng.normal(size=(texts, RANDOM_DIM)), rng.normal(size=(music, RANDOM_DIM))
 
 
 def tag_overlap(texts: list[str], rows: SplitRows) -> Pair:
-    """Embed texts and music as the terms that they name, the rarer the heavier: [T, terms] and [N, terms]."""
+    """Embed texts and music as the terms that they name, weighted by rarity: [T, terms] and [N, terms]."""
     of_music = [
         {term.text for tag in [*tags, main_genre(genre)] if (term := look_up(tag))}
         for tags, genre in zip(rows.tags, rows.texts["genre"], strict=True)
@@ -88,7 +85,7 @@ def tag_overlap(texts: list[str], rows: SplitRows) -> Pair:
 
 
 def terms_in(text: str) -> set[str]:
-    """Find the tags that a caption names, the longest where they overlap: `an acoustic guitar` names no `guitar`."""
+    """Return the tags that a caption names; of overlapping tags the longest: `an acoustic guitar` does not name `guitar`."""
     words = re.findall(r"[^\W_]+(?:['’&-][^\W_]+)*", text)
     found: set[str] = set()
     start = 0
@@ -103,7 +100,7 @@ def terms_in(text: str) -> set[str]:
     return found
 
 
-def _dsp(model: "Model", file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing) -> Pair:
+def _dsp(model: Model, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing) -> Pair:
     """Predict the dsp embedding of the music from the text encoder's embedding of its caption."""
     train = file.read("train", [DSP])
     features = train.embeddings[DSP].astype(np.float32)

@@ -1,39 +1,35 @@
-"""Evaluating on a unified file of music that the model was never trained on, e.g. Song Describer: embed, then evaluate.
+"""A benchmark: a unified file of music that the model was never trained on, such as Song Describer.
 
-Embedding is `unisono prepare` with the encoder and the settings of the training, into a folder of its own; what is there
-already is not embedded again.
+Its music is embedded by `prepare` with the encoder and the settings of the training, into a folder of its own; what is
+there is not embedded again.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.embeddings.file import SplitRows
 from unisono.embeddings.prepare.run import prepare
-from unisono.retrieval.evaluate.options import EvaluateOptions
+from unisono.retrieval.model import Model
 from unisono.tracks.files import read_tracks
 
-if TYPE_CHECKING:
-    from unisono.retrieval.checkpoint import Model
-
 CAPTION_VALID = "caption_valid"
-"""Field of a unified file: for each caption of the record whether people found it valid (true, false, null: not judged)."""
+"""Field of a unified file: for each caption of a record, whether people found it valid (null: not judged)."""
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What the unified file says."""
+    """What the unified file says about its captions."""
 
     tracks: int
-    """How many it lists, with audio or without."""
+    """Number of records, with audio or without."""
     valid: frozenset[tuple[str, str]]
-    """(id, caption) of the captions that people found valid; empty where nobody was asked."""
+    """(id, caption) of the captions that people found valid; empty if none were judged."""
 
     def valid_captions(self, rows: SplitRows) -> NDArray[np.bool_]:
-        """Tell of each caption [M] whether it was found valid."""
+        """Return for each caption [M] whether it was found valid."""
         return np.array(
             [
                 (rows.ids[row], caption) in self.valid
@@ -43,18 +39,18 @@ class Benchmark:
         )
 
     def protocol(self, rows: SplitRows) -> list[str]:
-        """Say in words how much of the benchmark was evaluated on."""
+        """Return in words how much of the benchmark was evaluated on."""
         missing = self.tracks - len(rows.ids)
         return [f"{missing:,} of the benchmark's {self.tracks:,} tracks are missing (no audio, or left out)."]
 
 
-def prepare_benchmark(model: "Model", path: Path, options: EvaluateOptions) -> Benchmark:
-    """Embed the music of a unified file with the model's audio encoder, into the folder of the benchmark."""
+def embed_benchmark(model: Model, path: Path, output_dir: Path) -> Benchmark:
+    """Embed the music of a unified file with the audio encoder of a model, into `output_dir`."""
     tracks = read_tracks(path)
     encoder = model.audio_encoder
     prepare(
         path,
-        output_dir=options.data_path(encoder.name),
+        output_dir=output_dir,
         encoders=(encoder.name,),
         layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
         pooling="stats" if encoder.pooling == "stats" else "mean",

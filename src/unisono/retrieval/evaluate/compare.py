@@ -1,4 +1,4 @@
-"""Comparing two results on the queries that both were asked: paired, so that what makes a query hard cancels out."""
+"""Compare two results on their common queries. They are paired, so that the difficulty of the queries cancels out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,14 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError
-from unisono.retrieval.evaluate.result import MEASURES, QueryResult, Result
+from unisono.base.table import Table
+from unisono.retrieval.evaluate.result import QueryResult, Result, read_result
+from unisono.retrieval.evaluate.tables import MEASURES, comparison_table
 from unisono.retrieval.metrics import PerQuery, interval, resampled, summary
+from unisono.retrieval.pairing import DIRECTIONS
+
+NOTE = (
+    "In per cent except ranks; a lower rank is better. Intervals of the difference: 95 %, paired bootstrap over "
+    "recordings. They show how other test music would change the numbers, not how another training run would."
+)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better the second model is in one measure (for ranks, less is better)."""
+    """The difference of two models in one measure (for ranks, lower is better)."""
 
     first: float
     second: float
@@ -23,35 +32,73 @@ class Difference:
 
     @property
     def verdict(self) -> str:
-        """Say which one is higher, if the interval tells."""
+        """Which one is higher, if the interval excludes 0."""
         if self.low > 0:
             return "second higher"
         return "first higher" if self.high < 0 else "no difference shown"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class DirectionComparison:
     """One direction of two results."""
 
     queries: int
-    """Asked of both."""
+    """Queries in both results."""
     left_out: int
-    """Asked of one alone."""
+    """Queries in only one of them."""
     candidates: int
     differences: dict[str, Difference]
+    """Measure -> difference."""
 
 
-def compare(first: Result, second: Result, direction: str, seed: int) -> Comparison:
-    """Compare one direction.
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Two results, query by query; printed as tables."""
+
+    first: str
+    """The first model."""
+    second: str
+    directions: dict[str, DirectionComparison]
+
+    def __repr__(self) -> str:
+        heading = f"first:  {self.first}\nsecond: {self.second}"
+        return "\n\n".join([heading, *map(str, self._tables()), NOTE])
+
+    def _repr_html_(self) -> str:
+        return "".join([*(table.html() for table in self._tables()), f"<p>{NOTE}</p>"])
+
+    def _tables(self) -> list[Table]:
+        return [comparison_table(direction, found) for direction, found in self.directions.items()]
+
+
+@checked
+def compare(first: Result | AnyPath, second: Result | AnyPath, *, seed: int = 42) -> Comparison:
+    """Compare two results on the queries that are in both.
+
+    Args:
+        first: a result, or its JSON file.
+        second: another one, on the same music.
+        seed: of the bootstrap.
 
     Raises:
-        DataError: they have no query in common, or different numbers of candidates.
+        UsageError: there is no such file.
+        DataError: a file is not a result, or the two have no query in common, or different numbers of candidates.
     """
+    results = [each if isinstance(each, Result) else read_result(as_path(each)) for each in (first, second)]
+    named = [
+        each.checkpoint if isinstance(given, Result) else f"{given} ({each.checkpoint})"
+        for each, given in zip(results, (first, second), strict=True)
+    ]
+    directions = {direction: _compare(results[0], results[1], direction, seed) for direction in DIRECTIONS}
+    return Comparison(named[0], named[1], directions)
+
+
+def _compare(first: Result, second: Result, direction: str, seed: int) -> DirectionComparison:
     candidates = [result.retrieval[direction]["all"].candidates for result in (first, second)]
     if candidates[0] != candidates[1]:
         raise DataError(
             f"The results cannot be compared: ranks among {candidates[0]:,} and among {candidates[1]:,} candidates.",
-            hint="Evaluate both models on the same embeddings.h5 and split (other encoders go beside each other in it).",
+            hint="Evaluate both models on the same embeddings.h5 and split; it can hold several encoders.",
         )
     held = [{(each.query, each.about): each for each in result.queries[direction]} for result in (first, second)]
     shared = [key for key in held[0] if key in held[1]]
@@ -59,7 +106,7 @@ def compare(first: Result, second: Result, direction: str, seed: int) -> Compari
         raise DataError("The results cannot be compared: they have no query in common.")
     values = [_values([found[key] for key in shared]) for found in held]
     about = np.unique([key[1] for key in shared], return_inverse=True)[1]
-    return Comparison(
+    return DirectionComparison(
         queries=len(shared),
         left_out=len(held[0]) + len(held[1]) - 2 * len(shared),
         candidates=candidates[0],
@@ -78,7 +125,7 @@ def _values(queries: Sequence[QueryResult]) -> PerQuery:
 
 
 def _differences(first: PerQuery, second: PerQuery, about: NDArray[np.int64], seed: int) -> dict[str, Difference]:
-    """Bootstrap the differences: each resample draws the same recordings for both."""
+    """Bootstrap the differences; each resample draws the same recordings for both."""
     before, after = summary(first), summary(second)
     drawn_before, drawn_after = resampled(first, about, seed), resampled(second, about, seed)
     return {

@@ -1,16 +1,17 @@
-"""What an evaluation finds, as it is written to JSON: every number with its interval, chance and counts."""
+"""The result of an evaluation, as it is written to JSON: every number with its interval, chance and counts."""
 
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
+from unisono.retrieval.evaluate.tables import result_tables
 
 FORMAT = 1
-MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
-"""The measures that tables show."""
+NOTE = "All in per cent except ranks, with 95 % intervals."
 
 
 class Estimate(msgspec.Struct, frozen=True):
@@ -21,36 +22,36 @@ class Estimate(msgspec.Struct, frozen=True):
     """Lower end of the 95 % bootstrap interval."""
     high: float
     chance: float
-    """What ranking at random gives in expectation, with the same queries and candidates."""
+    """The expectation under a random order, for the same queries and candidates."""
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """All numbers of one set of queries."""
+    """The metrics of one set of queries."""
 
     queries: int
     candidates: int
     relevant: float
-    """Relevant candidates a query, on average."""
+    """Relevant candidates of a query, on average."""
     clusters: int
-    """Recordings (or tags) that the queries are about: what the bootstrap draws."""
+    """Recordings (or tags) of the queries: what the bootstrap draws."""
     estimates: dict[str, Estimate]
 
 
 class QueryResult(msgspec.Struct, frozen=True):
-    """How one query fared: what `compare` pairs two models by."""
+    """The result of one query, by which `compare` pairs two models."""
 
     query: str
-    """The caption, or the id of the track."""
+    """The caption, or the id of the excerpt."""
     about: str
     """Identity of the recording."""
     rank: int
     """Rank of the best relevant candidate, from 1."""
     average_precision: float
-    """Of the first 10."""
+    """Among the first 10."""
 
 
 class TagResult(msgspec.Struct, frozen=True):
-    """How well one tag finds its tracks."""
+    """The result of one tag."""
 
     tag: str
     prompt: str
@@ -72,8 +73,8 @@ class CategoryResult(msgspec.Struct, frozen=True):
     tags: list[TagResult]
 
 
-class Found(msgspec.Struct, frozen=True):
-    """An excerpt that a query found, or should have."""
+class FoundExcerpt(msgspec.Struct, frozen=True):
+    """An excerpt that a query found, or should have found."""
 
     id: str
     name: str
@@ -90,10 +91,10 @@ class Example(msgspec.Struct, frozen=True):
 
     query: str
     rank: int
-    right: Found
-    """The relevant excerpt that ranks best."""
-    found: list[Found]
-    """The excerpts that rank first."""
+    right: FoundExcerpt
+    """The relevant excerpt of the best rank."""
+    found: list[FoundExcerpt]
+    """The excerpts of the first ranks."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,28 +113,48 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     protocol: list[str]
     """The protocol in words."""
     retrieval: dict[str, dict[str, Measured]]
-    """Direction -> slice ("all", "dataset fma", "captions by human", ...) -> numbers."""
+    """Direction -> slice ("all", "dataset fma", "captions by human", ...) -> metrics."""
     tagging: dict[str, CategoryResult] = {}
     baselines: dict[str, dict[str, Measured]] = {}
-    """Name -> direction -> the same numbers for a model that knows less."""
+    """Name -> direction -> metrics."""
     examples: dict[str, list[Example]] = {}
-    """ "best" and "worst" captions."""
+    """The captions that find their music "best" and "worst"."""
     queries: dict[str, list[QueryResult]] = {}
-    """Direction -> every query."""
+    """Direction -> result of every query."""
     options: dict[str, Any] = {}
 
+    def __repr__(self) -> str:
+        heading = f"Result of {self.checkpoint or 'a model'} on {self.called} of {self.data}"
+        return "\n\n".join([heading, *map(str, result_tables(self)), f"{NOTE} The protocol is in `.protocol`."])
 
-def write_result(path: Path, result: Result) -> None:
-    """Write a result as JSON, whole or not at all."""
-    write_whole(path, msgspec.json.format(msgspec.json.encode(result), indent=1) + b"\n")
+    def _repr_html_(self) -> str:
+        return "".join([*(table.html() for table in result_tables(self)), f"<p>{NOTE}</p>"])
+
+    def write(self, path: AnyPath) -> None:
+        """Write the result as JSON, whole or not at all."""
+        write_whole(as_path(path), msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
+
+    def write_report(self, path: AnyPath, *, clips: bool = False) -> None:
+        """Write an HTML page with plots, and players for the best and the worst queries.
+
+        Args:
+            path: of the page.
+            clips: write what it plays next to it, instead of playing the files where they are.
+
+        Raises:
+            MissingExtraError: the packages of the extra `report` are not installed.
+        """
+        from unisono.retrieval.report.evaluation import write  # jinja2 and matplotlib are optional
+
+        write(as_path(path), self, clips=clips)
 
 
 def read_result(path: Path) -> Result:
-    """Read a result.
+    """Read a result from JSON.
 
     Raises:
         UsageError: there is no such file.
-        DataError: it is no result of this format.
+        DataError: it is not a result of this format.
     """
     if not path.is_file():
         raise UsageError(
@@ -142,7 +163,7 @@ def read_result(path: Path) -> Result:
     try:
         result = msgspec.json.decode(path.read_bytes(), type=Result)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is no result of unisono evaluate: {error}.") from error
+        raise DataError(f"{path} is not a result of unisono evaluate: {error}.") from error
     if result.format != FORMAT:
         raise DataError(f"{path}: expected a result of format {FORMAT}, found {result.format}.")
     return result

@@ -1,8 +1,8 @@
-"""Zero-shot tagging: does the prompt of a tag find the tracks that carry the tag?
+"""Zero-shot tagging: whether the prompt of a tag finds the tracks that carry the tag.
 
-Each tag is one query, e.g. `music featuring flute`. Tracks that carry the tag are relevant; candidates are those that
-carry any tag of its category. Tags come from the rows themselves; which are genres, moods or instruments is the
-vocabulary's word, and what it does not know is left out.
+Each tag is one query, such as `music featuring flute`. Tracks that carry the tag are relevant; candidates are the tracks
+that carry any tag of its category. Tags are those of the rows; the vocabulary sorts them into genres, moods and
+instruments, and tags that it does not know are left out.
 """
 
 from collections.abc import Sequence
@@ -21,27 +21,27 @@ from unisono.tracks.vocabulary import key, sort_tags
 
 PROMPTS = {"genre": "{tag} music", "mood": "{tag} music", "instrument": "music featuring {tag}"}
 OWN = "queries"
-"""The category of queries that a user brings."""
+"""The category of the queries of a user."""
 MIN_TRACKS = 5
-"""A tag on fewer tracks cannot reach a precision@5 of 1."""
+"""The least tracks of a tag; with fewer, its precision@5 cannot be 1."""
 
 
 @dataclass(frozen=True)
 class TagQueries:
-    """The tags of one category that are asked for."""
+    """The tags of one category that are queries."""
 
     category: str
     tags: list[str]
     prompts: list[str]
-    """The text asked for each tag."""
+    """The text of each tag's query."""
     candidates: NDArray[np.int64]
-    """Rows [C] of the excerpts that carry any tag of the category: of others nobody said what they are."""
+    """Rows [C] of the excerpts that carry any tag of the category; nothing is known of the others."""
     carries: NDArray[np.bool_]
-    """[tags, C]: which candidate carries which tag."""
+    """[tags, C]: which candidates carry each tag."""
 
 
 def tag_queries(rows: SplitRows, min_tracks: int = MIN_TRACKS) -> list[TagQueries]:
-    """Collect the tags of a split that enough, and not all, candidates carry; `genre` counts as a tag."""
+    """Return the tags of a split that at least `min_tracks`, and not all, candidates carry; `genre` counts as a tag."""
     holders: dict[str, dict[str, set[int]]] = {category: {} for category in PROMPTS}
     for row, (tags, genre) in enumerate(zip(rows.tags, rows.texts["genre"], strict=True)):
         facts = sort_tags(genre, tags)
@@ -61,16 +61,18 @@ def tag_queries(rows: SplitRows, min_tracks: int = MIN_TRACKS) -> list[TagQuerie
 
 
 def read_queries(path: Path, rows: SplitRows) -> TagQueries:
-    """Read queries of one's own: a text and the tags that a relevant excerpt carries, `slow flute<tab>flute, slow`.
+    """Read the queries of a user: a text and the tags that a relevant excerpt carries, `slow flute<tab>flute, slow`.
 
-    Blank lines and lines that begin with # say nothing. A query that no excerpt answers is left out, with a warning.
+    Blank lines and lines that begin with # are ignored. A query without relevant excerpts is left out, with a warning.
 
     Raises:
         UsageError: there is no such file, or no query is left.
         DataError: a line is not of this form.
     """
     if not path.is_file():
-        raise UsageError(f"There is no {path}.", hint="Write one query a line: text, a tab, the tags that answer it.")
+        raise UsageError(
+            f"There is no {path}.", hint="Write one query a line: a text, a tab, the tags of relevant tracks."
+        )
     held = [{*map(key, tags), key(genre)} for tags, genre in zip(rows.tags, rows.texts["genre"], strict=True)]
     prompts, wanted, answers = [], [], []
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
@@ -88,7 +90,7 @@ def read_queries(path: Path, rows: SplitRows) -> TagQueries:
         wanted.append(tags.strip())
         answers.append(carries)
     if not prompts:
-        raise UsageError(f"{path}: no query is left that any excerpt of the split answers.")
+        raise UsageError(f"{path}: no query has a relevant excerpt in the split.")
     candidates = np.flatnonzero([bool(tags_of_row - {""}) for tags_of_row in held])
     return TagQueries(OWN, wanted, prompts, candidates, np.stack(answers)[:, candidates])
 
@@ -102,7 +104,7 @@ def measure_tags(
         queries: the tags.
         prompts: [tags, D], the embeddings of `queries.prompts`.
         music: [N, D].
-        seed: of the bootstrap, which draws tags (for the accuracy: tracks).
+        seed: of the bootstrap over tags (for the accuracy: over tracks).
     """
     music = music[queries.candidates]
     tag, row = np.nonzero(queries.carries)
@@ -144,7 +146,7 @@ def _areas(found: NDArray[np.int64], relevance: Relevance) -> dict[str, NDArray[
 
 
 def _chance_pr_auc(relevance: Relevance) -> float:
-    """Give the average precision that is expected of a random order: a little more than the share of relevant tracks."""
+    """Return the expected average precision of a random order: slightly more than the share of relevant tracks."""
     rank = np.arange(1, relevance.candidates + 1)
     others = (relevance.counts - 1) / max(relevance.candidates - 1, 1)
     harmonic = float((1 / rank).mean())
@@ -154,7 +156,7 @@ def _chance_pr_auc(relevance: Relevance) -> float:
 def _accuracy(
     queries: TagQueries, prompts: NDArray[np.floating], music: NDArray[np.floating], *, seed: int
 ) -> tuple[Estimate | None, int]:
-    """Classify the tracks that carry exactly one of the tags; a tie is wrong."""
+    """Measure the accuracy on the tracks that carry exactly one of the tags; a tie is wrong."""
     tracks = np.flatnonzero(queries.carries.sum(axis=0) == 1)
     if queries.category == OWN or len(queries.tags) < 2 or not len(tracks):
         return None, len(tracks)
@@ -167,16 +169,16 @@ def _accuracy(
 
 
 def protocol(queries: Sequence[TagQueries]) -> list[str]:
-    """Say in words how the numbers came about."""
+    """Return in words how the numbers were computed."""
     if not queries:
         return []
     asked = "; ".join(
-        f"{each.category}: {len(each.tags)} tags, “{PROMPTS.get(each.category, 'texts of your own')}”"
+        f"{each.category}: {len(each.tags)} tags, “{PROMPTS.get(each.category, 'the texts of the file')}”"
         for each in queries
     )
     return [
-        f"Tags: every genre, mood and instrument that at least {MIN_TRACKS} excerpts carry is asked as a prompt "
-        f"({asked}). Candidates are the excerpts with any tag of that category; a tag they lack counts as not relevant, "
-        "although tags are rarely complete. Averages and intervals are over tags. pr_auc is the average precision over "
-        "the whole ranking; accuracy: excerpts with exactly one of the tags, classified by the nearest prompt.",
+        f"Tags: every genre, mood and instrument that at least {MIN_TRACKS} excerpts carry is a query, as a prompt "
+        f"({asked}). Candidates are the excerpts with any tag of that category. Excerpts without the tag count as not "
+        "relevant, although tags are rarely complete. Averages and intervals are over tags. pr_auc is the average precision "
+        "over the whole ranking. accuracy: excerpts with exactly one of the tags, classified by the nearest prompt.",
     ]

@@ -1,1 +1,1 @@
-"""train: `embeddings.h5` -> a checkpoint that puts text where the music is."""
+"""Training: `embeddings.h5` -> a checkpoint that maps text to where the music is."""

@@ -1,7 +1,7 @@
-"""What the training reads: the train and val splits of `embeddings.h5` as arrays, and the batches.
+"""The training data: the train and val splits of `embeddings.h5` as arrays, and the batches.
 
-Everything random about a batch is a function of the seed, the epoch and the number of the batch: a run that goes on after an
-interruption, or on another number of processes, sees the same batches.
+Everything random in a batch is a function of the seed, the epoch and the number of the batch. So a resumed run, and a run
+on another number of processes, sees the same batches.
 """
 
 import hashlib
@@ -15,76 +15,77 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UsageError
 from unisono.base.seeded import rank_key
-from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows, open_embeddings
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.checkpoint import TrainedOn, digests
 from unisono.retrieval.pairing import Pairing, pair_rows
+from unisono.retrieval.split_rows import keep_rows
 from unisono.tracks.track import CAPTION_ORIGINS, SPLITS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 BLOCK = 8192
-"""Windows looked at at a time."""
+"""Windows checked at a time."""
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The embeddings of the windows of a split, for a training that draws some of them at each step."""
+    """The embeddings of the windows of a split, from which each step draws some."""
 
     embeddings: NDArray[np.float16]
     """[K, L, A], mapped from the disk."""
     begin: Ints
-    """[N + 1]: those of excerpt n are begin[n] to begin[n + 1]."""
+    """[N + 1]: the windows of excerpt n are begin[n] to begin[n + 1]."""
 
     def mean(self, chosen: Ints) -> Tensor:
-        """Pool the windows at these places, [B, W], to [B, L, A] float32."""
+        """Return the mean over W of the windows at these places [B, W]: [B, L, A] float32."""
         return torch.from_numpy(self.embeddings[chosen]).float().mean(dim=1)
 
 
 @dataclass(frozen=True)
 class SplitData:
-    """One split, ready to be trained on or searched."""
+    """One split, ready for training or validation."""
 
     rows: SplitRows
     audio: Tensor
     """[N, L, A] float16, as stored."""
     windows: Windows | None = None
-    """If they are trained on."""
+    """The windows, if they are trained on."""
 
     @cached_property
     def pairing(self) -> Pairing:
-        """Which caption describes which music; a split without rows has none."""
+        """Which caption describes which music; not defined for an empty split."""
         return pair_rows(self.rows)
 
     def __len__(self) -> int:
         return len(self.rows.ids)
 
 
-def read(path: Path, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
-    """Read the train and val splits of one encoder's embeddings.
+def read(file: EmbeddingsFile, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
+    """Read the train and val splits of the embeddings of one encoder.
 
     Args:
-        path: of the file, or of its folder.
-        encoder: whose embeddings.
-        windows: the train split with those of every window.
+        file: the embeddings.
+        encoder: name of the encoder.
+        windows: read the embeddings of all windows of the train split too.
 
     Raises:
-        UsageError: the file is not there, holds no embeddings of that encoder, or no windows of it that could be trained on.
+        UsageError: the file holds no embeddings of that encoder, or no windows of it that can be trained on.
         DataError: nothing can be learned from it; the message says why.
     """
-    with open_embeddings(path) as file:
-        train, val = (_split(file.path, file.read(split, [encoder]), encoder) for split in SPLITS[:2])
-        record = file.encoders[encoder]
-        where = file.path
-        if windows:
-            train = replace(train, windows=_windows(file, train.rows, record))
+    where = file.path
+    train, val = (_split(where, file.read(split, [encoder]), encoder) for split in SPLITS[:2])
+    record = file.encoders[encoder]
+    if windows:
+        train = replace(train, windows=_windows(file, train.rows, record))
     if len(train) == 0:
         raise DataError(
-            f"{where}: the train split is empty.", hint="Prepare more tracks: with ten, one is val and one test."
+            f"{where}: the train split is empty.", hint="Prepare more tracks: of ten, one is in val and one in test."
         )
     if len(set(train.pairing.recording.tolist())) < 2:
-        raise DataError(f"{where}: the train split holds one recording only; there is nothing to tell it from.")
+        raise DataError(f"{where}: the train split holds one recording only; two at least are needed.")
     if len(train.pairing.texts) < 2:
         raise DataError(
             f"{where}: all {len(train.rows.captions)} captions of the train split are the same: "
@@ -100,7 +101,7 @@ def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:
         raise DataError(
             f"{path}: {len(bad)} of {len(embeddings)} {encoder} embeddings of the {rows.split} split are not finite, "
             f"the first of {rows.ids[bad[0]]}.",
-            hint=f"Prepare them anew: unisono prepare --encoders {encoder} --output-dir {path.parent}",
+            hint=f"Prepare them again: unisono prepare --encoders {encoder} --output-dir {path.parent}",
         )
     without = np.setdiff1d(np.arange(len(rows.ids)), rows.caption_of)
     if len(without):
@@ -112,9 +113,10 @@ def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:
 def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> Windows:
     if record.pooling != "mean":
         raise UsageError(
-            f"--audio-windows needs embeddings pooled by the mean of their windows; those of {record.name} in {file.path} "
-            f"are pooled by {record.pooling}, which says more than a window can.",
-            hint="Prepare them with --pooling mean --keep-windows into another folder, or leave --audio-windows out.",
+            f"audio_windows needs embeddings that are the mean of their windows; those of {record.name} in {file.path} "
+            f"are pooled by {record.pooling}.",
+            hint="Prepare them with --pooling mean --keep-windows into another folder, or train on all windows.",
+            parameter="audio_windows",
         )
     embeddings, window_of = file.windows("train", record.name)
     begin = np.searchsorted(window_of, np.arange(len(rows.ids) + 1))
@@ -128,38 +130,25 @@ def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> Wi
             of = rows.ids[window_of[start + bad[0]]]
             raise DataError(
                 f"{file.path}: the {record.name} embedding of a window of {of} is not finite.",
-                hint="Prepare them anew: unisono prepare "
+                hint="Prepare them again: unisono prepare "
                 f"--encoders {record.name} --keep-windows --output-dir {file.path.parent}",
             )
     return Windows(embeddings.reshape(len(embeddings), record.layers, -1), begin)
 
 
 def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
-    """Give at most `limit` excerpts of a split, a seeded sample, with their captions."""
+    """Return at most `limit` excerpts of a split, a seeded sample, with their captions."""
     if len(data) <= limit:
         return data
     order = sorted(range(len(data)), key=lambda row: rank_key(seed, "val", data.rows.ids[row]))
     kept = np.sort(np.array(order[:limit]))
-    place = np.full(len(data), -1)
-    place[kept] = np.arange(limit)
-    captions = np.flatnonzero(place[data.rows.caption_of] >= 0)
-    rows = SplitRows(
-        split=data.rows.split,
-        ids=[data.rows.ids[row] for row in kept],
-        embeddings={},
-        captions=[data.rows.captions[caption] for caption in captions],
-        caption_of=place[data.rows.caption_of[captions]],
-        caption_origin=[data.rows.caption_origin[caption] for caption in captions],
-        texts={name: [column[row] for row in kept] for name, column in data.rows.texts.items()},
-        tags=[data.rows.tags[row] for row in kept],
-        start_s=data.rows.start_s[kept],
-        duration_s=data.rows.duration_s[kept],
-    )
-    return SplitData(rows, data.audio[torch.from_numpy(kept)])
+    keep = np.zeros(len(data), dtype=bool)
+    keep[kept] = True
+    return SplitData(keep_rows(data.rows, keep), data.audio[torch.from_numpy(kept)])
 
 
 def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
-    """Describe the split that a model is trained on, and the one by which its best epoch is chosen."""
+    """Record the split that a model is trained on, and the one that selects the best epoch."""
     return TrainedOn(
         ids_sha256=hashlib.sha256("\n".join(rows.ids).encode("utf-8", "surrogatepass")).hexdigest(),
         excerpts=len(rows.ids),
@@ -188,32 +177,32 @@ def _counts(names: list[str]) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Which excerpts and captions a step compares."""
+    """The excerpts and captions that a step compares."""
 
     rows: Ints
-    """[B] excerpts."""
+    """[B] rows of the excerpts."""
     captions: Ints
-    """[B] one caption of each."""
+    """[B] one caption of each excerpt."""
     windows: Ints | None = None
-    """[B, W] some windows of each; None where all are trained on, pooled."""
+    """[B, W] some windows of each excerpt; None if the pooled embeddings are trained on."""
 
     def part(self, start: int, stop: int) -> "Batch":
-        """Give some of it."""
+        """Return the pairs from `start` to before `stop`."""
         windows = None if self.windows is None else self.windows[start:stop]
         return Batch(self.rows[start:stop], self.captions[start:stop], windows)
 
 
 @dataclass(frozen=True)
 class WindowDraw:
-    """Draws W windows of each excerpt: evenly spread, from a random place on."""
+    """Draws W windows of each excerpt, evenly spaced from a random offset."""
 
     begin: Ints
     """[N + 1]: the windows of excerpt n are begin[n] to begin[n + 1]."""
     count: int
-    """W; an excerpt with fewer windows gives some of them twice."""
+    """W; of an excerpt with fewer windows, some are drawn more than once."""
 
     def __call__(self, rng: np.random.Generator, rows: Ints) -> Ints:
-        """Draw for the excerpts at these places [B]: [B, W]. Each window of an excerpt is as likely as the others."""
+        """Draw windows [B, W] of the excerpts at these rows [B]; all windows of an excerpt are equally likely."""
         first, held = self.begin[rows, None], np.diff(self.begin)[rows, None]
         places = (rng.random((len(rows), 1)) + np.arange(self.count)) * held / self.count
         chosen: Ints = first + np.minimum(places.astype(np.int64), held - 1)
@@ -221,7 +210,7 @@ class WindowDraw:
 
 
 class Sampler:
-    """Draws the batches of an epoch: every excerpt as often as its weight says, with one caption of it drawn anew."""
+    """Draws the batches of an epoch: each excerpt in proportion to its weight, each time with a random caption of it."""
 
     def __init__(
         self,
@@ -236,11 +225,11 @@ class Sampler:
 
         Args:
             caption_of: [M] the excerpt of each caption, ascending; every excerpt has at least one.
-            batch_size: B; batches are smaller only where there are fewer excerpts.
+            batch_size: B; batches are smaller only if there are fewer excerpts.
             seed: of the draws.
-            row_weights: [N] how often an excerpt is drawn, relative to the others; equal by default.
+            row_weights: [N] how often an excerpt is drawn, relative to the others. Default: equal.
             caption_weights: [M] how often a caption is drawn, relative to the others of its excerpt.
-            windows: draws windows of each excerpt too; the excerpts and captions drawn are the same without it.
+            windows: also draws windows of each excerpt; it does not change which excerpts and captions are drawn.
         """
         self.seed = seed
         self.windows = windows
@@ -254,7 +243,7 @@ class Sampler:
         self.batch_size = min(batch_size, self.count)
 
     def __len__(self) -> int:
-        """Batches an epoch; what does not fill the last one is left out, another part of the data each time."""
+        """Batches an epoch. The excerpts that do not fill a last batch are left out; they differ between epochs."""
         return self.count // self.batch_size
 
     def epoch(self, number: int) -> list[Batch]:
@@ -266,7 +255,7 @@ class Sampler:
         return [whole.part(start, start + self.batch_size) for start in range(0, len(rows), self.batch_size)]
 
     def _rows(self, rng: np.random.Generator) -> Ints:
-        """Draw N rows so that each is there its expected number of times, rounded up or down (systematic sampling)."""
+        """Draw N rows, each its expected number of times rounded up or down (systematic sampling)."""
         drawable = np.flatnonzero(self._expected)
         upto = np.floor(np.cumsum(self._expected[drawable]) + rng.random()).clip(0, self.count).astype(np.int64)
         upto[-1] = self.count
@@ -282,31 +271,31 @@ class Sampler:
 def mixing_weights(
     rows: SplitRows, temperature: float, by_dataset: dict[str, float], by_origin: dict[str, float]
 ) -> tuple[Floats, Floats]:
-    """Give the weights of the excerpts [N] and of the captions [M] of a split.
+    """Return the weights of the excerpts [N] and of the captions [M] of a split.
 
-    An excerpt's weight is that of its dataset times the mean weight of its captions; a dataset's is n ** (1 / temperature)
-    over its n excerpts, times the weight asked for.
+    The weight of an excerpt is that of its dataset times the mean weight of its captions. The weight of a dataset of n
+    excerpts is n ** (1 / temperature), shared by them, times the weight given for it.
 
     Raises:
         UsageError: a dataset or an origin is not in the split, or nothing is left.
     """
-    _refuse_unknown("--mix-datasets", by_dataset, set(rows.texts["dataset"]))
-    _refuse_unknown("--mix-origins", by_origin, set(CAPTION_ORIGINS) | {"unknown"})
+    _refuse_unknown("mix_datasets", by_dataset, set(rows.texts["dataset"]))
+    _refuse_unknown("mix_origins", by_origin, set(CAPTION_ORIGINS) | {"unknown"})
     sizes = Counter(rows.texts["dataset"])
     of_dataset = {name: by_dataset.get(name, 1.0) * size ** (1 / temperature - 1) for name, size in sizes.items()}
     captions = np.array([by_origin.get(origin or "unknown", 1.0) for origin in rows.caption_origin])
     mean = np.bincount(rows.caption_of, captions, len(rows.ids)) / np.bincount(rows.caption_of, minlength=len(rows.ids))
     weights = np.array([of_dataset[name] for name in rows.texts["dataset"]]) * mean
     if not weights.any():
-        raise UsageError("--mix-datasets and --mix-origins leave nothing to train on.")
+        raise UsageError("mix_datasets and mix_origins leave nothing to train on.", parameter="mix_datasets")
     return weights, captions
 
 
-def weights_from(flag: str, words: tuple[str, ...]) -> dict[str, float]:
-    """Read `name=weight` words of an option.
+def weights_from(parameter: str, words: tuple[str, ...]) -> dict[str, float]:
+    """Read the `name=weight` words of a setting.
 
     Raises:
-        UsageError: a word is no such pair, or a weight is negative.
+        UsageError: a word is not of this form, or a weight is negative or not finite.
     """
     weights = {}
     for word in words:
@@ -316,13 +305,17 @@ def weights_from(flag: str, words: tuple[str, ...]) -> dict[str, float]:
         except ValueError:
             weights[name] = -1.0
         if not name or not 0 <= weights[name] < np.inf:
-            raise UsageError(f"{flag}: expected <name>=<weight>, e.g. `fma=0.5`, found {word!r}.")
+            raise UsageError(
+                f"{parameter} must be <name>=<weight>, such as `fma=0.5`, found {word!r}.", parameter=parameter
+            )
     return weights
 
 
-def _refuse_unknown(flag: str, given: dict[str, float], known: set[str]) -> None:
+def _refuse_unknown(parameter: str, given: dict[str, float], known: set[str]) -> None:
     for name in given:
         if name not in known:
             raise UsageError(
-                f"{flag}: there is no {name!r} in the train split.", hint="There are: " + ", ".join(sorted(known))
+                f"{parameter} names {name!r}, which is not in the train split.{nearest(name, known)}",
+                hint="There are: " + ", ".join(sorted(known)),
+                parameter=parameter,
             )

@@ -1,4 +1,4 @@
-"""Training on several processes, as `torchrun` starts them; with one process everything here does nothing."""
+"""Training on several processes, as started by `torchrun`. With one process, all functions here do nothing."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,41 +9,59 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from unisono.base.errors import UsageError
+from unisono.base.log import log
+
 
 @contextmanager
 def processes(device: torch.device) -> Iterator[None]:
-    """Join the processes that `torchrun` started, until the block ends."""
+    """Join the processes that `torchrun` started until the block ends; only the first one writes to the log."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    before = log.disabled
+    log.disabled = before or dist.get_rank() > 0
     try:
         yield
     finally:
+        log.disabled = before
         dist.destroy_process_group()
 
 
 def rank() -> int:
-    """Give the number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
-    """Give the number of processes."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def local_device(name: str) -> torch.device:
-    """Give the device of this process: with `cuda` or `auto`, each process of a machine takes a GPU of its own."""
+    """Return the device of this process: with `cuda` or `auto`, each process of a machine uses a GPU of its own.
+
+    Raises:
+        UsageError: there is no such device.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and "LOCAL_RANK" in os.environ:
         name = f"cuda:{os.environ['LOCAL_RANK']}"
-    return torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device must be auto, cpu, cuda or cuda:1, found {name!r}.", parameter="device") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"device {name!r} is not there: torch finds {torch.cuda.device_count()} GPUs.", parameter="device"
+        )
+    return device
 
 
 class _Gather(torch.autograd.Function):
-    """All processes' rows, with a gradient: each process's loss pulls on the rows of all."""
+    """The rows of all processes, with a gradient: the loss of each process depends on the rows of all."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
@@ -60,7 +78,7 @@ class _Gather(torch.autograd.Function):
 
 
 def gather(rows: Tensor) -> Tensor:
-    """Join the rows [b, D] of all processes to [B, D], in the order of their numbers; differentiable."""
+    """Concatenate the rows [b, D] of all processes to [B, D], in the order of their numbers; differentiable."""
     if world_size() == 1:
         return rows
     joined: Tensor = _Gather.apply(rows)  # type: ignore[no-untyped-call]
@@ -81,7 +99,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def any_process(flag: bool, device: torch.device) -> bool:
-    """Tell whether the flag is set in any process; all processes get the same answer."""
+    """Return whether the flag is set in any process; the result is the same in all."""
     if world_size() == 1:
         return flag
     value = torch.tensor(int(flag), device=device)

@@ -1,7 +1,7 @@
-"""Tag dropout: music described by tags gets further captions that leave some of the tags out.
+"""Tag dropout: add captions that leave out some of the tags to music that is described by tags.
 
-A caption made of all tags of a track teaches the model to wait for all of them; people ask for one or two. The captions are
-made before the training, so that each is embedded once like any other.
+A model trained only on captions of all tags of a track expects all of them; people ask for one or two. The captions are
+made before the training, so that each is embedded once, like any other.
 """
 
 from dataclasses import replace
@@ -17,10 +17,10 @@ def with_variants(rows: SplitRows, share: float, variants: int, seed: int) -> Sp
     """Add captions to every excerpt that has one made of tags.
 
     Args:
-        rows: a split; its tags and genres are what the captions are worded from.
-        share: probability with which the genre, and each tag, is left out.
-        variants: at most so many new captions an excerpt; fewer where they would repeat.
-        seed: of what is left out; an excerpt's captions depend on its id and the seed alone.
+        rows: a split; the captions are made from its tags and genres.
+        share: the probability that a tag, or the genre, is left out.
+        variants: the most captions added to an excerpt; fewer if some are equal.
+        seed: of what is left out; the captions of an excerpt depend only on its id and the seed.
     """
     captions: list[str] = []
     origins: list[str] = []

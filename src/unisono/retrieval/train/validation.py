@@ -1,11 +1,11 @@
-"""Retrieval on the val split, after each epoch, by the same metrics as the evaluation."""
+"""Validation after each epoch: retrieval on the val split, with the same metrics as the evaluation."""
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.metrics import chance
-from unisono.retrieval.model import RetrievalModel
 from unisono.retrieval.pairing import validate
 from unisono.retrieval.train.data import SplitData
 from unisono.retrieval.train.step import TextSource
@@ -14,14 +14,14 @@ BLOCK = 4096
 
 
 class Validation:
-    """Searches the val split with its own captions."""
+    """Measures retrieval on the val split."""
 
     def __init__(self, data: SplitData, first_caption: int) -> None:
-        """Prepare to search.
+        """Prepare to measure.
 
         Args:
             data: the val split.
-            first_caption: the place of its first caption among those that the text source knows.
+            first_caption: the place of its first caption among those of the text source.
         """
         self.data = data
         _, first = np.unique(data.pairing.text_of, return_index=True)
@@ -29,17 +29,17 @@ class Validation:
         self.chance = chance(data.pairing.relevance)
 
     @torch.no_grad()
-    def __call__(self, model: RetrievalModel, texts: TextSource) -> dict[str, dict[str, float]]:
+    def __call__(self, heads: ProjectionHeads, texts: TextSource) -> dict[str, dict[str, float]]:
         """Measure both directions: {"text_to_music": {"recall@10": ..., ...}, "music_to_text": {...}}."""
-        model.eval()
+        heads.eval()
         texts.train(False)
-        device = model.log_scale.device
+        device = heads.log_scale.device
         asked = [
-            model.embed_text(texts(self._captions[start : start + BLOCK]))
+            heads.embed_text(texts(self._captions[start : start + BLOCK]))
             for start in range(0, len(self._captions), BLOCK)
         ]
         searched = [
-            model.embed_audio(self.data.audio[start : start + BLOCK].to(device, torch.float32))
+            heads.embed_audio(self.data.audio[start : start + BLOCK].to(device, torch.float32))
             for start in range(0, len(self.data), BLOCK)
         ]
         return validate(self.data.pairing, _joined(asked), _joined(searched))

@@ -1,9 +1,9 @@
-"""Plots as SVG text, to stand in a page: the same data give the same bytes."""
+"""Plots as SVG text, to be part of a page; the same data makes the same bytes."""
 
 import io
 from typing import Any
 
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 LOOK: dict[Any, Any] = {
@@ -16,9 +16,14 @@ LOOK: dict[Any, Any] = {
 }
 
 
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """Return a figure of this size in inches and its axes; pyplot, and its backend, are left alone."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots()
+
+
 def svg(figure: Figure) -> str:
-    """Close a figure and give it as SVG, without anything that changes from run to run."""
+    """Return a figure as SVG, without dates and random ids."""
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
-    plt.close(figure)
     return text.getvalue()[text.getvalue().index("<svg") :]

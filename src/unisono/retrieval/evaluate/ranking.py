@@ -1,4 +1,4 @@
-"""Evaluating retrieval in both directions: overall, by dataset and by who wrote the captions."""
+"""Retrieval in both directions: overall, by dataset and by origin of the captions."""
 
 from dataclasses import dataclass
 
@@ -14,14 +14,14 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Direction:
-    """One direction of retrieval, ranked."""
+class RankedDirection:
+    """The ranks of one direction of retrieval."""
 
     relevance: Relevance
     found: NDArray[np.int64]
     """Ranks [R] of all relevant candidates."""
     about: NDArray[np.int64]
-    """[Q]: a number for the recording that each query is about."""
+    """[Q]: a number for the recording of each query."""
 
     @property
     def values(self) -> PerQuery:
@@ -29,7 +29,7 @@ class Direction:
         return per_query(self.found, self.relevance)
 
     def measure(self, queries: NDArray[np.int64] | None = None, *, seed: int, resamples: int = 1000) -> Measured:
-        """Summarise all queries or some of them, always among all candidates."""
+        """Average over all queries, or some of them, always among all candidates."""
         chosen = np.arange(self.relevance.queries) if queries is None else queries
         relevance = self.relevance.only(chosen)
         values = per_query(self.found[self.relevance.pairs(chosen)], relevance)
@@ -44,7 +44,7 @@ class Direction:
         )
 
 
-def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, Direction]:
+def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, RankedDirection]:
     """Rank in both directions.
 
     Args:
@@ -54,16 +54,16 @@ def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.f
     """
     forth, back = pairing.relevance, pairing.relevance.reversed()
     return {
-        TEXT_TO_MUSIC: Direction(forth, ranks(texts, music, forth), pairing.recording_of_text),
-        MUSIC_TO_TEXT: Direction(back, ranks(music, texts, back), pairing.recording),
+        TEXT_TO_MUSIC: RankedDirection(forth, ranks(texts, music, forth), pairing.recording_of_text),
+        MUSIC_TO_TEXT: RankedDirection(back, ranks(music, texts, back), pairing.recording),
     }
 
 
 def slices(rows: SplitRows, pairing: Pairing) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Name the subsets of queries worth a line of their own: direction -> name -> queries.
+    """Return the subsets of queries that get a line of their own: direction -> name -> queries.
 
-    A text belongs to the datasets and origins of the captions that it is; an excerpt to those of its captions. What is
-    the same captions under two names gets one line.
+    A text belongs to the datasets and origins of its captions, and so does an excerpt. If two names stand for the same
+    captions, they share a line.
     """
     datasets = np.array(rows.texts["dataset"], dtype=object)
     columns = {"dataset": datasets[rows.caption_of], "captions by": np.array(rows.caption_origin, dtype=object)}
@@ -81,7 +81,7 @@ def slices(rows: SplitRows, pairing: Pairing) -> dict[str, dict[str, NDArray[np.
 
 
 def measure_all(
-    rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction], *, seed: int
+    rows: SplitRows, pairing: Pairing, ranked: dict[str, RankedDirection], *, seed: int
 ) -> dict[str, dict[str, Measured]]:
     """Measure both directions, overall and for each slice."""
     return {
@@ -93,8 +93,10 @@ def measure_all(
     }
 
 
-def query_results(rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction]) -> dict[str, list[QueryResult]]:
-    """List how every query fared."""
+def query_results(
+    rows: SplitRows, pairing: Pairing, ranked: dict[str, RankedDirection]
+) -> dict[str, list[QueryResult]]:
+    """Return the result of every query."""
     recordings = [name or id for name, id in zip(rows.texts["recording"], rows.ids, strict=True)]
     first_row = np.unique(pairing.recording, return_index=True)[1]
     names = {TEXT_TO_MUSIC: pairing.texts, MUSIC_TO_TEXT: rows.ids}
@@ -111,21 +113,22 @@ def query_results(rows: SplitRows, pairing: Pairing, ranked: dict[str, Direction
 
 
 def protocol(measured: dict[str, dict[str, Measured]]) -> list[str]:
-    """Say in words how the numbers came about."""
+    """Return in words how the numbers were computed."""
     text, music = measured[TEXT_TO_MUSIC][ALL], measured[MUSIC_TO_TEXT][ALL]
     return [
-        f"Text to music: {text.queries:,} distinct captions are asked; candidates are all {text.candidates:,} excerpts. An "
-        "excerpt is relevant if the caption describes it or another excerpt of its recording: "
-        f"{text.relevant:.2f} relevant a query.",
-        f"Music to text: {music.queries:,} excerpts ask; candidates are the {music.candidates:,} distinct captions: "
-        f"{music.relevant:.2f} relevant a query.",
-        "A dataset's or an origin's lines have its queries alone, and the same candidates.",
-        "Similarity is the cosine. Ranks count from 1; among equal scores what is not relevant stands first.",
+        f"Text to music: {text.queries:,} distinct captions are queries; candidates are all {text.candidates:,} excerpts. "
+        "An excerpt is relevant if the caption describes it or another excerpt of its recording: on average "
+        f"{text.relevant:.2f} are relevant to a query.",
+        f"Music to text: {music.queries:,} excerpts are queries; candidates are the {music.candidates:,} distinct captions: "
+        f"on average {music.relevant:.2f} are relevant to a query.",
+        "The lines of a dataset or an origin have only its queries, and the same candidates.",
+        "Similarity is the cosine. Ranks count from 1. Ties count against the model: among equal scores, candidates that "
+        "are not relevant come first.",
         "recall@k: share of the queries with any relevant candidate among the first k (hit rate). mrr: mean of 1 / "
         "rank of the best relevant candidate. map@10: mean over queries of the average precision in the first 10, "
-        "divided by min(10, relevant). median_rank: of the best relevant candidate. In the JSON also fraction@k (share of "
-        "the relevant among the first k) and precision@k.",
-        "Intervals: 95 %, percentile bootstrap, 1,000 resamples of recordings with all their queries. They tell what "
-        "other test music would change, not what another training run would.",
-        "Chance: expectation under a random order, computed exactly with the same queries, candidates and relevances.",
+        "divided by min(10, relevant). median_rank: of the best relevant candidate. The JSON also has fraction@k (share of "
+        "the relevant candidates that are among the first k) and precision@k.",
+        "Intervals: 95 %, percentile bootstrap, 1,000 resamples of recordings with all their queries. They show how other "
+        "test music would change the numbers, not how another training run would.",
+        "Chance: the expectation under a random order, computed exactly for the same queries, candidates and relevances.",
     ]

@@ -1,4 +1,4 @@
-"""What a report plays, as small files beside it: so it can be moved, sent, or looked at from another machine."""
+"""The clips of a report: what it plays, as small files next to it, so that it can be moved to another machine."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,22 +8,22 @@ import soundfile
 from unisono.audio.decode import Decoder, Excerpt, Fault
 from unisono.audio.quiet import without_decoder_noise
 from unisono.base.files import whole_file
-from unisono.commands import console
-from unisono.retrieval.evaluate.result import Found
+from unisono.base.log import log
+from unisono.retrieval.evaluate.result import FoundExcerpt
 
 LONGEST_S = 30.0
 RATE_HZ = 44100
 
 
 def folder_of(report: Path) -> Path:
-    """Give the folder of a report's clips."""
+    """Return the folder of the clips of a report."""
     return report.with_name(f"{report.stem}_files")
 
 
-def write_clips(folder: Path, excerpts: Iterable[Found]) -> dict[Found, str]:
-    """Write the beginning of each excerpt as MP3 (mono), and give the address of each, relative to the report.
+def write_clips(folder: Path, excerpts: Iterable[FoundExcerpt]) -> dict[FoundExcerpt, str]:
+    """Write the beginning of each excerpt as MP3 (mono); return the address of each, relative to the report.
 
-    What cannot be decoded has none; a message says how many those are.
+    Excerpts that cannot be decoded have none; the log says how many there are.
 
     Raises:
         UnisonoError: the folder cannot be written.
@@ -40,13 +40,13 @@ def write_clips(folder: Path, excerpts: Iterable[Found]) -> dict[Found, str]:
                 addresses[place] = f"{folder.name}/{name}" if written else None
     silent = sum(address is None for address in addresses.values())
     if silent:
-        console.log.warning("%d of the %d excerpts that the report plays cannot be read.", silent, len(addresses))
+        log.warning("%d of the %d excerpts that the report plays cannot be read.", silent, len(addresses))
     by_excerpt = ((found, addresses[found.audio_path, found.start_s]) for found in asked)
     return {found: address for found, address in by_excerpt if address}
 
 
-def _write(path: Path, decoder: Decoder, found: Found) -> bool:
-    """Write one clip; tell whether there is one."""
+def _write(path: Path, decoder: Decoder, found: FoundExcerpt) -> bool:
+    """Write one clip; return whether the excerpt could be decoded."""
     excerpt = Excerpt(found.audio_path, found.start_s, min(found.duration_s, LONGEST_S))
     blocks = []
     for block in decoder.blocks(excerpt):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from tests.retrieval.evaluate.test_tagging import rows as blank_rows
-from unisono.retrieval.evaluate import retrieval
+from unisono.retrieval.evaluate import ranking
 from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC, pair_rows
-from unisono.retrieval.rows import keep_captions, keep_rows
+from unisono.retrieval.split_rows import keep_captions, keep_rows
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def rows():
 
 
 def test_slices_are_of_queries(rows):
-    found = retrieval.slices(rows, pair_rows(rows))
+    found = ranking.slices(rows, pair_rows(rows))
     assert {name: part.tolist() for name, part in found[TEXT_TO_MUSIC].items()} == {
         "dataset x": [0, 1, 2],
         "dataset y": [1, 3],
@@ -35,21 +35,21 @@ def test_slices_are_of_queries(rows):
 
 def test_the_same_captions_under_two_names_get_one_line(rows):
     rows.caption_origin = ["human", "human", "human", "tags", "tags"]
-    found = retrieval.slices(rows, pair_rows(rows))
+    found = ranking.slices(rows, pair_rows(rows))
     assert list(found[TEXT_TO_MUSIC]) == ["dataset x, captions by human", "dataset y, captions by tags"]
 
 
 def test_one_dataset_and_one_origin_need_no_lines(rows):
     rows.texts["dataset"] = ["x"] * 4
     rows.caption_origin = ["human"] * 5
-    assert retrieval.slices(rows, pair_rows(rows)) == {TEXT_TO_MUSIC: {}, MUSIC_TO_TEXT: {}}
+    assert ranking.slices(rows, pair_rows(rows)) == {TEXT_TO_MUSIC: {}, MUSIC_TO_TEXT: {}}
 
 
 def test_a_slice_is_measured_among_all_candidates(rows):
     pairing = pair_rows(rows)
     rng = np.random.default_rng(0)
-    ranked = retrieval.rank_both(pairing, rng.normal(size=(4, 8)), rng.normal(size=(4, 8)))
-    measured = retrieval.measure_all(rows, pairing, ranked, seed=1)[TEXT_TO_MUSIC]
+    ranked = ranking.rank_both(pairing, rng.normal(size=(4, 8)), rng.normal(size=(4, 8)))
+    measured = ranking.measure_all(rows, pairing, ranked, seed=1)[TEXT_TO_MUSIC]
     part = measured["dataset y"]
     assert (part.queries, part.candidates) == (2, 4)
     assert part.relevant == 1.5  # "b" describes two tracks
@@ -61,8 +61,8 @@ def test_a_slice_is_measured_among_all_candidates(rows):
 
 def test_every_query_is_listed(rows):
     pairing = pair_rows(rows)
-    ranked = retrieval.rank_both(pairing, np.eye(4), np.eye(4))
-    listed = retrieval.query_results(rows, pairing, ranked)
+    ranked = ranking.rank_both(pairing, np.eye(4), np.eye(4))
+    listed = ranking.query_results(rows, pairing, ranked)
     assert [each.query for each in listed[TEXT_TO_MUSIC]] == ["a", "b", "c", "d"]
     assert [each.about for each in listed[TEXT_TO_MUSIC]] == ["0", "0", "1", "3"]
     assert [each.query for each in listed[MUSIC_TO_TEXT]] == ["0", "1", "2", "3"]

@@ -1,25 +1,24 @@
 """Plots of an evaluation."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from unisono.commands.evaluate_table import TITLES
-from unisono.commands.report.drawing import LOOK, svg
 from unisono.retrieval.evaluate.result import CategoryResult, Measured, Result
+from unisono.retrieval.evaluate.tables import TITLES
 from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.report.drawing import LOOK, new_figure, svg
 
 COLOURS = {TEXT_TO_MUSIC: "#1f6f8b", MUSIC_TO_TEXT: "#c8553d"}
 MOST_TAGS = 25
-"""Bars of one tag plot; the best, the worst and what lies evenly between."""
+"""Bars of a tag plot: the best, the worst, and evenly spaced ones between them."""
 
 
 def recall_curve(result: Result) -> str:
-    """Draw the share of queries answered among the first k, over k, with chance."""
+    """Draw recall@k over k, with chance."""
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 3.8), layout="constrained")
+        figure, axes = new_figure(6.2, 3.8)
         for direction, queries in result.queries.items():
             measured = result.retrieval[direction]["all"]
             k = np.arange(1, measured.candidates + 1)
@@ -29,26 +28,26 @@ def recall_curve(result: Result) -> str:
             at_random = 100 * (1 - _none_relevant(k, measured))
             axes.plot(k, at_random, color=COLOURS[direction], linestyle=":", label="chance, roughly")
         _plain_log_axis(axes)
-        axes.set(ylim=(0, 101), xlabel="k", ylabel="answered among the first k, %")
+        axes.set(ylim=(0, 101), xlabel="k", ylabel="recall@k, %")
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
         return svg(figure)
 
 
 def _none_relevant(k: np.ndarray, measured: Measured) -> np.ndarray:
-    """Give the chance that none of the first k is relevant, for a query with the average number of relevant ones."""
+    """Return the probability that none of the first k is relevant, for a query of the average number of relevant ones."""
     others_left = np.clip(measured.candidates - measured.relevant - (k - 1), 0, None)
     return np.asarray(np.cumprod(others_left / (measured.candidates - (k - 1))))
 
 
 def slices(result: Result, measure: str = "recall@10") -> str:
-    """Draw one measure for every slice and baseline, with intervals and chance."""
+    """Draw one measure of every slice and baseline, with intervals and chance."""
     named = [(name, result.retrieval) for name in result.retrieval[TEXT_TO_MUSIC]]
     rows: list[tuple[str, dict[str, Measured]]] = [
         (name, {direction: found[direction][name] for direction in found}) for name, found in named
     ] + [(f"baseline: {name}", found) for name, found in result.baselines.items()]
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 1.1 + 0.55 * len(rows)), layout="constrained")
+        figure, axes = new_figure(6.2, 1.1 + 0.55 * len(rows))
         for shift, direction in ((-0.14, TEXT_TO_MUSIC), (0.14, MUSIC_TO_TEXT)):
             found = [measured[direction].estimates[measure] for _, measured in rows]
             place = np.arange(len(rows)) + shift
@@ -75,9 +74,9 @@ def slices(result: Result, measure: str = "recall@10") -> str:
 
 
 def ranks(result: Result) -> str:
-    """Draw how the ranks of the best relevant candidates are distributed."""
+    """Draw the distribution of the ranks of the best relevant candidates."""
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 3.0), layout="constrained")
+        figure, axes = new_figure(6.2, 3.0)
         for direction, queries in result.queries.items():
             found = np.array([query.rank for query in queries])
             bins = np.unique(np.geomspace(1, max(found.max(), 2) + 1, 24).round())
@@ -102,7 +101,7 @@ def tags(category: str, found: CategoryResult) -> str:
     ordered = sorted(found.tags, key=lambda tag: -tag.roc_auc)
     chosen = [ordered[place] for place in _spread(len(ordered))]
     with rc_context(LOOK):
-        figure, axes = plt.subplots(figsize=(6.2, 0.9 + 0.24 * len(chosen)), layout="constrained")
+        figure, axes = new_figure(6.2, 0.9 + 0.24 * len(chosen))
         axes.barh([f"{tag.tag} ({tag.tracks})" for tag in chosen], [tag.roc_auc for tag in chosen], color="#7a9e7e")
         axes.axvline(0.5, color="grey", linestyle=":")
         axes.set(xlim=(0, 1), xlabel=f"ROC-AUC of {category} tags (in brackets: tracks)")
@@ -111,7 +110,7 @@ def tags(category: str, found: CategoryResult) -> str:
 
 
 def _plain_log_axis(axes: Axes) -> None:
-    """Make the x axis logarithmic, with 1, 10, 100 written so."""
+    """Make the x axis logarithmic, with labels such as 1, 10, 100."""
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,16 +1,12 @@
-"""The model card: what a model was trained on, how, and how well it does, as Markdown; and its learning curve."""
+"""The model card: what a model was trained on, how, and its validation metrics, as Markdown."""
 
-from pathlib import Path
 from typing import Any
 
-from unisono.base.files import whole_file
-from unisono.base.log import log
 from unisono.retrieval.checkpoint import Checkpoint
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
 
-DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
-TOLD = (
+SETTINGS = (
     "projection",
     "loss",
     "epochs",
@@ -25,7 +21,7 @@ TOLD = (
 
 
 def model_card(checkpoint: Checkpoint) -> str:
-    """Write a checkpoint's card."""
+    """Return the card of a checkpoint."""
     audio, text, data = checkpoint.audio_encoder, checkpoint.text_encoder, checkpoint.trained_on
     noncommercial = audio.noncommercial or any("NC" in name.split("-") for name in data.licenses)
     restrictions = (
@@ -36,7 +32,7 @@ def model_card(checkpoint: Checkpoint) -> str:
     tuned = ", tuned with LoRA adapters" if checkpoint.adapter else ", frozen"
     return f"""# {audio.name} + {text.name}: music by description
 
-A model that brings descriptions and music into one space of {checkpoint.architecture.dim} dimensions, where the music
+A model that maps descriptions and music into one space of {checkpoint.architecture.dim} dimensions, where the music
 that fits a description best is the nearest. Made with unisono.
 {restrictions}
 ## Parts
@@ -52,14 +48,14 @@ the windows: {audio.pooling}.
 
 ## Data
 
-{data.excerpts:,} excerpts with {data.captions:,} captions (training split, sha256 of its ids `{data.ids_sha256}`).
+{data.excerpts:,} excerpts with {data.captions:,} captions (train split, SHA-256 of its ids `{data.ids_sha256}`).
 
 {_table("dataset", "excerpts", data.datasets)}
 {_table("captions by", "captions", data.origins)}
 {_table("licence of the music", "excerpts", data.licenses)}
 ## Training
 
-{_table("option", "value", {name: value for name in TOLD if (value := checkpoint.options.get(name)) is not None})}
+{_table("option", "value", {name: value for name in SETTINGS if (value := checkpoint.options.get(name)) is not None})}
 ## Validation
 
 {_validation(checkpoint)}
@@ -82,7 +78,7 @@ def _table(first: str, second: str, rows: dict[str, Any]) -> str:
 def _validation(checkpoint: Checkpoint) -> str:
     metrics = checkpoint.metrics
     if TEXT_TO_MUSIC not in metrics:
-        return "There was no val split: nothing was measured."
+        return "The val split was empty: nothing was measured."
     chance = checkpoint.progress.get("chance", {})
     lines = ["| direction | " + " | ".join(MEASURES) + " |", "|---" * (len(MEASURES) + 1) + "|"]
     for direction, name in DIRECTIONS.items():
@@ -91,33 +87,7 @@ def _validation(checkpoint: Checkpoint) -> str:
         lines.append("| chance, text to music | " + " | ".join(f"{chance[measure]:.3f}" for measure in MEASURES) + " |")
     return (
         "\n".join(lines)
-        + f"\n\nAfter epoch {metrics['epoch']}, on the val split, which also chose the epoch: for numbers on music that had "
-        "no part in the training see `unisono evaluate`. Queries are distinct captions, candidates all excerpts of the "
-        "split; every excerpt of a described recording is right; ranks count from 1, ties count against the model."
+        + f"\n\nAfter epoch {metrics['epoch']}, on the val split, which also selected the epoch: measure on held-out music "
+        "with `unisono evaluate`. Queries are distinct captions, candidates are all excerpts of the split; every excerpt "
+        "of a described recording is relevant. Ranks count from 1, and ties count against the model."
     )
-
-
-def learning_curve(history: list[dict[str, Any]], path: Path, select_by: str) -> bool:
-    """Draw loss and validation by epoch as a PNG; False where matplotlib is not installed."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        log.info("No learning curve: matplotlib is not installed (pip install 'unisono[report]').")
-        return False
-    epochs = [entry["epoch"] for entry in history]
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    loss, score = figure.subplots(1, 2)
-    loss.plot(epochs, [entry["loss"] for entry in history], color="tab:blue")
-    loss.set(title="Training loss", xlabel="epoch")
-    for direction, name in DIRECTIONS.items():
-        if direction in history[0]:
-            score.plot(epochs, [entry[direction][select_by] for entry in history], label=f"{name}")
-    score.set(title=f"Validation: {select_by}", xlabel="epoch", ylim=(0, 1))
-    if score.lines:
-        score.legend(frameon=False)
-    for axes in (loss, score):
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-    with whole_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=120, metadata={"Software": None})
-    return True

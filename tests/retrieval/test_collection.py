@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisono.search.index import Index, IndexedTrack
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack
 
 BLANK = IndexedTrack(
     id="", split="test", dataset="", artist="", artist_id="", title="", genre="", tags=[], license="", recording="",
@@ -28,7 +28,9 @@ def found(hits):
     st.data(),
 )
 def test_the_best_are_found_in_order_as_by_sorting_everything(rows, top, max_per_artist, data):
-    index = Index(tracks([artist for _, artist in rows]), np.array([[score, 0] for score, _ in rows], dtype=np.float32))
+    collection = Collection(
+        tracks([artist for _, artist in rows]), np.array([[score, 0] for score, _ in rows], dtype=np.float32)
+    )
     among = data.draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True).map(sorted))
     expected: list[int] = []
     times: dict[str, int] = {}
@@ -37,17 +39,26 @@ def test_the_best_are_found_in_order_as_by_sorting_everything(rows, top, max_per
         times[artist] = times.get(artist, 0) + 1
         if not artist or max_per_artist is None or times[artist] <= max_per_artist:
             expected.append(row)
-    hits = index.search(np.array([1, 0], dtype=np.float32), top, np.array(among), max_per_artist)
-    assert found(hits) == expected[:top]
+    hits = collection.search(np.array([1, 0], dtype=np.float32), top, np.array(among), max_per_artist)
+    assert found(hits) == expected[:top] and hits.searched == len(among)
     assert [hit.score for hit in hits] == [rows[row][0] for row in expected[:top]]
 
 
 def test_all_are_searched_by_default():
-    index = Index(tracks("ab"), np.eye(2, dtype=np.float32))
-    assert found(index.search(np.array([0.1, 0.9], dtype=np.float32), 5)) == [1, 0]
+    collection = Collection(tracks("ab"), np.eye(2, dtype=np.float32))
+    assert found(collection.search(np.array([0.1, 0.9], dtype=np.float32), 5)) == [1, 0]
 
 
 def test_artists_are_told_apart_by_identity_where_there_is_one():
     two = [dataclasses.replace(BLANK, id=str(n), artist="John Smith", artist_id=f"a:{n}") for n in range(2)]
-    index = Index(two, np.eye(2, dtype=np.float32))
-    assert len(index.search(np.array([1, 0], dtype=np.float32), 5, max_per_artist=1)) == 2
+    collection = Collection(two, np.eye(2, dtype=np.float32))
+    assert len(collection.search(np.array([1, 0], dtype=np.float32), 5, max_per_artist=1)) == 2
+
+
+def test_hits_are_a_list_that_prints_as_a_table():
+    collection = Collection(tracks(["<b>", "Ö"]), np.eye(2, dtype=np.float32))
+    hits = collection.search(np.array([1, 0], dtype=np.float32), 2, query="a & b")
+    assert isinstance(hits, list) and repr(hits).splitlines()[0] == "“a & b” among 2 tracks"
+    assert "1.000" in repr(hits) and "<b>" in repr(hits)
+    assert "a &amp; b" in hits._repr_html_() and "&lt;b&gt;" in hits._repr_html_() and "<b>" not in hits._repr_html_()
+    assert repr(Hits()) == "“” among 0 tracks\n  score  track  dataset  file"

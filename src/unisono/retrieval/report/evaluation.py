@@ -1,6 +1,7 @@
-"""The result of an evaluation as one HTML page: numbers, plots, and the audio of the best and the worst queries.
+"""The result of an evaluation as an HTML page: metrics, plots, and the audio of the best and the worst queries.
 
-The page stands alone but for the audio, which it plays from where it lies on this machine, or from clips beside the page.
+The page is one file, except for the audio: it plays the files where they are on this machine, or clips in a folder next to
+the page.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,11 @@ from urllib.parse import quote
 import jinja2
 
 from unisono.base.files import write_whole
-from unisono.commands.evaluate_table import TITLES, say, say_interval
-from unisono.commands.report import plots
-from unisono.commands.report.clips import folder_of, write_clips
-from unisono.retrieval.evaluate.result import MEASURES, Found, Measured, Result
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.evaluate.result import FoundExcerpt, Measured, Result
+from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say, say_interval
+from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
+from unisono.retrieval.report import plots
+from unisono.retrieval.report.clips import folder_of, write_clips
 
 
 def write(path: Path, result: Result, *, clips: bool = False) -> None:
@@ -23,22 +24,22 @@ def write(path: Path, result: Result, *, clips: bool = False) -> None:
 
     Args:
         path: of the page.
-        result: what it shows.
-        clips: write what it plays beside it, instead of playing the files where they lie.
+        result: the result to show.
+        clips: write clips next to the page, instead of playing the files where they are.
     """
     write_whole(path, render(result, write_clips(folder_of(path), _excerpts(result)) if clips else None))
 
 
-def render(result: Result, clips: Mapping[Found, str] | None = None) -> str:
-    """Make the page; `clips` are the addresses of what it plays, if that lies beside the page."""
+def render(result: Result, clips: Mapping[FoundExcerpt, str] | None = None) -> str:
+    """Return the page; `clips` are the addresses of the clips, if there are any."""
     template = jinja2.Environment(
-        loader=jinja2.PackageLoader("unisono.commands.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.PackageLoader("unisono.retrieval.report", "."), autoescape=True, undefined=jinja2.StrictUndefined
     ).get_template("evaluation.html.jinja")
     return template.render(
         result=result,
         measures=MEASURES,
         titles=TITLES,
-        directions={TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"},
+        directions=DIRECTIONS,
         lines=_lines(result),
         say=say,
         say_interval=say_interval,
@@ -52,7 +53,7 @@ def render(result: Result, clips: Mapping[Found, str] | None = None) -> str:
 
 
 def _lines(result: Result) -> list[tuple[str, dict[str, Measured]]]:
-    """List slices, then baselines: (name, direction -> numbers)."""
+    """Return slices, then baselines: (name, direction -> metrics)."""
     slices = result.retrieval[TEXT_TO_MUSIC]
     return [
         *((name, {direction: found[name] for direction, found in result.retrieval.items()}) for name in slices),
@@ -60,17 +61,17 @@ def _lines(result: Result) -> list[tuple[str, dict[str, Measured]]]:
     ]
 
 
-def _excerpts(result: Result) -> Iterable[Found]:
+def _excerpts(result: Result) -> Iterable[FoundExcerpt]:
     for kind in result.examples.values():
         for example in kind:
             yield example.right
             yield from example.found
 
 
-def audio_address(found: Found, clips: Mapping[Found, str] | None = None) -> str:
-    """Give the address of an excerpt's clip, or of its file, to be played from the excerpt's beginning to its end.
+def audio_address(found: FoundExcerpt, clips: Mapping[FoundExcerpt, str] | None = None) -> str:
+    """Return the address of the clip of an excerpt, or of the place of the excerpt in its file.
 
-    An excerpt that has no clip although there are clips has no address.
+    If there are clips, but none of this excerpt, the address is empty.
     """
     if clips is not None:
         return quote(clips.get(found, ""))

@@ -1,16 +1,34 @@
-"""Choosing and joining the rows of splits, so that everything about an excerpt stays together."""
+"""Select and join the rows of splits; everything about an excerpt stays together."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.base.arguments import AnyPath, as_path
+from unisono.embeddings.file import EmbeddingsFile, SplitRows, open_embeddings
 from unisono.tracks.track import SPLITS, Split
 
 
+@contextmanager
+def opened(embeddings: EmbeddingsFile | AnyPath) -> Iterator[EmbeddingsFile]:
+    """Yield a file that is open already, or open one (or the one in a folder) until the block ends.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is not a whole `embeddings.h5`.
+    """
+    if isinstance(embeddings, EmbeddingsFile):
+        yield embeddings
+        return
+    with open_embeddings(as_path(embeddings)) as file:
+        yield file
+
+
 def read_rows(file: EmbeddingsFile, split: Split | None, encoders: list[str]) -> SplitRows:
-    """Read one split, or (None) all of them as one."""
+    """Read one split, or (None) all splits joined."""
     if split is not None:
         return file.read(split, encoders)
     parts = [file.read(each, encoders) for each in SPLITS]
@@ -30,7 +48,7 @@ def read_rows(file: EmbeddingsFile, split: Split | None, encoders: list[str]) ->
 
 
 def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
-    """Keep some of the excerpts [N], with their captions."""
+    """Return some of the excerpts, as the mask [N] says, with their captions."""
     chosen = np.flatnonzero(keep)
     captions = np.flatnonzero(keep[rows.caption_of])
     new_place = np.cumsum(keep) - 1
@@ -49,7 +67,7 @@ def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
 
 
 def keep_captions(rows: SplitRows, keep: NDArray[np.bool_]) -> tuple[SplitRows, NDArray[np.bool_]]:
-    """Keep some of the captions [M], and the excerpts that still have one; tell also which excerpts [N] those are."""
+    """Return some of the captions, as the mask [M] says, and the excerpts that have one; also a mask [N] of the latter."""
     captions = np.flatnonzero(keep)
     fewer = replace(
         rows,

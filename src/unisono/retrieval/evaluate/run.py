@@ -1,0 +1,206 @@
+"""Evaluate a model: on a split of `embeddings.h5`, or on a unified file that it was never trained on."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from unisono import __version__
+from unisono.base.arguments import AnyPath, checked
+from unisono.base.errors import DataError
+from unisono.base.log import log
+from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.retrieval.evaluate import ranking, tagging
+from unisono.retrieval.evaluate.baselines import measure_baselines
+from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark
+from unisono.retrieval.evaluate.examples import examples
+from unisono.retrieval.evaluate.result import CategoryResult, Measured, Result
+from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
+from unisono.retrieval.model import Floats, Model
+from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.split_rows import keep_captions, opened, read_rows
+from unisono.tracks.track import Split
+from unisono.tracks.workspace import Workspace
+
+VALID = "captions found valid, among their tracks"
+"""Name of the lines of a benchmark whose captions people judged."""
+Where = Literal["train", "val", "test", "all"]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What to evaluate."""
+
+    split: Split | None
+    """None: all splits."""
+    called: str
+    """Name of what is evaluated on, for tables."""
+    exclude_overlap: bool
+    baselines: bool
+    queries: Path | None
+    seed: int
+    benchmark: Benchmark | None = None
+
+
+@checked
+def evaluate(
+    model: Model,
+    embeddings: EmbeddingsFile | AnyPath,
+    *,
+    split: Where = "test",
+    exclude_overlap: bool = False,
+    baselines: bool = False,
+    queries: AnyPath | None = None,
+    seed: int = 42,
+) -> Result:
+    """Measure how well a model finds the music of a split by its descriptions, and descriptions by their music.
+
+    Args:
+        model: the model.
+        embeddings: an `embeddings.h5`, or its folder.
+        split: the split to evaluate on; "all" joins all three.
+        exclude_overlap: leave out music that the model was trained on, which is otherwise an error, and music of the val
+            split that selected the checkpoint, of which the log otherwise warns.
+        baselines: also measure the baselines: random, tag overlap, dsp.
+        queries: also ask the queries of a text file: a text, a tab, and the tags that a relevant track carries, one a line.
+        seed: of the bootstrap intervals.
+
+    Raises:
+        UsageError: the model was trained on some of the music.
+        DataError: the split is empty, or the embeddings do not fit the model.
+    """
+    one = None if split == "all" else split
+    asked = _Request(one, split, exclude_overlap, baselines, Path(queries) if queries else None, seed)
+    with opened(embeddings) as file:
+        return _evaluate(model, file, asked)
+
+
+@checked
+def evaluate_benchmark(
+    model: Model,
+    dataset_file: AnyPath,
+    *,
+    output_dir: AnyPath | None = None,
+    split: Where | None = None,
+    exclude_overlap: bool = False,
+    baselines: bool = False,
+    queries: AnyPath | None = None,
+    seed: int = 42,
+) -> Result:
+    """Evaluate a model on a unified file that it was never trained on; its music is embedded first.
+
+    Args:
+        model: the model.
+        dataset_file: the unified file.
+        output_dir: folder for the embeddings; what is there is not embedded again.
+            Default: `data/benchmarks/<dataset file>_<audio encoder>`.
+        split: evaluate on this split only. Default: on all music of the file.
+        exclude_overlap, baselines, queries, seed: as for `evaluate`.
+
+    Raises:
+        UsageError, DataError: as for `evaluate`.
+    """
+    path = Path(dataset_file)
+    folder = Path(output_dir) if output_dir else Workspace().benchmark(path, model.audio_encoder.name)
+    benchmark = embed_benchmark(model, path, folder)
+    one = None if split is None or split == "all" else split
+    called = f"{path.stem}_{split}" if split else path.stem
+    own_queries = Path(queries) if queries else None
+    with opened(folder) as file:
+        return _evaluate(model, file, _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark))
+
+
+def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
+    rows = read_rows(file, asked.split, [model.audio_encoder.name])
+    if not rows.ids:
+        raise DataError(f"{file.path}: the split {asked.called} is empty.")
+    rows, notes = _unseen(model, rows, asked)
+    if asked.benchmark:
+        notes += asked.benchmark.protocol(rows)
+    pairing = pair_rows(rows)
+    music = model.project_rows(file, rows)
+    log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
+    texts = model.embed_text(pairing.texts)
+    ranked = ranking.rank_both(pairing, texts, music)
+    measured = ranking.measure_all(rows, pairing, ranked, seed=asked.seed)
+    notes = ranking.protocol(measured) + notes
+    if asked.benchmark and asked.benchmark.valid:
+        for direction, found in _measure_valid(model, rows, music, asked.benchmark, asked.seed).items():
+            measured[direction][VALID] = found
+        notes.append(f"“{VALID}”: a separate evaluation, with those captions and the excerpts that have one.")
+    queries = tagging.tag_queries(rows)
+    if asked.queries:
+        queries.append(tagging.read_queries(asked.queries, rows))
+    baselines = {}
+    if asked.baselines:
+        baselines = measure_baselines(model, file, asked.split, rows, pairing, seed=asked.seed)
+    return Result(
+        version=__version__,
+        checkpoint=str(model.path or ""),
+        audio_encoder=model.audio_encoder.name,
+        text_encoder=model.checkpoint.text_encoder.name,
+        data=str(file.path),
+        called=asked.called,
+        protocol=[*notes, *tagging.protocol(queries)],
+        retrieval=measured,
+        tagging=_measure_tags(model, queries, music, asked.seed),
+        baselines=baselines,
+        examples=examples(rows, pairing, ranked[TEXT_TO_MUSIC], texts, music),
+        queries=ranking.query_results(rows, pairing, ranked),
+        options={
+            "split": asked.split or "all",
+            "exclude_overlap": asked.exclude_overlap,
+            "baselines": asked.baselines,
+            "queries": str(asked.queries) if asked.queries else None,
+            "seed": asked.seed,
+        },
+    )
+
+
+def _unseen(model: Model, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
+    """Return the rows that may be evaluated on, and sentences for the protocol on what the model has seen."""
+    of_benchmark = asked.benchmark is not None
+    if asked.split == "train" and not of_benchmark:
+        return rows, ["This is the TRAIN split: the numbers say nothing about music that the model has not seen."]
+    seen = find_seen(rows, model.trained_on)
+    selects = asked.split == "val" and not of_benchmark
+    if selects:
+        seen = replace(seen, in_val=None)
+    kept = without_seen(rows, seen, exclude=asked.exclude_overlap)
+    notes = [seen.sentence() + (" Seen excerpts were left out." if seen.in_train.any() else "")]
+    if selects:
+        notes.append("Training selected its best checkpoint on the val split: the numbers are too high.")
+    else:
+        notes.append(seen.val_sentence() + _of_val(seen, asked))
+    return kept, notes
+
+
+def _of_val(seen: SeenMusic, asked: _Request) -> str:
+    """Return what was done about excerpts of the val split, and log a warning if they were kept."""
+    if seen.in_val is None or not seen.in_val.any():
+        return ""
+    if asked.exclude_overlap:
+        return " They were left out."
+    log.warning(
+        "%s of the %s excerpts, or their recordings, were in the val split that selected the checkpoint: the numbers are "
+        "too high. exclude_overlap (--exclude-overlap) leaves them out.",
+        f"{seen.in_val.sum():,}",
+        f"{len(seen.in_val):,}",
+    )
+    return " Their numbers are too high."
+
+
+def _measure_valid(
+    model: Model, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
+) -> dict[str, Measured]:
+    chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
+    pairing = pair_rows(chosen)
+    ranked = ranking.rank_both(pairing, model.embed_text(pairing.texts), music[described])
+    return {direction: found.measure(seed=seed) for direction, found in ranked.items()}
+
+
+def _measure_tags(
+    model: Model, queries: list[tagging.TagQueries], music: Floats, seed: int
+) -> dict[str, CategoryResult]:
+    return {
+        each.category: tagging.measure_tags(each, model.embed_text(each.prompts), music, seed=seed) for each in queries
+    }

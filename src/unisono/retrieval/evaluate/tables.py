@@ -1,0 +1,100 @@
+"""The results of evaluations as tables: in per cent, except ranks."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from unisono.base.table import Table
+from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+
+if TYPE_CHECKING:  # they print themselves with these functions
+    from unisono.retrieval.evaluate.compare import DirectionComparison
+    from unisono.retrieval.evaluate.result import CategoryResult, Estimate, Measured, Result
+
+MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
+"""The measures that tables show."""
+TITLES = {
+    "mrr": "MRR",
+    "map@10": "mAP@10",
+    "median_rank": "median rank",
+    "roc_auc": "ROC-AUC",
+    "pr_auc": "PR-AUC",
+}
+"""The name of a measure in print, if it is not its own name."""
+
+
+def say(name: str, value: float) -> str:
+    """Return a value of a measure as text: a rank as a number, everything else in per cent."""
+    if name == "median_rank":
+        return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+    return f"{100 * value:.1f}"
+
+
+def say_interval(name: str, estimate: "Estimate") -> str:
+    """Return the interval of an estimate as text."""
+    return f"{say(name, estimate.low)}–{say(name, estimate.high)}"
+
+
+def result_tables(result: "Result") -> Iterator[Table]:
+    """Yield the tables of a result: slices, baselines, tags."""
+    forth, back = result.retrieval[TEXT_TO_MUSIC], result.retrieval[MUSIC_TO_TEXT]
+    for name in forth:
+        yield _retrieval_table(f"{result.called}, {name}", forth[name], back[name])
+    for name, measured in result.baselines.items():
+        yield _retrieval_table(f"baseline: {name}", measured[TEXT_TO_MUSIC], measured[MUSIC_TO_TEXT])
+    if result.tagging:
+        yield _tagging_table(result.tagging)
+
+
+def _retrieval_table(title: str, forth: "Measured", back: "Measured") -> Table:
+    rows = []
+    for name in MEASURES:
+        cells = [TITLES.get(name, name)]
+        for measured in (forth, back):
+            estimate = measured.estimates[name]
+            cells += [say(name, estimate.value), say_interval(name, estimate), say(name, estimate.chance)]
+        rows.append(cells)
+    return Table(
+        f"{title}\ntext to music: {forth.queries:,} queries among {forth.candidates:,} tracks\n"
+        f"music to text: {back.queries:,} queries among {back.candidates:,} captions",
+        ("", "to music", "95%", "chance", "to text", "95%", "chance"),
+        rows,
+    )
+
+
+def _tagging_table(tagging: dict[str, "CategoryResult"]) -> Table:
+    rows = []
+    for category, found in tagging.items():
+        over = f"{found.measured.queries:,} tags, {found.measured.candidates:,} tracks"
+        estimates = [(name, estimate, over) for name, estimate in found.measured.estimates.items()]
+        if found.accuracy:
+            estimates.append(("accuracy", found.accuracy, f"{found.accuracy_tracks:,} tracks with one"))
+        rows += [
+            (
+                f"{category} {TITLES.get(name, name)}",
+                say(name, estimate.value),
+                say_interval(name, estimate),
+                say(name, estimate.chance),
+                what,
+            )
+            for name, estimate, what in estimates
+        ]
+    return Table("single-tag queries", ("", "value", "95%", "chance", "over"), rows)
+
+
+def comparison_table(direction: str, found: "DirectionComparison") -> Table:
+    """Return the table of one direction of a comparison."""
+    rows = [
+        (
+            TITLES.get(name, name),
+            say(name, each.first),
+            say(name, each.second),
+            f"{'+' if each.second >= each.first else ''}{say(name, each.second - each.first)}",
+            f"{say(name, each.low)} to {say(name, each.high)}",
+            each.verdict,
+        )
+        for name, each in found.differences.items()
+    ]
+    title = f"{direction.replace('_', ' ')}: {found.queries:,} queries among {found.candidates:,} candidates" + (
+        f"; {found.left_out:,} that are only in one are left out" if found.left_out else ""
+    )
+    return Table(title, ("", "first", "second", "difference", "95%", ""), rows, words=(0, 5))

@@ -1,0 +1,151 @@
+"""The settings of a training: what decides the model, and how the training runs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+from msgspec import Meta
+
+from unisono.base.arguments import Count, Positive, Seconds, Share, check
+from unisono.retrieval.train import losses
+
+COLDEST, HOTTEST = 0.01, 1.0
+"""Bounds of the temperature, given or learned."""
+
+AtLeastTwo = Annotated[int, Meta(ge=2)]
+NotNegative = Annotated[float, Meta(ge=0)]
+Temperature = Annotated[float, Meta(ge=COLDEST, le=HOTTEST)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What decides the model that a training makes of its data."""
+
+    audio_encoder: str = "muq"
+    """Audio encoder whose embeddings are searched."""
+    text_encoder: str = "minilm"
+    """Text encoder of the captions: a known one, or any sentence-transformers model as `OWNER/MODEL`."""
+    epochs: Count = 20
+    """Passes over the training excerpts, each with another caption of each."""
+    batch_size: AtLeastTwo = 32
+    """Excerpts a step, over all processes; each is compared with the captions of all others."""
+    seed: int = 42
+    """Seed of everything random."""
+
+    projection: Literal["text", "joint"] = "text"
+    """Map the text into the space of the audio embeddings, or both into a common space."""
+    dim: Count = 256
+    """Dimensions of the common space with --projection joint."""
+    text_head: Literal["linear", "mlp"] = "mlp"
+    """Projection head of the text."""
+    audio_head: Literal["linear", "mlp"] = "linear"
+    """Projection head of the music with --projection joint."""
+    hidden: Count = 512
+    """Width of the hidden layer of an mlp head."""
+    dropout: Share = 0.2
+    """Dropout of the hidden layer of an mlp head."""
+    audio_scaling: Literal["zscore", "whiten", "none"] = "zscore"
+    """Scaling of the audio embeddings, fitted on the train split; with none, the raw space is searched."""
+    audio_windows: Count | None = None
+    """Train on this many windows of each excerpt, drawn at each step; they must have been kept by `prepare --keep-windows`.
+    Default: on all windows, pooled, as in validation, evaluation and search."""
+    whiten_dim: Count = 128
+    """Principal components kept by --audio-scaling whiten."""
+    audio_noise: NotNegative | None = None
+    """Standard deviation of the noise added to the scaled audio embeddings in training. Default: 1 with --projection
+    joint, where it keeps the audio head from overfitting, otherwise 0."""
+
+    loss: str = "infonce"
+    """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
+    temperature: Temperature = 0.1
+    """Divisor of the cosines in the loss, at the beginning."""
+    learn_temperature: bool = True
+    """Train the temperature too."""
+    learning_rate: Positive = 1e-3
+    """Peak learning rate of AdamW: a linear warmup, then a cosine decay."""
+    weight_decay: NotNegative = 0.01
+    """Weight decay of AdamW, on matrices only."""
+    warmup: Share = 0.05
+    """Share of the steps that are warmup."""
+    micro_batch: Count | None = None
+    """Excerpts that go through the model at a time; the gradient is still that of the whole batch."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """Precision of the heads, and of a tuned text encoder."""
+
+    lora: bool = False
+    """Tune the text encoder too, with LoRA adapters; the captions then go through it at each step."""
+    lora_rank: Count = 8
+    """Rank of the adapters."""
+    lora_dropout: Share = 0.05
+    """Dropout of the inputs of the adapters."""
+    lora_learning_rate: Positive = 1e-4
+    """Peak learning rate of the adapters."""
+
+    mix_temperature: Positive = 1.0
+    """Above 1, small datasets are drawn more often; the share of a dataset is proportional to size ** (1 / temperature)."""
+    mix_datasets: tuple[str, ...] = ()
+    """Weights of an excerpt by dataset, such as `song_describer=3 fma=0.5`. Default: 1 each."""
+    mix_origins: tuple[str, ...] = ()
+    """Weights of a caption by origin, such as `human=2 tags=0.5`. Default: 1 each."""
+
+    tag_dropout: Share = 0.0
+    """Add captions to music described by tags; each of its tags is left out with this probability."""
+    tag_variants: int = 4
+    """The most captions added to an excerpt, with --tag-dropout."""
+
+    select_by: Literal["mrr", "map@10", "recall@1", "recall@5", "recall@10"] = "mrr"
+    """Text-to-music measure on the val split that selects the best epoch."""
+    patience: Count | None = None
+    """Stop after this many epochs without a better one. Default: never."""
+    val_limit: AtLeastTwo = 10_000
+    """The most val excerpts that are searched after each epoch, a seeded sample."""
+
+    def __post_init__(self) -> None:
+        """Check the values, and write mappings of weights as the `name=weight` words that checkpoints record.
+
+        Raises:
+            UsageError: a value is of another type or out of its bounds.
+        """
+        for name in ("mix_datasets", "mix_origins"):
+            object.__setattr__(self, name, _words(getattr(self, name)))
+        for each in fields(TrainingConfig):
+            check(each.name, getattr(self, each.name), _hints()[each.name])
+        losses.get(self.loss)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the noise."""
+        if self.audio_noise is not None:
+            return self.audio_noise
+        return 1.0 if self.projection == "joint" else 0.0
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(TrainingConfig, include_extras=True)
+
+
+def _words(weights: Any) -> Any:
+    if isinstance(weights, Mapping):
+        return tuple(f"{name}={weight}" for name, weight in weights.items())
+    return tuple(weights) if isinstance(weights, list) else weights
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Where and how a training runs; they may change when it is resumed."""
+
+    checkpoint_dir: Path = Path("checkpoints")
+    """Folder for `<encoder>_last.pt` and `<encoder>_best.pt`."""
+    keep_every: Count | None = None
+    """Also keep the state after every this many epochs, as `<encoder>_epoch<number>.pt`."""
+    keep_limit: Count = 3
+    """How many of these are kept, the latest ones."""
+    save_seconds: Seconds = 30.0
+    """How often the state is saved while training, in seconds: the most that a power cut can cost."""
+    device: str = "auto"
+    """Where to train: auto, cpu, cuda, cuda:1, ..."""
+    threads: Count | None = None
+    """CPU threads of a step. Default: 1 for small steps, where sharing the work costs more than it gains."""

@@ -1,0 +1,406 @@
+"""Train a model on `embeddings.h5`, or resume a training."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked, nearest
+from unisono.base.cores import available_cores
+from unisono.base.errors import UsageError
+from unisono.base.files import write_whole
+from unisono.base.log import log, log_to
+from unisono.base.seeded import rank_key
+from unisono.embeddings.encoders import text as text_encoders
+from unisono.embeddings.encoders import text_store
+from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord
+from unisono.retrieval import checkpoint as checkpoints
+from unisono.retrieval.checkpoint import Checkpoint
+from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
+from unisono.retrieval.lora import TunedTexts, add_adapters, load_adapters
+from unisono.retrieval.model import Model, recorded_data
+from unisono.retrieval.model_card import model_card
+from unisono.retrieval.split_rows import opened
+from unisono.retrieval.train import distributed, losses
+from unisono.retrieval.train.config import RunSettings, TrainingConfig
+from unisono.retrieval.train.curves import draw_curve
+from unisono.retrieval.train.data import (
+    Sampler,
+    SplitData,
+    WindowDraw,
+    mixing_weights,
+    read,
+    sampled,
+    trained_on,
+    weights_from,
+)
+from unisono.retrieval.train.loop import Training
+from unisono.retrieval.train.step import Step, StoredTexts, TextSource
+from unisono.retrieval.train.tag_dropout import with_variants
+from unisono.retrieval.train.validation import Validation
+from unisono.tracks.workspace import DEFAULT_ROOT
+
+LEADING = (
+    "data_root",
+    "audio_encoder",
+    "text_encoder",
+    "data_dir",
+    "checkpoint_dir",
+    "epochs",
+    "batch_size",
+    "seed",
+    "resume",
+)
+"""The first options of a checkpoint's record; the order decides the bytes of the file."""
+MAY_CHANGE = {"epochs", "patience", *(each.name for each in fields(RunSettings))}
+"""Options that may differ when a training is resumed."""
+LARGE_STEP = 2e9
+"""Floating point operations of a step from which all cores share it."""
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """How a training ended."""
+
+    epochs: int
+    """Finished epochs."""
+    best_epoch: int
+    history: list[dict[str, Any]]
+    """Loss and validation metrics of each epoch."""
+    chance: dict[str, float]
+    """Metrics of a random ranking of the val split, text to music; empty without a val split."""
+    queries: int
+    """Distinct captions of the val split."""
+    candidates: int
+    """Excerpts of the val split."""
+    last_path: Path
+    """Checkpoint of the last state, to be resumed."""
+    card_path: Path
+    """The model card."""
+    curve_path: Path | None
+    """Image of the learning curve; None without matplotlib."""
+
+
+class TrainedModel(Model):
+    """The model that a training returns: that of its best epoch.
+
+    Attributes:
+        training: how the training ended.
+    """
+
+    training: TrainingSummary
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """Loss and validation metrics of each epoch."""
+        return self.training.history
+
+
+@checked
+def train(
+    embeddings: EmbeddingsFile | AnyPath | None = None,
+    *,
+    checkpoint_dir: AnyPath | None = None,
+    resume: AnyPath | None = None,
+    device: str | None = None,
+    threads: Count | None = None,
+    save_seconds: Seconds | None = None,
+    keep_every: Count | None = None,
+    keep_limit: Count | None = None,
+    **settings: Any,
+) -> TrainedModel:
+    """Train a model that finds music by description; return the model of the best epoch.
+
+    Writes to `checkpoint_dir`: `<encoder>_best.pt`, `<encoder>_last.pt` (the state after every `save_seconds`), a log, a
+    model card, and the learning curve. An interrupted training is resumed exactly where it stopped.
+
+    Args:
+        embeddings: an `embeddings.h5`, or its folder. When a training is resumed, by default that of the checkpoint.
+        checkpoint_dir: folder of the results. Default: `checkpoints`, or the folder of `resume`.
+        resume: checkpoint of the training to resume. Its settings apply; only those that do not change what is learned
+            may be given again, and `epochs` and `patience`.
+        device, threads, save_seconds, keep_every, keep_limit: see `RunSettings`.
+        settings: the fields of `TrainingConfig`: `audio_encoder`, `text_encoder`, `epochs`, `batch_size`, `seed`, ...
+
+    Raises:
+        UsageError: a setting is unknown, out of its bounds, or does not fit the data or the checkpoint.
+        DataError: nothing can be learned from the data.
+        InterruptionError: SIGINT or SIGTERM came; the state was saved.
+        UnisonoError: the training failed; the message says at which step.
+    """
+    found = checkpoints.load(as_path(resume)) if resume else None
+    run = {
+        "checkpoint_dir": checkpoint_dir and as_path(checkpoint_dir),
+        "device": device,
+        "threads": threads,
+        "save_seconds": save_seconds,
+        "keep_every": keep_every,
+        "keep_limit": keep_limit,
+    }
+    given = settings | {name: value for name, value in run.items() if value is not None}
+    if found and resume:
+        given = _resumed(found, as_path(resume), given)
+        embeddings = recorded_data(found) if embeddings is None else embeddings
+    if embeddings is None:
+        raise UsageError("embeddings must be an embeddings.h5 or its folder.", parameter="embeddings")
+    config, how = _settings(given)
+    place = distributed.local_device(how.device)
+    with distributed.processes(place), _torch_state_kept(place), ExitStack() as stack:
+        if config.batch_size % distributed.world_size():
+            raise _not_shared(f"batch_size {config.batch_size}")
+        file = stack.enter_context(opened(embeddings))
+        audio, rows, val = read(file, config.audio_encoder, windows=config.audio_windows is not None)
+        if found and resume:
+            _refuse_other_data(as_path(resume), found, file, audio, rows)
+        if config.tag_dropout:
+            more = with_variants(rows.rows, config.tag_dropout, config.tag_variants, config.seed)
+            rows = replace(rows, rows=more)
+        if distributed.rank() == 0:
+            stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
+        base = found or _Beginning(config, how, file.path, audio)
+        training = _prepare(config, how, place, rows, sampled(val, config.val_limit, config.seed), base)
+        if resume:
+            _bring_best(training, as_path(resume))
+        training.run()
+        return _conclude(training, str(place))
+
+
+def _settings(given: dict[str, Any]) -> tuple[TrainingConfig, RunSettings]:
+    """Sort settings by name into the two dataclasses.
+
+    Raises:
+        UsageError: a name is unknown.
+    """
+    names = [{each.name for each in fields(kind)} for kind in (TrainingConfig, RunSettings)]
+    for name in given:
+        if name not in names[0] | names[1]:
+            raise UsageError(
+                f"train() has no setting {name!r}.{nearest(name, names[0] | names[1])}",
+                hint="It takes: " + ", ".join(sorted(names[0] | names[1])),
+            )
+    parts = [{name: value for name, value in given.items() if name in known} for known in names]
+    return TrainingConfig(**parts[0]), RunSettings(**parts[1])
+
+
+def _resumed(found: Checkpoint, path: Path, given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a checkpoint, changed by those given now.
+
+    Raises:
+        UsageError: a setting was given that changes what the training does.
+    """
+    known = {**asdict(TrainingConfig()), **asdict(RunSettings())}
+    for name in found.options:
+        if name not in known and name not in LEADING:
+            raise UsageError(f"{path} was trained with an option {name!r} that this version does not know.")
+    saved = {name: _plain(value) for name, value in known.items()}  # an earlier version had fewer options
+    saved |= {name: value for name, value in found.options.items() if name in known}
+    for name, value in given.items():
+        if name in known and name not in MAY_CHANGE and _plain(value) != saved[name]:
+            raise UsageError(
+                f"{name} {_plain(value)} is not what {path} was trained with ({saved[name]}).",
+                hint="Resume with the settings of the checkpoint, or train a new model without resuming.",
+                parameter=name,
+            )
+    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
+    return restored | {"checkpoint_dir": path.parent} | given
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as checkpoints record it."""
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What a new training begins with."""
+
+    config: TrainingConfig
+    how: RunSettings
+    data: Path
+    audio: EncoderRecord
+
+    def checkpoint(self, text: TextEncoderSpec, heads: ProjectionHeads, train: SplitData, val: SplitData) -> Checkpoint:
+        data = self.data.parent if self.data.name == FILE_NAME else self.data
+        options = dict.fromkeys(LEADING) | {"data_root": str(DEFAULT_ROOT), "data_dir": str(data)}
+        options |= {name: _plain(value) for name, value in {**asdict(self.config), **asdict(self.how)}.items()}
+        return Checkpoint(
+            options=options,
+            audio_encoder=self.audio,
+            text_encoder=text,
+            architecture=heads.architecture,
+            trained_on=trained_on(train.rows, val.rows),
+            weights={},
+        )
+
+
+def _refuse_other_data(
+    resume: Path, found: Checkpoint, file: EmbeddingsFile, audio: EncoderRecord, train: SplitData
+) -> None:
+    """Refuse to resume on other data than the training began with.
+
+    Raises:
+        UsageError: the embeddings were made in another way, or are of other tracks.
+    """
+    hint = "Use the embeddings that it was trained on, or train a new model without resuming."
+    for name, value in asdict(audio).items():
+        saved = getattr(found.audio_encoder, name)
+        if saved != value:
+            raise UsageError(
+                f"{resume} was trained on {audio.name} embeddings with {name} {saved!r}; {file.path} has {value!r}.",
+                hint=hint,
+            )
+    if trained_on(train.rows).ids_sha256 != found.trained_on.ids_sha256:
+        raise UsageError(f"The train split of {file.path} is not the one that {resume} was trained on.", hint=hint)
+
+
+def _not_shared(what: str) -> UsageError:
+    return UsageError(
+        f"{what} cannot be shared equally by {distributed.world_size()} processes.",
+        parameter="batch_size" if what.startswith("batch_size") else "",
+    )
+
+
+def _prepare(
+    config: TrainingConfig,
+    how: RunSettings,
+    device: torch.device,
+    train: SplitData,
+    val: SplitData,
+    begin: Checkpoint | _Beginning,
+) -> Training:
+    found = begin if isinstance(begin, Checkpoint) else None
+    encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found)
+    weights = mixing_weights(
+        train.rows,
+        config.mix_temperature,
+        weights_from("mix_datasets", config.mix_datasets),
+        weights_from("mix_origins", config.mix_origins),
+    )
+    draw = WindowDraw(train.windows.begin, config.audio_windows or 1) if train.windows else None
+    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw)
+    if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
+        raise _not_shared(f"{sampler.batch_size} excerpts")
+    heads = (Model(found).heads if found else _new_heads(config, train, encoder.dim)).to(device)
+    step = Step(heads, train, texts, config)
+    if device.type == "cpu":
+        torch.set_num_threads(how.threads or _threads(step, sampler.batch_size))
+    validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
+    if validation is None:
+        log.warning("The val split is empty: the last epoch counts as the best.")
+    if config.batch_size > len(train):
+        log.warning("There are only %d excerpts to train on: that is the size of the batches.", len(train))
+    log.info(
+        "Training on %s excerpts with %s captions; %s parameters; val: %s excerpts.",
+        f"{len(train):,}",
+        f"{len(train.rows.captions):,}",
+        f"{_count(step):,}",
+        f"{len(val):,}",
+    )
+    base = begin if isinstance(begin, Checkpoint) else begin.checkpoint(encoder, heads, train, val)
+    return Training(config, how, step, sampler, validation, base)
+
+
+def _texts(
+    config: TrainingConfig, device: torch.device, captions: list[str], found: Checkpoint | None
+) -> tuple[TextEncoderSpec, TextSource]:
+    """Return the spec of the text encoder and the embeddings of the captions: stored ones, unless it is tuned."""
+    if not config.lora and "/" not in config.text_encoder:
+        spec = text_encoders.spec(config.text_encoder)
+        table = text_store.embed(captions, spec, lambda: text_encoders.build(config.text_encoder, str(device)))
+        return spec, StoredTexts(table, device)
+    built = text_encoders.build(config.text_encoder, str(device))
+    if not config.lora:
+        return built.spec, StoredTexts(text_store.embed(captions, built.spec, lambda: built), device)
+    torch.manual_seed(rank_key(config.seed, "adapters"))
+    if found is None:
+        add_adapters(built, config.lora_rank, config.lora_dropout)
+    else:
+        load_adapters(built, found.adapter, config.lora_rank, config.lora_dropout)
+    return built.spec, TunedTexts(built, captions)
+
+
+def _count(step: Step) -> int:
+    return sum(parameter.numel() for parameter in step.trained())
+
+
+def _threads(step: Step, batch_size: int) -> int:
+    """Return how many threads share a step: more than one only if they have enough to do."""
+    products = 6 * batch_size * (_count(step) + batch_size * step.heads.architecture.dim)
+    return available_cores() if products > LARGE_STEP or step.config.lora else 1
+
+
+def _new_heads(config: TrainingConfig, train: SplitData, text_dim: int) -> ProjectionHeads:
+    layers, audio_dim = train.audio.shape[1:]
+    kept = min(config.whiten_dim, audio_dim, len(train)) if config.audio_scaling == "whiten" else audio_dim
+    architecture = Architecture(
+        text_dim=text_dim,
+        audio_dim=audio_dim,
+        layers=layers,
+        projection=config.projection,
+        dim=kept if config.projection == "text" else config.dim,
+        scaled_dim=kept,
+        text_head=config.text_head,
+        audio_head=config.audio_head,
+        hidden=config.hidden,
+        dropout=config.dropout,
+        whitened=config.audio_scaling == "whiten",
+    )
+    torch.manual_seed(rank_key(config.seed, "weights"))
+    bias = losses.get(config.loss).initial_bias or 0.0
+    heads = ProjectionHeads(architecture, temperature=config.temperature, bias=bias)
+    fit_scaling(heads.scaling, train.audio, config.audio_scaling)
+    return heads
+
+
+@contextmanager
+def _torch_state_kept(device: torch.device) -> Iterator[None]:
+    """Restore the caller's number of threads and random states when the block ends."""
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _bring_best(training: Training, resume: Path) -> None:
+    """Copy the best checkpoint so far when a training is resumed into another folder."""
+    best = resume.with_name(training.best_path.name)
+    if distributed.rank() == 0 and best.is_file() and not training.best_path.exists():
+        write_whole(training.best_path, best.read_bytes())
+
+
+def _conclude(training: Training, device: str) -> TrainedModel:
+    """Write the model card and the learning curve, and return the model of the best epoch.
+
+    Other processes than the first return the model of the last epoch.
+    """
+    state, validation = training.state, training.validation
+    card, curve = training.path_of("card.md"), training.path_of("curve.png")
+    drawn = False
+    if distributed.rank() == 0:
+        if not training.best_path.exists():
+            shutil.copyfile(training.last_path, training.best_path)
+        best = checkpoints.load(training.best_path, device)
+        write_whole(card, model_card(best))
+        drawn = bool(state.history) and draw_curve(state.history, curve, training.config.select_by)
+    else:
+        best = training.snapshot()
+    model = TrainedModel(best, device, training.best_path)
+    model.training = TrainingSummary(
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        history=state.history,
+        chance=state.chance,
+        queries=validation.data.pairing.relevance.queries if validation else 0,
+        candidates=len(validation.data) if validation else 0,
+        last_path=training.last_path,
+        card_path=card,
+        curve_path=curve if drawn else None,
+    )
+    return model
