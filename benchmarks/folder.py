@@ -146,10 +146,9 @@ def _with_tinytag() -> Callable[[str], Any]:
 def scan(root: Path) -> int:
     """Scan the folder as `unify` does and return the number of tracks; none is kept, so the peak is that of scanning."""
     from unisono.sources import registry as datasets
-    from unisono.sources.base import ParseOptions
     from unisono.tracks.track import Track
 
-    return sum(isinstance(item, Track) for item in datasets.get(f"folder:{root}").parse(root, ParseOptions()))
+    return sum(isinstance(item, Track) for item in datasets.get(f"folder:{root}").records(root))
 
 
 def measure(root: Path, which: str) -> dict[str, float]:

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 
 _WORDS = """this is a slow calm electronic piece with soft synth pads and warm bass that builds into an energetic rhythm
 featuring acoustic guitar piano strings drums and gentle vocals creating a dreamy nostalgic atmosphere"""
@@ -192,13 +191,13 @@ def compare(name: str, root: Path, share: float) -> None:
         make(root, share)
     paths = sorted(root.glob(pattern))
     size = sum(path.stat().st_size for path in paths)
-    parse = datasets.get(name).parse
+    dataset = datasets.get(name)
     floors, times, count = [], [], 0
     for _ in range(3 if size > 20e6 or share < 0.1 else 15):
         spent, result = measure(lambda: read(paths))
         floors.append(spent)
         del result
-        spent, result = measure(lambda: list(parse(root, ParseOptions())))
+        spent, result = measure(lambda: list(dataset.records(root)))
         times.append(spent)
         count = len(result)
         del result

@@ -16,7 +16,6 @@ from unisono.base.seeded import rng
 from unisono.base.tally import Dropped
 from unisono.curation.splits import assign_splits
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.tracks.track import Track
 
 SEED, SECONDS, WORKS = 42, 9.0, 40
@@ -54,7 +53,7 @@ def with_made_up_facts(item: Item) -> Item:
 
 
 def parsed(raw: Path, name: str) -> list[Track]:
-    found = list(datasets.get(name).parse(raw / name, ParseOptions()))
+    found = list(datasets.get(name).records(raw / name))
     assert not [item for item in found if isinstance(item, Dropped)]
     return [item for item in found if isinstance(item, Track)]
 

@@ -11,7 +11,6 @@ from unisono.captions.metadata import sentence
 from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.sources.years import year_field
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
@@ -35,16 +34,18 @@ def test_years_of_dates(date: object, year: str | None) -> None:
     assert year_field(date) == ({"year": year} if year else {})
 
 
-def years(name: str, root: Path, options: ParseOptions) -> set[str]:
-    return {item.extra.get("year", "") for item in datasets.get(name).parse(root, options) if isinstance(item, Track)}
+def years(name: str, root: Path, *, keep: bool = False) -> set[str]:
+    return {
+        item.extra.get("year", "") for item in datasets.get(name).records(root, years=keep) if isinstance(item, Track)
+    }
 
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_releases_that_have_years(name: str, tmp_path: Path) -> None:
     builder, expected = RELEASES[name]
     builder.build(tmp_path)
-    assert years(name, tmp_path, ParseOptions()) == {""}
-    assert years(name, tmp_path, ParseOptions(years=True)) - {""} == expected
+    assert years(name, tmp_path) == {""}
+    assert years(name, tmp_path, keep=True) - {""} == expected
 
 
 def test_fma(tmp_path: Path) -> None:
@@ -57,14 +58,14 @@ def test_fma(tmp_path: Path) -> None:
         row[at] = f"20{number:02}-03-04 00:00:00" if number % 2 else ""
     with table.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    found = years("fma", tmp_path, ParseOptions(years=True))
+    found = years("fma", tmp_path, keep=True)
     assert found >= {"", "2003"} and found <= {"", *(f"20{n:02}" for n in range(1, len(rows), 2))}
-    assert years("fma", tmp_path, ParseOptions()) == {""}
+    assert years("fma", tmp_path) == {""}
 
 
 def test_real_rows(shared_data: Path) -> None:
     for name in ("fma", "jamendo_max_caps", "dali"):
-        items = datasets.get(name).parse(shared_data / name, ParseOptions(years=True))
+        items = datasets.get(name).records(shared_data / name, years=True)
         tracks = [item for item in items if isinstance(item, Track)]
         if name != "jamendo_max_caps":  # there, rows without captions are left out
             assert any(track.extra.get("year") for track in tracks), name

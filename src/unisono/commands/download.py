@@ -1,142 +1,145 @@
-"""The verb `download`: find out what of each dataset is missing, fetch and unpack it, and say what cannot be fetched."""
+"""The verb `download`: fetch datasets, or show what there is to fetch and what is here."""
 
-import errno
-import os
-import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from unisono.base.errors import UnisonoError, UsageError
-from unisono.base.files import explained
-from unisono.base.log import log, log_to
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.box import SIMPLE
+from rich.table import Table
+
+from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.commands import download_listing as listing
-from unisono.sources import registry as datasets
-from unisono.sources.base import Dataset, RemoteFile
-from unisono.sources.download import plan
-from unisono.sources.download.ledger import Ledger, locked, state_folder
-from unisono.sources.download.options import DownloadOptions
+from unisono.commands.dataset_options import dataset_options, with_dataset_options
+from unisono.commands.options import Continue, Count, Positive, StageOptions
+from unisono.sources import registry
+from unisono.sources.download.listing import list_datasets
+from unisono.sources.download.plan import size_in_words
+from unisono.sources.download.run import DatasetDownload, DownloadError, DownloadReport
+from unisono.sources.download.run import download as run
 
 
-def run(options: DownloadOptions) -> None:
-    """Fetch the datasets asked for, or show what there is to fetch.
+@with_dataset_options("choices")
+@dataclass(frozen=True, kw_only=True)
+class DownloadOptions(StageOptions):
+    """Options of `unisono download`."""
+
+    datasets: tuple[str, ...] = ()
+    """Datasets to fetch; any other of the Hugging Face Hub as `hf:owner/name`, or by a recipe that names one."""
+    all_: Annotated[bool, Parameter(name="--all", negative="")] = False
+    """Fetch all datasets."""
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False
+    """Show the datasets: size, tracks, captions by origin, licences, and what is here already. Fetch nothing."""
+    dry_run: Annotated[bool, Parameter(negative="")] = False
+    """Print what would be fetched, fetch nothing."""
+    metadata_only: Annotated[bool, Parameter(negative="")] = False
+    """Captions and other metadata, no audio."""
+    from_dir: Path | None = None
+    """Take the files from this folder, where other means have put them, instead of the network."""
+    keep_archives: Annotated[bool, Parameter(negative="")] = False
+    """Keep archives and shards after unpacking them."""
+    accept_new_checksum: Annotated[bool, Parameter(negative="")] = False
+    """Accept a file that its publisher has changed since this version was made, and record what was got."""
+    jobs: Count = 4
+    """Files fetched and unpacked at the same time."""
+    timeout: Positive = 60
+    """Seconds without a byte after which a connection is given up and made again."""
+    retries: Annotated[int, Parameter(validator=Number(gte=0))] = 8
+    """How often in a row a source may fail without sending anything new before the next one is tried."""
+    continue_: Continue = False
+    """Go on where an interrupted run stopped; that is what it does anyway."""
+
+
+def download(*names: str, options: DownloadOptions = DownloadOptions()) -> None:
+    """Fetch datasets from their official sources into `<data-root>/raw/<dataset>/`."""
+    if options.list_:
+        _print_list(options.data_root)
+        return
+    try:
+        report = run(
+            asked := (*names, *options.datasets),
+            all_=options.all_,
+            data_root=options.data_root,
+            metadata_only=options.metadata_only,
+            dataset_options=_choices(options, list(registry.names()) if options.all_ else asked),
+            dry_run=options.dry_run,
+            from_dir=options.from_dir,
+            keep_archives=options.keep_archives,
+            accept_new_checksum=options.accept_new_checksum,
+            jobs=options.jobs,
+            timeout_s=options.timeout,
+            retries=options.retries,
+        )
+    except DownloadError as error:
+        _print_report(error.report)
+        raise
+    _print_report(report)
+
+
+def _choices(options: DownloadOptions, names: list[str] | tuple[str, ...]) -> dict[str, dict[str, object]]:
+    """Return what is asked of the datasets that are fetched.
 
     Raises:
-        UsageError: nothing is asked for, or something that does not exist.
-        UnisonoError: something could not be fetched; everything else was.
+        UsageError: an option is given that none of them has.
     """
-    if options.list_:
-        listing.show([datasets.get(name) for name in datasets.names()], options)
-        return
-    wanted = _asked_for(options)
-    plan.refuse_idle_options(wanted, options)
-    for dataset in wanted:
-        plan.chosen(dataset, options)  # wrong usage shows before the first byte
-    failures = []
-    for dataset in wanted:
-        try:
-            if options.dry_run:
-                listing.dry_run(dataset, options, _folder(dataset, options))
-            else:
-                _download(dataset, options)
-        except UsageError:
-            raise
-        except UnisonoError as failure:
-            if len(wanted) == 1:
-                raise
-            console.err.print(f"[bold red]{dataset.name}:[/] {console.escape(failure.message)}", soft_wrap=True)
-            failures.append(f"{dataset.name}: {failure.hint or failure.message}")
-    if failures:
-        raise UnisonoError(f"{len(failures)} of {len(wanted)} datasets are not complete.", hint="\n".join(failures))
+    asked = {name: values for name, values in dataset_options("choices", options).items() if name in names}
+    has = {option.flag or option.name for name in asked for option in registry.get(name).choices}
+    for flag in registry.flags("choices"):
+        if getattr(options, flag) not in (None, ()) and flag not in has and names:
+            raise UsageError(f"--{flag.replace('_', '-')} means nothing to {', '.join(names)}.")
+    return asked
 
 
-def _asked_for(options: DownloadOptions) -> list[Dataset]:
-    names = datasets.names() if options.all_ else list(dict.fromkeys(options.datasets))
-    if not names:
-        raise UsageError(
-            "No dataset is named.", hint="Name some, or use --all; `unisono download --list` shows what there is."
+def _print_list(data_root: Path) -> None:
+    sizes = Table(box=SIMPLE, title="Datasets", title_justify="left")
+    sizes.add_column("dataset", no_wrap=True)
+    sizes.add_column("tracks", justify="right", no_wrap=True)
+    for title in ("captions", "to fetch", "here"):
+        sizes.add_column(title)
+    licences = Table(box=SIMPLE, title="Licences", title_justify="left")
+    licences.add_column("dataset", no_wrap=True)
+    licences.add_column("captions", ratio=3)
+    licences.add_column("audio", ratio=2)
+    for each in list_datasets(data_root):
+        dataset = each.dataset
+        sizes.add_row(
+            dataset.name,
+            f"{dataset.tracks:,}",
+            dataset.captions_in_words + (" (for evaluation only)" if dataset.evaluation_only else ""),
+            "\n".join(f"{size_in_words(size)} {what}".strip() for what, size in each.sizes) or "not by program",
+            each.here,
         )
-    return [datasets.get(name) for name in names]
+        licences.add_row(dataset.name, dataset.caption_license, dataset.audio_license)
+    console.out.print(sizes, licences)
+    for error in registry.unusable():
+        console.err.print(f"[bold red]{console.escape(error.message)}[/]", soft_wrap=True)
 
 
-def _folder(dataset: Dataset, options: DownloadOptions) -> Path:
-    return options.data_root / "raw" / dataset.name
+def _print_report(report: DownloadReport) -> None:
+    for each in report.datasets:
+        if report.dry_run:
+            _print_dry_run(each)
+        if each.known_bad:
+            lines = "".join(f"\n  {path}: {fault}" for path, fault in each.known_bad.items())
+            console.out.print(console.escape(f"{each.name}: {len(each.known_bad)} files are bad as published:{lines}"))
+        if each.not_fetched:
+            console.out.print(console.escape(f"{each.name}, not fetched: {each.not_fetched}"), soft_wrap=True)
 
 
-def _download(dataset: Dataset, options: DownloadOptions) -> None:
-    folder = _folder(dataset, options)
-    if not dataset.files:
-        if options.all_:
-            _say_what_is_not_there(dataset, (), folder)
-            return
-        raise UnisonoError(f"{dataset.title} cannot be fetched by a program.", hint=dataset.not_fetched)
-    with explained(folder / "x"):
-        folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), log_to(state_folder(folder) / "download.log"):
-        ledger = Ledger(folder)
-        todo = plan.make(dataset, options, folder, ledger, ask_hub=True)
-        for file in set(todo.wanted).difference(todo.missing):
-            if isinstance(file, RemoteFile):
-                ledger.remove_archive(file)  # a run was killed between unpacking it and this
-        files = [file for file in todo.missing if isinstance(file, RemoteFile)]
-        if files:
-            _make_sure_of_room(dataset, todo, options)
-            from unisono.sources.download.fetch import (
-                fetch_all,  # its libraries take a moment to load: not for "all is here"
-            )
-
-            log.info("%s: fetching %s.", dataset.name, listing.amount(files, todo.to_fetch))
-            try:
-                fetch_all(dataset.name, files, folder, ledger, options)
-            except OSError as error:
-                raise _write_failed(folder, error) from error
-        count = len(todo.wanted)
-        log.info("%s: complete%s: %d files in %s.", dataset.name, "" if files else " already", count, folder)
-        _say_what_is_not_there(dataset, todo.wanted, folder)
-
-
-def _make_sure_of_room(dataset: Dataset, todo: plan.Plan, options: DownloadOptions) -> None:
-    needed = todo.room_needed(keep_archives=options.keep_archives, jobs=options.jobs)
-    free = shutil.disk_usage(todo.folder).free
-    if needed > free:
-        raise UnisonoError(
-            f"{dataset.title} needs {listing.size_text(needed)} in {todo.folder} while it is fetched and unpacked; "
-            f"{listing.size_text(free)} are free.",
-            hint="Free some space, put the data elsewhere with --data-root, or fetch less: --metadata-only"
-            + "".join(
-                f", --{name.replace('_', '-')} ({', '.join(values[:4])}...)" for name, values in dataset.choices.items()
-            )
-            + (", --shards N" if any(file.audio_column for file in dataset.files) else "")
-            + ".",
-        )
-
-
-def _write_failed(folder: Path, error: OSError) -> UnisonoError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return UnisonoError(
-            f"No space left on the disk while writing to {folder}; what was received is kept.",
-            hint="Free some space and run the same command again: it goes on from there.",
-        )
-    where = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else str(folder)
-    return UnisonoError(f"Cannot write {where}: {error.strerror or error}.", hint="What was received is kept.")
-
-
-def _say_what_is_not_there(dataset: Dataset, wanted: Sequence[object], folder: Path) -> None:
-    known_bad = {
-        path: fault
-        for file in wanted
-        if isinstance(file, RemoteFile)
-        for path, fault in file.known_bad.items()
-        if (folder / path).exists()
-    }
-    if known_bad:
-        lines = "".join(f"\n  {path}: {fault}" for path, fault in known_bad.items())
-        console.out.print(console.escape(f"{dataset.name}: {len(known_bad)} files are bad as published:{lines}"))
-    if dataset.not_fetched:
-        console.out.print(console.escape(f"{dataset.name}, not fetched: {dataset.not_fetched}"), soft_wrap=True)
-
-
-def download(*names: str, options: DownloadOptions = DownloadOptions()) -> None:  # noqa: B008 - frozen
-    """Fetch datasets from their official sources into `<data-root>/raw/<dataset>/`."""
-    run(replace(options, datasets=(*names, *options.datasets)))
+def _print_dry_run(each: DatasetDownload) -> None:
+    rows = Table(title=f"{each.title} -> {each.folder}", title_justify="left")
+    rows.add_column("file", overflow="fold")
+    for title in ("size", "from", "here"):
+        rows.add_column(title, no_wrap=True)
+    for file in each.files:
+        here = "complete" if file.complete else size_in_words(file.received) if file.received else "no"
+        rows.add_row(file.name, size_in_words(file.size), file.source, here)
+    if each.files:
+        console.out.print(rows)
+    to_fetch, room = size_in_words(each.bytes_to_fetch), size_in_words(each.bytes_of_room)
+    console.out.print(
+        f"{each.name}: {to_fetch} to fetch; {room} of room needed while unpacking."
+        if each.missing
+        else f"{each.name}: nothing to fetch."
+    )

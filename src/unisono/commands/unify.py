@@ -12,6 +12,7 @@ from unisono.base.log import log_to
 from unisono.base.tally import Dropped, Tally
 from unisono.captions.describe import describe
 from unisono.commands import console
+from unisono.commands.dataset_options import dataset_options
 from unisono.commands.options import record
 from unisono.commands.unify_options import UnifyOptions
 from unisono.commands.unify_summary import show, summarise
@@ -190,9 +191,7 @@ def _finish(tracks: list[Track], tally: Tally, about: dict[str, Any], options: U
 def _parsing(options: UnifyOptions) -> ParseOptions:
     output = options.output_path
     return ParseOptions(
-        valid_only=options.valid_only,
-        mtg_split=options.mtg_split,
-        lyrics=options.lyrics,
+        own=dataset_options("options", options),
         years="metadata" in options.captions,
         unpack_to=None if options.dry_run else output.with_name(f"{output.stem}_audio"),
     )

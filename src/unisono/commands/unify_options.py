@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 from unisono.captions.options import CaptionOptions
+from unisono.commands.dataset_options import with_dataset_options
 from unisono.commands.options import Continue
 
 
+@with_dataset_options("options")
 @dataclass(frozen=True, kw_only=True)
 class UnifyOptions(CaptionOptions):
     """Options of `unisono unify`."""
@@ -53,12 +55,6 @@ class UnifyOptions(CaptionOptions):
     """Seed of the sampling, of the splits and of `varied` captions."""
     check_audio: bool = True
     """Keep only tracks whose audio is there, and measure its duration."""
-    valid_only: bool = False
-    """Only captions that upstream has validated (Song Describer)."""
-    mtg_split: Literal[0, 1, 2, 3, 4] = 0
-    """Which of MTG-Jamendo's five splits to keep; only in split 0 all songs of Song Describer are in the test part."""
-    lyrics: bool = False
-    """Keep DALI's lyrics, line by line with their times."""
     dry_run: bool = False
     """Print the summary, write nothing."""
     strict: bool = False

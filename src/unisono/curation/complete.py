@@ -37,7 +37,7 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
     index = AudioIndex(root, dataset.audio_folders)
     find = cache(_finder(index, dataset, options, check_audio=check_audio))  # excerpts share a file
     places: dict[str, int] = {}
-    for number, item in enumerate(dataset.parse(root, options), 1):
+    for number, item in enumerate(_records(dataset, root, options), 1):
         if isinstance(item, Dropped):
             yield item
             continue
@@ -52,6 +52,11 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
             yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
+
+
+def _records(dataset: Dataset, root: Path, options: ParseOptions) -> Iterable[Track | Dropped]:
+    own = options.own.get(dataset.name, {})
+    return dataset.records(root, own, years=options.years, unpack_to=options.unpack_to)
 
 
 def _finder(

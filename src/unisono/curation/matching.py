@@ -21,6 +21,7 @@ from typing import Literal, get_args
 from unisono.base.errors import DataError
 from unisono.curation.groups import whole
 from unisono.curation.wording import alike, words, written_captions
+from unisono.sources import registry
 from unisono.tracks.track import Track
 
 Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
@@ -60,14 +61,12 @@ def find_matches(
 
 
 def published_lists(data_root: Path) -> tuple[Path, ...]:
-    """Find the lists of hashes that came with MTG-Jamendo."""
-    folder = data_root / "raw" / "mtg_jamendo"
-    patterns = ("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt")
-    return tuple(sorted(path for pattern in patterns for path in folder.glob(pattern)))
+    """List the published lists of hashes that are on disk."""
+    return registry.hash_lists(data_root)
 
 
 def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
-    """Read lists of `<sha256> <NN/track id>.mp3` as MTG-Jamendo publishes them.
+    """Read lists of `<sha256> <NN/track id>.mp3` as their publishers write them.
 
     Raises:
         DataError: a line is not of that form.

@@ -93,7 +93,7 @@ def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], options:
 def _whole(dataset: Dataset, root: Path, parsing: ParseOptions, options: UnifyOptions) -> Iterator[Track]:
     """Yield all tracks of a dataset, with the path where their audio is or would be."""
     index = AudioIndex(root, dataset.audio_folders)
-    for item in dataset.parse(root, parsing):
+    for item in dataset.records(root, parsing.own.get(dataset.name), years=parsing.years, unpack_to=parsing.unpack_to):
         if isinstance(item, Track):
             names = [item.audio_path, *(dataset.audio_names(item) if dataset.audio_names else ())]
             found = next(filter(None, map(index.find, names)), None) if options.check_audio else None

@@ -1,9 +1,12 @@
 """The words that a dataset's file is written in: what its release consists of, how it is parsed, what is known of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from unisono.base.arguments import nearest
+from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.tracks.track import CaptionOrigin, Track
 
@@ -62,23 +65,70 @@ class HubFiles:
     optional: bool = False
     """There may be none."""
     parts: frozenset[str] = frozenset()
+    limit: str = ""
+    """The name of a choice that says how many of the files to fetch, the first ones."""
+
+
+MOST_NAMED = 8
+"""Values that a message lists."""
+Value = bool | int | str | tuple[str, ...] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A choice that one dataset offers: how to read its release (`Dataset.options`), or what of it to download
+    (`Dataset.choices`).
+
+    The command line has an option for it; from Python it is `dataset_options={"<dataset>": {"<name>": value}}`.
+    """
+
+    name: str
+    """In Python, for example `split`."""
+    help: str
+    default: Value = None
+    """The value when nothing is asked for. `True` or `False` makes a switch; `None` means that there is no limit."""
+    values: tuple[int | str, ...] = ()
+    """The values to choose from; if empty, a switch (see `default`) or a whole number from 1 on."""
+    several: bool = False
+    """Several of the values may be chosen at once; the value is a tuple."""
+    flag: str = ""
+    """The name on the command line if it differs, for example `mtg_split` for `--mtg-split`."""
+
+    def check(self, value: Any) -> Any:
+        """Return a value if it is one that the option can have.
+
+        Raises:
+            UsageError: it is not; the message says what is expected.
+        """
+        if value is None or value == self.default:
+            return self.default
+        if self.several:
+            value = (value,) if isinstance(value, str) else tuple(value)
+        if self.values:
+            wrong = [each for each in (value if self.several else (value,)) if each not in self.values]
+            expected = f"one of {', '.join(map(str, self.values[:MOST_NAMED]))}"
+            expected += f", ..., {self.values[-1]}" if len(self.values) > MOST_NAMED else ""
+        elif isinstance(self.default, bool):
+            wrong, expected = [value] * (not isinstance(value, bool)), "True or False"
+        else:
+            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            wrong, expected = [value] * (not is_count), "a whole number from 1 on"
+        if wrong:
+            raise UsageError(f"{self.name} must be {expected}, found {wrong[0]!r}.", parameter=self.flag or self.name)
+        return value if self.several or not isinstance(value, tuple) else value[0]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseOptions:
-    """What a user may ask of the parsers; each looks at what concerns it."""
+    """What a parser is asked for."""
 
-    valid_only: bool = False
-    """Only captions that upstream has validated (Song Describer's `is_valid_subset`)."""
-    mtg_split: int = 0
-    """Which of MTG-Jamendo's five splits to keep; only split 0 has all songs of Song Describer in its test part."""
-    lyrics: bool = False
-    """Keep DALI's lyrics, line by line with their times."""
     years: bool = False
-    """Keep the year that upstream gives a track, as the further field `year` of its record."""
+    """Keep the year that upstream documents for a track, as the further field `year` of its record."""
     unpack_to: Path | None = None
-    """For datasets that hold audio in their tables: it goes to a folder of the dataset's name in here. In a dry run there is
-    none, and such tracks are left out."""
+    """For datasets that hold audio in their tables: it goes to a folder of the dataset's name in here. In a dry run it is
+    None, and such tracks are left out."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """The values of the dataset's own options, all of them, by name."""
 
 
 Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]
@@ -98,6 +148,10 @@ class Dataset:
     documents for the audio on disk (0 where it says nothing), whose `license` is as upstream spells it, and whose
     `caption` is empty where it is to be made from `genre` and `tags`.
     """
+    options: tuple[Option, ...] = ()
+    """Its own options of reading it; `parse` finds their values in `options.own`."""
+    hash_lists: tuple[str, ...] = ()
+    """Glob patterns, relative to the dataset's folder, of published lists of `<sha256> NN/<Jamendo id>.mp3`."""
     asked_as: str = ""
     """What it is called on the command line, where that is not its name: `hf:owner/name`, or the path of a recipe."""
     root: Path | None = None
@@ -126,10 +180,47 @@ class Dataset:
     in_default_mix: bool = True
     """Whether it takes part when no datasets are named."""
     files: tuple[RemoteFile | HubFiles, ...] = ()
-    choices: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Download options that select among `files`: option name -> the values of `parts`, the default first."""
+    choices: tuple[Option, ...] = ()
+    """Its own options of downloading it: their values select among `files` by `parts` and `limit`."""
     not_fetched: str = ""
     """What the release does not contain, and what to do about it."""
+
+    def records(
+        self, root: Path, own: Mapping[str, Any] | None = None, *, years: bool = False, unpack_to: Path | None = None
+    ) -> Iterator[Track | Dropped]:
+        """Read the release in a folder, as `parse` does.
+
+        Args:
+            root: the dataset's folder.
+            own: values of the dataset's own options, by name; the others have their defaults.
+            years: see `ParseOptions`.
+            unpack_to: see `ParseOptions`.
+
+        Raises:
+            UsageError: there is no such option, or it cannot have such a value.
+            DataError: the release is malformed.
+        """
+        values = self.complete(self.options, own or {})
+        return self.parse(root, ParseOptions(years=years, unpack_to=unpack_to, own=values))
+
+    def complete(self, options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the value of each of some options of this dataset: the given ones, checked, and the defaults.
+
+        Raises:
+            UsageError: there is no such option, or it cannot have such a value.
+        """
+        known = [option.name for option in options]
+        for name in given:
+            if name not in known:
+                raise UsageError(
+                    f"{self.name} has no option {name!r}.{nearest(name, known)}",
+                    hint=f"It has: {', '.join(known) or 'none'}",
+                )
+        return {option.name: option.check(given.get(option.name)) for option in options}
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether the release, or a part of it, is in a folder."""
+        return any(next(folder.glob(pattern), None) is not None for pattern in self.marker_files)
 
     @property
     def captions_in_words(self) -> str:

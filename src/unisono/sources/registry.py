@@ -1,40 +1,120 @@
-"""The datasets: one module each, registered by being in this folder.
+"""The datasets by name: one module each in `sources/datasets/`, or an entry point `unisono.datasets` of another package.
 
-Each module holds, in this order: a docstring that is the data card (what, size, captions and their origin, licence,
-where per-track licences come from, known defects), the release as data, `parse`, and `DATASET`, which names them.
+Being in the folder registers a module. An entry point names a module that is written in the same way, or its `DATASET`.
 """
 
 import importlib
 import pkgutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
 
+from unisono.base import entry_points
+from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
-from unisono.sources import datasets
-from unisono.sources.base import Dataset
+from unisono.sources import datasets, own
+from unisono.sources.base import Dataset, Option
+
+GROUP = "unisono.datasets"
+"""The group of entry points by which other packages add datasets."""
+Kind = Literal["options", "choices"]
+"""What options of datasets are for: reading a release, or choosing what of it to download."""
 
 
 def names() -> list[str]:
-    """List the datasets, in alphabetical order, without importing them."""
-    return sorted(module.name for module in pkgutil.iter_modules(datasets.__path__) if not module.name.startswith("_"))
+    """List the datasets in alphabetical order, without importing them."""
+    return sorted({*_modules(), *entry_points.names(GROUP)})
 
 
 def get(name: str) -> Dataset:
-    """Give the dataset of that name, or the user's own: `folder:<path>`, or the path of a recipe (`*.toml`).
+    """Return the dataset of that name, or the user's own: `folder:<path>`, `hf:...`, or the path of a recipe (`*.toml`).
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: there is none, with the nearest name; or the package that adds it cannot be used.
     """
-    if name not in names():
-        from unisono.sources import own as intake
+    if name in _modules():
+        dataset: Dataset = importlib.import_module(f"{datasets.__name__}.{name}").DATASET
+        return dataset
+    if name in entry_points.names(GROUP):
+        return _of_package(name)
+    found = own.find(name)
+    if found is None:
+        known = [*names(), *own.recipe_names()]
+        raise UsageError(
+            f"There is no dataset {name!r}.{nearest(name, known)}",
+            hint=f"Known datasets: {', '.join(known)}; your own music: folder:<path>, hf:<folder>, hf:owner/name, or a "
+            "recipe ending in .toml.",
+        )
+    return found
 
-        own = intake.find(name)
-        if own is None:
-            raise UsageError(
-                f"There is no dataset {name!r}.",
-                hint="Known datasets: "
-                + ", ".join([*names(), *intake.recipe_names()])
-                + "; your own music: folder:<path>, "
-                "hf:<folder>, hf:owner/name, or a recipe ending in .toml.",
-            )
-        return own
-    dataset: Dataset = importlib.import_module(f"{datasets.__name__}.{name}").DATASET
-    return dataset
+
+def usable() -> Iterator[Dataset]:
+    """Yield all datasets but those whose packages cannot be used; `get` says why they cannot."""
+    for name in names():
+        with suppress(entry_points.EntryPointError):
+            yield get(name)
+
+
+def unusable() -> Iterator[UsageError]:
+    """Yield what is wrong with the datasets that `usable` leaves out."""
+    for name in entry_points.names(GROUP):
+        try:
+            get(name)
+        except entry_points.EntryPointError as error:
+            yield error
+
+
+def flags(kind: Kind) -> dict[str, Option]:
+    """Collect the datasets' own options by their names on the command line; of equal names, the first one counts."""
+    found: dict[str, Option] = {}
+    for dataset in usable():
+        for option in getattr(dataset, kind):
+            found.setdefault(option.flag or option.name, option)
+    return found
+
+
+def by_dataset(kind: Kind, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Turn values by name on the command line into values by dataset and name; each dataset gets its own only."""
+    return {
+        dataset.name: {
+            option.name: values[flag]
+            for option in getattr(dataset, kind)
+            if values.get(flag := option.flag or option.name) not in (None, ())
+        }
+        for dataset in usable()
+    }
+
+
+def hash_lists(data_root: Path) -> tuple[Path, ...]:
+    """List the files of published hashes (`Dataset.hash_lists`) that are on disk below `<data_root>/raw`."""
+    return tuple(
+        sorted(
+            path
+            for dataset in usable()
+            for pattern in dataset.hash_lists
+            for path in (data_root / "raw" / dataset.name).glob(pattern)
+        )
+    )
+
+
+def _modules() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(datasets.__path__) if not module.name.startswith("_")}
+
+
+def _of_package(name: str) -> Dataset:
+    found = entry_points.load_one(GROUP, name)
+    if isinstance(found, entry_points.EntryPointError):
+        raise found
+    dataset = getattr(found, "DATASET", None) if isinstance(found, ModuleType) else found
+    if isinstance(dataset, Dataset) and dataset.name == name:
+        return dataset
+    reason = (
+        f"its dataset is called {dataset.name!r}; the entry point must have the same name"
+        if isinstance(dataset, Dataset)
+        else "it names neither a Dataset nor a module with a DATASET"
+    )
+    (package, *_) = map(entry_points.package_of, metadata.entry_points(group=GROUP, name=name))
+    raise entry_points.EntryPointError(GROUP, name, package, reason)

@@ -17,7 +17,7 @@ import pytest
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
 from unisono.sources import registry as datasets
-from unisono.sources.base import Dataset, ParseOptions
+from unisono.sources.base import Dataset
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, Track
 
@@ -54,7 +54,7 @@ def root(release: ModuleType, dataset: Dataset, built: Callable[[ModuleType], Pa
 
 
 def parse(dataset: Dataset, root: Path, **options: Any) -> list[Track | Dropped]:
-    return list(dataset.parse(root, ParseOptions(**options)))
+    return list(dataset.records(root, options))
 
 
 def tracks(items: list[Track | Dropped]) -> list[Track]:

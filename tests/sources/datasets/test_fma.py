@@ -10,13 +10,14 @@ from tests.releases import fma as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
-from unisono.sources.base import ParseOptions
-from unisono.sources.datasets.fma import SHORT_CLIPS_S, parse
+from unisono.sources.datasets.fma import DATASET, SHORT_CLIPS_S
 from unisono.tracks.track import Track
+
+parse = DATASET.records
 
 
 def read(root: Path) -> dict[str, Track | Dropped]:
-    return {item.id: item for item in parse(root, ParseOptions())}
+    return {item.id: item for item in parse(root)}
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_bad_row_is_dropped_with_its_line(tmp_path: Path) -> None:
     release.write_metadata(tmp_path / "fma_metadata", rows)
     path = tmp_path / "fma_metadata" / "tracks.csv"
     path.write_text(path.read_text().replace("\n2,", "\ntwo,"))
-    items = list(parse(tmp_path, ParseOptions()))
+    items = list(parse(tmp_path))
     assert all(isinstance(item, Dropped) for item in items)
     lines = path.read_text().splitlines()
     starts = [number for number, line in enumerate(lines, 1) if line.startswith(("two,", "3,", "4,"))]
@@ -160,7 +161,7 @@ columns += [("artist", "tags"), ("artist", "name"), ("artist", "id"), ("set", "s
 @given(st.lists(st.dictionaries(st.sampled_from(columns), hostile), min_size=1, max_size=4))
 def test_hostile_rows_are_read_or_dropped_and_none_is_lost(tmp_path: Path, rows: list[dict]) -> None:
     release.write_metadata(tmp_path / "fma_metadata", {n: {**release.row(), **row} for n, row in enumerate(rows, 10)})
-    items = list(parse(tmp_path, ParseOptions()))
+    items = list(parse(tmp_path))
     assert len(items) == len(rows)
     for item in items:
         if isinstance(item, Track):
@@ -173,14 +174,14 @@ def test_hostile_rows_are_read_or_dropped_and_none_is_lost(tmp_path: Path, rows:
 
 def test_the_real_slice(shared_data: Path) -> None:
     source = shared_data / "fma"
-    items = list(parse(source, ParseOptions()))
+    items = list(parse(source))
     assert Counter(isinstance(item, Track) for item in items) == {True: 33, False: 367}  # it holds fma_small only
     assert {item.reason for item in items if isinstance(item, Dropped)} == {"not in the subset on disk"}
 
 
 def test_the_real_slice_without_audio(shared_data: Path, tmp_path: Path) -> None:
     (tmp_path / "fma_metadata").symlink_to(shared_data / "fma" / "fma_metadata")
-    tracks = [item for item in parse(tmp_path, ParseOptions()) if isinstance(item, Track)]
+    tracks = [item for item in parse(tmp_path) if isinstance(item, Track)]
     assert len(tracks) == 400
     assert Counter(track.split for track in tracks) == {"train": 369, "test": 16, "val": 15}
     # 44 rows have no genre_top; only one of them has no genre at all

@@ -11,13 +11,14 @@ from tests.making import make_track
 from tests.releases import jamendo_max_caps as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources.base import ParseOptions
-from unisono.sources.datasets.jamendo_max_caps import DATASET, parse
+from unisono.sources.datasets.jamendo_max_caps import DATASET
 from unisono.tracks.track import Track
+
+parse = DATASET.records
 
 
 def read(root: Path) -> dict[str, Track | Dropped]:
-    return {item.id: item for item in parse(root, ParseOptions())}
+    return {item.id: item for item in parse(root)}
 
 
 @pytest.fixture
@@ -126,13 +127,13 @@ def test_faults_of_the_simpler_export(tmp_path: Path) -> None:
     path.write_text(
         json.dumps([{"caption": "no id"}, {"id": 7, "caption": None, "tags": "piano, sad", "duration": "6.5"}])
     )
-    first, second = parse(tmp_path, ParseOptions())
+    first, second = parse(tmp_path)
     assert isinstance(first, Dropped) and first.id == "metadata/train.json: item 1"
     assert isinstance(second, Track)
     assert (second.captions, second.tags, second.duration) == ((), ["piano", "sad"], 6.5)
     path.write_text('[{"id": 3},\n{"id"}]')
     with pytest.raises(DataError, match=r"train\.json: line 2, column 6: not valid JSON"):
-        list(parse(tmp_path, ParseOptions()))
+        list(parse(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_faults_of_the_simpler_export(tmp_path: Path) -> None:
 )
 def test_a_bad_row_is_dropped_with_its_line(tmp_path: Path, row: dict, reason: str) -> None:
     release.write_jsonl(tmp_path / "final_caption30sec.jsonl", [row])
-    (item,) = parse(tmp_path, ParseOptions())
+    (item,) = parse(tmp_path)
     if reason:
         assert isinstance(item, Dropped)
         assert (item.id, item.reason) == ("final_caption30sec.jsonl:1", reason)
@@ -179,7 +180,7 @@ metadata = st.lists(
 def test_hostile_rows_are_read_or_dropped(tmp_path: Path, captions: list[dict], metadata: list[dict]) -> None:
     release.write_jsonl(tmp_path / "final_caption30sec.jsonl", captions)
     release.write_jsonl(tmp_path / "2008-01-01.jsonl", metadata)
-    items = list(parse(tmp_path, ParseOptions()))
+    items = list(parse(tmp_path))
     assert len({item.id for item in items}) == len(items)
     for item in items:
         if isinstance(item, Track):
@@ -199,7 +200,7 @@ def test_real_metadata(shared_data: Path, tmp_path: Path) -> None:
             for part in range(3)
         ],
     )
-    items = list(parse(tmp_path, ParseOptions()))
+    items = list(parse(tmp_path))
     tracks = [item for item in items if isinstance(item, Track)]
     assert len({track.recording for track in tracks}) == 120
     assert Counter(isinstance(item, Track) for item in items)[True] >= 355

@@ -15,13 +15,12 @@ from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.sources.datasets.dali import load_annotation
 from unisono.tracks.track import Track
 
 
 def read(name: str, root: Path, **options: Any) -> dict[str, Track]:
-    parsed = datasets.get(name).parse(root, ParseOptions(**options))
+    parsed = datasets.get(name).records(root, options)
     return {item.id: item for item in parsed if isinstance(item, Track)}
 
 
@@ -38,7 +37,7 @@ def test_musiccaps(tmp_path: Path) -> None:
 
 
 def test_real_musiccaps(shared_data: Path) -> None:
-    items = list(datasets.get("musiccaps").parse(shared_data / "musiccaps", ParseOptions()))
+    items = list(datasets.get("musiccaps").records(shared_data / "musiccaps"))
     tracks = [item for item in items if isinstance(item, Track)]
     assert len(items) == len(tracks) == 2760
     assert {track.duration for track in tracks} == {10.0}
@@ -113,7 +112,7 @@ def test_songs_with_the_same_tags_share_no_list(tmp_path: Path) -> None:
 def test_each_split_of_mtg_jamendo(tmp_path: Path, number: int, column: int) -> None:
     mtg_jamendo.build(tmp_path)
     names = {"train": "train", "validation": "val", "test": "test", "": None}
-    for track in read("mtg_jamendo", tmp_path, mtg_split=number).values():
+    for track in read("mtg_jamendo", tmp_path, split=number).values():
         song = mtg_jamendo.SONGS[int(track.id.rpartition("_")[2])]
         assert track.split == names[str(song[column])]
 
@@ -217,7 +216,7 @@ def test_other_pickles_are_refused(tmp_path: Path, content: bytes) -> None:
     folder = tmp_path / "DALI_v1.0"
     folder.mkdir()
     (folder / "x.gz").write_bytes(gzip.compress(content))
-    (item,) = datasets.get("dali").parse(tmp_path, ParseOptions())
+    (item,) = datasets.get("dali").records(tmp_path)
     assert isinstance(item, Dropped) and item.reason == "unreadable annotation"
 
 
@@ -247,7 +246,7 @@ def test_real_dali(shared_data: Path, tmp_path: Path) -> None:
     name = "4b196e6c99574dd49ad00d56e132712b"
     shutil.copyfile(source / f"mirdata_sample_{name}.gz", tmp_path / "DALI_v1.0" / f"{name}.gz")
     shutil.copyfile(source / "gt_v1.0.gz", tmp_path / "DALI_v1.0" / "gt_v1.0.gz")
-    (song,) = datasets.get("dali").parse(tmp_path, ParseOptions(lyrics=True))
+    (song,) = datasets.get("dali").records(tmp_path, {"lyrics": True})
     assert isinstance(song, Track)
     assert (song.title, song.artist, song.recording) == ("B.Y.O.B.", "System Of A Down", "youtube:zUzd9KyIDrM")
     shutil.copyfile(source / "dali_v1_metadata.json", tmp_path / "dali_v1_metadata.json")

@@ -12,13 +12,14 @@ from tests.making import make_track
 from tests.releases import song_describer as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources.base import ParseOptions
-from unisono.sources.datasets.song_describer import DATASET, parse
+from unisono.sources.datasets.song_describer import DATASET
 from unisono.tracks.track import Track
+
+parse = DATASET.records
 
 
 def read(root: Path, **options: bool) -> dict[str, Track | Dropped]:
-    return {item.id: item for item in parse(root, ParseOptions(**options))}
+    return {item.id: item for item in parse(root, options)}
 
 
 @pytest.fixture
@@ -63,10 +64,10 @@ def test_only_validated_captions(root: Path) -> None:
 
 
 def test_the_order_of_rows_does_not_matter(root: Path) -> None:
-    items = list(parse(root, ParseOptions()))
+    items = list(parse(root))
     header, *rows = (root / "song_describer.csv").read_text().replace("vibe,\n", "vibe, ").splitlines()
     (root / "song_describer.csv").write_text("\n".join([header, *reversed(rows)]))
-    for item, other in zip(items, parse(root, ParseOptions()), strict=True):
+    for item, other in zip(items, parse(root), strict=True):
         assert isinstance(item, Track) and isinstance(other, Track)
         assert [text.replace("\n", " ") for text in item.texts] == other.texts
 
@@ -117,14 +118,14 @@ def test_the_plain_variant(tmp_path: Path, wrapped: bool) -> None:
 def test_faults_of_the_plain_variant(tmp_path: Path) -> None:
     path = tmp_path / "metadata.json"
     path.write_text(json.dumps([{"caption": "no id"}, {"id": "a", "caption": 3}, {"id": 7, "caption": "good"}]))
-    assert [(item.id, getattr(item, "reason", "")) for item in parse(tmp_path, ParseOptions())] == [
+    assert [(item.id, getattr(item, "reason", "")) for item in parse(tmp_path)] == [
         ("metadata.json: item 1", "no id"),
         ("metadata.json: item 2", "malformed row"),
         ("song_describer_7", ""),
     ]
     path.write_text('[{"id": "a"},\n{')
     with pytest.raises(DataError, match="line 2, column 2: not valid JSON"):
-        list(parse(tmp_path, ParseOptions()))
+        list(parse(tmp_path))
 
 
 def test_bad_rows_are_dropped_with_their_line(root: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_missing_column_is_named(root: Path) -> None:
     path = root / "song_describer.csv"
     path.write_text(path.read_text().replace("caption,is_valid", "text,is_valid"))
     with pytest.raises(DataError, match="line 1: the column 'caption' is missing"):
-        list(parse(root, ParseOptions()))
+        list(parse(root))
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -174,7 +175,7 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[tuple[str, 
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
         writer.writerow(["duration", "is_valid_subset", "extra", "caption", "track_id"])
         writer.writerows([length, valid, "", text, track_id] for track_id, text, valid, length in rows)
-    items = list(parse(tmp_path, ParseOptions(valid_only=valid_only)))
+    items = list(parse(tmp_path, {"valid_only": valid_only}))
     songs = [item for item in items if isinstance(item, Track)]
     readable = [
         (int(float(track_id)), text.strip(), valid.lower())
@@ -191,7 +192,7 @@ def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[tuple[str, 
 def test_the_real_release(shared_data: Path, tmp_path: Path) -> None:
     for path in (shared_data / "song_describer").iterdir():
         shutil.copyfile(path, tmp_path / path.name)
-    songs = [item for item in parse(tmp_path, ParseOptions()) if isinstance(item, Track)]
+    songs = [item for item in parse(tmp_path) if isinstance(item, Track)]
     assert len(songs) == DATASET.tracks == 706
     assert sum(len(song.texts) for song in songs) == DATASET.captions["human"] == 1106
     valid = Counter(valid for song in songs for valid in song.extra["caption_valid"])
@@ -201,6 +202,6 @@ def test_the_real_release(shared_data: Path, tmp_path: Path) -> None:
     assert sum(song.duration < 120 for song in songs) == 44
     assert all(song.license and song.attribution and song.url for song in songs)
     assert sum(not song.artist for song in songs) < 12
-    strict = list(parse(tmp_path, ParseOptions(valid_only=True)))
+    strict = list(parse(tmp_path, {"valid_only": True}))
     kept = [item for item in strict if isinstance(item, Track)]
     assert (len(kept), sum(len(song.texts) for song in kept), len(strict)) == (547, 746, 706)

@@ -21,7 +21,7 @@ from tests.sources.download.server import Server
 from unisono import cli
 from unisono.sources import registry as datasets
 from unisono.sources.base import Dataset, RemoteFile
-from unisono.sources.download.checksum import Digest
+from unisono.sources.download.checksum import RunningChecksum
 
 ARCHIVES: dict[str, dict[str, tuple[str, str]]] = {
     "song_describer": {"audio.zip": ("audio/", "a.deflated.zip")},
@@ -59,7 +59,7 @@ class LocalRelease:
     def _local(self, file: Any, server: Server) -> RemoteFile:
         path = f"/{self.name}/{file.name}"
         content = server.files[path]
-        digest = Digest.like(file.checksum, len(content))
+        digest = RunningChecksum.like(file.checksum, len(content))
         digest.update(content)
         return replace(file, urls=(server.url + path,), size=len(content), checksum=str(digest), unpacked_size=0)
 

@@ -21,11 +21,10 @@ from tests.sources.download.local import BUILDERS, LocalRelease, checksum, patch
 from tests.sources.download.server import Server, serving
 from unisono import cli
 from unisono.base.errors import UnisonoError
-from unisono.commands.download import run
 from unisono.sources.base import RemoteFile
 from unisono.sources.download import fetch
-from unisono.sources.download.options import DownloadOptions
-from unisono.sources.download.web import Patience
+from unisono.sources.download.run import download
+from unisono.sources.download.web import RetryPolicy
 from unisono.tracks.files import read_tracks
 
 
@@ -65,7 +64,7 @@ class Data:
 
 @pytest.fixture
 def data(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Data:
-    monkeypatch.setattr(fetch, "Patience", functools.partial(Patience, first_pause=0.01))
+    monkeypatch.setattr(fetch, "RetryPolicy", functools.partial(RetryPolicy, first_pause=0.01))
     return Data(tmp_path / "data", capsys)
 
 
@@ -248,7 +247,7 @@ def test_a_target_that_is_not_writable(data: Data, song_describer: LocalRelease,
             os.setuid(65534)
             try:
                 with patched(song_describer.dataset):
-                    run(DownloadOptions(datasets=("song_describer",), data_root=data.root))
+                    download("song_describer", data_root=data.root)
             except UnisonoError as error:
                 out.write(error.message)
                 out.flush()

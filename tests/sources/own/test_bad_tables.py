@@ -21,7 +21,6 @@ from unisono.base.tally import Dropped
 from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
 
@@ -48,7 +47,7 @@ def write_recipe(folder: Path, ending: str = "csv") -> str:
 
 
 def parse(recipe: str) -> list[Track | Dropped]:
-    return list(datasets.get(recipe).parse(Path(recipe).parent, ParseOptions()))
+    return list(datasets.get(recipe).records(Path(recipe).parent))
 
 
 def unify(recipe: str) -> tuple[list[Track], dict[str, Any]]:

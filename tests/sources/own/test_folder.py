@@ -11,7 +11,6 @@ from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import key
 
@@ -19,7 +18,7 @@ from unisono.tracks.vocabulary import key
 def read(folder: Path) -> dict[str, Track | Dropped]:
     dataset = datasets.get(f"folder:{folder}")
     assert dataset.root == folder
-    return {item.id: item for item in dataset.parse(folder, ParseOptions())}
+    return {item.id: item for item in dataset.records(folder)}
 
 
 def id3(frames: dict[str, str]) -> bytes:

@@ -29,7 +29,7 @@ from unisono.base.tally import Dropped
 from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
-from unisono.sources.base import HubFiles, ParseOptions
+from unisono.sources.base import HubFiles
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
 from unisono.tracks.unpacked import ending_of
@@ -52,7 +52,7 @@ def unify(source: str, output: Path, **options: Any) -> list[Track]:
 def read(source: str, unpack_to: Path | None = None) -> list[Track | Dropped]:
     dataset = datasets.get(source)
     assert dataset.root is not None
-    return list(dataset.parse(dataset.root, ParseOptions(unpack_to=unpack_to)))
+    return list(dataset.records(dataset.root, unpack_to=unpack_to))
 
 
 def save(folder: Path, columns: dict[str, Any], name: str = "data.parquet") -> Path:
@@ -253,7 +253,7 @@ def test_mistakes_in_a_mapping_are_explained(tmp_path: Path, source: Path, recip
     (tmp_path / "mine.toml").write_text(f'table = "set"\n{recipe}')
     dataset = datasets.get(str(tmp_path / "mine.toml"))
     with pytest.raises(DataError, match=said) as error:
-        list(dataset.parse(tmp_path, ParseOptions(unpack_to=tmp_path / "audio")))
+        list(dataset.records(tmp_path, unpack_to=tmp_path / "audio"))
     assert hint in error.value.hint
 
 

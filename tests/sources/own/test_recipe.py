@@ -17,7 +17,7 @@ from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import own as intake
 from unisono.sources import registry as datasets
-from unisono.sources.base import HubFiles, ParseOptions
+from unisono.sources.base import HubFiles
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
 
@@ -68,7 +68,7 @@ def write(folder: Path, ending: str, rows: list[dict[str, Any]]) -> Path:
 
 def read(recipe: Path) -> list[Track | Dropped]:
     dataset = datasets.get(str(recipe))
-    return list(dataset.parse(dataset.root or recipe.parent, ParseOptions()))
+    return list(dataset.records(dataset.root or recipe.parent))
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "json", "parquet"])
@@ -176,7 +176,7 @@ def test_shipped_recipes(name: str, tmp_path: Path) -> None:
     dataset = datasets.get(name)
     assert dataset.name == name and dataset.root is None and dataset.homepage.startswith("https://")
     with pytest.raises(DataError, match=r"there is no .* in it; found: nothing"):
-        list(dataset.parse(tmp_path, ParseOptions()))
+        list(dataset.records(tmp_path))
     assert all(isinstance(files, HubFiles) and not files.repo.endswith(".py") for files in dataset.files)
 
 
@@ -188,7 +188,7 @@ def test_a_shipped_recipe_reads_its_table(tmp_path: Path) -> None:
         "generated_structured_captions": {"mood": "angry", "tempo": None}, "discogs_release_id": 3,
     }  # fmt: skip
     (tmp_path / "allmusiccaps.jsonl").write_text(json.dumps(row))
-    (track,) = datasets.get("allmusiccaps").parse(tmp_path, ParseOptions())
+    (track,) = datasets.get("allmusiccaps").records(tmp_path)
     assert isinstance(track, Track)
     assert (track.texts, track.recording) == (["Loud", "Fast", "angry"], "youtube:zUzd9KyIDrM")
 

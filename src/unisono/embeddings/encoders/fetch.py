@@ -226,10 +226,10 @@ def _receive(remote: RemoteFile, path: Path, advance: Callable[[int], None]) -> 
     """Download one file of the hub to a path, continuing where an earlier try stopped, and verify it."""
     from unisono.sources.download.hub import credentials
     from unisono.sources.download.transfer import FetchError, Transfer
-    from unisono.sources.download.web import Patience, Web
+    from unisono.sources.download.web import RetryPolicy, Web
 
     try:
-        Transfer(remote, path, Web(Patience(), connections=1), advance=advance, headers=credentials()).run()
+        Transfer(remote, path, Web(RetryPolicy(), connections=1), advance=advance, headers=credentials()).run()
     except FetchError as error:
         raise UnisonoError(
             error.message, hint="Run the same command again; the parts that were received are kept."

@@ -23,12 +23,13 @@ from typing import Any
 
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
-from unisono.sources.base import Dataset, ParseOptions
+from unisono.sources.base import Dataset, Option, ParseOptions
 from unisono.sources.reading import read_json
 from unisono.sources.tags import tidy_tags
 from unisono.sources.years import year_field
 from unisono.tracks.track import Track, captions_of
 
+OPTIONS = (Option(name="lyrics", default=False, help="Keep DALI's lyrics, line by line with their times."),)
 LARGEST_ANNOTATION_BYTES = 64 << 20
 """Unpacked; the largest ones of upstream are a few megabytes."""
 FOLDERS = ("DALI_v1.0", "DALI_v2.0", "annot_tismir", ".")
@@ -72,7 +73,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     for path in paths:
         try:
             entry = load_annotation(path)
-            lyrics = _lyrics(entry.annotations) if options.lyrics else []
+            lyrics = _lyrics(entry.annotations) if options.own["lyrics"] else []
             track = _track(entry.info, lyrics, years=options.years)
         except Exception as error:  # whatever a hostile file makes the unpickler do, it is that file's fault
             yield Dropped(id=path.name, reason="unreadable annotation", detail=f"{type(error).__name__}: {error}")
@@ -160,6 +161,7 @@ DATASET = Dataset(
     title="DALI",
     homepage="https://github.com/gabolsgabs/DALI",
     parse=parse,
+    options=OPTIONS,
     marker_files=("DALI_v1.0/*.gz", "DALI_v2.0/*.gz", "annot_tismir/*.gz", "dali_v1_metadata.json"),
     audio_folders=("audio", "DALI_v2.0/audio", "."),
     audio_names=_audio_names,

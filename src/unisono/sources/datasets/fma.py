@@ -21,13 +21,22 @@ from pathlib import Path
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources.base import Dataset, ParseOptions, RemoteFile
+from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
 from unisono.sources.reading import CsvTable, given, list_literal, seconds, whole_number
 from unisono.sources.tags import tidy_tags
 from unisono.sources.years import year_field
 from unisono.tracks.track import Split, Track
 from unisono.tracks.vocabulary import look_up
 
+CHOICES = (
+    Option(
+        name="size",
+        flag="fma_size",
+        default="small",
+        values=("small", "medium", "large", "full"),
+        help="Which FMA: 8,000 (small), 25,000 (medium) or 106,574 clips of 30 s (large), or the untrimmed tracks (full).",
+    ),
+)
 CLIP_S = 30.0
 SUBSETS = ("small", "medium", "large")
 SPLITS: dict[str, Split] = {"training": "train", "validation": "val", "test": "test"}
@@ -174,5 +183,5 @@ DATASET = Dataset(
         _zip("fma_large", "497109f4dd721066b5ce5e5f250ec604dc78939e", 103_000_000_000, size=100_306_112_191),
         _zip("fma_full", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", 960_000_000_000, about=943_600_000_000),
     ),
-    choices={"fma_size": ("small", "medium", "large", "full")},
+    choices=CHOICES,
 )

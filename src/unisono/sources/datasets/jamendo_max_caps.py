@@ -27,12 +27,18 @@ from typing import Any
 import msgspec
 
 from unisono.base.tally import Dropped
-from unisono.sources.base import Dataset, HubFiles, ParseOptions
+from unisono.sources.base import Dataset, HubFiles, Option, ParseOptions
 from unisono.sources.reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
 from unisono.sources.tags import one_genre, tidy_tags
 from unisono.sources.years import year_field
 from unisono.tracks.track import Split, Track, captions_of, replace
 
+CHOICES = (
+    Option(
+        name="shards",
+        help="For datasets whose audio comes in shards (JamendoMaxCaps): how many of them to fetch, the first ones.",
+    ),
+)
 SHORTEST_EXCERPT_S = 5.0
 SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
 SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "very fast"}
@@ -263,8 +269,10 @@ DATASET = Dataset(
             patterns=("data/train-*.parquet",),
             size=1_060_000_000_000,
             audio_column="audio",
+            limit="shards",
             unpacked_size=1_060_000_000_000,
             audio=True,
         ),
     ),
+    choices=CHOICES,
 )

@@ -20,13 +20,37 @@ from pathlib import Path
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources.base import Dataset, ParseOptions, RemoteFile
+from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
 from unisono.sources.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.sources.years import year_field
 from unisono.tracks.track import Split, Track
 
 COMMIT = "1b4fa8c32e076c73b5175c1703ae805b4109309d"
 PARTS = tuple(f"{number:02}" for number in range(100))
+OPTIONS = (
+    Option(
+        name="split",
+        flag="mtg_split",
+        default=0,
+        values=(0, 1, 2, 3, 4),
+        help="Which of MTG-Jamendo's five splits to keep; only in split 0 all songs of Song Describer are in the test part.",
+    ),
+)
+CHOICES = (
+    Option(
+        name="parts",
+        default=("all",),
+        values=("all", *PARTS),
+        several=True,
+        help="For datasets published in parts (MTG-Jamendo: 00 to 99): those to fetch; without it, all.",
+    ),
+    Option(
+        name="quality",
+        default="high",
+        values=("high", "low"),
+        help="For datasets published in two qualities (MTG-Jamendo: 320 kbit/s stereo or smaller mono).",
+    ),
+)
 SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "test": "test"}
 _RELEASED = 6
 """Column of `raw.meta.tsv`."""
@@ -44,7 +68,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         if not _is_stub(path):
             songs.update(read_tags(path, root, facts, dropped))
     for part, split in SPLITS.items():
-        for path in sorted((folder / "splits" / f"split-{options.mtg_split}").glob(f"autotagging*-{part}.tsv")):
+        for path in sorted((folder / "splits" / f"split-{options.own['split']}").glob(f"autotagging*-{part}.tsv")):
             ids = read_tags(path, root, facts, dropped)
             songs.update(ids)
             split_of.update(dict.fromkeys(ids, split))
@@ -150,6 +174,8 @@ DATASET = Dataset(
     title="MTG-Jamendo",
     homepage="https://github.com/MTG/mtg-jamendo-dataset",
     parse=parse,
+    options=OPTIONS,
+    hash_lists=("data/download/*_sha256_tracks.txt", "download/*_sha256_tracks.txt"),
     marker_files=("data/autotagging*.tsv", "data/splits/split-*/*.tsv", "autotagging*.tsv", "splits/split-*/*.tsv"),
     audio_folders=("audio", "audio-low", *_FLAVOURS, "."),
     audio_names=_audio_names,
@@ -169,5 +195,5 @@ DATASET = Dataset(
         *(_tar("audio", "high", part, 5_080_000_000) for part in PARTS),
         *(_tar("audio-low", "low", part, 1_560_000_000) for part in PARTS),
     ),
-    choices={"parts": ("all", *PARTS), "quality": ("high", "low")},
+    choices=CHOICES,
 )

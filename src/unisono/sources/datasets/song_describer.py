@@ -21,12 +21,15 @@ from pathlib import Path
 import msgspec
 
 from unisono.base.tally import Dropped
-from unisono.sources.base import Dataset, ParseOptions, RemoteFile
+from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
 from unisono.sources.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
 from unisono.sources.reading import CsvTable, json_items, seconds, whole_number
 from unisono.sources.tags import tidy_tags
 from unisono.tracks.track import Track, captions_of
 
+OPTIONS = (
+    Option(name="valid_only", default=False, help="Only captions that upstream has validated (Song Describer)."),
+)
 EXCERPT_S = 120.0
 _DOUBT = {"true": 0, "": 1, "false": 2}
 
@@ -93,7 +96,7 @@ def _parse_csv(path: Path, root: Path, options: ParseOptions) -> Iterator[Track 
 
 def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -> Track | Dropped:
     captions = {caption.text: caption for caption in sorted(song.captions, reverse=True)}
-    ordered = sorted(caption for caption in captions.values() if caption.valid or not options.valid_only)
+    ordered = sorted(caption for caption in captions.values() if caption.valid or not options.own["valid_only"])
     if not ordered:
         return Dropped(id=f"song_describer_{track_id}", reason="no validated caption", fault=False)
     genre, tags = genre_and_tags(side.tags)
@@ -158,7 +161,7 @@ def _parse_json(path: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         given = item.captions or item.caption or []
         captions = list(dict.fromkeys(text.strip() for text in ([given] if isinstance(given, str) else given)))
         captions = [text for text in captions if text]
-        if options.valid_only:
+        if options.own["valid_only"]:
             yield Dropped(id=f"song_describer_{key}", reason="no validated caption", fault=False)
             continue
         youtube = item.ytid or item.youtube_id
@@ -204,6 +207,7 @@ DATASET = Dataset(
     title="Song Describer",
     homepage="https://zenodo.org/records/10072001",
     parse=parse,
+    options=OPTIONS,
     marker_files=("song_describer.csv", "metadata.json"),
     audio_folders=("audio", "audio/audio", "."),
     audio_names=_audio_names,

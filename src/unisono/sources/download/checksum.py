@@ -12,7 +12,7 @@ CHUNKS_AHEAD = 8
 """How many chunks may wait to be hashed, at most."""
 
 
-class Digest:
+class RunningChecksum:
     """A checksum under way. Of `git:` the size must be known beforehand, as git hashes it first."""
 
     def __init__(self, kind: str, size: int = 0) -> None:
@@ -24,7 +24,7 @@ class Digest:
         """Bytes hashed so far."""
 
     @classmethod
-    def like(cls, published: str, size: int) -> "Digest":
+    def like(cls, published: str, size: int) -> "RunningChecksum":
         """Start a checksum of the published one's kind; of SHA-256 where none is published."""
         return cls(published.partition(":")[0] or "sha256", size)
 
@@ -38,7 +38,7 @@ class Digest:
 
 
 @contextmanager
-def hashing_aside(digest: Digest) -> Iterator[Callable[[bytes], None]]:
+def hashing_aside(digest: RunningChecksum) -> Iterator[Callable[[bytes], None]]:
     """Give a function that has chunks hashed by another thread, so that receiving need not wait; all are at the end."""
     chunks: Queue[bytes | None] = Queue(CHUNKS_AHEAD)
 
@@ -55,7 +55,7 @@ def hashing_aside(digest: Digest) -> Iterator[Callable[[bytes], None]]:
         thread.join()
 
 
-def hash_file(path: Path, digest: Digest, each: Callable[[int], None] = lambda count: None) -> Digest:
+def hash_file(path: Path, digest: RunningChecksum, each: Callable[[int], None] = lambda count: None) -> RunningChecksum:
     """Hash a file from its beginning; `each` is told of every chunk's length, and may raise to stop."""
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):

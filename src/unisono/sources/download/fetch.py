@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +15,32 @@ from unisono.base.log import log
 from unisono.base.progress import Progress, progress
 from unisono.sources.base import RemoteFile
 from unisono.sources.download import hub
-from unisono.sources.download.checksum import Digest, hash_file
+from unisono.sources.download.checksum import RunningChecksum, hash_file
 from unisono.sources.download.ledger import Ledger, is_packed
-from unisono.sources.download.options import DownloadOptions
-from unisono.sources.download.part import Content
+from unisono.sources.download.partial import Content
 from unisono.sources.download.plan import size_of
 from unisono.sources.download.shards import unpack_shard
 from unisono.sources.download.transfer import FetchError, StoppedError, Transfer
 from unisono.sources.download.unpack import Unpacker
-from unisono.sources.download.web import Patience, Web
+from unisono.sources.download.web import RetryPolicy, Web
 
 WORTH_A_LINE = 1_000_000
 """Bytes from which on a file's arrival is told; small ones may come by the thousand."""
 
 
-def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Ledger, options: DownloadOptions) -> None:
+@dataclass(frozen=True, kw_only=True)
+class FetchSettings:
+    """How files are fetched, whichever they are; `download` documents the fields."""
+
+    jobs: int = 4
+    timeout_s: float = 60
+    retries: int = 8
+    from_dir: Path | None = None
+    keep_archives: bool = False
+    accept_new_checksum: bool = False
+
+
+def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Ledger, settings: FetchSettings) -> None:
     """Bring all files into the folder; one that cannot be got does not keep the others from coming.
 
     Raises:
@@ -36,8 +48,8 @@ def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Led
         OSError: the disk is full or cannot be written.
     """
     failures: list[UnisonoError] = []
-    with progress("bytes") as bars, ThreadPoolExecutor(options.jobs, "fetch") as pool:
-        fetcher = _Fetcher(title, files, folder, ledger, options, bars)
+    with progress("bytes") as bars, ThreadPoolExecutor(settings.jobs, "fetch") as pool:
+        fetcher = _Fetcher(title, files, folder, ledger, settings, bars)
         futures = [pool.submit(fetcher.bring, file) for file in files]
         try:
             for future in as_completed(futures):
@@ -66,12 +78,12 @@ class _Fetcher:
         files: Sequence[RemoteFile],
         folder: Path,
         ledger: Ledger,
-        options: DownloadOptions,
+        settings: FetchSettings,
         progress: Progress,
     ) -> None:
-        self.folder, self.ledger, self.options, self.progress = folder, ledger, options, progress
+        self.folder, self.ledger, self.settings, self.progress = folder, ledger, settings, progress
         self.stop = threading.Event()
-        self.web = Web(Patience(stall=options.timeout, retries=options.retries), options.jobs)
+        self.web = Web(RetryPolicy(stall=settings.timeout_s, retries=settings.retries), settings.jobs)
         self.fetching = progress.add_task(title, total=sum(map(size_of, files)) or None)
         packed = [file for file in files if is_packed(file)]
         self.unpacking = progress.add_task(
@@ -84,8 +96,8 @@ class _Fetcher:
             raise StoppedError
         path = self.folder / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self.options.from_dir is not None:
-            path = self._take(file, self.options.from_dir)
+        if self.settings.from_dir is not None:
+            path = self._take(file, self.settings.from_dir)
         elif self.ledger.checked(file):
             self._advance(self.fetching, size_of(file))
         elif not self._adopt(file, path):
@@ -101,7 +113,7 @@ class _Fetcher:
             advance=lambda count: self._advance(self.fetching, count),
             stop=self.stop,
             headers=hub.credentials() if file.hub else None,
-            accept_changed=self.options.accept_new_checksum,
+            accept_changed=self.settings.accept_new_checksum,
         )
         content, source = transfer.run()
         self._note(file, content, source, accepted=transfer.accepted)
@@ -131,7 +143,7 @@ class _Fetcher:
             )
         content = self._content(file, source)
         is_right = file.size in (0, content.size) and file.checksum in ("", content.checksum)
-        if not is_right and not self.options.accept_new_checksum:
+        if not is_right and not self.settings.accept_new_checksum:
             published = f"{file.size:,} bytes, {file.checksum or 'no checksum'}"
             raise FetchError(
                 f"{source} is not the file that was published: expected {published}; found {content}.",
@@ -161,11 +173,11 @@ class _Fetcher:
             )
             unpacker.run()
             sample = unpacker.sample
-        self.ledger.note_unpacked(file, sample, keep=self.options.keep_archives)
+        self.ledger.note_unpacked(file, sample, keep=self.settings.keep_archives)
         self.ledger.remove_archive(file)
 
     def _content(self, file: RemoteFile, path: Path) -> Content:
-        digest = Digest.like(file.checksum, path.stat().st_size)
+        digest = RunningChecksum.like(file.checksum, path.stat().st_size)
         hash_file(path, digest, lambda count: self._advance(self.fetching, count))
         return Content(digest.length, str(digest))
 

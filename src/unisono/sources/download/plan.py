@@ -1,21 +1,20 @@
 """Which files of a release are wanted, what of them is here already, and how much room the rest needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from unisono.base.errors import UsageError
 from unisono.sources.base import Dataset, HubFiles, RemoteFile
 from unisono.sources.download import hub
 from unisono.sources.download.ledger import Ledger, is_packed
-from unisono.sources.download.options import DownloadOptions
 
 EVERYTHING = "all"
-"""The value of a choice that asks for all its other values."""
+"""The value of a choice that stands for all its other values."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class FetchPlan:
     """What is to be done for one dataset."""
 
     folder: Path
@@ -54,23 +53,46 @@ def _unknown_shards(file: RemoteFile | HubFiles) -> bool:
     return isinstance(file, HubFiles) and file.audio_column is not None
 
 
+def size_in_words(size: int) -> str:
+    """Return a number of bytes for people, for example "3.3 GB"; "?" for 0, which stands for an unknown size."""
+    value, unit = float(size), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if value < 1000 or unit == "PB":
+            break
+        value /= 1000
+    return "?" if not size else f"{size:,} bytes" if unit == "bytes" else f"{value:,.1f} {unit}"
+
+
 def size_of(file: RemoteFile | HubFiles) -> int:
     """Give a file's size, or what is known of it."""
     return file.size or (file.about if isinstance(file, RemoteFile) else 0)
 
 
-def make(dataset: Dataset, options: DownloadOptions, folder: Path, ledger: Ledger, *, ask_hub: bool) -> Plan:
+def make_plan(
+    dataset: Dataset,
+    folder: Path,
+    ledger: Ledger,
+    *,
+    choices: Mapping[str, Any] | None = None,
+    metadata_only: bool = False,
+    ask_hub: bool,
+) -> FetchPlan:
     """Find out what is to be done for a dataset.
 
     Args:
         dataset: what to fetch.
-        options: what of it.
         folder: where to.
         ledger: what is here.
+        choices: what of the dataset, by the names of its choices; the others have their defaults.
+        metadata_only: leave out the audio.
         ask_hub: whether the network may be used to learn of the Hub's files.
+
+    Raises:
+        UsageError: the dataset does not offer such a choice.
     """
+    values = dataset.complete(dataset.choices, choices or {})
     wanted: list[RemoteFile | HubFiles] = []
-    for files in chosen(dataset, options):
+    for files in chosen(dataset, choices, metadata_only=metadata_only):
         if isinstance(files, RemoteFile):
             wanted.append(files)
             continue
@@ -78,50 +100,24 @@ def make(dataset: Dataset, options: DownloadOptions, folder: Path, ledger: Ledge
         if found is None:
             wanted.append(files)
         else:
-            wanted += found[: options.shards] if files.audio_column else found
+            wanted += found[: values.get(files.limit)]
     missing = [file for file in wanted if isinstance(file, HubFiles) or not ledger.holds(file)]
-    return Plan(folder, wanted, missing)
+    return FetchPlan(folder, wanted, missing)
 
 
-def chosen(dataset: Dataset, options: DownloadOptions) -> list[RemoteFile | HubFiles]:
-    """Select a dataset's files by the options.
+def chosen(
+    dataset: Dataset, choices: Mapping[str, Any] | None = None, *, metadata_only: bool = False
+) -> list[RemoteFile | HubFiles]:
+    """Select a dataset's files.
 
     Raises:
-        UsageError: an option has a value that the dataset does not offer.
+        UsageError: the dataset does not offer such a choice.
     """
+    values = dataset.complete(dataset.choices, choices or {})
     parts: set[str] = set()
-    for name, offered in dataset.choices.items():
-        asked = _asked(options, name) or offered[:1]
-        for value in asked:
-            if value not in offered:
-                raise UsageError(
-                    f"{dataset.name} has no {_spelling(name)} {value!r}.", hint=f"It has: {', '.join(offered)}"
-                )
-        parts.update(offered if EVERYTHING in asked else asked)
-    return [file for file in dataset.files if file.parts <= parts and not (options.metadata_only and file.audio)]
-
-
-def refuse_idle_options(datasets: Sequence[Dataset], options: DownloadOptions) -> None:
-    """Refuse options that none of the datasets heeds.
-
-    Raises:
-        UsageError: there is one.
-    """
-    heeded = {name for dataset in datasets for name in dataset.choices}
-    for name in ("fma_size", "parts", "quality"):
-        if _asked(options, name) and name not in heeded:
-            raise UsageError(f"{_spelling(name)} means nothing to {', '.join(dataset.name for dataset in datasets)}.")
-    has_shards = any(file.audio_column for dataset in datasets for file in dataset.files)
-    if options.shards is not None and (options.shards < 1 or not has_shards):
-        raise UsageError("--shards takes a number from 1, for datasets whose audio comes in shards.")
-
-
-def _asked(options: DownloadOptions, name: str) -> tuple[str, ...]:
-    value = getattr(options, name)
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def _spelling(option: str) -> str:
-    return "--" + option.replace("_", "-")
+    for option in dataset.choices:
+        if option.values:
+            value = values[option.name]
+            asked = value if option.several else (value,)
+            parts.update(map(str, option.values if EVERYTHING in asked else asked))
+    return [file for file in dataset.files if file.parts <= parts and not (metadata_only and file.audio)]

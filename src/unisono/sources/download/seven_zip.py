@@ -10,12 +10,12 @@ import py7zr
 from py7zr.io import Py7zIO, WriterFactory
 
 from unisono.base.errors import DataError
-from unisono.sources.download.unpack import Member
+from unisono.sources.download.unpack import ArchiveMember
 
-Writing = Callable[[Member], AbstractContextManager[Callable[[bytes], None]]]
+Writing = Callable[[ArchiveMember], AbstractContextManager[Callable[[bytes], None]]]
 
 
-def members_of(path: Path, check: Callable[..., None]) -> dict[str, Member]:
+def members_of(path: Path, check: Callable[..., None]) -> dict[str, ArchiveMember]:
     """List the plain files of an archive by name; `check` refuses what must not be in there."""
     with _explained(path), py7zr.SevenZipFile(path) as archive:
         members = {}
@@ -23,11 +23,11 @@ def members_of(path: Path, check: Callable[..., None]) -> dict[str, Member]:
             check(entry.filename, plain=entry.is_directory or entry.is_file)
             if entry.is_file:
                 modified = entry.lastwritetime.totimestamp() if entry.lastwritetime else 0
-                members[entry.filename] = Member(entry.filename, entry.uncompressed, int(modified), entry.crc32)
+                members[entry.filename] = ArchiveMember(entry.filename, entry.uncompressed, int(modified), entry.crc32)
         return members
 
 
-def unpack_members(path: Path, members: Iterable[Member], writing: Writing) -> None:
+def unpack_members(path: Path, members: Iterable[ArchiveMember], writing: Writing) -> None:
     """Write some members of an archive; the others are decompressed where that is necessary to get to these."""
     wanted = {member.name: member for member in members}
     if not wanted:
@@ -45,7 +45,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 
 class _Factory(WriterFactory):
-    def __init__(self, members: dict[str, Member], writing: Writing) -> None:
+    def __init__(self, members: dict[str, ArchiveMember], writing: Writing) -> None:
         self._members = {PurePosixPath(name).as_posix(): member for name, member in members.items()}
         self._writing = writing
 
@@ -57,7 +57,7 @@ class _Factory(WriterFactory):
 class _Writer(Py7zIO):
     """What py7zr writes a member to. py7zr compares checksums only after closing, so this does it before."""
 
-    def __init__(self, member: Member, writing: AbstractContextManager[Callable[[bytes], None]]) -> None:
+    def __init__(self, member: ArchiveMember, writing: AbstractContextManager[Callable[[bytes], None]]) -> None:
         self._member, self._writing = member, writing
         self._write = writing.__enter__()
         self._size = self._crc = 0

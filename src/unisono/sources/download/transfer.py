@@ -17,8 +17,8 @@ from unisono.base.backoff import retry_after
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.sources.base import RemoteFile
-from unisono.sources.download.checksum import CHUNK, Digest, hashing_aside
-from unisono.sources.download.part import Content, Part
+from unisono.sources.download.checksum import CHUNK, RunningChecksum, hashing_aside
+from unisono.sources.download.partial import Content, PartialFile
 from unisono.sources.download.web import SourceError, TryAgainError, Web
 
 SLOWEST = 512
@@ -76,7 +76,7 @@ class Transfer:
         self.advance, self.stop, self.headers = advance, stop or threading.Event(), headers or {}
         self.accept_changed = accept_changed
         self.accepted = False
-        self.part = Part.open(target, lambda: Digest.like(file.checksum, file.size))
+        self.part = PartialFile.open(target, lambda: RunningChecksum.like(file.checksum, file.size))
         advance(self.part.size)
 
     def run(self) -> tuple[Content, str]:

@@ -32,7 +32,7 @@ Advance = Callable[[int], None]
 
 
 @dataclass
-class Member:
+class ArchiveMember:
     """A plain file in an archive."""
 
     name: str
@@ -85,7 +85,7 @@ class Unpacker:
 
             def unpack(infos: list[zipfile.ZipInfo]) -> None:
                 for info in infos:
-                    member = Member(info.filename, info.file_size, _seconds(info))
+                    member = ArchiveMember(info.filename, info.file_size, _seconds(info))
                     if not self._has(member):
                         with archive.open(info) as source:
                             self._write(member, source)
@@ -117,7 +117,7 @@ class Unpacker:
             if info.isdir():
                 continue
             self._check(info.name, plain=info.isreg())
-            member = Member(info.name, info.size, int(info.mtime))
+            member = ArchiveMember(info.name, info.size, int(info.mtime))
             if not self._has(member):
                 source = archive.extractfile(info)
                 assert source is not None  # it is a plain file
@@ -151,11 +151,11 @@ class Unpacker:
                 f"{self.archive}: it would unpack to {size:,} bytes, where at most {self.left:,} are plausible; refused."
             )
 
-    def _path(self, member: Member) -> str:
+    def _path(self, member: ArchiveMember) -> str:
         """Give where a member goes. (Text: archives have so many members that making `Path`s of them would show.)"""
         return os.path.join(self._root, *member.name.split("/"))  # noqa: PTH118
 
-    def _has(self, member: Member) -> bool:
+    def _has(self, member: ArchiveMember) -> bool:
         """Tell whether the member is in place already; count it then."""
         path = self._path(member)
         if os.path.dirname(path) in self._new_folders:  # noqa: PTH120
@@ -170,18 +170,18 @@ class Unpacker:
         self.advance(member.size)
         return True
 
-    def _done(self, member: Member, path: str) -> None:
+    def _done(self, member: ArchiveMember, path: str) -> None:
         with self._lock:
             self.files += 1
             self.sample = path, member.size
 
-    def _write(self, member: Member, source: IO[bytes]) -> None:
+    def _write(self, member: ArchiveMember, source: IO[bytes]) -> None:
         with self.writing(member) as write:
             while chunk := source.read(CHUNK):
                 write(chunk)
 
     @contextmanager
-    def writing(self, member: Member) -> Iterator[Callable[[bytes], None]]:
+    def writing(self, member: ArchiveMember) -> Iterator[Callable[[bytes], None]]:
         """Give a function to write a member's content with; the member appears when the context ends well."""
         path = self._path(member)
         folder, name = os.path.split(path)

@@ -28,7 +28,7 @@ class TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for what, in seconds."""
 
     connect: float = 20
@@ -48,7 +48,7 @@ class Patience:
 class Web:
     """Connections that are kept and shared between the threads of one run."""
 
-    def __init__(self, patience: Patience, connections: int) -> None:
+    def __init__(self, patience: RetryPolicy, connections: int) -> None:
         self.patience = patience
         self.session = requests.Session()
         self.session.max_redirects = 10

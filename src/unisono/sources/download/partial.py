@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unisono.sources.download.checksum import Digest, hash_file
+from unisono.sources.download.checksum import RunningChecksum, hash_file
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Content:
 
 
 @dataclass
-class Part:
+class PartialFile:
     """What has been received of a file so far, on disk."""
 
     target: Path
-    digest: Digest
+    digest: RunningChecksum
     size: int = 0
     """Bytes on disk."""
     resumed: bool = False
@@ -38,10 +38,10 @@ class Part:
     """What the server called this version of the file: its strong entity tag, or else the date of its last change."""
     seen: str = ""
     """A whole transfer that was not what was published: its content. A second one like it is no damage."""
-    _new_digest: Callable[[], Digest] = field(repr=False, kw_only=True)
+    _new_digest: Callable[[], RunningChecksum] = field(repr=False, kw_only=True)
 
     @classmethod
-    def open(cls, target: Path, new_digest: Callable[[], Digest]) -> "Part":
+    def open(cls, target: Path, new_digest: Callable[[], RunningChecksum]) -> "PartialFile":
         """Take up what an earlier run has left."""
         part = cls(target, new_digest(), _new_digest=new_digest)
         try:
