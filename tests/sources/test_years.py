@@ -11,7 +11,7 @@ from unisono.captions.metadata import sentence
 from unisono.commands.unify import run
 from unisono.commands.unify_options import UnifyOptions
 from unisono.sources import registry as datasets
-from unisono.sources.years import year_field
+from unisono.sources.cells import year_field
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import Facts

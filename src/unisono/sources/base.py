@@ -95,27 +95,35 @@ class Option:
     """The name on the command line if it differs, for example `mtg_split` for `--mtg-split`."""
 
     def check(self, value: Any) -> Any:
-        """Return a value if it is one that the option can have.
+        """Return a value that a caller passed; the default for None.
 
         Raises:
-            UsageError: it is not; the message says what is expected.
+            UsageError: the option cannot have it; the message says what is expected.
         """
-        if value is None or value == self.default:
+        if value is None:
             return self.default
         if self.several:
-            value = (value,) if isinstance(value, str) else tuple(value)
-        if self.values:
-            wrong = [each for each in (value if self.several else (value,)) if each not in self.values]
-            expected = f"one of {', '.join(map(str, self.values[:MOST_NAMED]))}"
-            expected += f", ..., {self.values[-1]}" if len(self.values) > MOST_NAMED else ""
-        elif isinstance(self.default, bool):
-            wrong, expected = [value] * (not isinstance(value, bool)), "True or False"
-        else:
-            is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            wrong, expected = [value] * (not is_count), "a whole number from 1 on"
-        if wrong:
-            raise UsageError(f"{self.name} must be {expected}, found {wrong[0]!r}.", parameter=self.flag or self.name)
-        return value if self.several or not isinstance(value, tuple) else value[0]
+            value = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+        for each in value if self.several else (value,):
+            if not self._accepts(each):
+                raise UsageError(
+                    f"{self.name} must be {self._expected}, found {each!r}.", parameter=self.flag or self.name
+                )
+        return value
+
+    def _accepts(self, value: Any) -> bool:
+        if isinstance(value, bool) or isinstance(self.default, bool):
+            return isinstance(value, bool) and isinstance(self.default, bool)
+        return value in self.values if self.values else isinstance(value, int) and value >= 1
+
+    @property
+    def _expected(self) -> str:
+        if isinstance(self.default, bool):
+            return "True or False"
+        if not self.values:
+            return "a whole number from 1 on"
+        named = ", ".join(map(str, self.values[:MOST_NAMED]))
+        return f"one of {named}" + (f", ..., {self.values[-1]}" if len(self.values) > MOST_NAMED else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 import builtins
 import importlib
+import inspect
 import io
 import re
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
@@ -14,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
 from unisono.sources import registry as datasets
-from unisono.sources.base import Dataset
+from unisono.sources.base import Dataset, HubFiles
+from unisono.sources.download import plan
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, Track
 
@@ -61,8 +65,12 @@ def tracks(items: list[Track | Dropped]) -> list[Track]:
     return [item for item in items if isinstance(item, Track)]
 
 
+def module_of(dataset: Dataset) -> ModuleType:
+    return sys.modules[dataset.parse.__module__]
+
+
 def test_the_data_card_is_complete(dataset: Dataset) -> None:
-    card = importlib.import_module(f"unisono.sources.datasets.{dataset.name}").__doc__ or ""
+    card = module_of(dataset).__doc__ or ""
     positions = [card.find(heading) for heading in CARD_HEADINGS]
     assert -1 not in positions, f"missing: {CARD_HEADINGS[positions.index(-1)]}"
     assert positions == sorted(positions)
@@ -73,8 +81,41 @@ def test_the_data_card_is_complete(dataset: Dataset) -> None:
     assert dataset.marker_files
 
 
-def test_the_release_is_recognised(dataset: Dataset, root: Path) -> None:
-    assert any(list(root.glob(pattern)) for pattern in dataset.marker_files)
+def test_the_file_is_in_the_fixed_order(dataset: Dataset) -> None:
+    names = [f"{name} = " for name in ("FILES", "OPTIONS", "CHOICES") if getattr(dataset, name.lower())]
+    source = inspect.getsource(module_of(dataset))
+    order = re.findall(r"^(?:FILES = |OPTIONS = |CHOICES = |def parse\(|DATASET = )", source, re.MULTILINE)
+    assert order == [*names, "def parse(", "DATASET = "]
+
+
+def test_its_own_options_are_checked(dataset: Dataset) -> None:
+    for options in (dataset.options, dataset.choices):
+        names = [option.name for option in options]
+        assert len(set(names)) == len(names)
+        for option in options:
+            assert option.name.isidentifier() and option.help.endswith(".")
+            values = option.default if option.several else (option.default,)
+            assert isinstance(values, tuple)
+            assert not option.values or set(values) <= set(option.values)
+            for wrong in ("no such value", -1, 2.5):
+                with pytest.raises(UsageError, match=f"^{option.name} must be .*found"):
+                    dataset.complete(options, {option.name: wrong})
+        with pytest.raises(UsageError, match=f"{dataset.name} has no option 'nonsense'"):
+            dataset.complete(options, {"nonsense": 1})
+        assert dataset.complete(options, {}) == {option.name: option.default for option in options}
+
+
+def test_each_choice_selects_files(dataset: Dataset) -> None:
+    for option in dataset.choices:
+        chosen = {tuple(plan.chosen(dataset, {option.name: value})) for value in option.values}
+        limited = any(isinstance(file, HubFiles) and file.limit == option.name for file in dataset.files)
+        assert limited if not option.values else len(chosen) == len(option.values)
+
+
+def test_it_is_recognised_on_disk(dataset: Dataset, root: Path, tmp_path: Path) -> None:
+    assert dataset.is_in(root)
+    (tmp_path / "empty").mkdir()
+    assert not dataset.is_in(tmp_path / "empty")
 
 
 def test_drafts_are_valid(dataset: Dataset, root: Path) -> None:

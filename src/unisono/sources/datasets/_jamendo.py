@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from unisono.base.tally import Dropped
-from unisono.sources.reading import good_rows, refuse_pointer, seconds, tab_rows, whole_number
-from unisono.sources.tags import one_genre, tidy_tags
+from unisono.sources.cells import one_genre, seconds, tidy_tags, whole_number
+from unisono.sources.readers import good_rows, refuse_lfs_pointer, tab_rows
 
 
 class SideFacts(msgspec.Struct, gc=False):
@@ -72,7 +72,7 @@ def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
     """Read blocks of three lines (path, attribution, licence) that lines of `--` part; nothing if there is no file."""
     if not path.exists():
         return
-    refuse_pointer(path)
+    refuse_lfs_pointer(path)
     for block in path.read_text(encoding="utf-8-sig", errors="replace").split("--\n"):
         lines = block.strip().splitlines()
         track_id = whole_number(lines[0].rpartition("/")[2].partition(".")[0]) if len(lines) == 3 else None

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, ParseOptions, RemoteFile
-from unisono.sources.reading import CsvTable, good_rows, whole_number
-from unisono.sources.tags import tidy_tags
+from unisono.sources.cells import tidy_tags, whole_number
+from unisono.sources.readers import CsvTable, good_rows
 from unisono.tracks.track import Split, Track, captions_of
 
 SPLITS: dict[str, Split] = {"development": "train", "validation": "val", "evaluation": "test"}
@@ -28,6 +28,32 @@ _CAPTIONS = tuple(f"caption_{number}" for number in range(1, 6))
 _METADATA = ("file_name", "keywords", "sound_id", "sound_link", "start_end_samples", "manufacturer", "license")
 
 Facts = dict[str, tuple[str, ...]]
+
+
+def _zenodo(name: str, md5: str, size: int = 0, *, unpacked_size: int = 0) -> RemoteFile:
+    return RemoteFile(
+        name=name,
+        urls=(f"https://zenodo.org/records/4783391/files/{name}?download=1",),
+        size=size,
+        about=unpacked_size or 500_000,  # an upper bound: upstream's sizes are not at hand
+        checksum=f"md5:{md5}",
+        unpack_to="." if unpacked_size else None,
+        unpacked_size=unpacked_size,
+        audio=unpacked_size > 0,
+    )
+
+
+FILES = (
+    _zenodo("clotho_captions_development.csv", "d4090b39ce9f2491908eebf4d5b09bae", 1_336_762),
+    _zenodo("clotho_captions_validation.csv", "5879e023032b22a2c930aaa0528bead4", 367_649),
+    _zenodo("clotho_captions_evaluation.csv", "1b16b9e57cf7bdb7f13a13802aeb57e2", 361_995),
+    _zenodo("clotho_metadata_development.csv", "170d20935ecfdf161ce1bb154118cda5"),
+    _zenodo("clotho_metadata_validation.csv", "2e010427c56b1ce6008b0f03f41048ce"),
+    _zenodo("clotho_metadata_evaluation.csv", "13946f054d4e1bf48079813aac61bf77"),
+    _zenodo("clotho_audio_development.7z", "c8b05bc7acdb13895bb3c6a29608667e", unpacked_size=7_700_000_000),
+    _zenodo("clotho_audio_validation.7z", "7dba730be08bada48bd15dc4e668df59", unpacked_size=2_200_000_000),
+    _zenodo("clotho_audio_evaluation.7z", "4569624ccadf96223f19cb59fe4f849f", unpacked_size=2_200_000_000),
+)
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -80,19 +106,6 @@ def _seconds(samples: str) -> float:
     return max(0, int(match[2]) - int(match[1])) / RATE_HZ if match else 0.0
 
 
-def _zenodo(name: str, md5: str, size: int = 0, *, unpacked_size: int = 0) -> RemoteFile:
-    return RemoteFile(
-        name=name,
-        urls=(f"https://zenodo.org/records/4783391/files/{name}?download=1",),
-        size=size,
-        about=unpacked_size or 500_000,  # an upper bound: upstream's sizes are not at hand
-        checksum=f"md5:{md5}",
-        unpack_to="." if unpacked_size else None,
-        unpacked_size=unpacked_size,
-        audio=unpacked_size > 0,
-    )
-
-
 DATASET = Dataset(
     name="clotho",
     title="Clotho v2.1",
@@ -105,15 +118,5 @@ DATASET = Dataset(
     caption_license="Tampere University, non-commercial with attribution",
     audio_license="per track",
     in_default_mix=False,
-    files=(
-        _zenodo("clotho_captions_development.csv", "d4090b39ce9f2491908eebf4d5b09bae", 1_336_762),
-        _zenodo("clotho_captions_validation.csv", "5879e023032b22a2c930aaa0528bead4", 367_649),
-        _zenodo("clotho_captions_evaluation.csv", "1b16b9e57cf7bdb7f13a13802aeb57e2", 361_995),
-        _zenodo("clotho_metadata_development.csv", "170d20935ecfdf161ce1bb154118cda5"),
-        _zenodo("clotho_metadata_validation.csv", "2e010427c56b1ce6008b0f03f41048ce"),
-        _zenodo("clotho_metadata_evaluation.csv", "13946f054d4e1bf48079813aac61bf77"),
-        _zenodo("clotho_audio_development.7z", "c8b05bc7acdb13895bb3c6a29608667e", unpacked_size=7_700_000_000),
-        _zenodo("clotho_audio_validation.7z", "7dba730be08bada48bd15dc4e668df59", unpacked_size=2_200_000_000),
-        _zenodo("clotho_audio_evaluation.7z", "4569624ccadf96223f19cb59fe4f849f", unpacked_size=2_200_000_000),
-    ),
+    files=FILES,
 )

@@ -24,12 +24,10 @@ from typing import Any
 from unisono.base.tally import Dropped
 from unisono.captions.template import caption
 from unisono.sources.base import Dataset, Option, ParseOptions
-from unisono.sources.reading import read_json
-from unisono.sources.tags import tidy_tags
-from unisono.sources.years import year_field
+from unisono.sources.cells import tidy_tags, year_field
+from unisono.sources.readers import read_json
 from unisono.tracks.track import Track, captions_of
 
-OPTIONS = (Option(name="lyrics", default=False, help="Keep DALI's lyrics, line by line with their times."),)
 LARGEST_ANNOTATION_BYTES = 64 << 20
 """Unpacked; the largest ones of upstream are a few megabytes."""
 FOLDERS = ("DALI_v1.0", "DALI_v2.0", "annot_tismir", ".")
@@ -59,6 +57,9 @@ GENRES = {
     "Soul & Funk": "Soul",
     "Musique brésilienne": "Brazilian",
 }
+
+
+OPTIONS = (Option(name="lyrics", default=False, help="Keep DALI's lyrics, line by line with their times."),)
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:

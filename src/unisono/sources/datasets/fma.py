@@ -22,21 +22,11 @@ from pathlib import Path
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
-from unisono.sources.reading import CsvTable, given, list_literal, seconds, whole_number
-from unisono.sources.tags import tidy_tags
-from unisono.sources.years import year_field
+from unisono.sources.cells import list_literal, seconds, text_of, tidy_tags, whole_number, year_field
+from unisono.sources.readers import CsvTable
 from unisono.tracks.track import Split, Track
 from unisono.tracks.vocabulary import look_up
 
-CHOICES = (
-    Option(
-        name="size",
-        flag="fma_size",
-        default="small",
-        values=("small", "medium", "large", "full"),
-        help="Which FMA: 8,000 (small), 25,000 (medium) or 106,574 clips of 30 s (large), or the untrimmed tracks (full).",
-    ),
-)
 CLIP_S = 30.0
 SUBSETS = ("small", "medium", "large")
 SPLITS: dict[str, Split] = {"training": "train", "validation": "val", "test": "test"}
@@ -50,6 +40,45 @@ _COLUMNS = (
     "track_id", "set.split", "set.subset", "artist.id", "artist.name", "artist.tags", "track.duration", "track.genre_top",
     "track.genres", "track.license", "track.tags", "track.title",
 )  # fmt: skip
+
+
+def _zip(name: str, sha1: str, unpacked_size: int, *, size: int = 0, about: int = 0) -> RemoteFile:
+    """Describe one of the zips. Their members are compressed with bzip2, which some unzippers do not know."""
+    subset = name.removeprefix("fma_")
+    known_bad = {
+        f"{name}/{clip:06}"[: len(name) + 4] + f"/{clip:06}.mp3": f"{clip_s:g} s long" if clip_s else "holds no sound"
+        for clip, clip_s in SHORT_CLIPS_S.items()
+    }
+    return RemoteFile(
+        name=f"{name}.zip",
+        urls=(f"https://os.unil.cloud.switch.ch/fma/{name}.zip",),
+        size=size,
+        about=about,
+        checksum=f"sha1:{sha1}",
+        unpack_to=".",
+        unpacked_size=unpacked_size,
+        audio=subset != "metadata",
+        parts=frozenset() if subset == "metadata" else frozenset({subset}),
+        known_bad=known_bad if subset in ("small", "medium", "large") else {},
+    )
+
+
+FILES = (
+    _zip("fma_metadata", "f0df49ffe5f2a6008d7dc83c6915b31835dfe733", 1_500_000_000, size=358_412_441),
+    _zip("fma_small", "ade154f733639d52e35e32f5593efe5be76c6d70", 7_900_000_000, size=7_679_594_875),
+    _zip("fma_medium", "c67b69ea232021025fca9231fc1c7c1a063ab50b", 24_500_000_000, about=23_800_000_000),
+    _zip("fma_large", "497109f4dd721066b5ce5e5f250ec604dc78939e", 103_000_000_000, size=100_306_112_191),
+    _zip("fma_full", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", 960_000_000_000, about=943_600_000_000),
+)
+CHOICES = (
+    Option(
+        name="size",
+        flag="fma_size",
+        default="small",
+        values=("small", "medium", "large", "full"),
+        help="Which FMA: 8,000 (small), 25,000 (medium) or 106,574 clips of 30 s (large), or the untrimmed tracks (full).",
+    ),
+)
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -79,8 +108,8 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         except ValueError as error:
             yield table.malformed(number, f"field 'track.genres' or 'track.tags': {error}")
             continue
-        artist = given(artist)
-        genre = given(genre) or (roots.get(genre_ids[0], "") if genre_ids else "")
+        artist = text_of(artist)
+        genre = text_of(genre) or (roots.get(genre_ids[0], "") if genre_ids else "")
         genres_below = tuple(titles.get(genre_id, "") for genre_id in genre_ids)
         padded = f"{track_id:06}"
         yield Track(
@@ -89,7 +118,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
             duration=_clip_seconds(track_id, seconds(length)) if is_clip else seconds(length),
             dataset="fma",
             artist=artist,
-            title=(title := given(title)),
+            title=(title := text_of(title)),
             genre=genre,
             tags=list(_tags(genre, genres_below, own_tags, _artist_tags(artist_tags), artist)),
             license=license,
@@ -109,7 +138,7 @@ def _read_genres(path: Path, root: Path) -> tuple[dict[str, str], dict[str, str]
         if isinstance(row, Dropped):
             raise DataError(f"{path}: {row.id}: {row.detail}.")
         rows.append(row[1])
-    titles = {genre_id: given(title) for genre_id, title, _ in rows}
+    titles = {genre_id: text_of(title) for genre_id, title, _ in rows}
     return titles, {genre_id: titles.get(top, "") for genre_id, _, top in rows}
 
 
@@ -144,27 +173,6 @@ def _artist_tags(text: str) -> tuple[str, ...]:
     return tuple(tag for tag in tags if (term := look_up(tag)) and term.kind in ("genre", "instrument"))
 
 
-def _zip(name: str, sha1: str, unpacked_size: int, *, size: int = 0, about: int = 0) -> RemoteFile:
-    """Describe one of the zips. Their members are compressed with bzip2, which some unzippers do not know."""
-    subset = name.removeprefix("fma_")
-    known_bad = {
-        f"{name}/{clip:06}"[: len(name) + 4] + f"/{clip:06}.mp3": f"{clip_s:g} s long" if clip_s else "holds no sound"
-        for clip, clip_s in SHORT_CLIPS_S.items()
-    }
-    return RemoteFile(
-        name=f"{name}.zip",
-        urls=(f"https://os.unil.cloud.switch.ch/fma/{name}.zip",),
-        size=size,
-        about=about,
-        checksum=f"sha1:{sha1}",
-        unpack_to=".",
-        unpacked_size=unpacked_size,
-        audio=subset != "metadata",
-        parts=frozenset() if subset == "metadata" else frozenset({subset}),
-        known_bad=known_bad if subset in ("small", "medium", "large") else {},
-    )
-
-
 DATASET = Dataset(
     name="fma",
     title="FMA (Free Music Archive)",
@@ -176,12 +184,6 @@ DATASET = Dataset(
     tracks=106_574,
     caption_license="CC BY 4.0 (metadata; the captions are made from it)",
     audio_license="per track",
-    files=(
-        _zip("fma_metadata", "f0df49ffe5f2a6008d7dc83c6915b31835dfe733", 1_500_000_000, size=358_412_441),
-        _zip("fma_small", "ade154f733639d52e35e32f5593efe5be76c6d70", 7_900_000_000, size=7_679_594_875),
-        _zip("fma_medium", "c67b69ea232021025fca9231fc1c7c1a063ab50b", 24_500_000_000, about=23_800_000_000),
-        _zip("fma_large", "497109f4dd721066b5ce5e5f250ec604dc78939e", 103_000_000_000, size=100_306_112_191),
-        _zip("fma_full", "0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", 960_000_000_000, about=943_600_000_000),
-    ),
+    files=FILES,
     choices=CHOICES,
 )

@@ -17,10 +17,24 @@ import msgspec
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
-from unisono.sources.reading import JsonLines, whole_number
+from unisono.sources.cells import whole_number
+from unisono.sources.readers import JsonLines
 from unisono.tracks.track import Track, captions_of
 
 ARCHIVE = "FMACaps_eval_set.tar.gz"
+
+
+FILES = (
+    HubFiles(
+        repo="amaai-lab/MusicBench",
+        revision="main",
+        patterns=(ARCHIVE,),
+        checksums={ARCHIVE: "sha256:caf3ff0715c8275f6dcd7316c650d17173efb7fe39d124873d3ab06d429520eb"},
+        size=298_277_922,
+        unpack_to=".",
+        unpacked_size=330_000_000,
+    ),
+)
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -75,15 +89,5 @@ DATASET = Dataset(
     caption_license="CC BY-SA 3.0",
     audio_license="per track of FMA",
     evaluation_only=True,
-    files=(
-        HubFiles(
-            repo="amaai-lab/MusicBench",
-            revision="main",
-            patterns=(ARCHIVE,),
-            checksums={ARCHIVE: "sha256:caf3ff0715c8275f6dcd7316c650d17173efb7fe39d124873d3ab06d429520eb"},
-            size=298_277_922,
-            unpack_to=".",
-            unpacked_size=330_000_000,
-        ),
-    ),
+    files=FILES,
 )

@@ -28,20 +28,40 @@ import msgspec
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, Option, ParseOptions
-from unisono.sources.reading import LONGEST_S, JsonLines, json_items, seconds, whole_number
-from unisono.sources.tags import one_genre, tidy_tags
-from unisono.sources.years import year_field
+from unisono.sources.cells import LONGEST_S, one_genre, seconds, tidy_tags, whole_number, year_field
+from unisono.sources.readers import JsonLines, json_items
 from unisono.tracks.track import Split, Track, captions_of, replace
 
+SHORTEST_EXCERPT_S = 5.0
+SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
+SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "very fast"}
+
+
+FILES = (
+    # Its files were replaced more than once, and no publication names a commit: the first download fixes it.
+    HubFiles(
+        repo="amaai-lab/JamendoMaxCaps",
+        revision="main",
+        patterns=("final_caption30sec.jsonl", "[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].jsonl"),
+        size=2_000_000_000,
+    ),
+    HubFiles(
+        repo="amaai-lab/JamendoMaxCaps",
+        revision="main",
+        patterns=("data/train-*.parquet",),
+        size=1_060_000_000_000,
+        audio_column="audio",
+        limit="shards",
+        unpacked_size=1_060_000_000_000,
+        audio=True,
+    ),
+)
 CHOICES = (
     Option(
         name="shards",
         help="For datasets whose audio comes in shards (JamendoMaxCaps): how many of them to fetch, the first ones.",
     ),
 )
-SHORTEST_EXCERPT_S = 5.0
-SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "valid": "val", "val": "val", "test": "test"}
-SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "very fast"}
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -255,24 +275,6 @@ DATASET = Dataset(
     tracks=362_238,
     caption_license="CC BY-SA 3.0",
     audio_license="per track",
-    files=(
-        # Its files were replaced more than once, and no publication names a commit: the first download fixes it.
-        HubFiles(
-            repo="amaai-lab/JamendoMaxCaps",
-            revision="main",
-            patterns=("final_caption30sec.jsonl", "[12][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9].jsonl"),
-            size=2_000_000_000,
-        ),
-        HubFiles(
-            repo="amaai-lab/JamendoMaxCaps",
-            revision="main",
-            patterns=("data/train-*.parquet",),
-            size=1_060_000_000_000,
-            audio_column="audio",
-            limit="shards",
-            unpacked_size=1_060_000_000_000,
-            audio=True,
-        ),
-    ),
+    files=FILES,
     choices=CHOICES,
 )

@@ -19,10 +19,9 @@ from typing import Any
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, ParseOptions
+from unisono.sources.cells import tidy_tags, year_field
 from unisono.sources.datasets._youtube import audio_names, is_youtube_id
-from unisono.sources.reading import parquet_rows
-from unisono.sources.tags import tidy_tags
-from unisono.sources.years import year_field
+from unisono.sources.readers import parquet_rows
 from unisono.tracks.track import Split, Track, captions_of
 
 SPLITS: dict[str, Split] = {"train": "train", "valid": "val", "validation": "val", "test": "test"}
@@ -35,11 +34,8 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     """Read all Parquet files in and below the folder."""
     for path in sorted(root.glob("**/*.parquet")):
         split = SPLITS.get(re.split(r"[-_.]", path.name)[0])
-        for row in parquet_rows(path, root, (*_CAPTIONS, *_FACTS, *(("year",) if options.years else ()))):
-            if isinstance(row, Dropped):
-                yield row
-            else:
-                yield _track(*row, split)
+        for where, row in parquet_rows(path, root, (*_CAPTIONS, *_FACTS, *(("year",) if options.years else ()))):
+            yield _track(where, row, split)
 
 
 def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Dropped:

@@ -21,12 +21,60 @@ from pathlib import Path
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
+from unisono.sources.cells import year_field
 from unisono.sources.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
-from unisono.sources.years import year_field
 from unisono.tracks.track import Split, Track
 
 COMMIT = "1b4fa8c32e076c73b5175c1703ae805b4109309d"
 PARTS = tuple(f"{number:02}" for number in range(100))
+SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "test": "test"}
+_RELEASED = 6
+"""Column of `raw.meta.tsv`."""
+_WHOLE = ("raw_30s_cleantags_50artists.tsv", "autotagging*.tsv")
+
+
+@lru_cache(maxsize=1)
+def _sha256() -> dict[str, str]:
+    """Read the checksums of the tars, as upstream publishes them: name -> SHA-256."""
+    lines = files("unisono.sources.datasets").joinpath("_mtg_jamendo_sha256.txt").read_text().splitlines()
+    return {name: checksum for checksum, name in map(str.split, lines)}
+
+
+def _tar(flavour: str, quality: str, part: str, size: int) -> RemoteFile:
+    """Describe a tar: the songs whose ids end in the two digits of the part, which is as good as a random sample."""
+    name = f"raw_30s_{flavour}-{part}.tar"
+    path = f"mtg-jamendo/raw_30s/{flavour}/{name}"
+    return RemoteFile(
+        name=name,
+        urls=(f"https://cdn.freesound.org/{path}", f"https://essentia.upf.edu/documentation/datasets/{path}"),
+        about=size,
+        checksum=f"sha256:{_sha256()[name]}",
+        unpack_to=flavour,
+        unpacked_size=int(1.2 * size),
+        audio=True,
+        parts=frozenset({quality, part}),
+    )
+
+
+def _metadata(name: str, about: int) -> RemoteFile:
+    """Describe a file of the repository; the commit in its address stands for its content."""
+    return RemoteFile(
+        name=name, urls=(f"https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset/{COMMIT}/{name}",), about=about
+    )
+
+
+FILES = (
+    _metadata("data/raw_30s_cleantags_50artists.tsv", 8_000_000),
+    *(
+        _metadata(f"data/splits/split-{number}/autotagging-{part}.tsv", 2_600_000)
+        for number in range(5)
+        for part in SPLITS
+    ),
+    _metadata("data/raw.meta.tsv", 8_000_000),
+    _metadata("audio_licenses.txt", 13_000_000),
+    *(_tar("audio", "high", part, 5_080_000_000) for part in PARTS),
+    *(_tar("audio-low", "low", part, 1_560_000_000) for part in PARTS),
+)
 OPTIONS = (
     Option(
         name="split",
@@ -51,10 +99,6 @@ CHOICES = (
         help="For datasets published in two qualities (MTG-Jamendo: 320 kbit/s stereo or smaller mono).",
     ),
 )
-SPLITS: dict[str, Split] = {"train": "train", "validation": "val", "test": "test"}
-_RELEASED = 6
-"""Column of `raw.meta.tsv`."""
-_WHOLE = ("raw_30s_cleantags_50artists.tsv", "autotagging*.tsv")
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -139,36 +183,6 @@ def _audio_names(track: Track) -> Iterable[str]:
 _FLAVOURS = [f"{data}/{kind}" for data in ("raw_30s", "autotagging_moodtheme") for kind in ("audio", "audio-low")]
 
 
-@lru_cache(maxsize=1)
-def _sha256() -> dict[str, str]:
-    """Read the checksums of the tars, as upstream publishes them: name -> SHA-256."""
-    lines = files("unisono.sources.datasets").joinpath("_mtg_jamendo_sha256.txt").read_text().splitlines()
-    return {name: checksum for checksum, name in map(str.split, lines)}
-
-
-def _tar(flavour: str, quality: str, part: str, size: int) -> RemoteFile:
-    """Describe a tar: the songs whose ids end in the two digits of the part, which is as good as a random sample."""
-    name = f"raw_30s_{flavour}-{part}.tar"
-    path = f"mtg-jamendo/raw_30s/{flavour}/{name}"
-    return RemoteFile(
-        name=name,
-        urls=(f"https://cdn.freesound.org/{path}", f"https://essentia.upf.edu/documentation/datasets/{path}"),
-        about=size,
-        checksum=f"sha256:{_sha256()[name]}",
-        unpack_to=flavour,
-        unpacked_size=int(1.2 * size),
-        audio=True,
-        parts=frozenset({quality, part}),
-    )
-
-
-def _metadata(name: str, about: int) -> RemoteFile:
-    """Describe a file of the repository; the commit in its address stands for its content."""
-    return RemoteFile(
-        name=name, urls=(f"https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset/{COMMIT}/{name}",), about=about
-    )
-
-
 DATASET = Dataset(
     name="mtg_jamendo",
     title="MTG-Jamendo",
@@ -183,17 +197,6 @@ DATASET = Dataset(
     tracks=55_609,
     caption_license="CC BY-NC-SA 4.0 (metadata; the captions are made from it)",
     audio_license="per track",
-    files=(
-        _metadata("data/raw_30s_cleantags_50artists.tsv", 8_000_000),
-        *(
-            _metadata(f"data/splits/split-{number}/autotagging-{part}.tsv", 2_600_000)
-            for number in range(5)
-            for part in SPLITS
-        ),
-        _metadata("data/raw.meta.tsv", 8_000_000),
-        _metadata("audio_licenses.txt", 13_000_000),
-        *(_tar("audio", "high", part, 5_080_000_000) for part in PARTS),
-        *(_tar("audio-low", "low", part, 1_560_000_000) for part in PARTS),
-    ),
+    files=FILES,
     choices=CHOICES,
 )

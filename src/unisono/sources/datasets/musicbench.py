@@ -20,7 +20,7 @@ import msgspec
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
-from unisono.sources.reading import JsonLines
+from unisono.sources.readers import JsonLines
 from unisono.tracks.track import Split, Track, captions_of
 
 REPO = "amaai-lab/MusicBench"
@@ -32,13 +32,29 @@ CHECKSUMS = {
 }
 CLIP_S = 10.0
 _FILE = re.compile(r"[^/]+/[\w-]{11}(_\d+)?\.\w+", re.ASCII)
-FILES: dict[str, Split] = {
+TABLES: dict[str, Split] = {
     "MusicBench_train.json": "train",
     "MusicBench_test_A.json": "test",
     "MusicBench_test_B.json": "test",
     "MusicBench_testA.json": "test",
     "MusicBench_testB.json": "test",
 }
+
+
+FILES = (
+    # The checksums say what is right, whatever `main` has become; the first download keeps to its commit.
+    HubFiles(repo=REPO, revision="main", patterns=tuple(TABLES), checksums=CHECKSUMS, size=86_778_817),
+    HubFiles(
+        repo=REPO,
+        revision="main",
+        patterns=("MusicBench.tar.gz",),
+        checksums=CHECKSUMS,
+        size=16_757_993_240,
+        unpack_to=".",
+        unpacked_size=17_500_000_000,
+        audio=True,
+    ),
+)
 
 
 class _Row(msgspec.Struct, gc=False):
@@ -57,7 +73,7 @@ class _Row(msgspec.Struct, gc=False):
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
     """Read the three files; yields one record a file of audio, with the captions of all its rows."""
     tracks: dict[str, tuple[_Row, Split, dict[str, None]]] = {}
-    for name, split in FILES.items():
+    for name, split in TABLES.items():
         if not (root / name).exists():
             continue
         rows = JsonLines(root / name, root, _Row)
@@ -104,24 +120,11 @@ DATASET = Dataset(
     title="MusicBench",
     homepage="https://huggingface.co/datasets/amaai-lab/MusicBench",
     parse=parse,
-    marker_files=tuple(FILES),
+    marker_files=tuple(TABLES),
     audio_folders=("datashare", ".", "audio", "audio/datashare"),
     captions={"model": 0},
     tracks=53_168,
     caption_license="CC BY-SA 3.0",
     audio_license="not given (YouTube)",
-    files=(
-        # The checksums say what is right, whatever `main` has become; the first download keeps to its commit.
-        HubFiles(repo=REPO, revision="main", patterns=tuple(FILES), checksums=CHECKSUMS, size=86_778_817),
-        HubFiles(
-            repo=REPO,
-            revision="main",
-            patterns=("MusicBench.tar.gz",),
-            checksums=CHECKSUMS,
-            size=16_757_993_240,
-            unpack_to=".",
-            unpacked_size=17_500_000_000,
-            audio=True,
-        ),
-    ),
+    files=FILES,
 )

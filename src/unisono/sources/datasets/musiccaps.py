@@ -17,13 +17,24 @@ from pathlib import Path
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
+from unisono.sources.cells import list_literal, seconds, tidy_tags
 from unisono.sources.datasets._youtube import audio_names, is_youtube_id
-from unisono.sources.reading import CsvTable, list_literal, seconds
-from unisono.sources.tags import tidy_tags
+from unisono.sources.readers import CsvTable
 from unisono.tracks.track import Track, captions_of
 
 TABLE = "musiccaps-public.csv"
 _COLUMNS = ("ytid", "start_s", "end_s", "aspect_list", "caption")
+
+
+FILES = (
+    HubFiles(
+        repo="google/MusicCaps",
+        revision="main",
+        patterns=(TABLE,),
+        checksums={TABLE: "md5:a9e402b1c2620cd1f72a5729777ea9a7"},
+        size=2_933_962,
+    ),
+)
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -80,14 +91,6 @@ DATASET = Dataset(
     tracks=5521,
     caption_license="CC BY-SA 4.0",
     audio_license="not given (YouTube)",
-    files=(
-        HubFiles(
-            repo="google/MusicCaps",
-            revision="main",
-            patterns=(TABLE,),
-            checksums={TABLE: "md5:a9e402b1c2620cd1f72a5729777ea9a7"},
-            size=2_933_962,
-        ),
-    ),
+    files=FILES,
     not_fetched="MusicCaps has no audio. Put the clips that you have into data/raw/musiccaps/audio/, named <id>.wav.",
 )

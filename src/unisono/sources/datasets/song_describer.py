@@ -22,16 +22,40 @@ import msgspec
 
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, Option, ParseOptions, RemoteFile
+from unisono.sources.cells import seconds, tidy_tags, whole_number
 from unisono.sources.datasets._jamendo import SideFacts, genre_and_tags, read_licenses, read_names, read_tags
-from unisono.sources.reading import CsvTable, json_items, seconds, whole_number
-from unisono.sources.tags import tidy_tags
+from unisono.sources.readers import CsvTable, json_items
 from unisono.tracks.track import Track, captions_of
 
+EXCERPT_S = 120.0
+_DOUBT = {"true": 0, "": 1, "false": 2}
+
+
+def _zenodo(name: str, size: int, md5: str, unpack_to: str | None = None) -> RemoteFile:
+    return RemoteFile(
+        name=name,
+        urls=(
+            f"https://zenodo.org/records/10072001/files/{name}?download=1",
+            f"https://zenodo.org/api/records/10072001/files/{name}/content",
+        ),
+        size=size,
+        checksum=f"md5:{md5}",
+        unpack_to=unpack_to,
+        unpacked_size=3_350_000_000 if unpack_to else 0,
+        audio=unpack_to is not None,
+    )
+
+
+FILES = (
+    _zenodo("song_describer.csv", 186_208, "e90e9459c22bfbe69f5462dc1434d573"),
+    _zenodo("audio_metadata.tsv", 97_667, "fa5d126659b08680719d189387d61e39"),
+    _zenodo("audio_licenses.txt", 162_171, "cda13a080c03e14b8319430e1486ae6e"),
+    _zenodo("song_describer_14_04_23.mtg-jamendo.tsv", 108_663, "3532f2df8b4c21a7ea85d9121eae244a"),
+    _zenodo("audio.zip", 3_318_019_617, "2126b8facfe9468cf806c6154e09bbe5", unpack_to="."),
+)
 OPTIONS = (
     Option(name="valid_only", default=False, help="Only captions that upstream has validated (Song Describer)."),
 )
-EXCERPT_S = 120.0
-_DOUBT = {"true": 0, "": 1, "false": 2}
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -187,21 +211,6 @@ def _audio_names(track: Track) -> Iterable[str]:
     return [f"{name}.mp3", f"{name.rpartition('/')[2]}.2min.mp3", f"{name.rpartition('/')[2]}.mp3"]
 
 
-def _zenodo(name: str, size: int, md5: str, unpack_to: str | None = None) -> RemoteFile:
-    return RemoteFile(
-        name=name,
-        urls=(
-            f"https://zenodo.org/records/10072001/files/{name}?download=1",
-            f"https://zenodo.org/api/records/10072001/files/{name}/content",
-        ),
-        size=size,
-        checksum=f"md5:{md5}",
-        unpack_to=unpack_to,
-        unpacked_size=3_350_000_000 if unpack_to else 0,
-        audio=unpack_to is not None,
-    )
-
-
 DATASET = Dataset(
     name="song_describer",
     title="Song Describer",
@@ -216,11 +225,5 @@ DATASET = Dataset(
     caption_license="CC BY-SA 4.0",
     audio_license="per track",
     evaluation_only=True,
-    files=(
-        _zenodo("song_describer.csv", 186_208, "e90e9459c22bfbe69f5462dc1434d573"),
-        _zenodo("audio_metadata.tsv", 97_667, "fa5d126659b08680719d189387d61e39"),
-        _zenodo("audio_licenses.txt", 162_171, "cda13a080c03e14b8319430e1486ae6e"),
-        _zenodo("song_describer_14_04_23.mtg-jamendo.tsv", 108_663, "3532f2df8b4c21a7ea85d9121eae244a"),
-        _zenodo("audio.zip", 3_318_019_617, "2126b8facfe9468cf806c6154e09bbe5", unpack_to="."),
-    ),
+    files=FILES,
 )

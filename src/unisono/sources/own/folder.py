@@ -15,9 +15,7 @@ from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, ParseOptions
-from unisono.sources.reading import is_text
-from unisono.sources.tags import tidy_tags
-from unisono.sources.years import year_field
+from unisono.sources.cells import is_text, tidy_tags, year_field
 from unisono.tracks.track import Track, batched
 from unisono.tracks.vocabulary import key, look_up
 

@@ -15,11 +15,11 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.progress import progress
 from unisono.base.tally import Dropped
 from unisono.sources.base import ParseOptions
+from unisono.sources.cells import is_text, list_literal, seconds, tidy_tags
 from unisono.sources.own.guess import guessed
 from unisono.sources.own.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.sources.own.recipe import Recipe
-from unisono.sources.reading import CsvTable, JsonLines, is_text, json_items, list_literal, seconds
-from unisono.sources.tags import tidy_tags
+from unisono.sources.readers import CsvTable, JsonLines, json_items
 from unisono.tracks.track import Caption, Split, Track, captions_of, replace
 from unisono.tracks.unpacked import AudioFolder
 from unisono.tracks.vocabulary import key
@@ -113,7 +113,7 @@ def _all_rows(
     wanted = _wanted(recipe)
     bar = task = None
     if any(column in wanted for table in tables for column in _audio_columns(table)):
-        from unisono.sources.own import arrow
+        from unisono.sources import arrow
 
         bar = stack.enter_context(progress("rows"))
         total = sum(arrow.count_rows(table.path) for table in tables if table.is_arrow)
@@ -139,7 +139,7 @@ def _wanted_as_text(recipe: Recipe) -> list[str]:
 
 def _column_names(table: _Table) -> list[str]:
     if table.is_arrow:
-        from unisono.sources.own import arrow
+        from unisono.sources import arrow
 
         return arrow.column_names(table.path)
     if table.path.suffix.lower() == ".csv":
@@ -152,7 +152,7 @@ def _audio_columns(table: _Table) -> list[str]:
     """List the columns that hold audio itself."""
     if not table.is_arrow:
         return []
-    from unisono.sources.own import arrow
+    from unisono.sources import arrow
 
     return arrow.audio_columns(table.path)
 
@@ -173,7 +173,7 @@ def _rows(table: _Table, recipe: Recipe, wanted: list[str]) -> Rows:
     elif ending == ".json":
         yield from _with_columns(json_items(path, folder, Values), wanted, path)
     elif table.is_arrow:
-        from unisono.sources.own import arrow
+        from unisono.sources import arrow
 
         names = arrow.column_names(path)
         _refuse_missing([column for column in wanted if column not in names], names, path)

@@ -1,7 +1,10 @@
+import doctest
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.sources.tags import one_genre, tidy_tags
+from unisono.sources import cells, readers
+from unisono.sources.cells import one_genre, tidy_tags
 from unisono.tracks.vocabulary import key, spell
 
 
@@ -69,3 +72,16 @@ def test_the_first_spelling_of_each_tag_is_kept(tags: list[str], genre: str, art
         if not is_name and key(tag) not in ("", key(genre)):
             expected.setdefault(key(tag), spell(tag))
     assert tidy_tags(tags, genre=genre, artist=artist) == list(expected.values())
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    failed, tried = doctest.testmod(cells)
+    assert tried > 5
+    assert not failed
+
+
+def test_everything_public_is_documented() -> None:
+    for module in (cells, readers):
+        for name in module.__all__:
+            thing = getattr(module, name)
+            assert not callable(thing) or thing.__doc__, name

@@ -1,16 +1,24 @@
-"""Reading what upstream publishes: fast, row by row, every fault named by file, line and field.
+"""Read published tables row by row: CSV, tab-separated, JSON, JSON Lines, Parquet and Arrow.
 
-A fault of one row is yielded as `Dropped`, named `file:line`; a fault of the whole file raises `DataError`.
+For authors of datasets, together with `unisono.sources.cells`. A row that cannot be read is yielded as `Dropped`, with
+`file:line` and the field; a parser passes it on. A fault of the whole file raises `DataError`.
+
+    table = CsvTable(root / "captions.csv", root, ("id", "caption"), optional=("seconds",))
+    for row in table:
+        if isinstance(row, Dropped):
+            yield row
+            continue
+        number, (track_id, caption, duration) = row
+        if not track_id:
+            yield table.malformed(number, "field 'id': expected a text, found nothing")
+            continue
+        yield Track(...)
 """
 
-import ast
 import csv
 import json
-import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from textwrap import shorten
@@ -18,17 +26,30 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from unisono.base.errors import DataError, MissingFileError, UsageError
+from unisono.base.errors import DataError, MissingFileError
 from unisono.base.tally import Dropped
+from unisono.sources.cells import is_text
 
 T = TypeVar("T")
 
+__all__ = [
+    "MALFORMED",
+    "CsvTable",
+    "JsonLines",
+    "good_rows",
+    "json_items",
+    "parquet_rows",
+    "read_json",
+    "refuse_lfs_pointer",
+    "relative_name",
+    "tab_rows",
+]
+
 MALFORMED = "malformed row"
-LONGEST_S = 1e6
-"""Over eleven days: what claims to last longer is a mistake."""
+"""The reason of a `Dropped` row that cannot be read."""
 _CSV_BLOCK = 1 << 22
 _BLOCK = 1 << 18
-"""Bytes of JSON lines that are read at once: so few that the memory stays in the processor's cache."""
+"""Bytes of JSON Lines that are read at once; so few that they stay in the processor's cache."""
 _LONGEST_CELL = 1 << 24
 _ROWS_BEFORE_GIVING_UP = 100
 
@@ -36,11 +57,13 @@ csv.field_size_limit(_LONGEST_CELL)
 
 
 class CsvTable:
-    """A table separated by commas or another delimiter: iterating gives `(row number, cells)`, or `Dropped`.
+    """A table separated by commas or another delimiter. Iteration yields `(row number, cells)` or `Dropped`.
 
-    With pyarrow the file is parsed several times faster; whatever it stumbles on is read again by Python's `csv`, which
-    can tell where a fault is. Columns are found by name, wherever they stand; the names of several header rows are
-    joined by a dot. Cells are text; a column of `optional` that is not there gives empty cells.
+    Cells are text, in the order of `columns` and `optional`. Columns are found by name, in any order; the names of several
+    header rows are joined by a dot. The cells of an optional column that the file lacks are empty.
+
+    With pyarrow the file is parsed several times faster. A file that pyarrow refuses is read by Python's `csv`, which
+    tells where the fault is.
 
     Raises:
         DataError: the file cannot be read, a column is missing, or a quote is never closed.
@@ -57,11 +80,11 @@ class CsvTable:
         encoding: str = "utf-8-sig",
         delimiter: str = ",",
     ) -> None:
-        refuse_pointer(path)
+        refuse_lfs_pointer(path)
         self._encoding = encoding
         self._delimiter = delimiter
         self._path = path
-        self._name = place(path, root)
+        self._name = relative_name(path, root)
         self._header_rows = header_rows
         self._lines: array[int] | None = None
         self.names = self._header()
@@ -83,13 +106,13 @@ class CsvTable:
             yield from islice(self._careful(), done, None)
 
     def where(self, number: int) -> str:
-        """Give `file:line` of a row by its number."""
+        """Return `file:line` of a row by its number."""
         if self._lines is None:
             self._lines = array("L", self._read_lines())
         return f"{self._name}:{self._lines[number - 1]}"
 
     def _read_lines(self) -> Iterator[int]:
-        """Yield the line that each row begins in: a row may span several, and the fast reader does not count them."""
+        """Yield the line on which each row begins. A row may span several lines, which the fast reader does not count."""
         with self._open() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
@@ -101,7 +124,7 @@ class CsvTable:
                 line = reader.line_num + 1
 
     def malformed(self, number: int, detail: str) -> Dropped:
-        """Drop a row."""
+        """Return the `Dropped` that stands for a row; `detail` says what was expected and what was found."""
         return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
 
     def _open(self) -> Any:
@@ -120,7 +143,7 @@ class CsvTable:
 
     def _fast(self) -> Iterator[list[tuple[str, ...]]]:
         """Read blocks of rows with pyarrow."""
-        import pyarrow  # an extra, and slow to import
+        import pyarrow  # optional, and slow to import
         from pyarrow import csv as arrow_csv
 
         present = [index for index in self._indices if index >= 0]
@@ -150,7 +173,7 @@ class CsvTable:
             raise _StumbledError from error
 
     def _careful(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
-        """Read all rows with Python's csv; yields one item a row, so that the row numbers are those of `_fast`."""
+        """Read all rows with Python's csv; yield one item for each row, so that the row numbers are those of `_fast`."""
         with self._open() as file:
             reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
@@ -185,20 +208,22 @@ class CsvTable:
 
 
 class _StumbledError(Exception):
-    """The fast reader met something that it cannot read."""
+    """The fast reader cannot read the file."""
 
 
 class JsonLines(Generic[T]):
-    """A file with one JSON object a line: iterating gives `(line number, object)`, or `Dropped`.
+    """A file with one JSON value on each line. Iteration yields `(line number, value)` or `Dropped`.
+
+    `kind` is the type of the values, such as a `msgspec.Struct`; fields that it does not have are skipped while parsing.
 
     Raises:
-        DataError: none of the first lines is what is expected.
+        DataError: none of the first lines is a value of this type.
     """
 
     def __init__(self, path: Path, root: Path, kind: type[T]) -> None:
-        refuse_pointer(path)
+        refuse_lfs_pointer(path)
         self._path = path
-        self._name = place(path, root)
+        self._name = relative_name(path, root)
         self._decoder = msgspec.json.Decoder(kind, strict=False)
 
     def __iter__(self) -> Iterator[tuple[int, T] | Dropped]:
@@ -219,15 +244,15 @@ class JsonLines(Generic[T]):
                 number += lines
 
     def where(self, number: int) -> str:
-        """Give `file:line`."""
+        """Return `file:line`."""
         return f"{self._name}:{number}"
 
     def malformed(self, number: int, detail: str) -> Dropped:
-        """Drop a line."""
+        """Return the `Dropped` that stands for a line; `detail` says what was expected and what was found."""
         return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
 
     def _one_by_one(self, block: bytes, first: int, *, is_good: bool) -> Iterator[tuple[int, T] | Dropped]:
-        """Read a block with a fault; gives up if no line of the first many is good."""
+        """Read a block that has a fault; raise `DataError` if none of the first lines can be read."""
         bad = 0
         for number, line in enumerate(block.split(b"\n"), first):
             if not line or line.isspace():
@@ -256,12 +281,12 @@ def _whole_lines(file: Any) -> Iterator[bytes]:
 
 
 def read_json(path: Path, kind: type[T]) -> T:
-    """Read a JSON file of the type given.
+    """Read a JSON file into a value of the type `kind`.
 
     Raises:
-        DataError: it is not JSON, or a field is not what is expected.
+        DataError: it is not JSON, or a field has another type.
     """
-    refuse_pointer(path)
+    refuse_lfs_pointer(path)
     content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
         return msgspec.json.decode(content, type=kind, strict=False)
@@ -272,7 +297,7 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") -> Iterator[tuple[str, T] | Dropped]:
-    """Yield `(place, item)` of a JSON list, or of the list under `key` of a JSON object.
+    """Yield `(place, item)` for each item of a JSON list, or of the list that a JSON object has under `key`.
 
     Raises:
         DataError: it is not JSON, or there is no list.
@@ -283,7 +308,7 @@ def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") ->
         raise DataError(
             f"{path}: expected a list of items, or an object with {key!r}, found a {type(content).__name__}."
         )
-    name = place(path, root)
+    name = relative_name(path, root)
     for number, item in enumerate(items, 1):
         where = f"{name}: item {number}"
         try:
@@ -311,23 +336,23 @@ def _json_fault(content: bytes) -> str:
 
 
 def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped]:
-    """Yield `(line number, cells)` of a tab-separated file without quoting, as MTG publishes them; CRLF or LF."""
-    refuse_pointer(path)
+    """Yield `(line number, cells)` of a tab-separated file without quoting; lines end in CRLF or LF."""
+    refuse_lfs_pointer(path)
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
         for number, line in enumerate(file, 1):
             line = line.rstrip("\r\n")
             if not (line.isascii() or is_text(line)):
-                yield Dropped(id=f"{place(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
+                yield Dropped(id=f"{relative_name(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
             elif line:
                 yield number, line.split("\t")
 
 
-def refuse_pointer(path: Path) -> None:
-    """Refuse a Git LFS pointer that stands in place of the file.
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse a file that is missing, cannot be read, or is a Git LFS pointer instead of the file itself.
 
     Raises:
-        MissingFileError: the file is missing.
-        DataError: it is one, or cannot be read.
+        MissingFileError: it is missing.
+        DataError: it cannot be read, or is a pointer.
     """
     try:
         with path.open("rb") as file:
@@ -340,73 +365,13 @@ def refuse_pointer(path: Path) -> None:
         raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
 
 
-def place(path: Path, root: Path) -> str:
-    """Name a file as reports do: relative to the dataset's folder."""
+def relative_name(path: Path, root: Path) -> str:
+    """Return a file's name for reports: its path relative to the dataset's folder."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
-def is_text(text: str) -> bool:
-    """Whether a text was valid UTF-8 in its file (bytes that were not became lone surrogates)."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def given(text: str | None) -> str:
-    """Give a cell's text; empty for what only says that there is none."""
-    text = text.strip() if text else ""
-    return "" if text in ("nan", "NaN", "None", "null") else text
-
-
-def whole_number(value: str | float | None) -> int | None:
-    """Read an id that may have become a float on its way (`226.0`); None if it is no whole number from 0 on."""
-    if isinstance(value, str) and value.isdecimal():
-        return int(value) if len(value) < 20 else None
-    try:
-        number = float("" if value is None else value)
-    except ValueError:
-        return None
-    return int(number) if math.isfinite(number) and 0 <= number == int(number) else None
-
-
-@lru_cache(maxsize=1 << 16)
-def seconds(value: str | float | None) -> float:
-    """Read a duration; 0 if it is none: no number, negative, or longer than any recording."""
-    try:
-        number = float(value or 0)
-    except ValueError:
-        return 0.0
-    return number if 0 < number < LONGEST_S else 0.0
-
-
-@lru_cache(maxsize=65536)
-def list_literal(text: str) -> tuple[str, ...]:
-    """Read a Python list literal of texts or numbers, e.g. `['lo-fi', "don't"]`, into texts; nothing is executed.
-
-    Raises:
-        ValueError: it is no such list.
-    """
-    if text in ("[]", ""):
-        return ()
-    if text.startswith("['") and text.endswith("']") and '"' not in text and "\\" not in text:
-        items = text[2:-2].split("', '")
-        if text.count("'") == 2 * len(items):
-            return tuple(items)
-    try:
-        value = ast.literal_eval(text) if len(text) <= 100_000 else None
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError(f"expected a list, found {text[:60]!r}") from error
-    if not isinstance(value, list) or not all(isinstance(item, (str, int)) for item in value):
-        raise ValueError(f"expected a list, found {text[:60]!r}")
-    return tuple(map(str, value))
-
-
 def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -> Iterator[tuple[int, T]]:
-    """Yield the rows that can be read and append the others to `dropped`."""
+    """Yield the rows that can be read; append the others to `dropped`."""
     for row in rows:
         if isinstance(row, Dropped):
             dropped.append(row)
@@ -414,40 +379,13 @@ def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -
             yield row
 
 
-def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]] | Dropped]:
-    """Yield `(place, values)` of those of the columns that a Parquet file has, in bounded memory.
+def parquet_rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield `(place, values by column)` of a Parquet or Arrow file in bounded memory, of those columns that it has.
 
     Raises:
-        DataError: it is no Parquet file.
-        UsageError: pyarrow is not installed.
+        DataError: it is no such file, or damaged.
+        MissingExtraError: pyarrow is not installed.
     """
-    name, number = place(path, root), 0
-    with _parquet(path) as file:
-        present = [column for column in columns if column in file.schema_arrow.names]
-        for batch in file.iter_batches(columns=present):
-            for values in zip(*(batch.column(column).to_pylist() for column in present), strict=True):
-                number += 1
-                yield f"{name}: row {number}", dict(zip(present, values, strict=True))
+    from unisono.sources import arrow  # pyarrow is an extra, and slow to import
 
-
-def parquet_columns(path: Path) -> list[str]:
-    """List the columns of a Parquet file; raises what `parquet_rows` does."""
-    with _parquet(path) as file:
-        return list(file.schema_arrow.names)
-
-
-@contextmanager
-def _parquet(path: Path) -> Iterator[Any]:
-    try:
-        import pyarrow  # an extra, and slow to import
-        from pyarrow import parquet
-    except ImportError as error:
-        raise UsageError(
-            f"Reading {path} takes pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
-        ) from error
-    refuse_pointer(path)
-    try:
-        with parquet.ParquetFile(path) as file:
-            yield file
-    except pyarrow.ArrowException as error:
-        raise DataError(f"{path}: not a Parquet file that can be read: {error}.") from error
+    yield from arrow.rows(path, root, columns)

@@ -9,16 +9,8 @@ from hypothesis import strategies as st
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources.reading import (
-    CsvTable,
-    JsonLines,
-    json_items,
-    list_literal,
-    read_json,
-    seconds,
-    tab_rows,
-    whole_number,
-)
+from unisono.sources.cells import list_literal, seconds, whole_number
+from unisono.sources.readers import CsvTable, JsonLines, json_items, read_json, tab_rows
 
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=12).filter(lambda text: "\x00" not in text)
 in_tmp_path = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -143,7 +135,7 @@ def test_json_lines(tmp_path: Path) -> None:
 def test_json_lines_in_blocks_of_any_size(tmp_path: Path, ids: list[str], size: int) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b"".join(msgspec.json.encode({"id": text}) + b"\n" for text in ids))
-    from unisono.sources import reading as _reading
+    from unisono.sources import readers as _reading
 
     block, _reading._BLOCK = _reading._BLOCK, size
     try:
@@ -237,7 +229,7 @@ def test_what_is_no_list_is_refused(text: str) -> None:
 
 
 def test_a_table_with_a_fault_behind_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from unisono.sources import reading as _reading
+    from unisono.sources import readers as _reading
 
     monkeypatch.setattr(_reading, "_CSV_BLOCK", 100)
     rows = [f"{number},{'x' * (number % 7)}" for number in range(100)]

@@ -1,6 +1,6 @@
-"""Reading Parquet and Arrow files of Hugging Face data sets, audio included, in bounded memory.
+"""Read Parquet and Arrow files, audio included, in bounded memory.
 
-Audio that a table holds is in a column of structs of bytes and path.
+Audio in a table is a column of bytes, or of structs of bytes and path as the library `datasets` writes them.
 """
 
 import json
@@ -9,23 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unisono.base.errors import DataError, UsageError
-from unisono.sources.reading import place, refuse_pointer
+from unisono.base.errors import DataError
+from unisono.base.extras import extra
+from unisono.sources.readers import refuse_lfs_pointer, relative_name
 from unisono.tracks.shards import ROWS_AT_ONCE, batches
 
-try:
+with extra("parquet", "Reading Parquet and Arrow files"):
     import pyarrow as pa
     import pyarrow.parquet as pq
-except ImportError as error:
-    raise UsageError(
-        "Parquet and Arrow files need the package pyarrow.", hint="Install it with: pip install 'unisono[parquet]'"
-    ) from error
 
 _ROWS_OF_TEXT = 4096
 
 
 def column_names(path: Path) -> list[str]:
-    """List the columns of a Parquet or Arrow file; raises what `rows` does."""
+    """List the columns of a Parquet or Arrow file; raise what `rows` does."""
     with _opened(path) as table:
         return list(table.schema.names)
 
@@ -54,14 +51,14 @@ def _is_bytes(type_: pa.DataType) -> bool:
 
 
 def rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield `(place, values)` of those of the columns that a Parquet or Arrow file has, in bounded memory.
+    """Yield `(place, values by column)`, of those of the columns that the file has.
 
-    Numbers that stand for labels are given as the labels.
+    Numbers that the file declares to be labels become the labels.
 
     Raises:
         DataError: it is no such file, or damaged.
     """
-    name, number = place(path, root), 0
+    name, number = relative_name(path, root), 0
     with _opened(path) as table:
         present = [column for column in columns if column in table.schema.names]
         labels = _labels(table.schema)
@@ -89,7 +86,7 @@ class _Parquet:
 
 
 class _Arrow:
-    """A file of the stream format, mapped into memory: what is not asked for is not read."""
+    """A file of the stream format, mapped into memory: columns that are not asked for are not read."""
 
     def __init__(self, path: Path) -> None:
         self._map = pa.memory_map(str(path))
@@ -111,7 +108,7 @@ class _Arrow:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Parquet | _Arrow]:
-    refuse_pointer(path)
+    refuse_lfs_pointer(path)
     table: _Parquet | _Arrow | None = None
     try:
         table = _Arrow(path) if path.suffix.lower() == ".arrow" else _Parquet(path)
@@ -127,7 +124,7 @@ def _opened(path: Path) -> Iterator[_Parquet | _Arrow]:
 
 
 def _labels(schema: pa.Schema) -> dict[str, list[str]]:
-    """Read which numbers stand for which labels, where the file notes it; the note is as untrusted as the rest."""
+    """Read which numbers stand for which labels, from the file's metadata, which is as untrusted as the rest."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         found = {name: _label_names(feature) for name, feature in features.items()}
@@ -137,7 +134,7 @@ def _labels(schema: pa.Schema) -> dict[str, list[str]]:
 
 
 def _label_names(feature: Any) -> list[str]:
-    """Give the labels of a feature, or of the items of a list of them."""
+    """Return the labels of a feature, or of the items of a list feature."""
     if isinstance(feature, list) and feature:
         return _label_names(feature[0])
     if not isinstance(feature, dict):
@@ -155,5 +152,5 @@ def _labelled(cell: Any, labels: list[str]) -> Any:
     if isinstance(cell, list):
         return [_labelled(item, labels) for item in cell]
     if isinstance(cell, int):
-        return labels[cell] if 0 <= cell < len(labels) else None  # -1 stands for no label
+        return labels[cell] if 0 <= cell < len(labels) else None  # -1 means no label
     return cell

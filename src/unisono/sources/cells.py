@@ -1,0 +1,183 @@
+"""Parse cells of published tables: numbers, durations, years, lists, tags.
+
+For authors of datasets, together with `unisono.sources.readers`. No function here raises on a cell that holds nothing;
+only `list_literal` raises on one that it cannot read.
+"""
+
+import ast
+import math
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from unisono.tracks.vocabulary import key, spell
+
+__all__ = [
+    "LONGEST_S",
+    "is_text",
+    "list_literal",
+    "one_genre",
+    "seconds",
+    "text_of",
+    "tidy_tags",
+    "whole_number",
+    "year_field",
+]
+
+LONGEST_S = 1e6
+"""Over eleven days: a longer duration is a mistake."""
+_EMPTY = ("nan", "NaN", "None", "null")
+_YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
+_WORD = re.compile(r"[^\W_]+")
+_SMALL_WORDS = frozenset({"and", "the"})
+_MOST_SPELLINGS = 1 << 17
+_LONGEST_LITERAL = 100_000
+
+
+def is_text(text: str) -> bool:
+    """Return whether a text was valid UTF-8 in its file; the readers turn other bytes into lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def text_of(cell: str | None) -> str:
+    """Return a cell's text without blanks around it; empty for the placeholders nan, NaN, None and null.
+
+    >>> text_of(" Rock "), text_of("nan"), text_of(None)
+    ('Rock', '', '')
+    """
+    text = cell.strip() if cell else ""
+    return "" if text in _EMPTY else text
+
+
+def whole_number(cell: str | float | None) -> int | None:
+    """Parse an id, which may have become a float on its way; None if it is no whole number from 0 on.
+
+    >>> whole_number("226"), whole_number("226.0"), whole_number("track"), whole_number(None)
+    (226, 226, None, None)
+    """
+    if isinstance(cell, str) and cell.isdecimal():
+        return int(cell) if len(cell) < 20 else None
+    try:
+        number = float("" if cell is None else cell)
+    except ValueError:
+        return None
+    return int(number) if math.isfinite(number) and 0 <= number == int(number) else None
+
+
+@lru_cache(maxsize=1 << 16)
+def seconds(cell: str | float | None) -> float:
+    """Parse a duration in seconds; 0 if it is no number, negative, or longer than `LONGEST_S`.
+
+    >>> seconds("30.5"), seconds("unknown"), seconds(-1)
+    (30.5, 0.0, 0.0)
+    """
+    try:
+        number = float(cell or 0)
+    except ValueError:
+        return 0.0
+    return number if 0 < number < LONGEST_S else 0.0
+
+
+def year_field(date: object) -> dict[str, Any]:
+    """Return the further field `year` of a record for a date in any spelling; empty if it holds no year.
+
+    >>> year_field("2009-01-05 00:00:00"), year_field("0000-00-00"), year_field(None)
+    ({'year': '2009'}, {}, {})
+    """
+    found = _YEAR.search(str(date or ""))
+    return {"year": found[0]} if found else {}
+
+
+@lru_cache(maxsize=1 << 16)
+def list_literal(cell: str) -> tuple[str, ...]:
+    """Parse a list of texts or whole numbers written as a Python literal; nothing is executed.
+
+    >>> list_literal("['lo-fi', 80]")
+    ('lo-fi', '80')
+
+    Raises:
+        ValueError: it is no such list.
+    """
+    if cell in ("[]", ""):
+        return ()
+    if cell.startswith("['") and cell.endswith("']") and '"' not in cell and "\\" not in cell:
+        items = cell[2:-2].split("', '")  # the usual form, which needs no parser
+        if cell.count("'") == 2 * len(items):
+            return tuple(items)
+    try:
+        value = ast.literal_eval(cell) if len(cell) <= _LONGEST_LITERAL else None
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError(f"expected a list, found {cell[:60]!r}") from error
+    if not isinstance(value, list) or not all(isinstance(item, (str, int)) for item in value):
+        raise ValueError(f"expected a list, found {cell[:60]!r}")
+    return tuple(map(str, value))
+
+
+class _Spellings(dict[str, tuple[str, str]]):
+    """Tag as upstream spells it -> (key that its spellings share, natural spelling); filled on demand.
+
+    A dictionary lookup is several times faster than a call with a cache, and there are millions of tags.
+    """
+
+    def __missing__(self, tag: str) -> tuple[str, str]:
+        if len(self) >= _MOST_SPELLINGS:
+            self.clear()
+        text = spell(tag)
+        self[tag] = spelled = key(text), text
+        return spelled
+
+
+_spelled = _Spellings().__getitem__
+
+
+def tidy_tags(tags: Iterable[str], *, genre: str = "", artist: str = "") -> list[str]:
+    """Spell tags naturally; leave out repetitions, the main genre, and the artist's name.
+
+    A tag names the artist if all its words are in the artist's name, or all words of the name are in the tag.
+
+    >>> tidy_tags(["easylistening", "Easy Listening", "Jazz", "miles davis"], genre="Jazz", artist="Miles Davis")
+    ['Easy Listening']
+    """
+    spelling_of: dict[str, str] = {}
+    for its_key, text in map(_spelled, _without_artist(tags, artist) if artist else tags):
+        if its_key not in spelling_of:  # of several spellings, the first one
+            spelling_of[its_key] = text
+    spelling_of.pop("", None)
+    if genre:
+        spelling_of.pop(_spelled(genre)[0], None)
+    return list(spelling_of.values())
+
+
+def one_genre(genres: Iterable[str]) -> str:
+    """Return the genre of a track if there is exactly one; upstream lists several in no order of weight.
+
+    >>> one_genre(["rock", "Rock"]), one_genre(["rock", "jazz"])
+    ('Rock', '')
+    """
+    distinct = dict(map(_spelled, genres))
+    distinct.pop("", None)
+    return next(iter(distinct.values())) if len(distinct) == 1 else ""
+
+
+def _without_artist(tags: Iterable[str], artist: str) -> Iterable[str]:
+    artist_words, artist_key = _words_and_key(artist)
+    if not artist_words:
+        return tags
+    others = []
+    for tag in tags:
+        words, its_key = _words_and_key(tag)
+        if not (words <= artist_words or artist_words <= words or its_key == artist_key):
+            others.append(tag)
+    return others
+
+
+@lru_cache(maxsize=1 << 16)
+def _words_and_key(text: str) -> tuple[frozenset[str], str]:
+    return frozenset(_WORD.findall(text.casefold())) - _SMALL_WORDS, key(text)
