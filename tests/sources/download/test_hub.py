@@ -1,5 +1,6 @@
 """Datasets on the Hugging Face Hub, fetched by the real command from a server that answers like it."""
 
+import json
 import os
 import random
 import subprocess
@@ -16,7 +17,12 @@ from tests.sources.download import server as misbehaviour
 from tests.sources.download.archives import tree
 from tests.sources.download.server import Server, serving
 from unisono.base.errors import DataError
+from unisono.sources import registry as datasets
+from unisono.sources.base import HubFiles
+from unisono.sources.download import hub_listing
+from unisono.sources.download.hub_listing import known_files
 from unisono.sources.download.shards import unpack_shard
+from unisono.sources.hub import credentials
 
 REPO = "amaai-lab/JamendoMaxCaps"
 
@@ -111,6 +117,83 @@ def test_the_hub_cannot_be_asked(jamendo: Jamendo) -> None:
     assert done.returncode == 1
     assert "could not be asked" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        (403, "GatedRepo", "only for those who accept its conditions"),
+        (404, "RepoNotFound", "no dataset amaai-lab/JamendoMaxCaps at revision main, or it is private"),
+        (404, "RevisionNotFound", "no amaai-lab/JamendoMaxCaps at revision main"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_in_words(jamendo: Jamendo, status: int, code: str, words: str) -> None:
+    def refuse(handler: misbehaviour.Handler, content: bytes) -> None:
+        handler.answer(status, b"", {"X-Error-Code": code})
+
+    jamendo.server.script[jamendo.hub.listing] = [refuse] * 10
+    done = jamendo.download("--metadata-only")
+    assert done.returncode == 1
+    assert words in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_the_hub_is_not_asked_in_offline_mode(jamendo: Jamendo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    done = jamendo.download("--metadata-only")
+    assert done.returncode == 1
+    assert "HF_HUB_OFFLINE is set" in " ".join(done.stderr.split())
+    assert not jamendo.server.requests
+
+
+def test_the_token_goes_to_the_hub_only(jamendo: Jamendo, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = jamendo.folder / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password another_secret\nmachine localhost login me password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    path = f"/datasets/{REPO}/resolve/{hub.COMMIT}/data/train-00000-of-00002.parquet"
+    with serving() as elsewhere:
+        elsewhere.files["/cdn"] = jamendo.hub.files["data/train-00000-of-00002.parquet"]
+        jamendo.server.script[path] = [misbehaviour.redirect(elsewhere.url.replace("127.0.0.1", "localhost") + "/cdn")]
+        done = jamendo.download("--shards", "1", token="hf_secret")
+        assert done.returncode == 0, done.stderr
+        assert [headers.get("Authorization") for _, headers in elsewhere.requests] == [None]
+    asked = [headers.get("Authorization") for asked, headers in jamendo.server.requests if asked == path]
+    assert asked == ["Bearer hf_secret"], "and not what .netrc says"
+
+
+def test_a_listing_that_was_handed_over_is_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    files = HubFiles(repo=REPO, revision="main", patterns=("*.jsonl",))
+    entries = [
+        {"path": path, "url": url, "size": 1, "checksum": ""}
+        for path, url in {
+            "../up.jsonl": "https://huggingface.co/a",
+            "/absolute.jsonl": "https://huggingface.co/a",
+            ".download/lock": "https://huggingface.co/a",
+            "fine.jsonl": "https://huggingface.co.evil.example/a",
+            "good.jsonl": "https://huggingface.co/a",
+        }.items()
+    ]
+    listing = hub_listing._listing_path(files, tmp_path)
+    listing.parent.mkdir()
+    listing.write_text(json.dumps({"commit": hub.COMMIT, "files": entries}))
+    known = known_files(files, tmp_path)
+    assert known is not None and [file.name for file in known] == ["fine.jsonl", "good.jsonl"]
+    assert [bool(credentials(file)) for file in known] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "identities"),
+    [
+        ("jamendo_max_caps", ["2df405d8ffe663e9", "b07a02fb970fc51c"]),
+        ("musicbench", ["69080cb774a38b99", "c7c1394e2d68fe4c"]),
+        ("hf:owner/name", ["f5f2c12c22ebe805"]),
+    ],
+)
+def test_listings_of_earlier_downloads_are_found(name: str, identities: list[str]) -> None:
+    """A download that was finished with an earlier version must not begin again, at another commit."""
+    paths = [hub_listing._listing_path(files, Path()).name for files in datasets.get(name).files]  # type: ignore[arg-type]
+    assert paths[: len(identities)] == [f"hub-{identity}.json" for identity in identities]
 
 
 def test_a_shard_gives_its_bytes(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from unisono.base.errors import DataError, UnisonoError
 from unisono.base.files import whole_file
 from unisono.base.log import log
 from unisono.base.progress import Progress, progress
+from unisono.sources import hub
 from unisono.sources.base import RemoteFile
-from unisono.sources.download import hub
 from unisono.sources.download.checksum import RunningChecksum, hash_file
 from unisono.sources.download.ledger import Ledger, is_packed
 from unisono.sources.download.partial import Content
@@ -112,7 +112,7 @@ class _Fetcher:
             self.web,
             advance=lambda count: self._advance(self.fetching, count),
             stop=self.stop,
-            headers=hub.credentials() if file.hub else None,
+            headers=hub.credentials(file),
             accept_changed=self.settings.accept_new_checksum,
         )
         content, source = transfer.run()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.sources.base import Dataset, HubFiles, RemoteFile
-from unisono.sources.download import hub
+from unisono.sources.download.hub_listing import find_files, known_files
 from unisono.sources.download.ledger import Ledger, is_packed
 
 EVERYTHING = "all"
@@ -96,7 +96,7 @@ def make_plan(
         if isinstance(files, RemoteFile):
             wanted.append(files)
             continue
-        found = hub.find(files, folder) if ask_hub else hub.known(files, folder)
+        found = find_files(files, folder) if ask_hub else known_files(files, folder)
         if found is None:
             wanted.append(files)
         else:

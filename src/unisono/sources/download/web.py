@@ -1,7 +1,7 @@
 """Connections: how long to wait, how often to try, and which failures are worth another try."""
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -45,12 +45,26 @@ class RetryPolicy:
         return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
+class _Session(requests.Session):
+    """A session that takes no credentials from a `.netrc`, neither instead of a token nor after a redirect."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.auth = lambda request: request
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Drop credentials where a redirect leads to another host."""
+        strip: Callable[[str, str], bool] = self.should_strip_auth
+        if strip(str(response.request.url), str(prepared_request.url)):
+            prepared_request.headers.pop("Authorization", None)
+
+
 class Web:
     """Connections that are kept and shared between the threads of one run."""
 
     def __init__(self, patience: RetryPolicy, connections: int) -> None:
         self.patience = patience
-        self.session = requests.Session()
+        self.session = _Session()
         self.session.max_redirects = 10
         self.session.headers.update({"User-Agent": f"unisono/{__version__}", "Accept-Encoding": "identity"})
         adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
