@@ -13,10 +13,11 @@ from types import ModuleType
 from typing import Any, Literal
 
 from unisono.base import entry_points
-from unisono.base.arguments import nearest
+from unisono.base.arguments import AnyPath, nearest
 from unisono.base.errors import UsageError
 from unisono.sources import datasets, own
 from unisono.sources.base import Dataset, Option
+from unisono.tracks.workspace import Workspace
 
 GROUP = "unisono.datasets"
 """The group of entry points by which other packages add datasets."""
@@ -88,14 +89,14 @@ def by_dataset(kind: Kind, values: Mapping[str, Any]) -> dict[str, dict[str, Any
     }
 
 
-def hash_lists(data_root: Path) -> tuple[Path, ...]:
+def hash_lists(data_root: AnyPath) -> tuple[Path, ...]:
     """List the files of published hashes (`Dataset.hash_lists`) that are on disk below `<data_root>/raw`."""
     return tuple(
         sorted(
             path
             for dataset in usable()
             for pattern in dataset.hash_lists
-            for path in (data_root / "raw" / dataset.name).glob(pattern)
+            for path in Workspace.at(data_root).release(dataset.name).glob(pattern)
         )
     )
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from unisono.base.arguments import AnyPath, as_path
+from unisono.base.arguments import AnyPath
 from unisono.sources import registry
 from unisono.sources.base import Dataset
 from unisono.sources.download.ledger import Ledger
 from unisono.sources.download.plan import chosen, make_plan, size_of
+from unisono.tracks.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ def list_datasets(data_root: AnyPath = "data") -> list[ListedDataset]:
         ListedDataset(
             dataset=dataset,
             sizes=tuple(_sizes(dataset)),
-            here=_here(dataset, as_path(data_root) / "raw" / dataset.name),
+            here=_here(dataset, Workspace.at(data_root).release(dataset.name)),
         )
         for dataset in registry.usable()
     ]

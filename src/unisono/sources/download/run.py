@@ -17,6 +17,7 @@ from unisono.sources.base import Dataset, HubFiles, RemoteFile
 from unisono.sources.download.fetch import FetchSettings, fetch_all
 from unisono.sources.download.ledger import Ledger, locked, state_folder
 from unisono.sources.download.plan import FetchPlan, chosen, make_plan, size_in_words, size_of
+from unisono.tracks.workspace import Workspace
 
 Asked = Mapping[str, Mapping[str, Any]]
 """Values of datasets' own options: dataset -> name of the option -> value."""
@@ -143,7 +144,7 @@ def download(
     done: list[DatasetDownload] = []
     failures: dict[str, UnisonoError] = {}
     for dataset in wanted:
-        one = _Download(dataset, as_path(data_root) / "raw" / dataset.name, asked.get(dataset.name), settings)
+        one = _Download(dataset, Workspace.at(data_root).release(dataset.name), asked.get(dataset.name), settings)
         try:
             done.append(one.planned(metadata_only) if dry_run else one.run(metadata_only, skip_unavailable=all_))
         except UsageError:

@@ -1,12 +1,9 @@
-"""Take the audio out of Parquet shards: each row's bytes become a file, unchanged."""
+"""Take the audio out of Parquet shards: the bytes of each row become a file, unchanged."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from unisono.base.errors import DataError, UnisonoError
-
-ROWS_AT_ONCE = 8
-"""Rows held in memory together; a row is one whole recording."""
+from unisono.base.errors import DataError
 
 
 def unpack_shard(
@@ -18,51 +15,42 @@ def unpack_shard(
         The number of files, and path and size of one of them.
 
     Raises:
-        DataError: the shard is broken or has no such column, or a row has no bytes or no name.
+        DataError: the shard is damaged or has no such column, or a row has no bytes or no name.
+        MissingExtraError: pyarrow is not installed.
     """
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise UnisonoError(
-            f"{shard.name} is a Parquet shard, which needs the package pyarrow.",
-            hint="Install it with: pip install 'unisono[hub]'",
-        ) from error
+    from unisono.sources import arrow  # pyarrow is optional
+
+    names = arrow.column_names(shard)
+    if column not in names:
+        raise DataError(f"{shard}: has no column {column!r}; its columns: {', '.join(names)}.")
     count, sample = 0, None
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with pq.ParquetFile(shard, pre_buffer=False, buffer_size=1 << 20) as table:
-            if column not in table.schema_arrow.names:
-                raise DataError(
-                    f"{shard}: has no column {column!r}; its columns: {', '.join(table.schema_arrow.names)}."
-                )
-            for batch in table.iter_batches(ROWS_AT_ONCE, columns=[column]):
-                contents, names = (batch.column(0).field(name) for name in ("bytes", "path"))
-                for content, name in zip(contents, names, strict=True):
-                    path = folder / _file_name(shard, count, name.as_py())
-                    if not content.is_valid:
-                        raise DataError(f"{shard}: row {count} ({path.name}) holds no bytes.")
-                    size = _write(path, memoryview(content.as_buffer()))
-                    count, sample = count + 1, (str(path), size)
-                    advance(size)
-    except (pa.ArrowException, KeyError) as error:
-        raise DataError(f"{shard}: this Parquet shard cannot be read: {error}.") from error
+    for _, values in arrow.rows(shard, shard.parent, (column,)):
+        cell = values[column]
+        if not isinstance(cell, dict) or not {"bytes", "path"} <= set(cell):
+            raise DataError(f"{shard}: row {count} of {column!r} is no struct of bytes and path.")
+        path = folder / _file_name(shard, count, cell["path"])
+        if cell["bytes"] is None:
+            raise DataError(f"{shard}: row {count} ({path.name}) has no bytes.")
+        _write(path, cell["bytes"])
+        count, sample = count + 1, (str(path), len(cell["bytes"]))
+        advance(len(cell["bytes"]))
     return count, sample
 
 
 def _file_name(shard: Path, row: int, path: str | None) -> str:
-    """Take the last part of a row's path, which is all that can be trusted not to lead elsewhere."""
+    """Return the last part of a row's path; the rest could lead out of the folder."""
     name = PurePosixPath((path or "").replace("\\", "/")).name
     if name in ("", "..") or "\0" in name:
         raise DataError(f"{shard}: row {row} has no usable file name (found {path!r}).")
     return name
 
 
-def _write(path: Path, content: memoryview) -> int:
+def _write(path: Path, content: bytes) -> None:
     """Write a file aside and rename it, unless one of that size is there already."""
     try:
         if path.stat().st_size == len(content):
-            return len(content)
+            return
     except OSError:
         pass
     partial = path.with_name(f".{path.name[:200]}.partial")
@@ -71,4 +59,3 @@ def _write(path: Path, content: memoryview) -> int:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-    return len(content)

@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from unisono.base.cores import available_cores
-from unisono.base.errors import DataError, UnisonoError
+from unisono.base.errors import DataError
+from unisono.base.extras import extra
 
 CHUNK = 1 << 20
 SUSPICIOUS_GROWTH = 50
@@ -124,13 +125,8 @@ class Unpacker:
                 self._write(member, source)
 
     def _seven_zip(self) -> None:
-        try:
+        with extra("sevenzip", f"Unpacking {self.archive.name}"):
             from unisono.sources.download.seven_zip import members_of, unpack_members
-        except ImportError as error:
-            raise UnisonoError(
-                f"{self.archive.name} is a 7z archive, which needs the package py7zr.",
-                hint="Install it with: pip install 'unisono[sevenzip]'",
-            ) from error
         members = members_of(self.archive, self._check)
         self._refuse_if_too_large(sum(member.size for member in members.values()))
         missing = [member for member in members.values() if not self._has(member)]

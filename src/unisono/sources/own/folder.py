@@ -13,6 +13,7 @@ from typing import Any
 
 from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.sources.cells import is_text, tidy_tags, year_field
@@ -58,12 +59,8 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
     Raises:
         UsageError: the library that reads tags is not installed.
     """
-    try:
-        import tinytag  # noqa: F401 - an extra
-    except ImportError as error:
-        raise UsageError(
-            "Reading tags takes tinytag.", hint="Install it with: pip install 'unisono[folder]'"
-        ) from error
+    with extra("folder", "Reading the tags of audio files"):
+        import tinytag  # noqa: F401
 
     def read_batch(paths: list[str]) -> list[Track | Dropped]:
         return [_read(root, path, name) for path in paths]
