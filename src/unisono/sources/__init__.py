@@ -1,1 +1,1 @@
-"""Where tracks come from: datasets, a person's own music, and downloads."""
+"""Where tracks come from: published datasets, the user's own music, and their downloads."""

@@ -1,4 +1,4 @@
-"""Finding a track's audio by listing folders: each folder is read once, no file is asked for singly."""
+"""Find the audio of tracks by listing folders. Each folder is read once, and no file is looked up by itself."""
 
 import os
 import unicodedata
@@ -11,20 +11,20 @@ ANYWHERE = "**"
 
 
 class AudioIndex:
-    """The audio files of one dataset, looked up by the path that its metadata gives.
+    """The audio files of one dataset, by the paths in its metadata.
 
-    `folders` are `Dataset.audio_folders`: the first that holds the file wins. Below a folder that ends in `**` a file
-    is found by its name, wherever it lies; of two files of one name, the first in alphabetical order is taken.
+    `folders` are `Dataset.audio_folders`; the first one that contains the file counts. Below a folder that ends in `**`
+    a file is found by its name at any depth; of several files of one name, the first in alphabetical order counts.
     """
 
     def __init__(self, root: Path, folders: Sequence[str]) -> None:
-        self._root = os.path.abspath(root)  # noqa: PTH100 - unlike resolve(), it leaves the user's links as they are
+        self._root = os.path.abspath(root)  # noqa: PTH100 - unlike resolve(), it keeps the user's links
         self._folders = [_below(self._root, folder) for folder in folders]
         self._names: dict[str, dict[str, str]] = {}
         self._anywhere: dict[str, dict[str, str]] = {}
 
     def find(self, audio_path: str) -> str | None:
-        """Give the absolute path of a file, or None if there is none inside the dataset's folder."""
+        """Return the absolute path of a file; None if it is not in the dataset's folder."""
         pure = PurePosixPath(audio_path) if ".." in audio_path or audio_path[:1] == "/" else None
         if pure is not None and (pure.is_absolute() or ".." in pure.parts):
             return None
@@ -40,7 +40,7 @@ class AudioIndex:
         return None
 
     def where(self, audio_path: str) -> str:
-        """Give the first place where a file would be looked for, absolute; for plans made before the audio is there."""
+        """Return the absolute path where a file is looked for first; for plans made before the audio is there."""
         folder, is_anywhere = self._folders[0]
         return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
 
@@ -68,14 +68,14 @@ def _below(root: str, folder: str) -> tuple[str, bool]:
 
 def _look_up(names: dict[str, str], name: str) -> str | None:
     found = names.get(name)
-    if found is None and not name.isascii():  # file systems store composed or decomposed letters as they please
+    if found is None and not name.isascii():  # file systems store letters composed or decomposed
         for form in ("NFC", "NFD"):
             found = found or names.get(unicodedata.normalize(form, name))
     return found if found is None or _is_text(found) else None
 
 
 def _is_text(path: str) -> bool:
-    """Whether a path can be written into a file; bytes that are no UTF-8 cannot."""
+    """Return whether a path is valid UTF-8, so that it can be written into a file."""
     return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
 
 
@@ -90,7 +90,7 @@ def _files(directory: str) -> list[str]:
 
 
 def walk(folder: str) -> list[tuple[str, list[str]]]:
-    """Walk in alphabetical order through links too, but into no folder twice."""
+    """Walk a folder in alphabetical order, following links, but into no folder twice."""
     seen: set[tuple[int, int]] = set()
     walked: list[tuple[str, list[str]]] = []
     for directory, inner, files in os.walk(folder, followlinks=True):

@@ -1,4 +1,7 @@
-"""The words that a dataset's file is written in: what its release consists of, how it is parsed, what is known of it."""
+"""The types that a dataset's module is written with: the files that its authors publish, options, parser, facts.
+
+A dataset's *release* is the set of files that its authors publish; on disk it lies in `<data-root>/raw/<dataset>/`.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,83 +19,82 @@ class RemoteFile:
     """One file of a release, as its publisher serves it."""
 
     name: str
-    """Where it goes, relative to the dataset's folder; for an archive, where it is kept until unpacked."""
+    """Path relative to the dataset's folder; an archive is kept there until it is unpacked."""
     urls: tuple[str, ...]
     """Mirrors, best first."""
     size: int = 0
-    """Bytes, exactly; 0 where the publisher does not say."""
+    """Bytes, exactly; 0 if the publisher does not say."""
     about: int = 0
-    """Bytes, roughly, where they are not known exactly: for planning only."""
+    """Bytes, roughly, if `size` is not known; for planning only."""
     checksum: str = ""
-    """`md5:...`, `sha1:...`, `sha256:...` or `git:...` (a git blob id); empty where the publisher gives none."""
+    """`md5:...`, `sha1:...`, `sha256:...` or `git:...` (a git blob id); empty if none is published."""
     unpack_to: str | None = None
-    """For an archive: the folder, relative to the dataset's, that its members go to."""
+    """For an archive: the folder of its members, relative to the dataset's folder."""
     audio_column: str | None = None
-    """For a Parquet table that holds audio: the column. Its bytes become `audio/<name>`."""
+    """For a Parquet table that holds audio: the column. Its bytes become files `audio/<name>`."""
     unpacked_size: int = 0
-    """Bytes on disk once unpacked, roughly; 0 if it is no archive."""
+    """Bytes on disk once unpacked, roughly; 0 if it is not an archive."""
     audio: bool = False
-    """It brings audio: `--metadata-only` leaves it out."""
+    """It contains audio, which `--metadata-only` leaves out."""
     hub: bool = False
-    """The Hugging Face Hub serves it: the user's token, if any, is sent along."""
+    """The Hugging Face Hub serves it; the user's token, if there is one, is sent along."""
     parts: frozenset[str] = frozenset()
-    """Which choices ask for this file, e.g. {"small"} or {"07", "low"}; it is fetched if all of them are chosen."""
+    """Values of `Dataset.choices`, such as {"small"} or {"07", "low"}; the file is fetched if all of them are chosen."""
     known_bad: dict[str, str] = field(default_factory=dict, hash=False)
-    """Files in the archive that are broken as published: path below the dataset's folder -> what is wrong with it."""
+    """Files in the archive that are broken as published: path in the dataset's folder -> the fault."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HubFiles:
     """Files of a dataset repository on the Hugging Face Hub, at a pinned revision.
 
-    The Hub tells which files match, their sizes and checksums; each then is a `RemoteFile` of the same name.
+    The Hub is asked which files match, and for their sizes and checksums. Each becomes a `RemoteFile` with the fields below.
     """
 
     repo: str
     revision: str
-    """A commit. Where a branch is named instead, the commit it stood at when first fetched is kept to."""
+    """A commit, or a branch. Of a branch, all downloads take the commit that the first one found."""
     patterns: tuple[str, ...]
-    """Glob patterns of the paths wanted."""
+    """Glob patterns of the wanted paths."""
     checksums: dict[str, str] = field(default_factory=dict, hash=False)
-    """Checksums that are known beforehand, by path: they, not the Hub, say what is right."""
+    """Path -> a checksum that is known beforehand and counts instead of the Hub's."""
     size: int = 0
-    """Bytes altogether, roughly: for planning before the Hub has been asked."""
+    """Bytes of all files, roughly; for planning before the Hub is asked."""
     unpack_to: str | None = None
     audio_column: str | None = None
     unpacked_size: int = 0
-    """Bytes on disk once unpacked, roughly; of shards, all of them together."""
+    """Bytes on disk once unpacked, roughly; for shards, of all of them."""
     audio: bool = False
     optional: bool = False
-    """There may be none."""
+    """There may be no such files."""
     parts: frozenset[str] = frozenset()
     limit: str = ""
-    """The name of a choice that says how many of the files to fetch, the first ones."""
+    """The name of a choice: the number of files to fetch, from the first one on."""
 
 
 MOST_NAMED = 8
-"""Values that a message lists."""
+"""The number of values that a message lists."""
 Value = bool | int | str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """A choice that one dataset offers: how to read its release (`Dataset.options`), or what of it to download
-    (`Dataset.choices`).
+    """An option of one dataset: of reading its release (`Dataset.options`), or of downloading it (`Dataset.choices`).
 
-    The command line has an option for it; from Python it is `dataset_options={"<dataset>": {"<name>": value}}`.
+    On the command line it is a flag; in Python `dataset_options={"<dataset>": {"<name>": value}}`.
     """
 
     name: str
-    """In Python, for example `split`."""
+    """Its name in Python, such as `split`."""
     help: str
     default: Value = None
-    """The value when nothing is asked for. `True` or `False` makes a switch; `None` means that there is no limit."""
+    """The value if none is passed. True or False makes the option a switch; None means no limit."""
     values: tuple[int | str, ...] = ()
-    """The values to choose from; if empty, a switch (see `default`) or a whole number from 1 on."""
+    """The values to choose from. If empty, the option is a switch (see `default`) or a whole number from 1 on."""
     several: bool = False
-    """Several of the values may be chosen at once; the value is a tuple."""
+    """Several values can be chosen at once; they are passed as a tuple."""
     flag: str = ""
-    """The name on the command line if it differs, for example `mtg_split` for `--mtg-split`."""
+    """Its name on the command line, if another: `mtg_split` stands for `--mtg-split`."""
 
     def check(self, value: Any) -> Any:
         """Return a value that a caller passed; the default for None.
@@ -131,12 +133,12 @@ class ParseOptions:
     """What a parser is asked for."""
 
     years: bool = False
-    """Keep the year that upstream documents for a track, as the further field `year` of its record."""
+    """Keep the year that is published for a track, as the further field `year` of its record."""
     unpack_to: Path | None = None
-    """For datasets that hold audio in their tables: it goes to a folder of the dataset's name in here. In a dry run it is
-    None, and such tracks are left out."""
+    """Where audio that tables contain is unpacked: a folder of the dataset's name in this one. None in a dry run: tracks
+    with such audio are left out."""
     own: Mapping[str, Any] = field(default_factory=dict)
-    """The values of the dataset's own options, all of them, by name."""
+    """Name -> value, of all of the dataset's own options."""
 
 
 Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]
@@ -144,63 +146,63 @@ Parser = Callable[[Path, ParseOptions], Iterator[Track | Dropped]]
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """A dataset of the family, as its module declares it."""
+    """A dataset, as its module declares it."""
 
     name: str
     title: str
     homepage: str
     parse: Parser
-    """Read the release in a folder; audio, network and other datasets are out of its reach.
+    """Read the release in a folder. A parser opens no audio, no network connection and no other dataset.
 
-    Yields tracks whose `audio_path` is relative to one of `audio_folders`, whose `duration` is what the release
-    documents for the audio on disk (0 where it says nothing), whose `license` is as upstream spells it, and whose
-    `caption` is empty where it is to be made from `genre` and `tags`.
+    It yields tracks: `audio_path` relative to one of `audio_folders`, `duration` as published for the audio on disk (0 if
+    unknown), `license` as published, no captions if they are to be made from `genre` and `tags`. Rows that cannot be
+    read are yielded as `Dropped`.
     """
     options: tuple[Option, ...] = ()
-    """Its own options of reading it; `parse` finds their values in `options.own`."""
+    """Its own options of reading; `parse` finds their values in `options.own`."""
     hash_lists: tuple[str, ...] = ()
     """Glob patterns, relative to the dataset's folder, of published lists of `<sha256> NN/<Jamendo id>.mp3`."""
     asked_as: str = ""
-    """What it is called on the command line, where that is not its name: `hf:owner/name`, or the path of a recipe."""
+    """Its name on the command line, if another: `hf:owner/name`, or the path of a recipe."""
     root: Path | None = None
-    """Where the release lies, if not in `<data-root>/raw/<name>`: the user's own music."""
+    """The folder of the release, if not `<data-root>/raw/<name>`: for a user's own music."""
     marker_files: tuple[str, ...]
-    """Glob patterns relative to the dataset's folder: any match means that the release is there."""
+    """Glob patterns relative to the dataset's folder; the release is there if one of them matches."""
     audio_folders: tuple[str, ...] = (".",)
-    """Where audio lies, best first, relative to the dataset's folder; `**` at the end: anywhere below, by file name."""
+    """Folders of audio, best first, relative to the dataset's folder. With `**` at the end, audio is found by file name
+    anywhere below."""
     holds_audio: bool = False
-    """Whether audio may be in its tables: `parse` then unpacks it, before it yields a track, to where its options say."""
+    """Its tables may contain audio; `parse` unpacks it to `options.unpack_to` before it yields the track."""
     audio_names: Callable[[Track], Iterable[str]] | None = None
-    """For a track whose audio users have under other names too: those paths, best first, tried after `audio_path`."""
+    """Return other paths under which users have the audio of a track, best first; tried after `audio_path`."""
     is_excerpt: Callable[[Track], bool] = lambda track: track.start > 0
-    """Whether a track's `start` and `duration` are those of a described part of its file; otherwise the duration is the
-    file's own, whatever the release documents."""
+    """Return whether a track's `start` and `duration` are those of an excerpt of its file. If not, the duration is
+    measured, whatever is published."""
     captions: dict[CaptionOrigin, int]
-    """How many captions the whole release holds, by origin; for captions made from tags, the number of tracks; 0 where
-    the publisher does not say."""
+    """Origin -> number of captions in the whole release; for captions made from tags, the number of tracks; 0 if unknown."""
     tracks: int
-    """How many tracks the whole release holds."""
+    """The number of tracks in the whole release."""
     caption_license: str
     audio_license: str
-    """In words, e.g. "per track"."""
+    """In words, such as "per track"."""
     evaluation_only: bool = False
-    """The authors ask that nobody trains on it."""
+    """The authors ask not to train on it."""
     in_default_mix: bool = True
-    """Whether it takes part when no datasets are named."""
+    """It is read if no datasets are named."""
     files: tuple[RemoteFile | HubFiles, ...] = ()
     choices: tuple[Option, ...] = ()
-    """Its own options of downloading it: their values select among `files` by `parts` and `limit`."""
+    """Its own options of downloading; they select from `files` by `parts` and `limit`."""
     not_fetched: str = ""
-    """What the release does not contain, and what to do about it."""
+    """What cannot be downloaded, and how to get it."""
 
     def records(
         self, root: Path, own: Mapping[str, Any] | None = None, *, years: bool = False, unpack_to: Path | None = None
     ) -> Iterator[Track | Dropped]:
-        """Read the release in a folder, as `parse` does.
+        """Yield the tracks of the release in a folder, and `Dropped` for rows that cannot be read.
 
         Args:
             root: the dataset's folder.
-            own: values of the dataset's own options, by name; the others have their defaults.
+            own: name -> value, of the dataset's own options; the others have their defaults.
             years: see `ParseOptions`.
             unpack_to: see `ParseOptions`.
 
@@ -212,7 +214,7 @@ class Dataset:
         return self.parse(root, ParseOptions(years=years, unpack_to=unpack_to, own=values))
 
     def complete(self, options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the value of each of some options of this dataset: the given ones, checked, and the defaults.
+        """Check values of this dataset's options and add the defaults of those that are not given.
 
         Raises:
             UsageError: there is no such option, or it cannot have such a value.
@@ -227,12 +229,12 @@ class Dataset:
         return {option.name: option.check(given.get(option.name)) for option in options}
 
     def is_in(self, folder: Path) -> bool:
-        """Whether the release, or a part of it, is in a folder."""
+        """Return whether the release, or a part of it, is in a folder."""
         return any(next(folder.glob(pattern), None) is not None for pattern in self.marker_files)
 
     @property
     def captions_in_words(self) -> str:
-        """Say how many captions there are and who made them, e.g. "1,106 by people"."""
+        """Return the number of captions and who made them, for example "1,106 by people"."""
         words = {"human": "by people", "model": "by a model", "tags": "made from tags"}
         return ", ".join(
             f"{count:,} {words[origin]}" if count else words[origin] for origin, count in self.captions.items()

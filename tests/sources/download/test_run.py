@@ -117,7 +117,7 @@ def test_one_file_that_fails_does_not_keep_the_others(data: Data, song_describer
     server.script["/song_describer/audio.zip"] = [misbehaviour.status(404)]
     server.script["/song_describer/audio_licenses.txt"] = [misbehaviour.status(403)]
     said = data.download(song_describer, code=1)
-    assert "2 of 5 files could not be had" in said
+    assert "2 of 5 files could not be fetched" in said
     assert "404" in said and "403" in said and "--from-dir" in said
     assert "song_describer.csv" in data.tree(song_describer)
     data.download(song_describer)
@@ -188,7 +188,7 @@ def test_damaged_files_in_a_folder_are_refused(
         (tmp_path / Path(path).name).write_bytes(content)
     (tmp_path / "audio.zip").write_bytes(server.files["/song_describer/audio.zip"][:-1])
     said = data.download(song_describer, "--from-dir", str(tmp_path), code=1)
-    assert "audio.zip is not the file that was published: expected" in said
+    assert "audio.zip is not the published file: expected" in said
     assert not any(path.startswith("audio/") for path in data.tree(song_describer))
 
 

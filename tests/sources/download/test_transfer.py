@@ -102,7 +102,7 @@ HOPELESS: dict[str, tuple[Behaviour, str]] = {
     "sends web pages only": (misbehaviour.web_page, "web page"),
     "stalls for ever": (misbehaviour.stall(0), "nothing came for 0.3 s"),
     "hangs up for ever": (misbehaviour.hang_up, "connection failed"),
-    "damages for ever": (misbehaviour.damaged, "not what was published"),
+    "damages for ever": (misbehaviour.damaged, "not the published file"),
     "is part of nothing": (misbehaviour.no_content_range, "which part"),
 }
 

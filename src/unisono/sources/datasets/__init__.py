@@ -1,1 +1,1 @@
-"""The datasets of the family, one module each. Being in this folder registers a dataset."""
+"""The published datasets, one module each. Being in this folder registers a dataset."""

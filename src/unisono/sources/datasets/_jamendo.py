@@ -1,4 +1,4 @@
-"""The files that MTG-Jamendo publishes about its songs, and Song Describer about some of them."""
+"""Read the files about songs of Jamendo that MTG-Jamendo and Song Describer publish."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -11,13 +11,13 @@ from unisono.sources.readers import good_rows, refuse_lfs_pointer, tab_rows
 
 
 class SideFacts(msgspec.Struct, gc=False):
-    """What these files say of a song."""
+    """The facts that these files state about a song."""
 
     artist_id: int | None = None
     duration_s: float = 0.0
-    """Of the whole song."""
+    """Seconds of the whole song."""
     tags: tuple[str, ...] = ()
-    """All tags in order, each behind its category, possibly repeated: `genre---metal`."""
+    """All tags in order, each after its category, possibly repeated: `genre---metal`."""
     title: str = ""
     artist: str = ""
     license: str = ""
@@ -25,12 +25,12 @@ class SideFacts(msgspec.Struct, gc=False):
     attribution: str = ""
     url: str = ""
     released: str = ""
-    """A date, where it was asked for."""
+    """A date, if it was asked for."""
 
 
 @lru_cache(maxsize=1 << 16)
 def genre_and_tags(tags: tuple[str, ...]) -> tuple[str, list[str]]:
-    """Give the one main genre, if there is one, and the other tags; what is given is shared, so it must not be changed."""
+    """Return the main genre, if there is exactly one, and the other tags. The list is cached: do not change it."""
     distinct: list[str] = []
     genres: list[str] = []
     for cell in tags:
@@ -40,13 +40,13 @@ def genre_and_tags(tags: tuple[str, ...]) -> tuple[str, list[str]]:
             if category == "genre":
                 genres.append(tag)
     genre = one_genre(genres)
-    return genre, tidy_tags(distinct, genre=genre)  # a controlled vocabulary: no artist's name is in it
+    return genre, tidy_tags(distinct, genre=genre)  # a controlled vocabulary, without names of artists
 
 
 def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped]) -> list[int]:
-    """Read rows of `track_0000226 artist_000014 album_000031 26/226.mp3 222.8 genre---metal ...`; returns the ids.
+    """Read rows of `track_0000226 artist_000014 album_000031 26/226.mp3 222.8 genre---metal ...`; return the ids.
 
-    The header is optional, the number of tags varies, and a tag of one row adds to those of others.
+    The header is optional, the number of tags varies, and tags of several rows of one song are joined.
     """
     ids = []
     for number, cells in good_rows(tab_rows(path, root), dropped):
@@ -63,13 +63,13 @@ def read_tags(path: Path, root: Path, facts: dict[int, SideFacts], dropped: list
         tags = tuple(cells[5:])
         if not song.tags:
             song.tags = tags
-        elif song.tags != tags:  # tables mostly repeat each other's rows
+        elif song.tags != tags:  # most tables repeat the rows of others
             song.tags += tuple(tag for tag in tags if tag not in song.tags)
     return ids
 
 
 def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
-    """Read blocks of three lines (path, attribution, licence) that lines of `--` part; nothing if there is no file."""
+    """Read blocks of three lines (path, attribution, licence), separated by lines of `--`, if the file is there."""
     if not path.exists():
         return
     refuse_lfs_pointer(path)
@@ -82,7 +82,7 @@ def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
         song.attribution, song.license = lines[1].strip(), lines[2].strip()
         names, _, song.url = song.attribution.rpartition(" from Jamendo: ")
         title, _, artist = names.partition(" by ")
-        if " by " not in artist:  # or else nobody knows where the title ends
+        if " by " not in artist:  # else it is unclear where the title ends
             song.title, song.artist = title, artist
 
 
@@ -96,7 +96,7 @@ def read_names(
     artist: int = 4,
     released: int | None = None,
 ) -> None:
-    """Read titles, artists and dates from the columns given, the first one holding the track's id."""
+    """Read titles, artists and dates from these columns; the first column contains the track's id."""
     for _, cells in good_rows(tab_rows(path, root), dropped):
         track_id = _number(cells[0], "track_")
         if track_id is not None and len(cells) > max(title, artist):

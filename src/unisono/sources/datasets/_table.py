@@ -9,7 +9,7 @@ _HEADER = ("name", "dataset", "tracks", "captions", "their licence", "audio lice
 
 
 def markdown() -> str:
-    """Give the table of all datasets, in alphabetical order, as Markdown."""
+    """Return the table of all datasets, in alphabetical order, as Markdown."""
     rows = [_HEADER, tuple("---:" if name == "tracks" else "---" for name in _HEADER)]
     rows += [_row(datasets.get(name)) for name in datasets.names()]
     return "".join(f"| {' | '.join(row)} |\n".replace("|  |", "| |") for row in rows)

@@ -1,4 +1,4 @@
-"""Clotho v2.1: environmental sounds described by people, 2021. Not music: it takes part only when named.
+"""Clotho v2.1: environmental sounds described by people, 2021. Not music: it is read only when named.
 
 What:       5,929 sounds of Freesound, 15 to 30 s; wav, 44.1 kHz.
 Captions:   five a sound, written by people.
@@ -6,8 +6,8 @@ Licences:   captions: Tampere University, non-commercial with attribution; audio
 Splits:     development (`train` here), validation (`val`) and evaluation (`test`).
 Source:     https://zenodo.org/records/4783391 (paper: https://arxiv.org/abs/1910.09387)
 Known defects:
-- File names hold blanks at both ends, HTML entities and `#`: they are taken as they are, nothing is stripped or unescaped.
-- Four names stand in two parts with different audio: ids hold the part.
+- File names hold blanks at both ends, HTML entities and `#`: they are used as published, not stripped or unescaped.
+- Four names occur in two parts, with different audio: ids contain the part.
 - Metadata is ISO-8859-1; some sounds have no Freesound id.
 """
 
@@ -35,7 +35,7 @@ def _zenodo(name: str, md5: str, size: int = 0, *, unpacked_size: int = 0) -> Re
         name=name,
         urls=(f"https://zenodo.org/records/4783391/files/{name}?download=1",),
         size=size,
-        about=unpacked_size or 500_000,  # an upper bound: upstream's sizes are not at hand
+        about=unpacked_size or 500_000,  # an upper bound: the sizes are not published
         checksum=f"md5:{md5}",
         unpack_to="." if unpacked_size else None,
         unpacked_size=unpacked_size,
@@ -57,7 +57,7 @@ FILES = (
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read the captions of each part, and its metadata where it is there."""
+    """Read the captions of each part, and its metadata if it is there."""
     for part, split in SPLITS.items():
         path = root / f"clotho_captions_{part}.csv"
         if not path.exists():
@@ -101,7 +101,7 @@ def _track(part: str, split: Split, cells: tuple[str, ...], facts: Facts) -> Tra
 
 
 def _seconds(samples: str) -> float:
-    """Read `[1060864, 2144256]`, an excerpt of the sound on Freesound; 0 if nothing is there."""
+    """Parse `[1060864, 2144256]`, the samples of an excerpt of the sound on Freesound; 0 if the cell is empty."""
     match = _SPAN.fullmatch(samples.strip())
     return max(0, int(match[2]) - int(match[1])) / RATE_HZ if match else 0.0
 

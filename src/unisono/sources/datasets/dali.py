@@ -1,16 +1,16 @@
 """DALI: songs with lyrics aligned in time, 2018 (v1) and 2020 (v2).
 
 What:       5,358 songs (v1) or 7,756 (v2), from YouTube.
-Captions:   none. They are made here from genre and language (`A Pop track featuring vocals sung in English`), and marked so;
-            the lyrics are kept on request only, line by line with their times.
-Licences:   annotations CC BY-NC-SA 4.0, for research; audio: none given, it is YouTube's.
+Captions:   none. They are made here from genre and language (`A Pop track featuring vocals sung in English`), with
+            the origin `tags`. Lyrics are kept only on request, line by line with their times.
+Licences:   annotations CC BY-NC-SA 4.0, for research; audio: from YouTube, no licence stated.
 Splits:     none.
 Source:     https://github.com/gabolsgabs/DALI (paper: https://arxiv.org/abs/1906.10606)
 Known defects:
 - The release is restricted: Zenodo gives access on request (records 2577915 and 3576083), and audio is the user's own.
-- Each annotation is a gzipped Python pickle. It is read here without executing anything: only the one class that upstream
-  pickles, and plain containers, are let in.
-- 42 videos are used twice, genres are in French, and a few languages were detected wrongly.
+- Each annotation is a gzipped Python pickle. It is read here without executing anything: only plain
+  containers and the one class that upstream pickles are accepted.
+- 42 videos are used twice, genres are in French, and a few languages are wrong.
 """
 
 import gzip
@@ -29,10 +29,10 @@ from unisono.sources.readers import read_json
 from unisono.tracks.track import Track, captions_of
 
 LARGEST_ANNOTATION_BYTES = 64 << 20
-"""Unpacked; the largest ones of upstream are a few megabytes."""
+"""Unpacked; the largest published ones have a few megabytes."""
 FOLDERS = ("DALI_v1.0", "DALI_v2.0", "annot_tismir", ".")
 GROUND_TRUTH = "gt_"
-"""How upstream's file of manual offsets begins; it lies among the annotations."""
+"""The beginning of the name of upstream's file of manual offsets, which lies among the annotations."""
 GENRES = {
     "Rock indé": "Indie Rock",
     "Pop indé/Folk": "Indie Pop",
@@ -63,7 +63,7 @@ OPTIONS = (Option(name="lyrics", default=False, help="Keep DALI's lyrics, line b
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read the annotations, or where there are none the published metadata of v1, which has no lyrics."""
+    """Read the annotations; if there are none, the published metadata of v1, which has no lyrics."""
     found = [path for folder in FOLDERS for path in sorted((root / folder).glob("*.gz"))]
     paths = [path for path in found if not path.name.startswith(GROUND_TRUTH)]
     if not paths:
@@ -76,7 +76,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
             entry = load_annotation(path)
             lyrics = _lyrics(entry.annotations) if options.own["lyrics"] else []
             track = _track(entry.info, lyrics, years=options.years)
-        except Exception as error:  # whatever a hostile file makes the unpickler do, it is that file's fault
+        except Exception as error:  # whatever the unpickler does with a hostile file is that file's fault
             yield Dropped(id=path.name, reason="unreadable annotation", detail=f"{type(error).__name__}: {error}")
             continue
         if track.id not in seen:  # a song may be in both versions
@@ -85,7 +85,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 class Annotations:
-    """Stands in for `DALI.Annotations.Annotations`: it holds what was pickled and does nothing."""
+    """The stand-in for `DALI.Annotations.Annotations`: it has the pickled attributes and no behaviour."""
 
     info: dict[str, Any]
     annotations: dict[str, Any]
@@ -94,20 +94,20 @@ class Annotations:
 class _Unpickler(pickle.Unpickler):
     def __init__(self, content: bytes) -> None:
         super().__init__(BytesIO(content))
-        self._stand_in = type("Annotations", (Annotations,), {})  # of its own, as a pickle may set a class's attributes
+        self._stand_in = type("Annotations", (Annotations,), {})  # new each time: a pickle may set its attributes
 
     def find_class(self, module: str, name: str) -> Any:
-        """Let in the one class that upstream pickles."""
+        """Return the stand-in for the one class that upstream pickles; refuse all others."""
         if (module, name) == ("DALI.Annotations", "Annotations"):
             return self._stand_in
         raise pickle.UnpicklingError(f"refused to load {module}.{name}: annotations hold nothing but plain values")
 
 
 def load_annotation(path: Path) -> Annotations:
-    """Read an annotation without executing anything that came with it.
+    """Read an annotation without executing anything in it.
 
     Raises:
-        pickle.UnpicklingError: it asks for anything but plain values and the one class, or is something else.
+        pickle.UnpicklingError: it contains anything but plain values and the one class, or is no annotation.
         OSError: it is not gzip.
         ValueError: it is larger than any annotation.
     """

@@ -2,15 +2,15 @@
 
 What:       106,574 tracks of 16,341 artists in nested subsets: small (8,000 clips, 8 genres), medium (25,000), large (all,
             as clips) and full (all, whole tracks); mp3, clips of 30 s cut from the middle.
-Captions:   none. They are made here from the genre and the tags, and marked so.
+Captions:   none. They are made here from the genre and the tags, with the origin `tags`.
 Licences:   metadata CC BY 4.0; audio per track, as free text in `tracks.csv` (`track.license`), mostly non-commercial.
 Splits:     upstream's training, validation and test, without a shared artist.
 Source:     https://github.com/mdeff/fma (paper: https://arxiv.org/abs/1612.01840)
 Known defects:
 - `track.duration` is the whole track's, from an API that is sometimes wrong; clips cut past the end are short or empty.
-  The 21 that upstream lists are known here; only measuring the audio finds the others.
+  The 21 that upstream lists are known here; the others are found only by measuring the audio.
 - `genre_top` is empty for about half of the tracks; their genre is then the root of their first genre in `genres.csv`.
-- `artist.tags` mostly holds the artist's own name; of these tags only genres and instruments are taken.
+- `artist.tags` mostly holds the artist's own name; only genres and instruments among these tags are used.
 - `tracks.csv` has three header rows and cells with line breaks; lists are written as Python literals.
 - 937 files of the full set are byte for byte copies of others.
 """
@@ -30,7 +30,7 @@ from unisono.tracks.vocabulary import look_up
 CLIP_S = 30.0
 SUBSETS = ("small", "medium", "large")
 SPLITS: dict[str, Split] = {"training": "train", "validation": "val", "test": "test"}
-# https://github.com/mdeff/fma/wiki: clips of the small and medium subsets that are not 30 s long. 0: nothing decodes.
+# https://github.com/mdeff/fma/wiki: clips of the small and medium subsets that are not 30 s long. 0: nothing can be decoded.
 SHORT_CLIPS_S = {
     98565: 1.6, 98567: 0.5, 98569: 1.5, 99134: 0, 108925: 0, 133297: 0, 1486: 0, 5574: 0, 65753: 0, 80391: 0, 98558: 0,
     98559: 0, 98560: 0, 98566: 6.2, 98568: 6.6, 98571: 0, 105247: 0, 108924: 27.4, 126981: 0, 127336: 0, 143992: 0,
@@ -43,7 +43,7 @@ _COLUMNS = (
 
 
 def _zip(name: str, sha1: str, unpacked_size: int, *, size: int = 0, about: int = 0) -> RemoteFile:
-    """Describe one of the zips. Their members are compressed with bzip2, which some unzippers do not know."""
+    """Describe one of the zips. Their members are compressed with bzip2, which some tools cannot unpack."""
     subset = name.removeprefix("fma_")
     known_bad = {
         f"{name}/{clip:06}"[: len(name) + 4] + f"/{clip:06}.mp3": f"{clip_s:g} s long" if clip_s else "holds no sound"
@@ -82,7 +82,7 @@ CHOICES = (
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read `fma_metadata/`; yields the tracks of the largest subset whose folder is there, or all if none is."""
+    """Read `fma_metadata/`; yield the tracks of the largest subset whose folder is there, or all if none is."""
     folder = root / "fma_metadata" if (root / "fma_metadata" / "tracks.csv").exists() else root
     titles, roots = _read_genres(folder / "genres.csv", root)
     more = ("album.date_released",) if options.years else ()
@@ -131,7 +131,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 def _read_genres(path: Path, root: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Give id -> title and id -> title of the root above it, ids as text."""
+    """Return id -> title, and id -> title of the root genre; ids are text."""
     table = CsvTable(path, root, ("genre_id", "title", "top_level"))
     rows: list[tuple[str, ...]] = []
     for row in table:
@@ -143,7 +143,7 @@ def _read_genres(path: Path, root: Path) -> tuple[dict[str, str], dict[str, str]
 
 
 def _on_disk(root: Path) -> tuple[tuple[str, ...], bool]:
-    """Give the subsets that the folders on disk hold (small is in medium, medium in large), and whether they are clips."""
+    """Return the subsets on disk (small is part of medium, medium of large), and whether they are clips."""
     clips = [subset for subset in SUBSETS if (root / f"fma_{subset}").is_dir()]
     has_whole_tracks = (root / "fma_full").is_dir()
     if has_whole_tracks or not clips:
@@ -159,13 +159,13 @@ def _clip_seconds(track_id: int, track_s: float) -> float:
 def _tags(
     genre: str, genres: tuple[str, ...], own: tuple[str, ...], artist_tags: tuple[str, ...], artist: str
 ) -> tuple[str, ...]:
-    """Join genres and free tags; only a free tag may be taken for the artist's name."""
+    """Join genres and free tags; only free tags are compared with the artist's name."""
     return tuple(tidy_tags([*genres, *tidy_tags([*own, *artist_tags], artist=artist)], genre=genre))
 
 
 @lru_cache(maxsize=65536)
 def _artist_tags(text: str) -> tuple[str, ...]:
-    """Take what an artist's tags say of the music; their moods, places and names say little of one track."""
+    """Return the genres and instruments among an artist's tags; moods, places and names do not describe one track."""
     try:
         tags = list_literal(text)
     except ValueError:

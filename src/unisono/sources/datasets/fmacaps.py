@@ -1,12 +1,13 @@
-"""FMACaps: a test set of MusicBench, made of FMA, 2023.
+"""FMACaps: a test set of MusicBench, made from FMA, 2023.
 
 What:       1,000 clips of FMA, 5 to 10 s; wav, 16 kHz mono.
-Captions:   three wordings a clip by a model, with all (B), some (C) or none (A) of the sentences on chords, beat and key.
+Captions:   three wordings for each clip, by a model, with all (B), some (C) or none (A) of the sentences on chords, beat
+            and key.
 Licences:   captions CC BY-SA 3.0; audio per track of FMA, not given here.
 Splits:     all test: it was made for evaluation.
 Source:     https://huggingface.co/datasets/amaai-lab/MusicBench (paper: https://arxiv.org/abs/2311.08355)
 Known defects:
-- It overlaps FMA: `recording` tells, where the file's name is FMA's number.
+- It overlaps with FMA: `recording` identifies the track if the file's name is FMA's number.
 - The files are JSON Lines although named `.json`, and `alt_caption` is empty.
 """
 
@@ -43,7 +44,7 @@ class _Row(msgspec.Struct, gc=False):
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read the three wordings; yields one record a clip."""
+    """Read the three wordings; yield one track for each clip."""
     folder = root / "FMACaps_eval_set" if (root / "FMACaps_eval_set").is_dir() else root
     captions: dict[str, dict[str, None]] = {}
     for wording in "ABC":

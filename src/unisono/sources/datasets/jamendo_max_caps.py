@@ -1,16 +1,16 @@
 """JamendoMaxCaps: instrumental music of Jamendo with machine captions of 30-second excerpts, 2025.
 
-What:       362,238 tracks, mp3, served inside Parquet shards whose bytes become `audio/<id>.mp3`.
-Captions:   written by a model (Qwen2-Audio) that heard 30 seconds: `final_caption30sec.jsonl` has several rows a track, in
-            no order. A record here is one distinct excerpt, with all captions of it.
+What:       362,238 tracks, mp3, in Parquet shards; each becomes a file `audio/<id>.mp3`.
+Captions:   by a model (Qwen2-Audio), of 30 seconds: `final_caption30sec.jsonl` has several rows for each track, in no
+            order. A track here is one distinct excerpt, with all its captions.
 Licences:   captions CC BY-SA 3.0; audio per track, in the metadata's `license_ccurl`, often non-commercial.
 Splits:     none.
 Source:     https://huggingface.co/datasets/amaai-lab/JamendoMaxCaps (paper: https://arxiv.org/abs/2502.07461)
 Known defects:
 - Excerpts reach past the end of their track (clamped here), repeat exactly (merged), or last less than 5 s (dropped).
-- Metadata rows repeat across the dated files: the latest file's row counts. Some tracks have captions but no row, others
+- Metadata rows recur in the dated files: the row of the latest file counts. Some tracks have captions but no row, others
   a row but no captions.
-- The music is meant to be instrumental; captions speak of vocals now and then, and `vocalinstrumental` may say `vocal`.
+- The music is meant to be instrumental; some captions mention vocals, and `vocalinstrumental` may be `vocal`.
 
 A simpler export is read too: `metadata/<split>.json`, a list of items with `id`, `caption`, `audio_path` (relative to the
 dataset's folder), `duration`, `artist`, `title`, `tags` and `license`.
@@ -38,7 +38,7 @@ SPEEDS = {"verylow": "very slow", "low": "slow", "high": "fast", "veryhigh": "ve
 
 
 FILES = (
-    # Its files were replaced more than once, and no publication names a commit: the first download fixes it.
+    # Its files were replaced more than once, and no publication names a commit: the first download pins it.
     HubFiles(
         repo="amaai-lab/JamendoMaxCaps",
         revision="main",
@@ -59,13 +59,13 @@ FILES = (
 CHOICES = (
     Option(
         name="shards",
-        help="For datasets whose audio comes in shards (JamendoMaxCaps): how many of them to fetch, the first ones.",
+        help="For datasets whose audio comes in shards (JamendoMaxCaps): fetch only this many, from the first one on.",
     ),
 )
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read the captions joined with the dated metadata files, or the simpler export."""
+    """Read the captions and join them with the dated metadata files; or read the simpler export."""
     for path in (root / "final_caption30sec.jsonl", root / "data" / "final_caption30sec.jsonl"):
         if path.exists():
             return _parse_captions(path, root, years=options.years)
@@ -73,7 +73,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 _Caption = tuple[float, float, str]
-"""Where the excerpt begins and ends, in seconds, and what it is said to be."""
+"""Start and end of the excerpt in seconds, and its caption."""
 
 
 class _CaptionRow(msgspec.Struct, gc=False):
@@ -96,7 +96,7 @@ class _MusicInfo(msgspec.Struct, gc=False):
 
 
 class _MetadataRow(msgspec.Struct, gc=False):
-    """What is read of a track of the Jamendo API; the rest, above all `waveform`, is skipped while parsing."""
+    """The used fields of a track of the Jamendo API; the others, above all `waveform`, are skipped while parsing."""
 
     id: str | int | float
     name: str | None = None
@@ -142,7 +142,7 @@ def _parse_captions(path: Path, root: Path, *, years: bool) -> Iterator[Track | 
 
 
 def _excerpts(song: Track, captions: list[_Caption]) -> Iterator[Track | Dropped]:
-    """Yield one record for each distinct excerpt of a song, with its distinct captions in alphabetical order."""
+    """Yield one track for each distinct excerpt of a song, with its distinct captions in alphabetical order."""
     texts_of: dict[tuple[float, float], list[str]] = {}
     for start_s, end_s, text in sorted(set(captions)):
         texts_of.setdefault((start_s, end_s), []).append(text)
@@ -210,7 +210,7 @@ def _span(start_s: float, end_s: float) -> str:
 
 
 def _jamendo_id(value: str | float) -> str:
-    """Give the id as upstream writes it, an unpadded number; empty if it is none."""
+    """Return the id as upstream writes it, an unpadded number; empty if it is none."""
     if isinstance(value, str) and value.isdecimal() and value[0] != "0":
         return value
     number = whole_number(value)
@@ -259,7 +259,7 @@ _ENDS_IN_SPAN = re.compile(r"_[\d.]+-[\d.]+$")
 
 
 def _is_excerpt(track: Track) -> bool:
-    """Tell a record of the captions file, whose id ends in a span of seconds, from one of the export."""
+    """Return whether a track is from the captions file, whose ids end in a span of seconds, and not from the export."""
     return _ENDS_IN_SPAN.search(track.id) is not None
 
 

@@ -1,15 +1,15 @@
-"""LP-MusicCaps: several machine captions a track, for three sets of music, 2023. Text only.
+"""LP-MusicCaps: several machine captions for each track of three sets of music, 2023. Text only.
 
 What:       MC (the clips of MusicCaps), MTT (22,000 clips of MagnaTagATune) and MSD (500,000 songs of the Million Song
             Dataset).
-Captions:   written by a model (GPT-3.5) from tags: `caption_writing`, `caption_summary` and `caption_paraphrase`. The
+Captions:   by a model (GPT-3.5), from tags: `caption_writing`, `caption_summary` and `caption_paraphrase`. The
             fourth, `caption_attribute_prediction`, is left out, as its authors do not recommend it.
 Licences:   captions MIT; those of MC build on MusicCaps' (CC BY-SA 4.0); audio: none, bring your own.
 Splits:     those of the file names: train, valid and test.
 Source:     https://github.com/seungheonDoh/lp-music-caps (paper: https://arxiv.org/abs/2307.16372)
 Known defects:
 - Some 4,000 rows of MTT have neither tags nor captions.
-- MC's clips are those of MusicCaps and MusicBench: `recording` tells.
+- MC's clips are those of MusicCaps and MusicBench; `recording` identifies them.
 """
 
 import re
@@ -31,7 +31,7 @@ _CLIP = re.compile(r"\[(?P<ytid>[\w-]{11})\]-\[(?P<start>[\d.]+)-(?P<end>[\d.]+)
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read all Parquet files in and below the folder."""
+    """Read all Parquet files in the folder, at any depth."""
     for path in sorted(root.glob("**/*.parquet")):
         split = SPLITS.get(re.split(r"[-_.]", path.name)[0])
         for where, row in parquet_rows(path, root, (*_CAPTIONS, *_FACTS, *(("year",) if options.years else ()))):
@@ -64,7 +64,7 @@ def _track(where: str, row: dict[str, Any], split: Split | None) -> Track | Drop
 
 
 def _recording(upstream_id: str) -> str:
-    """Name the recording by the set that its id is of."""
+    """Return the recording's identity, by the form of the id."""
     if is_youtube_id(upstream_id):
         return f"youtube:{upstream_id}"
     return f"msd:{upstream_id}" if upstream_id.startswith("TR") else f"magnatagatune:{upstream_id}"

@@ -1,15 +1,15 @@
 """MTG-Jamendo: songs of Jamendo with tags for genre, instrument and mood, 2019.
 
 What:       55,609 songs of at least 30 s, mp3 320 kbit/s, or as `audio-low` (mono, `<id>.low.mp3`); 3,764 hours.
-Captions:   none. They are made here from the tags, which are spelled out (`easylistening`), and marked so.
+Captions:   none. They are made here from the tags, which are spelled out (`easylistening`), with the origin `tags`.
 Licences:   metadata CC BY-NC-SA 4.0; audio per track, in `audio_licenses.txt`, mostly non-commercial.
-Splits:     five, without a shared artist. Split 0 is the default: only there are all songs of Song Describer in the test
-            part.
+Splits:     five, without a shared artist. Split 0 is the default: it is the only one whose test part contains all songs
+            of Song Describer.
 Source:     https://github.com/MTG/mtg-jamendo-dataset (paper: http://hdl.handle.net/10230/42015)
 Known defects:
 - The tables are tab-separated with a varying number of columns and CRLF; `autotagging.tsv` is a link that some downloads
   turn into a text file with the name of its target.
-- A table of one category leaves out the songs without such a tag: all tables that are there are read together.
+- A table of one category lacks the songs without such a tag: all tables that are there are read together.
 - 990 files are byte for byte copies of others, some under another artist or in another part of the split.
 """
 
@@ -35,13 +35,13 @@ _WHOLE = ("raw_30s_cleantags_50artists.tsv", "autotagging*.tsv")
 
 @lru_cache(maxsize=1)
 def _sha256() -> dict[str, str]:
-    """Read the checksums of the tars, as upstream publishes them: name -> SHA-256."""
+    """Read the published checksums of the tars: name -> SHA-256."""
     lines = files("unisono.sources.datasets").joinpath("_mtg_jamendo_sha256.txt").read_text().splitlines()
     return {name: checksum for checksum, name in map(str.split, lines)}
 
 
 def _tar(flavour: str, quality: str, part: str, size: int) -> RemoteFile:
-    """Describe a tar: the songs whose ids end in the two digits of the part, which is as good as a random sample."""
+    """Describe a tar: the songs whose ids end in the two digits of the part, practically a random sample."""
     name = f"raw_30s_{flavour}-{part}.tar"
     path = f"mtg-jamendo/raw_30s/{flavour}/{name}"
     return RemoteFile(
@@ -57,7 +57,7 @@ def _tar(flavour: str, quality: str, part: str, size: int) -> RemoteFile:
 
 
 def _metadata(name: str, about: int) -> RemoteFile:
-    """Describe a file of the repository; the commit in its address stands for its content."""
+    """Describe a file of the repository; the commit in its address pins its content."""
     return RemoteFile(
         name=name, urls=(f"https://raw.githubusercontent.com/MTG/mtg-jamendo-dataset/{COMMIT}/{name}",), about=about
     )
@@ -90,7 +90,7 @@ CHOICES = (
         default=("all",),
         values=("all", *PARTS),
         several=True,
-        help="For datasets published in parts (MTG-Jamendo: 00 to 99): those to fetch; without it, all.",
+        help="For datasets published in parts (MTG-Jamendo: 00 to 99): the parts to fetch. Default: all.",
     ),
     Option(
         name="quality",
@@ -102,7 +102,7 @@ CHOICES = (
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read all tables in `data/` or in the folder itself, and the parts of the split asked for."""
+    """Read all tables in `data/` or in the folder itself, and the parts of the chosen split."""
     facts: dict[int, SideFacts] = {}
     dropped: list[Dropped] = []
     split_of: dict[int, Split] = {}
@@ -126,7 +126,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 def _is_stub(path: Path) -> bool:
-    """Tell a link that became a text file, which is skipped if its target is there.
+    """Return whether a file is a link that became a text file; it is skipped if its target is there.
 
     Raises:
         DataError: the target is not there.
@@ -144,7 +144,7 @@ def _is_stub(path: Path) -> bool:
 
 
 def _read_hashes(folder: Path) -> dict[int, str]:
-    """Read the published lists of `<sha256> NN/<id>.mp3`, by which copies are known; `audio-low` has others."""
+    """Read the published lists of `<sha256> NN/<id>.mp3`, which identify copies; they do not hold for `audio-low`."""
     return {
         int(name.rpartition("/")[2].removesuffix(".mp3")): sha256
         for path in sorted(folder.glob("*_audio_sha256_tracks.txt"))
@@ -176,7 +176,7 @@ def _track(track_id: int, song: SideFacts, split: Split | None, sha256: str) -> 
 
 
 def _audio_names(track: Track) -> Iterable[str]:
-    """Give the name that the smaller files have."""
+    """Return the name of the smaller files."""
     return [track.audio_path.replace(".mp3", ".low.mp3")]
 
 

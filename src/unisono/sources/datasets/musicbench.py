@@ -1,14 +1,15 @@
 """MusicBench: MusicCaps with musical features in its texts, and augmented audio, 2023.
 
 What:       52,768 rows for training, 400 for testing in two wordings (A and B, the same audio); wav, 16 kHz, about 10 s.
-Captions:   two a row, rephrased by a model, with sentences on chords, beat, tempo, key; one file may stand on several rows.
-Licences:   captions CC BY-SA 3.0; audio: excerpts of YouTube, no licence given.
+Captions:   two in each row, rephrased by a model, with sentences on chords, beat, tempo and key; a file may have several
+            rows.
+Licences:   captions CC BY-SA 3.0; audio: excerpts of YouTube, no licence stated.
 Splits:     upstream's train and test (A and B together).
 Source:     https://huggingface.co/datasets/amaai-lab/MusicBench (paper: https://arxiv.org/abs/2311.08355)
 Known defects:
 - Up to eleven pitch-, tempo- and volume-shifted copies of a clip share its music: `recording` keeps them together.
-- Rows with `is_audioset_eval_mcaps` are of MusicCaps' test set; they are marked `is_audioset_eval`.
-- The files are JSON Lines although named `.json`; `location` has had several prefixes, so only its last two parts count.
+- Rows with `is_audioset_eval_mcaps` are from MusicCaps' test set; their tracks have the field `is_audioset_eval`.
+- The files are JSON Lines although named `.json`; `location` has several prefixes: only its last two parts count.
 """
 
 import re
@@ -42,7 +43,7 @@ TABLES: dict[str, Split] = {
 
 
 FILES = (
-    # The checksums say what is right, whatever `main` has become; the first download keeps to its commit.
+    # The checksums decide, whatever `main` has become; all downloads use the commit of the first one.
     HubFiles(repo=REPO, revision="main", patterns=tuple(TABLES), checksums=CHECKSUMS, size=86_778_817),
     HubFiles(
         repo=REPO,
@@ -62,7 +63,7 @@ class _Row(msgspec.Struct, gc=False):
     main_caption: str | None = None
     alt_caption: str | None = None
     captions: str | None = None
-    """In the files from before the release, as is `old_captions`."""
+    """In files from before the publication, as is `old_captions`."""
     old_captions: str | None = None
     bpm: float | None = None
     key: list[str | None] | None = None
@@ -71,7 +72,7 @@ class _Row(msgspec.Struct, gc=False):
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read the three files; yields one record a file of audio, with the captions of all its rows."""
+    """Read the three files; yield one track for each audio file, with the captions of all its rows."""
     tracks: dict[str, tuple[_Row, Split, dict[str, None]]] = {}
     for name, split in TABLES.items():
         if not (root / name).exists():

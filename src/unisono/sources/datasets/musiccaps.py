@@ -1,15 +1,15 @@
 """MusicCaps: ten-second clips of YouTube described by musicians, 2023.
 
-What:       5,521 clips of 10 s from AudioSet, one a video.
-Captions:   one a clip, written by ten musicians, with a list of aspects that become tags here.
-Licences:   captions CC BY-SA 4.0; audio: none given, it is YouTube's.
+What:       5,521 clips of 10 s from AudioSet, one of each video.
+Captions:   one for each clip, written by ten musicians, with a list of aspects that become tags here.
+Licences:   captions CC BY-SA 4.0; audio: from YouTube, no licence stated.
 Splits:     `is_audioset_eval` marks 2,858 clips, the usual test set, as `test` here; the others are `train`. 1,000 of the
             test clips are balanced by genre: field `is_balanced_subset`.
 Source:     https://huggingface.co/datasets/google/MusicCaps (paper: https://arxiv.org/abs/2301.11325)
 Known defects:
-- No audio is distributed, and videos vanish: what is not on disk is counted. Files are found as `<id>.wav`,
+- No audio is distributed, and videos disappear: tracks without audio on disk are dropped. Files are found as `<id>.wav`,
   `[<id>]-[30-40].wav`, `<id>_30.wav` or `<id>_30_40.wav`, also as flac, mp3, ogg and opus.
-- All clips are in MusicBench too: `recording` tells. 107 ids begin with a hyphen.
+- All clips are in MusicBench too; `recording` identifies them. 107 ids begin with a hyphen.
 """
 
 from collections.abc import Iterable, Iterator

@@ -3,12 +3,12 @@
 What:       706 songs of MTG-Jamendo with 1,106 captions, 1 to 5 each; excerpts of at most 120 s, mp3.
 Captions:   written by people; 746 of them, of 547 songs, validated by others (`is_valid_subset`: true, false, not judged).
 Licences:   captions CC BY-SA 4.0; audio per track, in `audio_licenses.txt`: Creative Commons, 497 of 706 non-commercial.
-Splits:     none: the authors made it for evaluation and discourage training on it.
+Splits:     none: the authors made it for evaluation and ask not to train on it.
 Source:     https://zenodo.org/records/10072001 (paper: https://arxiv.org/abs/2311.10057)
 Known defects:
 - The csv's `duration` is the whole song's, and its `path` is MTG-Jamendo's: the excerpt is `<id>.2min.mp3`.
-- `audio.zip` lands in `audio/` or in `audio/audio/`, as its two sets of instructions differ.
-- Captions hold line breaks, and all songs are in MTG-Jamendo and may be in JamendoMaxCaps: `recording` tells.
+- `audio.zip` is unpacked to `audio/` or `audio/audio/`, as its two sets of instructions differ.
+- Captions contain line breaks. All songs are in MTG-Jamendo and may be in JamendoMaxCaps; `recording` identifies them.
 
 A plain `metadata.json` is read too: a list of items (or an object with `tracks`) with `id` (or `track_id`, `ytid`,
 `youtube_id`), `captions` (or `caption`), `duration`, and `audio_path` or else `audio/<id>.mp3`.
@@ -59,18 +59,18 @@ OPTIONS = (
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read `song_describer.csv` and the files beside it, or the plain `metadata.json`.
+    """Read `song_describer.csv` and the files next to it, or the plain `metadata.json`.
 
-    The captions of a song stand in the order of `_Caption`: validated ones first. Which of them are validated is kept in
-    the field `caption_valid`, in the same order.
+    Validated captions of a song come first (see `_RatedCaption`). The further field `caption_valid` states the judgement of
+    each, in the same order.
     """
     path = root / "song_describer.csv"
     return _parse_csv(path, root, options) if path.exists() else _parse_json(root / "metadata.json", options)
 
 
 @dataclass(order=True, frozen=True)
-class _Caption:
-    """A caption; sorts by what may be relied on, then by number."""
+class _RatedCaption:
+    """A caption; sorts by its judgement, then by number."""
 
     doubt: int
     """0: validated, 1: not judged, 2: found invalid."""
@@ -79,7 +79,7 @@ class _Caption:
 
     @property
     def valid(self) -> bool | None:
-        """Upstream's judgement; None if there is none."""
+        """Return upstream's judgement; None if there is none."""
         return (True, None, False)[self.doubt]
 
 
@@ -87,7 +87,7 @@ class _Caption:
 class _Song:
     artist_id: int | None
     duration_s: float
-    captions: list[_Caption] = field(default_factory=list)
+    captions: list[_RatedCaption] = field(default_factory=list)
 
 
 def _parse_csv(path: Path, root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -110,7 +110,7 @@ def _parse_csv(path: Path, root: Path, options: ParseOptions) -> Iterator[Track 
         else:
             song = songs.setdefault(track_id, _Song(whole_number(artist_id), seconds(duration)))
             doubt = _DOUBT[valid.strip().lower()]
-            song.captions.append(_Caption(doubt, whole_number(caption_id) or 0, text.strip()))
+            song.captions.append(_RatedCaption(doubt, whole_number(caption_id) or 0, text.strip()))
     dropped: list[Dropped] = []
     sides = _read_side_files(root, dropped)
     yield from dropped
@@ -144,7 +144,7 @@ def _track(track_id: int, song: _Song, side: SideFacts, options: ParseOptions) -
 
 
 def _read_side_files(root: Path, dropped: list[Dropped]) -> dict[int, SideFacts]:
-    """Read the licences, names and tags, as far as their files are there; rows that cannot be read go to `dropped`."""
+    """Read licences, names and tags, of those files that are there; append rows that cannot be read to `dropped`."""
     facts: dict[int, SideFacts] = {}
     read_licenses(root / "audio_licenses.txt", facts)
     if (path := root / "audio_metadata.tsv").exists():
@@ -206,7 +206,7 @@ def _parse_json(path: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 def _audio_names(track: Track) -> Iterable[str]:
-    """Give the names that some tools store the excerpt under."""
+    """Return the names that some tools give to the excerpt."""
     name = track.audio_path.removesuffix(".2min.mp3")
     return [f"{name}.mp3", f"{name.rpartition('/')[2]}.2min.mp3", f"{name.rpartition('/')[2]}.mp3"]
 

@@ -1,1 +1,1 @@
-"""download: official sources -> releases on disk. Knows no dataset."""
+"""Bring releases from their official sources to the disk. Names no dataset."""

@@ -1,4 +1,4 @@
-"""Published checksums (`md5:...`, `sha1:...`, `sha256:...`, `git:...`) and files hashed while they arrive."""
+"""Checksums as they are published (`md5:...`, `sha1:...`, `sha256:...`, `git:...`), computed while files arrive."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -9,11 +9,11 @@ from threading import Thread
 
 CHUNK = 1 << 20
 CHUNKS_AHEAD = 8
-"""How many chunks may wait to be hashed, at most."""
+"""The most chunks that wait to be hashed."""
 
 
 class RunningChecksum:
-    """A checksum under way. Of `git:` the size must be known beforehand, as git hashes it first."""
+    """A checksum that is being computed. `git:` needs the size beforehand, as git hashes it first."""
 
     def __init__(self, kind: str, size: int = 0) -> None:
         self.kind = kind
@@ -25,11 +25,11 @@ class RunningChecksum:
 
     @classmethod
     def like(cls, published: str, size: int) -> "RunningChecksum":
-        """Start a checksum of the published one's kind; of SHA-256 where none is published."""
+        """Start a checksum of the same kind as the published one; SHA-256 if none is published."""
         return cls(published.partition(":")[0] or "sha256", size)
 
     def update(self, chunk: bytes) -> None:
-        """Hash what follows."""
+        """Hash the next bytes."""
         self._hash.update(chunk)
         self.length += len(chunk)
 
@@ -39,7 +39,7 @@ class RunningChecksum:
 
 @contextmanager
 def hashing_aside(digest: RunningChecksum) -> Iterator[Callable[[bytes], None]]:
-    """Give a function that has chunks hashed by another thread, so that receiving need not wait; all are at the end."""
+    """Yield a function that hashes chunks in another thread; on leaving, all of them are hashed."""
     chunks: Queue[bytes | None] = Queue(CHUNKS_AHEAD)
 
     def work() -> None:
@@ -56,7 +56,7 @@ def hashing_aside(digest: RunningChecksum) -> Iterator[Callable[[bytes], None]]:
 
 
 def hash_file(path: Path, digest: RunningChecksum, each: Callable[[int], None] = lambda count: None) -> RunningChecksum:
-    """Hash a file from its beginning; `each` is told of every chunk's length, and may raise to stop."""
+    """Hash a file; call `each` with the length of every chunk, which may raise to stop."""
     with path.open("rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)

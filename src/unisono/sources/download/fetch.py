@@ -1,4 +1,4 @@
-"""Fetch several files at once, each through all its steps: get it, check it, note it, unpack it, note that."""
+"""Fetch several files at the same time: each is received, verified, unpacked, and noted in the ledger."""
 
 import logging
 import shutil
@@ -25,7 +25,7 @@ from unisono.sources.download.unpack import Unpacker
 from unisono.sources.download.web import RetryPolicy, Web
 
 WORTH_A_LINE = 1_000_000
-"""Bytes from which on a file's arrival is told; small ones may come by the thousand."""
+"""The size in bytes from which the arrival of a file is logged; smaller files may come by the thousand."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +41,10 @@ class FetchSettings:
 
 
 def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Ledger, settings: FetchSettings) -> None:
-    """Bring all files into the folder; one that cannot be got does not keep the others from coming.
+    """Fetch all files into the folder. If one fails, the others are still fetched.
 
     Raises:
-        UnisonoError: some could not be got or unpacked; says which and why.
+        UnisonoError: some could not be fetched or unpacked; the message says which and why.
         OSError: the disk is full or cannot be written.
     """
     failures: list[UnisonoError] = []
@@ -66,11 +66,13 @@ def fetch_all(title: str, files: Sequence[RemoteFile], folder: Path, ledger: Led
     if failures:
         hints = dict.fromkeys(failure.hint for failure in failures if failure.hint)
         reasons = "\n".join(failure.message for failure in failures)
-        raise UnisonoError(f"{len(failures)} of {len(files)} files could not be had.\n{reasons}", hint="\n".join(hints))
+        raise UnisonoError(
+            f"{len(failures)} of {len(files)} files could not be fetched.\n{reasons}", hint="\n".join(hints)
+        )
 
 
 class _Fetcher:
-    """What the threads of one run share."""
+    """The state that the threads of one run share."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class _Fetcher:
         )
 
     def bring(self, file: RemoteFile) -> None:
-        """Take one file through all its steps."""
+        """Fetch, verify, unpack and note one file."""
         if self.stop.is_set():
             raise StoppedError
         path = self.folder / file.name
@@ -119,7 +121,7 @@ class _Fetcher:
         self._note(file, content, source, accepted=transfer.accepted)
 
     def _adopt(self, file: RemoteFile, path: Path) -> bool:
-        """Take a file that is in place though this program did not put it there, if its checksum is the published one."""
+        """Accept a file that somebody else put in place, if its checksum is the published one."""
         if not file.checksum or not path.is_file():
             return False
         size = path.stat().st_size
@@ -129,16 +131,16 @@ class _Fetcher:
                 self._note(file, content, str(path))
                 return True
             self._advance(self.fetching, -size)
-        log.warning("%s: what is there is not the published file; it is fetched anew.", path)
+        log.warning("%s is not the published file; it is fetched again.", path)
         return False
 
     def _take(self, file: RemoteFile, source_folder: Path) -> Path:
-        """Find a file in the user's folder and check it; a plain one is copied, an archive is unpacked from there."""
+        """Find and verify a file in the user's folder. A plain file is copied; an archive is left there to be unpacked."""
         candidates = [source_folder / file.name, source_folder / Path(file.name).name]
         source = next((path for path in candidates if path.is_file()), None)
         if source is None:
             raise FetchError(
-                f"{file.name} is not in {source_folder}; it can be had from {' or '.join(file.urls)}.",
+                f"{file.name} is not in {source_folder}; it is published at {' or '.join(file.urls)}.",
                 hint="Put it there, or run the command without --from-dir.",
             )
         content = self._content(file, source)
@@ -146,7 +148,7 @@ class _Fetcher:
         if not is_right and not self.settings.accept_new_checksum:
             published = f"{file.size:,} bytes, {file.checksum or 'no checksum'}"
             raise FetchError(
-                f"{source} is not the file that was published: expected {published}; found {content}.",
+                f"{source} is not the published file: expected {published}; found {content}.",
                 hint="Fetch it again; if its publisher has changed it and you trust it, add --accept-new-checksum.",
             )
         if not is_packed(file):

@@ -1,7 +1,7 @@
-"""What a dataset's folder remembers of its downloads, in its subfolder `.download`: a lock, a log and a ledger.
+"""The state of a download, in the subfolder `.download` of a dataset's folder: a lock, a log and a ledger.
 
-The ledger has one JSON object a line, appended when a file is in place, checked and unpacked, so that what stands in
-it is complete whatever happened after. The last line may be torn by a kill; it is then not counted.
+The ledger has one JSON object a line. A line is appended once a file is in place and verified, and again once it is
+unpacked, so that every line holds whatever happens later. A last line that a kill cut short does not count.
 """
 
 import json
@@ -23,7 +23,7 @@ STATE_FOLDER = ".download"
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep the folder to this process; the lock goes with the process, however that ends.
+    """Lock the folder for this process; the lock ends with the process, however that ends.
 
     Raises:
         UnisonoError: another process downloads into the folder, or the folder cannot be written.
@@ -45,17 +45,17 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def state_folder(folder: Path) -> Path:
-    """Give the folder in which a dataset's folder keeps what concerns its download."""
+    """Return the folder of the download's state in a dataset's folder."""
     return folder / STATE_FOLDER
 
 
 def is_packed(file: RemoteFile | HubFiles) -> bool:
-    """Tell whether a file is only a wrapping of what is wanted."""
+    """Return whether a file is unpacked after the download."""
     return file.unpack_to is not None or file.audio_column is not None
 
 
 class Ledger:
-    """The record of which files of a release are here, checked and unpacked. Safe to share between threads."""
+    """Which files of a release are here, verified and unpacked. Several threads may share it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,12 +67,12 @@ class Ledger:
             try:
                 record = json.loads(line)
             except ValueError:
-                continue  # a torn line that a later run has closed
+                continue  # a line that a kill cut short
             self._done[record["name"]] = record
         self._torn = not content.endswith(b"\n") and bool(content)
 
     def holds(self, file: RemoteFile) -> bool:
-        """Tell whether the file is here, checked, and unpacked if it is to be."""
+        """Return whether the file is here and verified, and unpacked if it is an archive."""
         record = self._record_of(file)
         if record is None or record["unpacked"] != is_packed(file):
             return False
@@ -82,12 +82,12 @@ class Ledger:
         return self._has(path, size)
 
     def checked(self, file: RemoteFile) -> bool:
-        """Tell whether the file itself is here and was checked, though perhaps not unpacked yet."""
+        """Return whether the file itself is here and verified, unpacked or not."""
         record = self._record_of(file)
         return record is not None and self._has(file.name, record["size"])
 
     def _record_of(self, file: RemoteFile) -> dict[str, Any] | None:
-        """Give what is noted of the file, unless the dataset describes another one today."""
+        """Return the file's entry; None if the dataset now publishes another file of this name."""
         record = self._done.get(file.name)
         if record is None or record["published"] != file.checksum:
             return None
@@ -100,14 +100,14 @@ class Ledger:
             return False
 
     def note(self, file: RemoteFile, size: int, checksum: str, source: str, *, accepted: bool = False) -> None:
-        """Note that a file is here and checked.
+        """Note that a file is here and verified.
 
         Args:
             file: as published.
-            size: bytes got.
-            checksum: of what was got, of the published one's kind.
+            size: bytes received.
+            checksum: of the received file, of the same kind as the published one.
             source: the address or path that it came from.
-            accepted: it is not what was published, and the user said that this is right.
+            accepted: it is not the published file, and the user accepted it.
         """
         record = {
             "name": file.name,
@@ -120,18 +120,18 @@ class Ledger:
         self._append(record | {"unpacked": False, "sample": None, "keep": True})
 
     def note_unpacked(self, file: RemoteFile, sample: tuple[str, int] | None, *, keep: bool) -> None:
-        """Note that what a file wraps is in place too.
+        """Note that an archive is unpacked.
 
         Args:
             file: noted before.
-            sample: path and size of one file that came out of it, by which to see later that they are there.
-            keep: the file itself is to be kept.
+            sample: path and size of one file out of it, to check later that they are there.
+            keep: keep the archive itself.
         """
         place = None if sample is None else (os.path.relpath(sample[0], self.folder), sample[1])
         self._append(self._done[file.name] | {"unpacked": True, "sample": place, "keep": keep})
 
     def remove_archive(self, file: RemoteFile) -> None:
-        """Remove a file whose content is in place, unless it was to be kept."""
+        """Remove an archive that is unpacked, unless it is to be kept."""
         record = self._record_of(file)
         if record is not None and record["unpacked"] and not record["keep"]:
             (self.folder / file.name).unlink(missing_ok=True)

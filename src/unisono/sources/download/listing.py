@@ -1,4 +1,4 @@
-"""What datasets there are, how large they are, and what of them is on disk."""
+"""List the datasets with their sizes and with what is on disk."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from unisono.tracks.workspace import Workspace
 
 @dataclass(frozen=True, kw_only=True)
 class ListedDataset:
-    """A dataset, and what of it is on disk."""
+    """A dataset, its sizes, and how much of it is on disk."""
 
     dataset: Dataset
     sizes: tuple[tuple[str, int], ...]
-    """What can be fetched, and its bytes (0: not known): each value of a choice, or all; and the metadata alone."""
+    """What can be downloaded -> bytes, 0 if unknown: each value of a choice, or everything (""), and `metadata`."""
     here: str
-    """`complete`, `in part: 3 of 5 files`, `yes` or `no`; of what is fetched by default."""
+    """Of what is downloaded by default: `complete`, `in part: 3 of 5 files`, `yes` or `no`."""
 
 
 def list_datasets(data_root: AnyPath = "data") -> list[ListedDataset]:

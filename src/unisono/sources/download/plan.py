@@ -1,4 +1,4 @@
-"""Which files of a release are wanted, what of them is here already, and how much room the rest needs."""
+"""Plan a download: which files are wanted, which of them are here, and how much room the others need."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True)
 class FetchPlan:
-    """What is to be done for one dataset."""
+    """The plan of one dataset."""
 
     folder: Path
     wanted: Sequence[RemoteFile | HubFiles]
-    """All that the options ask for; `HubFiles` where the Hub has not been asked yet."""
+    """All wanted files; `HubFiles` if the Hub has not been asked yet."""
     missing: Sequence[RemoteFile | HubFiles]
-    """Those that are not here yet, or not unpacked."""
+    """Files that are not here yet, or not unpacked."""
 
     @property
     def to_fetch(self) -> int:
-        """Bytes still to come, roughly."""
+        """Return the bytes that are still to be fetched, roughly."""
         return sum(size_of(file) - self.received(file) for file in self.missing)
 
     def received(self, file: RemoteFile | HubFiles) -> int:
-        """Give how many bytes of a file are here already."""
+        """Return how many bytes of a file are here."""
         if isinstance(file, HubFiles):
             return 0
         target = self.folder / file.name
@@ -39,13 +39,13 @@ class FetchPlan:
         return 0
 
     def room_needed(self, *, keep_archives: bool, jobs: int) -> int:
-        """Give the most bytes that the missing files will take at any time, in addition to what is here."""
+        """Return the most bytes that the missing files will need at any time, in addition to the bytes that are here."""
         coming = {file: size_of(file) - self.received(file) for file in self.missing}
         plain = sum(size for file, size in coming.items() if not is_packed(file))
-        # Shards of the Hub, while it has not been asked how many there are, are taken for small ones.
+        # The number of shards is unknown until the Hub is asked: they are assumed to be small.
         archives = sorted(size for file, size in coming.items() if is_packed(file) and not _unknown_shards(file))
         held = sum(archives if keep_archives else archives[-jobs:])
-        # Room for what comes out of an archive that is here already was made sure of when it was fetched.
+        # The room to unpack an archive that is here was checked when it was fetched.
         return plain + held + sum(file.unpacked_size for file, size in coming.items() if size or not size_of(file))
 
 
@@ -54,7 +54,7 @@ def _unknown_shards(file: RemoteFile | HubFiles) -> bool:
 
 
 def size_in_words(size: int) -> str:
-    """Return a number of bytes for people, for example "3.3 GB"; "?" for 0, which stands for an unknown size."""
+    """Return a number of bytes as text, for example "3.3 GB"; "?" for 0, an unknown size."""
     value, unit = float(size), "bytes"
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if value < 1000 or unit == "PB":
@@ -64,7 +64,7 @@ def size_in_words(size: int) -> str:
 
 
 def size_of(file: RemoteFile | HubFiles) -> int:
-    """Give a file's size, or what is known of it."""
+    """Return a file's size in bytes, exactly or roughly; 0 if unknown."""
     return file.size or (file.about if isinstance(file, RemoteFile) else 0)
 
 
@@ -77,15 +77,15 @@ def make_plan(
     metadata_only: bool = False,
     ask_hub: bool,
 ) -> FetchPlan:
-    """Find out what is to be done for a dataset.
+    """Plan the download of a dataset.
 
     Args:
-        dataset: what to fetch.
-        folder: where to.
-        ledger: what is here.
-        choices: what of the dataset, by the names of its choices; the others have their defaults.
+        dataset: the dataset.
+        folder: the dataset's folder.
+        ledger: the files that are here.
+        choices: name -> value, of `Dataset.choices`; the others have their defaults.
         metadata_only: leave out the audio.
-        ask_hub: whether the network may be used to learn of the Hub's files.
+        ask_hub: ask the Hub for its files if that has not been done yet; needs the network.
 
     Raises:
         UsageError: the dataset does not offer such a choice.
@@ -108,7 +108,7 @@ def make_plan(
 def chosen(
     dataset: Dataset, choices: Mapping[str, Any] | None = None, *, metadata_only: bool = False
 ) -> list[RemoteFile | HubFiles]:
-    """Select a dataset's files.
+    """Return the files of a dataset that the choices select.
 
     Raises:
         UsageError: the dataset does not offer such a choice.

@@ -1,4 +1,4 @@
-"""Fetch datasets from their official sources into `<data_root>/raw/<dataset>/`, and report what was done."""
+"""Fetch datasets from their official sources into `<data_root>/raw/<dataset>/`, and return a report."""
 
 import errno
 import os
@@ -20,22 +20,22 @@ from unisono.sources.download.plan import FetchPlan, chosen, make_plan, size_in_
 from unisono.tracks.workspace import Workspace
 
 Asked = Mapping[str, Mapping[str, Any]]
-"""Values of datasets' own options: dataset -> name of the option -> value."""
+"""Values of datasets' own options: dataset -> name -> value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileState:
-    """A file that is wanted, as it was before the download."""
+    """A wanted file, and its state before the download."""
 
     name: str
     size: int
-    """Bytes, exactly or roughly; 0 if not known."""
+    """Bytes, exactly or roughly; 0 if unknown."""
     source: str
     """The host that serves it."""
     received: int
-    """Bytes that were here."""
+    """Bytes that were on disk."""
     complete: bool
-    """It was here, checked and unpacked."""
+    """It was on disk, verified and unpacked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +47,23 @@ class DatasetDownload:
     folder: Path
     files: tuple[FileState, ...] = ()
     bytes_to_fetch: int = 0
-    """Bytes that were missing, roughly."""
+    """Bytes of the missing files, roughly."""
     bytes_of_room: int = 0
-    """Bytes that are needed on the disk while they are fetched and unpacked."""
+    """Bytes needed on the disk while the missing files are fetched and unpacked."""
     known_bad: Mapping[str, str] = field(default_factory=dict)
-    """Files on disk that are broken as published: path -> what is wrong with it."""
+    """Files on disk that are broken as published: path -> the fault."""
     not_fetched: str = ""
-    """What the release does not contain, and what to do about it."""
+    """What cannot be downloaded, and how to get it."""
 
     @property
     def missing(self) -> int:
-        """The number of files that were not here."""
+        """Return the number of files that were missing."""
         return sum(not file.complete for file in self.files)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadReport:
-    """What a download fetched, or in a dry run would fetch."""
+    """What a download fetched, or in a dry run would fetch, dataset by dataset."""
 
     datasets: tuple[DatasetDownload, ...]
     dry_run: bool = False
@@ -81,7 +81,7 @@ class DownloadReport:
 
 
 class DownloadError(UnisonoError):
-    """Some of several datasets are not complete; `report` tells of the others."""
+    """Some of several datasets are incomplete; `report` covers the others."""
 
     def __init__(self, failures: Mapping[str, UnisonoError], report: DownloadReport) -> None:
         super().__init__(
@@ -107,26 +107,27 @@ def download(
     timeout_s: Positive = 60,
     retries: int = 8,
 ) -> DownloadReport:
-    """Fetch datasets into `<data_root>/raw/<dataset>/`; what is there already is not fetched again.
+    """Fetch datasets into `<data_root>/raw/<dataset>/`; files that are there are not fetched again.
 
     Args:
         datasets: names of datasets, `hf:owner/name`, or paths of recipes that name a dataset on the Hub.
         all_: fetch all datasets.
         data_root: the folder of the data.
         metadata_only: captions and other metadata, no audio.
-        dataset_options: what of a dataset to fetch, for example `{"fma": {"size": "large"}}` (see `Dataset.choices`).
+        dataset_options: dataset -> name -> value: which parts to fetch, as in `{"fma": {"size": "large"}}`; see
+            `Dataset.choices`.
         dry_run: only report what would be fetched.
         from_dir: a folder to take the files from, instead of the network.
         keep_archives: keep archives and shards after unpacking them.
-        accept_new_checksum: accept a file that its publisher has changed.
+        accept_new_checksum: accept a file that its publisher has changed since this version of unisono.
         jobs: files fetched and unpacked at the same time.
         timeout_s: seconds without a byte after which a connection is given up and made again.
         retries: failures in a row after which the next source of a file is tried.
 
     Raises:
-        UsageError: no dataset is named, or something that does not exist.
-        DownloadError: some of several datasets are not complete.
-        UnisonoError: the one dataset asked for is not complete.
+        UsageError: no dataset is named, or a name or value does not exist.
+        DownloadError: some of several datasets are incomplete.
+        UnisonoError: the only dataset is incomplete.
     """
     asked = dataset_options or {}
     wanted = _asked_for(datasets, all_=all_)
@@ -172,7 +173,7 @@ def _asked_for(datasets: str | Sequence[str], *, all_: bool) -> list[Dataset]:
 
 
 def _refuse_idle(asked: Asked, wanted: Sequence[Dataset]) -> None:
-    """Refuse options of datasets that are not fetched."""
+    """Refuse options of datasets that are not to be fetched."""
     for name in set(asked).difference(dataset.name for dataset in wanted):
         raise UsageError(f"dataset_options names {name!r}, which is not fetched.", parameter="dataset_options")
 
@@ -186,7 +187,7 @@ class _Download:
         self.dataset, self.folder, self.choices, self.settings = dataset, folder, choices, settings
 
     def planned(self, metadata_only: bool) -> DatasetDownload:
-        """Report what is to be done, without the network."""
+        """Return what would be fetched, without asking the network."""
         return self._report(self._plan(Ledger(self.folder), metadata_only, ask_hub=False))
 
     def run(self, metadata_only: bool, *, skip_unavailable: bool) -> DatasetDownload:

@@ -1,4 +1,4 @@
-"""Read 7z archives with py7zr, member by member, without ever holding one in memory."""
+"""Read 7z archives with py7zr, in bounded memory."""
 
 import struct
 import zlib
@@ -16,7 +16,7 @@ Writing = Callable[[ArchiveMember], AbstractContextManager[Callable[[bytes], Non
 
 
 def members_of(path: Path, check: Callable[..., None]) -> dict[str, ArchiveMember]:
-    """List the plain files of an archive by name; `check` refuses what must not be in there."""
+    """Return the plain files of an archive by name; `check` raises for members that are refused."""
     with _explained(path), py7zr.SevenZipFile(path) as archive:
         members = {}
         for entry in archive.files:
@@ -28,7 +28,7 @@ def members_of(path: Path, check: Callable[..., None]) -> dict[str, ArchiveMembe
 
 
 def unpack_members(path: Path, members: Iterable[ArchiveMember], writing: Writing) -> None:
-    """Write some members of an archive; the others are decompressed where that is necessary to get to these."""
+    """Write some members of an archive; others are decompressed only as far as the format requires it."""
     wanted = {member.name: member for member in members}
     if not wanted:
         return
@@ -55,7 +55,7 @@ class _Factory(WriterFactory):
 
 
 class _Writer(Py7zIO):
-    """What py7zr writes a member to. py7zr compares checksums only after closing, so this does it before."""
+    """The file object that py7zr writes a member to. It compares checksums, which py7zr does only after closing."""
 
     def __init__(self, member: ArchiveMember, writing: AbstractContextManager[Callable[[bytes], None]]) -> None:
         self._member, self._writing = member, writing

@@ -1,7 +1,7 @@
-"""Fetch one file over HTTP so that what is in place in the end is what its publisher described, or nothing is.
+"""Fetch one file over HTTP. It is put in place only if it is the published file.
 
-Whatever interrupts, the next try asks for the rest only; a server that cannot continue, or whose file is another one by
-now, makes it start again. Size and checksum are those published; they decide, not what the server says.
+After an interruption the next try asks for the rest only. It starts again if the server cannot continue, or if its file
+has changed. The published size and checksum decide whether a file is right, not the server's headers.
 """
 
 import sys
@@ -22,25 +22,25 @@ from unisono.sources.download.partial import Content, PartialFile
 from unisono.sources.download.web import SourceError, TryAgainError, Web
 
 SLOWEST = 512
-"""Bytes a second below which a connection is given up and made anew."""
+"""Bytes per second below which a connection is given up and made again."""
 WORTH_REMEMBERING = 65_536
-"""Bytes from which on it is noted which version of a file has begun to come, so that it can be continued."""
+"""The size in bytes from which the version of a file is written down, so that it can be continued."""
 WORTH_A_THREAD = 8 << 20
-"""Bytes from which on hashing has a thread of its own."""
+"""The size in bytes from which a file is hashed in a thread of its own."""
 TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
-"""Answers after which trying again helps."""
+"""Status codes after which another try may succeed."""
 
 
 class StoppedError(Exception):
-    """The run ends: another thread failed or the user interrupted. What was received is kept."""
+    """The run ends, because another thread failed or the user interrupted it. Received bytes are kept."""
 
 
 class FetchError(UnisonoError):
-    """None of a file's sources can give it."""
+    """A file cannot be fetched from any of its sources."""
 
 
 class ChangedError(SourceError):
-    """The source gave the same content twice, and it is not what was published."""
+    """The source sent the same content twice, and it is not the published one."""
 
     def __init__(self, published: str, got: Content) -> None:
         super().__init__(f"the publisher has changed the file: published {published}; got, twice, {got}")
@@ -48,7 +48,7 @@ class ChangedError(SourceError):
 
 
 class Transfer:
-    """Bring one file into place, from the first of its sources that can give it."""
+    """The transfer of one file, from the first of its sources that has it."""
 
     def __init__(
         self,
@@ -64,13 +64,13 @@ class Transfer:
         """Prepare a transfer.
 
         Args:
-            file: what is wanted.
-            target: where it goes.
+            file: the file.
+            target: its path on disk.
             web: the connections.
-            advance: told how many bytes have come, or, negative, were lost.
+            advance: called with the number of bytes received, or, negative, discarded.
             stop: once set, the transfer ends with `StoppedError`.
-            headers: sent along, e.g. credentials.
-            accept_changed: take a file that its publisher has changed.
+            headers: additional request headers, such as credentials.
+            accept_changed: accept a file that its publisher has changed.
         """
         self.file, self.target, self.web = file, target, web
         self.advance, self.stop, self.headers = advance, stop or threading.Event(), headers or {}
@@ -80,15 +80,15 @@ class Transfer:
         advance(self.part.size)
 
     def run(self) -> tuple[Content, str]:
-        """Fetch the file and give its content and the source it came from.
+        """Fetch the file; return its size and checksum, and the address that it came from.
 
         Raises:
-            FetchError: no source can give it; says why for each.
+            FetchError: no source has it; the message says why, for each source.
             StoppedError: the run ends.
         """
         failures: dict[str, SourceError] = {}
         if self.part.seen and not self.accept_changed:
-            self._reset()  # ask again: the publisher may have put the file right
+            self._reset()  # try again: the publisher may have corrected the file
         elif self.part.seen and self.part.seen == str(self._content()):
             return self._accept_changed(self._content()), self.part.source
         for url in self.file.urls:
@@ -110,7 +110,7 @@ class Transfer:
         return FetchError(message, hint=hint)
 
     def _fetch(self, url: str) -> Content:
-        """Fetch the file from one source, however many tries that takes."""
+        """Fetch the file from one source, in as many tries as the policy allows."""
         if self.part.seen and self.part.source != url:
             self._reset()  # another source's changed file
         failures, furthest = 0, self.part.size
@@ -132,11 +132,11 @@ class Transfer:
                     raise StoppedError from problem
 
     def _is_complete(self) -> bool:
-        """Tell whether everything has been received already."""
+        """Return whether all bytes have been received."""
         return self.part.size == self.file.size > 0
 
     def _receive(self, url: str) -> None:
-        """Make one request and take what comes, until its end."""
+        """Make one request and receive its response."""
         self._forget_other_sources(url)
         offset = self.part.size
         headers = dict(self.headers)
@@ -155,7 +155,7 @@ class Transfer:
                 raise TryAgainError(f"the connection ended after {self.part.size:,} of {announced:,} bytes")
 
     def _forget_other_sources(self, url: str) -> None:
-        """Begin again unless what is there can be continued from this source, and found out to be wrong."""
+        """Discard the received bytes if this source cannot continue them, or if an error in them could not be detected."""
         if self.part.source != url:
             self.part.validator = ""
         continuable = self.part.validator or (self.file.checksum and self.file.size)
@@ -165,7 +165,7 @@ class Transfer:
         self.part.resumed = self.part.size > 0
 
     def _judge(self, response: requests.Response, offset: int) -> int:
-        """Decide what an answer is good for, and give the size of the whole file that it announces (0: none)."""
+        """Check a response; return the size of the whole file that it announces, 0 if none."""
         status = response.status_code
         if status in TEMPORARY:
             raise TryAgainError(f"the server answered {status} {response.reason}", wait=retry_after(response.headers))
@@ -192,8 +192,8 @@ class Transfer:
         return total
 
     def _stream(self, response: requests.Response, announced: int) -> None:
-        """Write and hash what comes, until the answer ends."""
-        self._content()  # hashes what an earlier run has received, so that hashing can go on from there
+        """Write and hash the response."""
+        self._content()  # hash the bytes of an earlier run first
         limit = 2 * self.file.size + CHUNK if self.file.size else sys.maxsize
         stall = self.web.patience.stall
         mark, size_at_mark = time.monotonic(), self.part.size
@@ -225,8 +225,8 @@ class Transfer:
         self.part.reset()
 
     def _accept(self) -> Content:
-        """Put a whole file in place if it is what was published; else find out what it is instead."""
-        self.part.path.touch()  # of an empty file nothing came
+        """Put a whole file in place if it is the published one; else find out whether it was damaged or changed."""
+        self.part.path.touch()  # an empty file has no bytes that created it
         content = self._content()
         if self.file.size in (0, content.size) and self.file.checksum in ("", content.checksum):
             self.part.finish()
@@ -239,7 +239,7 @@ class Transfer:
         if content.size < self.file.size and not self.part.resumed:
             raise TryAgainError(f"the server ended after {content.size:,} of {self.file.size:,} bytes")
         self._reset()
-        raise TryAgainError(f"what came ({content}) is not what was published ({self._published()})")
+        raise TryAgainError(f"what came ({content}) is not the published file ({self._published()})")
 
     def _accept_changed(self, content: Content) -> Content:
         if not self.accept_changed:
@@ -261,7 +261,7 @@ def _validator(response: requests.Response) -> str:
 
 
 def _content_range(response: requests.Response) -> tuple[int, int]:
-    """Read `Content-Range: bytes 7-41/42`: where the answer starts and how long the whole is (0: not said)."""
+    """Parse `Content-Range: bytes 7-41/42`; return the start and the total size, 0 if it is not stated."""
     unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = rest.partition("/")
     start = span.partition("-")[0]
@@ -271,6 +271,6 @@ def _content_range(response: requests.Response) -> tuple[int, int]:
 
 
 def _is_web_page(response: requests.Response) -> bool:
-    """Tell whether an error page or a login came; no release consists of web pages."""
+    """Return whether the response is a web page, such as an error or a login; no release contains web pages."""
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return kind in ("text/html", "application/xhtml+xml")

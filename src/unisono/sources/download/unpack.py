@@ -1,8 +1,8 @@
-"""Unpack zip, tar, tar.gz and 7z archives that came from elsewhere.
+"""Unpack untrusted zip, tar, tar.gz and 7z archives.
 
-Every member is written aside and renamed, with the archive's modification time, so that a member of the right size and
-time is a finished one and is skipped when an interrupted unpacking goes on. Only plain files and folders come out,
-below the target, with the permissions that new files have here, and no more bytes than were to be expected.
+Every member is written aside and renamed, with the archive's modification time: when an interrupted run continues, a
+member of the right size and time is complete and is skipped. Only plain files and folders are unpacked, only below the
+target, with the usual permissions of new files, and with a limit on their total size.
 """
 
 import calendar
@@ -27,7 +27,7 @@ from unisono.base.extras import extra
 
 CHUNK = 1 << 20
 SUSPICIOUS_GROWTH = 50
-"""An archive of unknown content may become this many times its own size, and no more."""
+"""The most that an archive of unknown content may grow, as a multiple of its size."""
 MEMBERS_AT_ONCE = 64
 Advance = Callable[[int], None]
 
@@ -44,22 +44,22 @@ class ArchiveMember:
 
 
 class Unpacker:
-    """Writes the members of one archive below a folder."""
+    """Write the members of one archive below a folder."""
 
     def __init__(self, archive: Path, folder: Path, *, limit: int = 0, advance: Advance = lambda count: None) -> None:
         """Prepare to unpack.
 
         Args:
             archive: the file.
-            folder: where its members go.
-            limit: bytes that may come out of it; 0: `SUSPICIOUS_GROWTH` times its size.
-            advance: told how many bytes were written or found to be there; may raise to stop.
+            folder: the target of its members.
+            limit: the most bytes to unpack; 0 means `SUSPICIOUS_GROWTH` times its size.
+            advance: called with the number of bytes written, or found in place; may raise to stop.
         """
         self.archive, self.folder, self.advance = archive, folder, advance
         self.left = limit or SUSPICIOUS_GROWTH * archive.stat().st_size + CHUNK
         self._lock = threading.Lock()
         self.files = 0
-        """Members in place."""
+        """Number of members in place."""
         self.sample: tuple[str, int] | None = None
         """Path and size of the last of them."""
         self._root = os.fspath(folder)
@@ -70,7 +70,7 @@ class Unpacker:
         """Unpack all members.
 
         Raises:
-            DataError: the archive is broken, of no known kind, or holds what no release has any business to hold.
+            DataError: the archive is damaged, of an unknown format, or contains members that are refused.
         """
         with _explained(self.archive):
             kind = _kind(self.archive)
@@ -91,7 +91,7 @@ class Unpacker:
                         with archive.open(info) as source:
                             self._write(member, source)
 
-            # Decompression and writing release the GIL: several members at a time use several cores.
+            # Decompression and writing release the GIL, so that several threads use several cores.
             with ThreadPoolExecutor(available_cores(), "unpack") as pool:
                 try:
                     for _ in pool.map(unpack, _batches(members)):
@@ -103,7 +103,7 @@ class Unpacker:
     def _tar(self) -> None:
         with self.archive.open("rb") as file:
             if file.peek(2).startswith(b"\x1f\x8b"):
-                # tarfile would decompress it too, but without comparing the checksum at its end
+                # tarfile alone would not compare the checksum at the end
                 with gzip.open(file) as content, tarfile.open(fileobj=content, mode="r|") as archive:
                     self._tar_members(archive)
                     while content.read(CHUNK):
@@ -114,7 +114,7 @@ class Unpacker:
 
     def _tar_members(self, archive: tarfile.TarFile) -> None:
         for info in archive:
-            archive.members.clear()  # type: ignore[attr-defined] # or else it would keep all that it has seen
+            archive.members.clear()  # type: ignore[attr-defined] # it would keep all members in memory
             if info.isdir():
                 continue
             self._check(info.name, plain=info.isreg())
@@ -133,7 +133,7 @@ class Unpacker:
         unpack_members(self.archive, missing, self.writing)
 
     def _check(self, name: str, *, plain: bool) -> None:
-        """Refuse a member that is no plain file or that would not stay below the folder."""
+        """Refuse a member that is not a plain file, or that would leave the folder."""
         if not plain:
             raise DataError(f"{self.archive}: the member {name!r} is a link or a device; such archives are refused.")
         path = PurePosixPath(name)
@@ -148,11 +148,11 @@ class Unpacker:
             )
 
     def _path(self, member: ArchiveMember) -> str:
-        """Give where a member goes. (Text: archives have so many members that making `Path`s of them would show.)"""
+        """Return the path of a member, as text: for archives with many members, `Path` objects are slow."""
         return os.path.join(self._root, *member.name.split("/"))  # noqa: PTH118
 
     def _has(self, member: ArchiveMember) -> bool:
-        """Tell whether the member is in place already; count it then."""
+        """Return whether a member is in place already, and count it if so."""
         path = self._path(member)
         if os.path.dirname(path) in self._new_folders:  # noqa: PTH120
             return False
@@ -178,7 +178,7 @@ class Unpacker:
 
     @contextmanager
     def writing(self, member: ArchiveMember) -> Iterator[Callable[[bytes], None]]:
-        """Give a function to write a member's content with; the member appears when the context ends well."""
+        """Yield a function that writes a member's content; the member appears when the context ends without an error."""
         path = self._path(member)
         folder, name = os.path.split(path)
         self._make(folder)
@@ -191,7 +191,9 @@ class Unpacker:
             with self._lock:
                 self.left -= len(chunk)
             if self.left < 0:
-                raise DataError(f"{self.archive}: far more came out of it than is plausible; unpacking was stopped.")
+                raise DataError(
+                    f"{self.archive}: it unpacks to far more bytes than is plausible; unpacking was stopped."
+                )
             out.write(chunk)
             self.advance(len(chunk))
 
@@ -209,7 +211,7 @@ class Unpacker:
         self._done(member, path)
 
     def _make(self, folder: str) -> None:
-        """Make a folder for members, and remember it if it is new: nothing is in it that was not put there since."""
+        """Make a folder for members, and remember it if it is new: then its members need not be looked for."""
         if folder in self._folders:
             return
         is_new = not os.path.exists(folder)  # noqa: PTH110
@@ -220,7 +222,7 @@ class Unpacker:
 
 
 def _batches(infos: Iterable[zipfile.ZipInfo]) -> Iterator[list[zipfile.ZipInfo]]:
-    """Give members in groups that are worth handing to a thread."""
+    """Group members into batches that are worth a thread's time."""
     batch: list[zipfile.ZipInfo] = []
     size = 0
     for info in infos:
@@ -238,25 +240,27 @@ def _kind(archive: Path) -> str:
         start = file.read(6)
     if start.startswith(b"7z\xbc\xaf\x27\x1c"):
         return "7z"
-    return "zip" if zipfile.is_zipfile(archive) else "tar"  # tar has the weakest signature: tarfile will tell
+    return (
+        "zip" if zipfile.is_zipfile(archive) else "tar"
+    )  # tar has the weakest signature; tarfile refuses what is none
 
 
 def _seconds(info: zipfile.ZipInfo) -> int:
-    """Give a zip member's time, which has no zone, as if it were UTC; a month or day of 0 is found in the wild."""
+    """Return the time of a zip member, which has no zone, as if it were UTC; a month or day of 0 occurs."""
     year, month, day, *clock = info.date_time
     return calendar.timegm((year, max(month, 1), max(day, 1), *clock, 0, 0, 0))
 
 
 @contextmanager
 def _explained(archive: Path) -> Iterator[None]:
-    """Turn what the libraries say of a broken archive into a message that names the file."""
+    """Turn the errors of the archive libraries into messages that name the file."""
     try:
         yield
     except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, ValueError) as error:
         raise DataError(f"{archive}: this archive is broken: {error}.") from error
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, or compressed in a way unknown here
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unknown compression
         raise DataError(f"{archive}: this archive cannot be read: {error}.") from error
     except OSError as error:
-        if error.errno is None:  # bz2 reports broken data like this
+        if error.errno is None:  # bz2 reports damaged data so
             raise DataError(f"{archive}: this archive is broken: {error}.") from error
         raise

@@ -1,4 +1,4 @@
-"""Connections: how long to wait, how often to try, and which failures are worth another try."""
+"""HTTP connections: how long to wait, how often to try, and which failures are worth another try."""
 
 import ssl
 from collections.abc import Callable, Iterator
@@ -14,34 +14,34 @@ from unisono.base.backoff import pause
 
 
 class SourceError(Exception):
-    """One source cannot give the file; the next one may."""
+    """One source does not have the file; the next one may."""
 
 
 class TryAgainError(Exception):
-    """This try failed; another may do better, after `wait` seconds if the server asked for that."""
+    """This try failed; another one may succeed, after `wait` seconds if the server asked for that."""
 
     def __init__(self, reason: str, *, wait: float | None = None, slow: bool = False) -> None:
         super().__init__(reason)
         self.wait = wait
         self.slow = slow
-        """Bytes came, but too slowly to ever see the end."""
+        """Bytes arrived, but too slowly."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long to wait for what, in seconds."""
+    """How long to wait, in seconds, and how often to try."""
 
     connect: float = 20
     stall: float = 60
     retries: int = 8
-    """Failures in a row, without a new byte, after which a source is given up."""
+    """The number of failures in a row, without a new byte, after which a source is given up."""
     first_pause: float = 1
     longest_pause: float = 60
     longest_wait: float = 900
     """The longest Retry-After that is waited for."""
 
     def pause(self, failures: int) -> float:
-        """Give the seconds to wait after so many failures in a row."""
+        """Return the seconds to wait after a number of failures in a row."""
         return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
@@ -73,11 +73,11 @@ class Web:
 
     @contextmanager
     def get(self, url: str, headers: dict[str, str]) -> Iterator[requests.Response]:
-        """Open an address, following redirects.
+        """Request an address, following redirects.
 
         Raises:
-            SourceError: trying again cannot help.
-            TryAgainError: it may.
+            SourceError: another try cannot succeed.
+            TryAgainError: another try may succeed.
         """
         timeout = (self.patience.connect, self.patience.stall)
         try:
@@ -97,7 +97,7 @@ class Web:
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """Give the error that began it all."""
+    """Return the first cause of an error."""
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return error

@@ -1,4 +1,4 @@
-"""Music that is no published dataset of its own module: a folder of tagged files, or any table through a recipe."""
+"""The user's own music: a folder of tagged files, a table of captions through a recipe, a Hugging Face data set."""
 
 from pathlib import Path
 
@@ -10,9 +10,10 @@ _HUGGING_FACE = "hf:"
 
 
 def find(name: str) -> Dataset | None:
-    """Give the dataset that a name stands for that is no module's, or None.
+    """Return the dataset that a name stands for, if it is none of the published ones; else None.
 
-    That is `folder:<path>`, `hf:<path>` or `hf:owner/name`, the path of a recipe, or the name of a shipped recipe.
+    The name is `folder:<path>`, `hf:<path>`, `hf:owner/name`, the path of a recipe, or the name of a recipe that is part
+    of unisono.
 
     Raises:
         UsageError: the folder or the recipe is missing, or the recipe has a mistake.
@@ -37,5 +38,5 @@ def find(name: str) -> Dataset | None:
 
 
 def recipe_names() -> list[str]:
-    """List the recipes that are shipped, in alphabetical order."""
+    """List the recipes that are part of unisono, in alphabetical order."""
     return sorted(path.stem for path in _SHIPPED.glob("*.toml"))

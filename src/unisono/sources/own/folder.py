@@ -1,7 +1,7 @@
-"""Your own music: a folder of audio files, described by the tags that are embedded in them.
+"""A folder of audio files as a dataset, described by the tags that are embedded in the files.
 
-Read are artist, title, album, year, genre, mood, comment, licence and the address; genre, mood and what the vocabulary
-knows of the comment become the caption. Files are read in as many threads as there are cores, in bounded memory.
+Artist, title, album, year, genre, mood, comment, licence and address are read. The caption is made from genre, mood, and
+those words of the comment that the vocabulary knows. Files are read by one thread per core, in bounded memory.
 """
 
 import os
@@ -33,7 +33,7 @@ def folder_dataset(folder: Path) -> Dataset:
     """
     folder = folder.absolute()
     if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.", hint="Give one that holds audio files: folder:<path>")
+        raise UsageError(f"There is no folder {folder}.", hint="Name a folder of audio files: folder:<path>")
     name = f"folder_{key(folder.name) or 'root'}"
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
@@ -54,10 +54,10 @@ def folder_dataset(folder: Path) -> Dataset:
 
 
 def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
-    """Yield the audio files below a folder, in alphabetical order, with what their tags say.
+    """Yield a track for each audio file below a folder, in alphabetical order.
 
     Raises:
-        UsageError: the library that reads tags is not installed.
+        MissingExtraError: the library that reads tags is not installed.
     """
     with extra("folder", "Reading the tags of audio files"):
         import tinytag  # noqa: F401
@@ -73,7 +73,7 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
 
 
 def _audio_files(root: Path) -> Iterator[str]:
-    """Yield paths relative to the folder; hidden files and folders are left out."""
+    """Yield the paths of audio files relative to the folder; hidden files and folders are skipped."""
     for folder, inner, files in os.walk(root):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         for file in sorted(files):
@@ -88,7 +88,7 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
         return Dropped(id=path.encode(errors="replace").decode(), reason="file name is not UTF-8")
     try:
         tag = TinyTag.get(root / path)
-    except Exception as error:  # whatever a broken file makes the library do, it is that file's fault
+    except Exception as error:  # whatever the library does with a damaged file is that file's fault
         return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
     other: dict[str, Any] = tag.other
     artist, title = _text(tag.artist), _text(tag.title)
@@ -114,7 +114,7 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
 
 
 def _genres(texts: Iterable[str]) -> tuple[str, list[str]]:
-    """Split what taggers put into one field; a genre whose name holds a separator stays whole."""
+    """Split a field with several genres; a genre whose name contains a separator stays whole."""
     genres = [part.strip() for text in texts for part in ([text] if look_up(text) else _SEPARATORS.split(text))]
     genres = [genre for genre in genres if genre]
     return (genres[0], genres[1:]) if genres else ("", [])

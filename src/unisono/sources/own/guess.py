@@ -1,4 +1,4 @@
-"""What the columns of a Hugging Face data set are, told by their names and types, where no recipe says it."""
+"""Guess the meaning of a Hugging Face data set's columns from their names and types, if no recipe states it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,20 +11,21 @@ from unisono.sources.own.layout import METADATA
 from unisono.sources.own.recipe import Columns, Recipe
 
 FILE_NAME = "file_name"
-"""What the column with the names of audio files is called in `metadata.*`."""
+"""The name of the column with the names of audio files in `metadata.*`."""
 CAPTIONS = ("caption", "captions", "main_caption", "text", "description")
-"""What the column with the descriptions may be called; the first that is there is taken."""
+"""Possible names of the column of captions; the first one that is there counts."""
 MORE_CAPTIONS = ("alt_caption", "alt_captions")
 PARTS_OF_AUDIO = ("start", "start_s", "start_time")
-"""Columns that may say which part of its audio a row describes, or which part of a longer recording its audio is."""
+"""Columns with two possible meanings: the part of its audio that a row describes, or the part of a longer recording
+that its audio is."""
 SAME_NAME = ("title", "artist", "genre", "tags", "license", "url", "year")
 
 
 def guessed(recipe: Recipe, table: Path, names: Sequence[str], audio_columns: Sequence[str]) -> Recipe:
-    """Complete a recipe that says nothing about audio and columns.
+    """Return a recipe completed by the columns of audio and captions.
 
     Raises:
-        UsageError: no column, or more than one, can be the audio or the caption; the message lists those there are.
+        UsageError: no column, or more than one, can be the audio or the caption; the message lists the columns.
     """
     audio = _audio(table, names, audio_columns)
     text = {name.lower(): name for name in reversed(names) if name not in audio_columns}

@@ -1,6 +1,7 @@
-"""Which tables a folder of a Hugging Face data set holds, and which split each of them is.
+"""Find the tables of a Hugging Face data set in a folder, and the split of each table.
 
-Known are Parquet, the Arrow files that `save_to_disk` leaves, and `metadata.csv`, `.jsonl` or `.parquet` beside audio files.
+Known are Parquet, the Arrow files that `save_to_disk` writes, and `metadata.csv`, `.jsonl` or `.parquet` next to audio
+files.
 """
 
 import re
@@ -22,10 +23,10 @@ _MOST_NAMED = 12
 
 
 def find_tables(folder: Path, files: str = "") -> list[Path]:
-    """List the tables of a folder, at any depth, or those that match a pattern; each part of the data set once.
+    """List the tables of a folder at any depth, or those that match a pattern.
 
     Raises:
-        DataError: there are none, some are missing, or they lie in several folders, so that it must be said which.
+        DataError: there are none, some are missing, or they belong to several data sets.
     """
     if files:
         found = _below(folder, f"**/{files.lstrip('/')}")
@@ -58,7 +59,7 @@ def _below(folder: Path, pattern: str) -> list[Path]:
 
 
 def _part(folder: Path) -> str:
-    """Name the part of a data set that a folder is, whatever its split: `10pct/train` is of `10pct`."""
+    """Return the data set that a folder belongs to, whatever its split: `10pct` for `10pct/train`."""
     return "/".join(part for part in folder.parts if part.lower() not in SPLITS) or "."
 
 
@@ -67,7 +68,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def splits_of(tables: Sequence[Path], folder: Path) -> list[Split | None]:
-    """Tell the split of each table by its name or its folders'; where all would be `train`, there is none."""
+    """Return the split of each table by its name or those of its folders; None for all if all would be `train`."""
     splits = [_split_of(path.relative_to(folder)) for path in tables]
     return splits if set(splits) - {"train"} else [None] * len(splits)
 

@@ -1,8 +1,8 @@
-"""A recipe: a small file that says which columns of a table of captions are what.
+"""Read recipes: small files that map the columns of a table of captions to the fields of a track.
 
     table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face data set, or hf:owner/name
     audio_root = "clips"              # relative to the recipe
-    audio = "{file}.mp3"              # how the name of an audio file is made from columns; or the column that holds audio
+    audio = "{file}.mp3"              # the name of an audio file, made from columns; or the column that contains audio
 
     [columns]
     caption = ["text", "text_2"]      # one or several; a list in a cell is several captions too
@@ -21,7 +21,7 @@ from unisono.tracks.track import CaptionOrigin
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The names of the columns that hold what the field is called."""
+    """Field of a track -> name of the column that contains it."""
 
     id: str = ""
     """Default: the path of the audio file."""
@@ -36,14 +36,14 @@ class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """Seconds into the file where the described excerpt begins; with `end` or `duration`."""
     end: str = ""
     split: str = ""
-    """Default: for a folder, what the names of its tables say."""
+    """Default: for a folder, by the names of its tables."""
     url: str = ""
     year: str = ""
     """Kept as a further field `year` of the record, for `--captions metadata`."""
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a recipe says."""
+    """The content of a recipe."""
 
     table: str
     audio: str
@@ -54,13 +54,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     homepage: str = ""
     audio_root: str = "."
     files: str = ""
-    """Where `table` is a folder or on the Hub: pattern of the tables to read, e.g. `data/train-*.parquet`, which the ends of
-    their paths have to match. Default: all."""
+    """If `table` is a folder or on the Hub: the pattern that the ends of the tables' paths match, such as
+    `data/train-*.parquet`. Default: all tables."""
     recording: str = ""
-    """Template of the identity across datasets, e.g. `youtube:{ytid}`."""
+    """Template of the identity across datasets, such as `youtube:{ytid}`."""
     caption_origin: CaptionOrigin | None = "human"
     license: str = ""
-    """Of all tracks, where no column says it."""
+    """The licence of all tracks, if no column names one."""
     caption_license: str = ""
     tracks: int = 1
     captions: int = 0

@@ -1,6 +1,6 @@
-"""Any table of captions (csv, tsv, jsonl, json, parquet, arrow) as a dataset, through a recipe that maps its columns.
+"""A table of captions (csv, tsv, jsonl, json, parquet, arrow) as a dataset, through a recipe that maps its columns.
 
-`hf:<folder>` and `hf:owner/name` on the command line are recipes too, whose mapping is guessed from the columns.
+`hf:<folder>` and `hf:owner/name` are recipes too; their mapping is guessed from the columns.
 """
 
 import re
@@ -35,12 +35,12 @@ class OnHub:
 
     @classmethod
     def of(cls, text: str) -> "OnHub | None":
-        """Read `hf:owner/name`, `hf:owner/name/folder` or either with `@revision`; None if it is none of them."""
+        """Parse `hf:owner/name` or `hf:owner/name/folder`, with or without `@revision`; None if it is neither."""
         match = _ON_HUB.fullmatch(text)
         return cls(match["repo"], match["part"].strip("/"), match["revision"] or "main") if match else None
 
     def files(self, wanted: str) -> tuple[HubFiles, HubFiles]:
-        """Say what to fetch: tables and, where there are any, audio files; never a script."""
+        """Return the files to fetch: tables, and audio files if there are any; never a script."""
         tables = (wanted,) if wanted else (*KINDS, "README.md")
         return self._matching(tables), self._matching(_AUDIO_FILES, is_audio=True)
 
@@ -51,7 +51,7 @@ class OnHub:
 
 
 def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
-    """Make a dataset of a recipe. What is shipped or on the Hub has its table in `<data-root>/raw/<name>`.
+    """Make a dataset of a recipe. If it is shipped or on the Hub, its table is in `<data-root>/raw/<name>`.
 
     Raises:
         UsageError: the recipe is missing or has a mistake; the message says which.
@@ -79,10 +79,10 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
 
 
 def huggingface_dataset(source: str) -> Dataset:
-    """Make a dataset of `hf:<folder>` or `hf:owner/name`; which columns are what is guessed from their names and types.
+    """Make a dataset of `hf:<folder>` or `hf:owner/name`; the meaning of the columns is guessed from their names and types.
 
     Raises:
-        UsageError: there is no such folder, and it is no name of a repository.
+        UsageError: it is neither a folder nor the name of a repository.
     """
     folder = Path(source.removeprefix(HUB)).expanduser().absolute()
     if source != HUB and folder.is_dir():
@@ -90,7 +90,7 @@ def huggingface_dataset(source: str) -> Dataset:
     if OnHub.of(source) is None:
         raise UsageError(
             f"There is no folder {folder}.",
-            hint="Give a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
+            hint="Name a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
         )
     name = re.sub(r"\W+", "_", source.partition("@")[0].lower())
     return _hub_dataset(_unmapped(source), name, asked_as=source)
@@ -139,7 +139,7 @@ def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
 
 
 def _dataset(recipe: Recipe, name: str, **others: Any) -> Dataset:
-    """Make a dataset of what a recipe says, and of what it cannot say."""
+    """Make a dataset of a recipe and of further fields."""
     describes_parts = bool(recipe.columns.start)
     return Dataset(
         name=name,

@@ -1,4 +1,4 @@
-"""From the rows of a table, or of all tables of a folder, to tracks, as a recipe says."""
+"""Parse a table, or all tables of a folder, into tracks, by a recipe."""
 
 import difflib
 import itertools
@@ -35,15 +35,15 @@ Rows = Iterable[tuple[str, Values] | Dropped]
 
 @dataclass(frozen=True)
 class _Table:
-    """One of the tables that a recipe reads."""
+    """A table that a recipe reads."""
 
     path: Path
     folder: Path
-    """What rows are named relative to."""
+    """Rows are named by paths relative to this folder."""
     split: Split | None = None
-    """Of all its rows, if its name says so."""
-    beside: str = ""
-    """The folder, relative to that of the audio, which its names of audio files are relative to."""
+    """The split of all its rows, if its name states one."""
+    audio_folder: str = ""
+    """The folder of the audio files that it names, relative to the folder of the audio."""
 
     @property
     def is_arrow(self) -> bool:
@@ -51,11 +51,11 @@ class _Table:
 
 
 def parse_table(recipe: Recipe, name: str, place: Path, root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Yield the tracks of a table, or of all tables of a folder; audio that they hold is unpacked before the first.
+    """Yield the tracks of a table, or of all tables of a folder; audio in them is unpacked first.
 
     Raises:
         DataError: a table is missing or damaged, or lacks a column that the recipe names.
-        UsageError: the columns do not tell what they are, or a package is missing.
+        UsageError: the meaning of the columns is unclear, or a package is missing.
     """
     tables = _tables(recipe, name, place, root)
     if not recipe.audio:
@@ -84,18 +84,18 @@ def _tables(recipe: Recipe, name: str, place: Path, root: Path) -> list[_Table]:
         raise DataError(f"{place}: the table of the recipe {name!r} is missing.", hint=recipe.not_fetched)
     paths = find_tables(place, recipe.files)
     return [
-        _Table(path, place, split, _beside(path, root) if path.name in METADATA else "")
+        _Table(path, place, split, _audio_folder(path, root) if path.name in METADATA else "")
         for path, split in zip(paths, splits_of(paths, place), strict=True)
     ]
 
 
-def _beside(path: Path, root: Path) -> str:
+def _audio_folder(path: Path, root: Path) -> str:
     folder = path.parent
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) and folder != root else ""
 
 
 def _merged(first: Track, more: Track) -> Track:
-    """Join the captions of two rows of one track; if their splits differ, the one that is held out most counts."""
+    """Join the captions of two rows of one track. If their splits differ, test counts before val, and val before train."""
     captions: dict[str, Caption] = {}
     for caption in (*first.captions, *more.captions):
         captions.setdefault(caption.text, caption)
@@ -109,7 +109,7 @@ def _merged(first: Track, more: Track) -> Track:
 def _all_rows(
     recipe: Recipe, tables: Sequence[_Table], stack: ExitStack
 ) -> Iterator[tuple[tuple[str, Values] | Dropped, _Table]]:
-    """Yield the rows of all tables; where they hold audio, which takes its time, a bar shows how far it is."""
+    """Yield the rows of all tables; show progress if they contain audio."""
     wanted = _wanted(recipe)
     bar = task = None
     if any(column in wanted for table in tables for column in _audio_columns(table)):
@@ -149,7 +149,7 @@ def _column_names(table: _Table) -> list[str]:
 
 
 def _audio_columns(table: _Table) -> list[str]:
-    """List the columns that hold audio itself."""
+    """List the columns that contain audio."""
     if not table.is_arrow:
         return []
     from unisono.sources import arrow
@@ -189,7 +189,7 @@ def _lines(lines: JsonLines[Values]) -> Rows:
 
 
 def _with_columns(rows: Rows, wanted: list[str], table: Path) -> Rows:
-    """Pass rows on, once the first ones have shown that every column is there."""
+    """Return the rows, after checking in the first ones that every column is there."""
     iterator = iter(rows)
     first = list(itertools.islice(iterator, _ROWS_SEARCHED_FOR_COLUMNS))
     found = {column: None for row in first if not isinstance(row, Dropped) for column in row[1]}
@@ -267,7 +267,7 @@ def _track(
 
 
 def _audio(recipe: Recipe, where: str, values: Values, table: _Table, unpacked: AudioFolder | None) -> str | Dropped:
-    """Give the path of a row's audio, relative to the audio's folders; audio that the row holds becomes a file."""
+    """Return the path of a row's audio, relative to the audio's folders; audio in the row itself becomes a file."""
     cell = values.get(recipe.audio[1:-1])
     path = ""
     if isinstance(cell, dict) and "bytes" in cell:
@@ -282,11 +282,11 @@ def _audio(recipe: Recipe, where: str, values: Values, table: _Table, unpacked: 
     path = path or _fill(recipe.audio, values)
     if not path:
         return Dropped(id=where, reason="no audio named", detail=f"a column of {recipe.audio!r} is empty")
-    return f"{table.beside}/{path}" if table.beside else path
+    return f"{table.audio_folder}/{path}" if table.audio_folder else path
 
 
 def _fill(template: str, values: Values) -> str:
-    """Fill a template's `{column}` slots; empty if one of them is."""
+    """Fill the `{column}` slots of a template; empty if one of the columns is empty."""
     texts = {column: _text(values.get(column)) for column in _FIELD.findall(template)}
     return _FIELD.sub(lambda match: texts[match[1]], template) if all(texts.values()) else ""
 
@@ -296,7 +296,7 @@ def _list(value: str | list[str]) -> list[str]:
 
 
 def _texts(value: Any) -> list[str]:
-    """Give the texts of a cell: one, or those of a list, a written-out list, or the values of an object."""
+    """Return the texts of a cell: one text, or the items of a list, of a list literal, or of an object."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, str) and value.startswith("["):
