@@ -46,11 +46,10 @@ def list_files(
     """
     with extra(extra_name, "Fetching from the Hugging Face Hub"):
         from huggingface_hub import HfApi, hf_hub_url
-        from huggingface_hub.errors import HfHubHTTPError
     try:
         ask = HfApi().dataset_info if kind == "dataset" else HfApi().model_info
         info = ask(repo, revision=revision, files_metadata=True)
-    except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # its errors have no common base, and those of the network are passed on
         raise _in_words(error, repo, revision, kind) from error
     commit = info.sha or revision
     files = {}

@@ -7,7 +7,6 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -117,5 +116,5 @@ def _of_package(name: str) -> Dataset:
         if isinstance(dataset, Dataset)
         else "it names neither a Dataset nor a module with a DATASET"
     )
-    (package, *_) = map(entry_points.package_of, metadata.entry_points(group=GROUP, name=name))
+    package = entry_points.package_of(GROUP, name)
     raise entry_points.EntryPointError(GROUP, name, package, reason)

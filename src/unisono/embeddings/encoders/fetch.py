@@ -4,12 +4,11 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
-from unisono.base.extras import extra
 from unisono.base.files import explained, whole_file, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
@@ -29,6 +28,7 @@ from unisono.embeddings.encoders.weights import (
 )
 from unisono.embeddings.encoders.weights import is_here as weights_are_here
 from unisono.sources.base import RemoteFile
+from unisono.sources.hub import HubError, HubRepo, credentials, list_files
 
 TENSORS = (".safetensors", ".bin", ".pt")
 
@@ -92,7 +92,7 @@ def fetch_text(name: str, from_dir: Path | None = None) -> WeightsOnDisk:
         hub = published(name, [path.name for path in folder.iterdir()] if folder.is_dir() else [])
         if from_dir is not None or _is_fetched(folder, hub):
             return fetch(name, hub, from_dir)
-    _, files = _ask(name, *repository(name))
+    files = _ask(name, *repository(name)).files
     return fetch(name, published(name, files))
 
 
@@ -181,55 +181,38 @@ def _download(name: str, hub: HubWeights, folder: Path) -> str:
     return wanted[-1][1]
 
 
-def _look_up(name: str, hub: HubWeights, file: HubFile) -> tuple[RemoteFile, str]:
+def _look_up(name: str, weights: HubWeights, file: HubFile) -> tuple[RemoteFile, str]:
     """Ask the hub for the address, size and hash of a file, and for its commit."""
-    repo, revision = file.repo or hub.repo, file.revision or hub.revision
-    commit, files = _ask(name, repo, revision)
-    if file.name not in files:
+    repo, revision = file.repo or weights.repo, file.revision or weights.revision
+    found_repo = _ask(name, repo, revision)
+    if file.name not in found_repo.files:
         raise UnisonoError(f"{repo} at revision {revision} has no file {file.name}.")
-    log.info("%s: %s of %s at %s", name, file.name, repo, commit)
-    found = files[file.name]
+    log.info("%s: %s of %s at %s", name, file.name, repo, found_repo.commit)
+    found = found_repo.files[file.name]
     checksum = f"sha256:{file.sha256}" if file.sha256 else found.checksum
-    return replace(found, name=file.on_disk, size=file.size or found.size, checksum=checksum), commit
+    return replace(found, name=file.on_disk, size=file.size or found.size, checksum=checksum), found_repo.commit
 
 
-@cache
-def _ask(name: str, repo: str, revision: str) -> tuple[str, dict[str, RemoteFile]]:
-    """Ask the hub for the commit of a repository's revision and for its files, by name. The only request for metadata."""
-    with extra("embed", "Fetching from the Hugging Face Hub"):
-        from huggingface_hub import HfApi, hf_hub_url
-        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+def _ask(name: str, repo: str, revision: str) -> HubRepo:
+    """Ask the hub for the commit of a repository's revision and for its files."""
     try:
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise UnisonoError(f"The Hugging Face Hub has no {repo} at revision {revision}.") from error
-    except Exception as error:  # its errors have no common base, and those of the network are passed on
-        reason = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        return list_files(repo, revision, kind="model", extra_name="embed")
+    except HubError as error:
         raise UnisonoError(
-            f"Cannot fetch {repo}: the Hugging Face Hub could not be asked for it ({reason}).",
-            hint="Run the same command again when there is a network. For a machine without one: elsewhere run "
+            f"Cannot fetch {repo}: {error.message}",
+            hint=f"{error.hint} For a machine without a network: elsewhere run "
             f"`hf download {repo} --revision {revision} --local-dir FOLDER`, bring the folder here and run: "
-            f"unisono encoders fetch {name} --from-dir FOLDER",
+            f"unisono encoders fetch {name} --from-dir FOLDER".strip(),
         ) from error
-    commit = info.sha or revision
-    files = {}
-    for found in info.siblings or []:
-        checksum = f"sha256:{found.lfs.sha256}" if found.lfs else f"git:{found.blob_id}" if found.blob_id else ""
-        address = hf_hub_url(repo, found.rfilename, revision=commit)
-        files[found.rfilename] = RemoteFile(
-            name=found.rfilename, urls=(address,), size=found.size or 0, checksum=checksum, hub=True
-        )
-    return commit, files
 
 
 def _receive(remote: RemoteFile, path: Path, advance: Callable[[int], None]) -> None:
     """Download one file of the hub to a path, continuing where an earlier try stopped, and verify it."""
-    from unisono.sources.download.hub import credentials
-    from unisono.sources.download.transfer import FetchError, Transfer
+    from unisono.sources.download.transfer import FetchError, Transfer  # its libraries are slow to import
     from unisono.sources.download.web import RetryPolicy, Web
 
     try:
-        Transfer(remote, path, Web(RetryPolicy(), connections=1), advance=advance, headers=credentials()).run()
+        Transfer(remote, path, Web(RetryPolicy(), connections=1), advance=advance, headers=credentials(remote)).run()
     except FetchError as error:
         raise UnisonoError(
             error.message, hint="Run the same command again; the parts that were received are kept."
