@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,10 +22,10 @@ from tests.sources.download.archives import pack, tree
 from tests.sources.download.local import BUILDERS, LocalRelease, checksum, patched
 from tests.sources.download.server import Server, serving
 from unisono import cli
-from unisono.base.errors import UnisonoError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.sources.base import RemoteFile
 from unisono.sources.download import fetch
-from unisono.sources.download.run import download
+from unisono.sources.download.run import DownloadError, download
 from unisono.sources.download.web import RetryPolicy
 from unisono.tracks.files import read_tracks
 
@@ -361,3 +363,70 @@ def test_unify_just_works_afterwards(data: Data, server: Server, name: str) -> N
     tracks = read_tracks(data.root / "unified_dataset.json")
     assert {track.id for track in tracks} == set(BUILDERS[name].GOOD)
     assert all(Path(track.audio_path).is_file() for track in tracks)
+
+
+def test_from_python_it_returns_a_report_and_prints_nothing(
+    data: Data, song_describer: LocalRelease, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    with patched(song_describer.dataset):
+        before = download("song_describer", data_root=str(data.root), dry_run=True)
+        report = download(["song_describer"], data_root=data.root, retries=0)
+        again = download("song_describer", data_root=data.root)
+    assert capsys.readouterr() == ("", "")
+    (planned,), (fetched,), (complete,) = before.datasets, report.datasets, again.datasets
+    assert planned.missing == fetched.missing == len(planned.files) == 5
+    assert planned.bytes_to_fetch == fetched.bytes_to_fetch == sum(file.size for file in planned.files) > 0
+    assert complete.missing == complete.bytes_to_fetch == 0
+    assert all(file.complete for file in complete.files)
+    assert "song_describer: 5 files fetched" in repr(report) and "0 files fetched" in repr(again)
+    assert "5 files to fetch" in repr(before)
+
+
+def test_of_several_datasets_the_others_are_reported(
+    data: Data, song_describer: LocalRelease, fma: LocalRelease, server: Server
+) -> None:
+    server.script["/song_describer/audio.zip"] = [misbehaviour.status(404)]
+    with patched(song_describer.dataset, fma.dataset), pytest.raises(DownloadError, match="1 of 2 datasets") as caught:
+        download(["song_describer", "fma"], data_root=data.root, retries=0)
+    assert [(each.name, each.missing) for each in caught.value.report.datasets] == [("fma", 2)]
+    assert caught.value.report.datasets[0].known_bad
+    assert "song_describer: " in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"jobs": 0}, "jobs must be at least 1, found 0"),
+        ({"timeout_s": -1}, "timeout_s must be above 0"),
+        ({"data_root": 3}, "data_root must be"),
+        (
+            {"dataset_options": {"fma": {"size": "tiny"}}},
+            "size must be one of small, medium, large, full, found 'tiny'",
+        ),
+        ({"dataset_options": {"fma": {"siz": "small"}}}, "fma has no option 'siz'. Did you mean 'size'?"),
+        ({"dataset_options": {"mtg_jamendo": {"quality": "low"}}}, "'mtg_jamendo', which is not fetched"),
+        ({"from_folder": "x"}, "has no parameter 'from_folder'"),
+    ],
+)
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        download("fma", dry_run=True, **{"data_root": tmp_path, **arguments})
+    assert words in caught.value.message
+
+
+def test_bounds_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--jobs", "0"], ["--retries", "-1"], ["--shards", "0"], ["--fma-size", "tiny"]):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["download", "fma", "--dry-run", *arguments])
+        assert ended.value.code == 2
+        assert arguments[0] in capsys.readouterr().err
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (REPOSITORY / "docs" / "download.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    assert [each.name for each in names["report"].datasets] == ["fma", "mtg_jamendo"]
