@@ -14,12 +14,13 @@ from unisono.base.seeded import rank_key
 from unisono.curation.groups import Identity, groups
 from unisono.tracks.track import Split, Track, replace
 
+SplitBy = Literal["upstream", "seed"]
 TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
 HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 _RANK: dict[Split | None, int] = {split: rank for rank, split in enumerate((*HELD_OUT_FIRST, None))}
 
 
-def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upstream", "seed"]) -> list[Track]:
+def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> list[Track]:
     """Give every track a split, 80/10/10 over all; returns the tracks in the order in which they came.
 
     With `split_by="upstream"` the splits that tracks bring are honoured and only the rest is drawn. Where a group brings
