@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 from types import ModuleType
 
 import pytest
@@ -72,7 +73,7 @@ def test_real_rows(shared_data: Path) -> None:
 
 def test_unify_names_years_with_metadata_alone(tmp_path: Path) -> None:
     jamendo_max_caps.build(tmp_path / "raw" / "jamendo_max_caps")
-    options = {"datasets": ("jamendo_max_caps",), "data_root": tmp_path, "check_audio": False}
+    options: dict[str, Any] = {"datasets": ("jamendo_max_caps",), "data_root": tmp_path, "check_audio": False}
     unify(**options, output=tmp_path / "plain.json")
     assert '"year"' not in (tmp_path / "plain.json").read_text()
     named = tmp_path / "named.json"

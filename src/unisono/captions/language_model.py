@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_type_hints
 
 from unisono.base.arguments import AnyPath, Count, Positive, check
 from unisono.base.errors import UsageError
@@ -37,12 +37,7 @@ class LanguageModel:
     """File that keeps every answer, so that nothing is asked twice. By default, `unify` keeps it in the data folder."""
 
     def __post_init__(self) -> None:
-        for name, hint in (
-            ("workers", Count),
-            ("requests_per_minute", Positive | None),
-            ("modes", tuple[Mode, ...]),
-            ("cache", AnyPath | None),
-        ):
+        for name, hint in get_type_hints(LanguageModel, include_extras=True).items():
             check(f"llm_{name}", getattr(self, name), hint)
 
     def refuse_incomplete(self) -> None:
@@ -59,21 +54,6 @@ class LanguageModel:
             )
         if self.url and not self.url.startswith(("http://", "https://")):
             raise UsageError(f"llm_url must begin with http:// or https://, found {self.url!r}.", parameter="llm_url")
-
-    def open(self) -> "Answering":
-        """Connect to the server, or load the local model.
-
-        Raises:
-            UsageError: a package is not installed.
-            UnisonoError: there is no such model, or it cannot be loaded.
-        """
-        if self.url:
-            from unisono.captions.server import Server  # requests takes a while to load
-
-            return Server(self.url, self.model, requests_per_minute=self.requests_per_minute)
-        from unisono.captions.local_model import LocalModel  # loads torch
-
-        return LocalModel(self.model)
 
     def with_cache_in(self, folder: Path) -> "LanguageModel":
         """Return these settings with the default cache file in a folder, unless they name one."""

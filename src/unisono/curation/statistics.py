@@ -175,8 +175,12 @@ class Statistics:
 
     def fields_table(self) -> Table:
         """Return the table of optional fields."""
-        rows = [(name, self._share(count)) for name, count in self.filled.items()]
-        return Table("Fields that are filled", ("field", "tracks"), rows if self.all.tracks else [])
+        filled = self.filled if self.all.tracks else {}
+        return Table(
+            "Fields that are filled",
+            ("field", "tracks"),
+            [(name, self._share(count)) for name, count in filled.items()],
+        )
 
     def shared_table(self) -> Table:
         """Return the table of what datasets and splits have in common."""

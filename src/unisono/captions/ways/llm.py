@@ -17,7 +17,7 @@ from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.captions.answers import Answers, question_key
-from unisono.captions.language_model import RUN_AGAIN, Answering, Messages, Mode, NoAnswerError
+from unisono.captions.language_model import RUN_AGAIN, Answering, LanguageModel, Messages, Mode, NoAnswerError
 from unisono.captions.lint import Given, fault
 from unisono.captions.ways import template
 from unisono.captions.ways._way import Request, Written
@@ -78,7 +78,7 @@ def write(tracks: Sequence[Track], request: Request) -> Written:
     """
     request.model.refuse_incomplete()
     modes = request.model.modes
-    model = request.model.open()
+    model = _open(request.model)
     outcome = _Outcome()
     answers = Answers(request.model.cache)
     pool = ThreadPoolExecutor(request.model.workers, thread_name_prefix="llm")
@@ -97,6 +97,16 @@ def write(tracks: Sequence[Track], request: Request) -> Written:
         raise UnisonoError(f"{model.model} answered nothing: {outcome.refused[-1]['reason']}.", hint=RUN_AGAIN)
     _log(outcome.counts)
     return Written(outcome.captions, outcome.report())
+
+
+def _open(settings: LanguageModel) -> Answering:
+    if settings.url:
+        from unisono.captions.server import Server  # requests takes a while to load
+
+        return Server(settings.url, settings.model, requests_per_minute=settings.requests_per_minute)
+    from unisono.captions.local_model import LocalModel  # loads torch
+
+    return LocalModel(settings.model)
 
 
 def _log(counts: Counter[str]) -> None:
