@@ -2,8 +2,8 @@
 
 import csv
 from pathlib import Path
-from typing import Any
 from types import ModuleType
+from typing import Any
 
 import pytest
 
