@@ -1,8 +1,9 @@
 """The words that a dataset's file is written in: what its release consists of, how it is parsed, what is known of it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from unisono.base.tally import Dropped
 from unisono.tracks.track import CaptionOrigin, Track
@@ -130,6 +131,15 @@ class Dataset:
     """Download options that select among `files`: option name -> the values of `parts`, the default first."""
     not_fetched: str = ""
     """What the release does not contain, and what to do about it."""
+
+    options: tuple[Any, ...] = ()
+
+    def records(
+        self, root: Path, own: Mapping[str, Any] | None = None, *, years: bool = False, unpack_to: Path | None = None
+    ) -> Iterator[Track | Dropped]:
+        """Read the release in a folder, as `parse` does."""
+        flags = {"mtg_split" if name == "split" else name: value for name, value in (own or {}).items()}
+        return self.parse(root, ParseOptions(years=years, unpack_to=unpack_to, **flags))
 
     @property
     def captions_in_words(self) -> str:

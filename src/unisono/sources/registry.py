@@ -6,6 +6,7 @@ where per-track licences come from, known defects), the release as data, `parse`
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 
 from unisono.base.errors import UsageError
 from unisono.sources import datasets
@@ -38,3 +39,8 @@ def get(name: str) -> Dataset:
         return own
     dataset: Dataset = importlib.import_module(f"{datasets.__name__}.{name}").DATASET
     return dataset
+
+
+def usable() -> Iterator[Dataset]:
+    """Yield all datasets."""
+    yield from map(get, names())

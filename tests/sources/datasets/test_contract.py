@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources import registry as datasets
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.tracks.licenses import normalise

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.sources.reading import read_json
 from unisono.sources.tags import tidy_tags
