@@ -11,7 +11,7 @@ from unisono.curation.groups import groups
 from unisono.curation.joining import COMMON, further_identities
 from unisono.curation.splits import assign_splits, assign_stable_splits, counts
 from unisono.curation.wording import words
-from unisono.tracks.track import Track
+from unisono.tracks.track import SPLITS, Track
 
 STRICTNESS = {"train": 0, "val": 1, "test": 2}
 PUBLISHED = {"jamendo:1": ("aa", "bb"), "jamendo:2": ("bb",), "jamendo:3": ("cc",)}
@@ -184,7 +184,7 @@ def test_each_dataset_is_exact_and_the_whole_is_off_by_rounding_alone(sizes, see
         parts = Counter(track.split for track in assigned if track.dataset == str(name))
         assert parts == Counter(counts(size))
     whole = Counter(track.split for track in assigned)
-    for split, share in {"train": 0.8, "val": 0.1, "test": 0.1}.items():
+    for split, share in zip(SPLITS, (0.8, 0.1, 0.1), strict=True):
         assert abs(whole[split] - share * len(tracks)) < len(sizes)
 
 
