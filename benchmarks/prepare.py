@@ -31,7 +31,6 @@ import numpy as np
 import soundfile
 import soxr
 import torch
-from unisono.embeddings.prepare.cores import available_cores
 
 from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
 from unisono.base.cores import available_cores

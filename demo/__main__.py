@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
-from unisono.embeddings.prepare.cores import available_cores
 
 from demo import commands, making, targets
 from unisono.base.cores import available_cores

@@ -3,10 +3,13 @@
 import os
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from unisono.sources.audio_index import AudioIndex
+
+Form = Literal["NFC", "NFD"]
 
 
 def make(root: Path, *names: str) -> None:
@@ -65,7 +68,7 @@ def test_names_in_any_script(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(("stored", "asked"), [("NFC", "NFD"), ("NFD", "NFC")])
-def test_composed_and_decomposed_names_are_one(tmp_path: Path, stored: str, asked: str) -> None:
+def test_composed_and_decomposed_names_are_one(tmp_path: Path, stored: Form, asked: Form) -> None:
     name = "Café.mp3"
     make(tmp_path, unicodedata.normalize(stored, name))
     found = AudioIndex(tmp_path, (".",)).find(unicodedata.normalize(asked, name))
