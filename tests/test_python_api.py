@@ -10,6 +10,7 @@ import pytest
 import unisono
 from tests.conftest import REPOSITORY
 from tests.releases import audio, fma
+from tests.sources.own.test_folder import id3
 from unisono.base.errors import UnisonoError
 
 PAGE = REPOSITORY / "docs" / "python-api.md"
@@ -19,8 +20,11 @@ PAGE = REPOSITORY / "docs" / "python-api.md"
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("api")
     fma.build(folder / "data" / "raw" / "fma")
-    for number in range(8):
-        audio.tone(folder / "music" / f"{number}.wav", 1.5, 200 + 40 * number)
+    for number in range(20):
+        path = folder / "music" / f"{number}.mp3"
+        audio.tone(path, 1.5, 200 + 40 * number)
+        tags = {"TIT2": f"Piece {number}", "TPE1": f"Player {number}", "TCON": ("Jazz", "Rock", "Folk")[number % 3]}
+        path.write_bytes(id3(tags) + path.read_bytes())
     return folder
 
 
@@ -41,7 +45,6 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert getattr(unisono, name) is not None
         assert f"`{name}`" in page
         assert getattr(unisono, name).__doc__
-    assert unisono.__all__ == sorted(unisono.__all__)
     assert set(unisono.__all__) <= set(dir(unisono))
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = unisono.nothing
