@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demo.__main__ import EPOCHS
-from unisono.captions.describe import describe
-from unisono.captions.options import CaptionOptions, Strategy
+from unisono.captions.assign import CaptionPlan, assign
 from unisono.commands import console
 from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
 from unisono.embeddings.prepare.run import prepare
@@ -58,7 +57,7 @@ class Variant:
     train: dict[str, Any] = field(default_factory=dict)
     prepare: dict[str, Any] = field(default_factory=dict)
     """Options of `prepare` that differ: such a variant has embeddings of its own."""
-    captions: tuple[Strategy, ...] = ()
+    captions: tuple[str, ...] = ()
     """The wordings of captions made from tags, in training."""
     of_all: bool = False
     """Only such captions for all training music, not only for the dataset without captions."""
@@ -84,7 +83,7 @@ VARIANTS = (
     Variant("windows", "two windows a step instead of all three", {"audio_windows": 2}, {"keep_windows": True}),
     Variant("encoder", "dsp", {"audio_encoder": "dsp"}, {"encoders": ("dsp",)}),
 )
-WORDINGS: tuple[tuple[Strategy, ...], ...] = (
+WORDINGS: tuple[tuple[str, ...], ...] = (
     ("template",),
     ("varied",),
     ("keywords",),
@@ -136,8 +135,7 @@ def reworded(root: Path, variant: Variant) -> Path:
                     replace(track, captions=(Caption(track.caption, "tags"),)) if track.id in made else track
                     for track in these
                 ]
-                options = CaptionOptions(captions=variant.captions)
-                these = describe(bare, made, options, seed=0).tracks
+                these = assign(bare, made, CaptionPlan(ways=variant.captions), seed=0).tracks
             new.add_split(split, these)
             for name, record in old.encoders.items():
                 new.add_embeddings(split, record, iter([rows.embeddings[name]]))

@@ -38,6 +38,11 @@ def definitions(path: Path) -> Iterator[Function | ast.ClassDef]:
             yield node
 
 
+def first_statement(node: Function) -> ast.stmt:
+    """Return the first statement behind the docstring: a public function may have many arguments, and describe each."""
+    return node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+
+
 def place(path: Path, node: ast.stmt | None = None) -> str:
     line = f":{node.lineno}" if node else ""
     return f"{path.relative_to(REPOSITORY)}{line}"
@@ -51,7 +56,7 @@ def test_no_module_is_too_long():
 
 def test_no_function_is_too_long():
     lengths = {
-        f"{place(path, node)} {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        f"{place(path, node)} {node.name}": (node.end_lineno or 0) - first_statement(node).lineno + 1
         for path in modules("src")
         for node in definitions(path)
         if isinstance(node, Function)

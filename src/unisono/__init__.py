@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from unisono.base.errors import UnisonoError
     from unisono.curation.collection import Tracks, read_tracks, write_tracks
+    from unisono.curation.datasets import dataset, list_datasets
     from unisono.curation.licensing import OPEN
-    from unisono.curation.read import dataset, list_datasets
     from unisono.curation.unify import unify
     from unisono.embeddings.file import open_embeddings
     from unisono.embeddings.prepare.run import prepare
@@ -37,9 +37,9 @@ _HOMES = {
     "Track": "tracks.track",
     "Tracks": "curation.collection",
     "UnisonoError": "base.errors",
-    "dataset": "curation.read",
+    "dataset": "curation.datasets",
     "evaluate": "retrieval.evaluate.run",
-    "list_datasets": "curation.read",
+    "list_datasets": "curation.datasets",
     "load_model": "retrieval.model",
     "open_embeddings": "embeddings.file",
     "prepare": "embeddings.prepare.run",

@@ -96,8 +96,9 @@ def test_an_excerpt_in_the_middle_of_another_is_found(tmp_path: Path) -> None:
 
 def test_gain_changes_nothing() -> None:
     sound = at_rate(music(1))
-    for one, other in zip(of_samples(sound), of_samples(sound / 4), strict=True):
-        assert np.array_equal(one, other)
+    loud, quiet = of_samples(sound), of_samples((sound / 4).astype(np.float32))
+    for name in loud._fields:
+        assert np.array_equal(getattr(loud, name), getattr(quiet, name))
 
 
 @pytest.mark.parametrize(

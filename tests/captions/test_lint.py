@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unisono.captions.lint import Given, fault
-from unisono.captions.llm import RULES, TASKS, judge
+from unisono.captions.ways.llm import RULES, TASKS, judge
 from unisono.tracks.vocabulary import Facts, sort_tags
 
 FACTS = sort_tags("Electronic", ["upbeat", "synthesizer", "80s", "electric guitar", "violin", "House"])

@@ -13,10 +13,11 @@ import pytest
 from tests.captions.chat_server import Reply, chat_server, fails, says
 from tests.making import make_track, origins
 from unisono.base.errors import UnisonoError
-from unisono.captions import llm, server
+from unisono.captions import server
 from unisono.captions.answers import Answers
-from unisono.captions.describe import describe
-from unisono.captions.options import CaptionOptions
+from unisono.captions.assign import Assigned, CaptionPlan, assign
+from unisono.captions.language_model import LanguageModel
+from unisono.captions.ways import llm
 from unisono.tracks.track import Track
 
 QUICK = server.Patience(connect=2, stall=0.3, whole=1, tries=3, first_pause=0.01, longest_wait=2, unanswered=3)
@@ -35,20 +36,22 @@ def tracks(count: int = 1, **fields) -> list[Track]:
     return [make_track(id=f"fma_{n}", **given) for n in range(count)]
 
 
-def options(url: str, folder: Path, **more) -> CaptionOptions:
-    given = {"captions": ("llm",), "llm_url": url, "llm_model": "tiny", "data_root": folder, **more}
-    return CaptionOptions(**given)
+def asking(url: str, folder: Path, **settings) -> LanguageModel:
+    return LanguageModel(**{"url": url, "model": "tiny", "cache": folder / "answers.sqlite", **settings})
 
 
-def captioned(url: str, folder: Path, its_tracks: list[Track] | None = None, **more):
+def captioned(
+    url: str, folder: Path, its_tracks: list[Track] | None = None, ways: tuple[str, ...] = ("llm",), **settings
+) -> Assigned:
     its_tracks = its_tracks or tracks()
-    return describe(its_tracks, {track.id for track in its_tracks}, options(url, folder, **more), 42)
+    plan = CaptionPlan(ways=ways, model=asking(url, folder, **settings))
+    return assign(its_tracks, {track.id for track in its_tracks}, plan)
 
 
 def test_captions_of_a_model_are_marked_and_its_names_not_told(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv(server.KEY_VARIABLE, "s3cret")
     with chat_server(lambda messages, number: says(GOOD)) as chat:
-        done = captioned(chat.url, tmp_path, captions=("llm", "template"))
+        done = captioned(chat.url, tmp_path, ways=("llm", "template"))
     [track] = done.tracks
     assert track.texts == [GOOD, "A dark Rock track featuring guitar"]
     assert (track.captions[0].origin, origins(track)) == ("model", ["model", "tags"])
@@ -57,8 +60,8 @@ def test_captions_of_a_model_are_marked_and_its_names_not_told(tmp_path: Path, m
     assert (body["model"], body["temperature"]) == ("tiny", 0)
     assert "Genre: Rock\nMoods: dark\nInstruments: guitar" in body["messages"][1]["content"]
     assert "Secret" not in json.dumps(body)
-    assert "s3cret" not in (tmp_path / "llm_answers.jsonl").read_text()
-    assert done.llm["counts"] == {"asked": 1, "accepted": 1}
+    assert b"s3cret" not in (tmp_path / "answers.sqlite").read_bytes()
+    assert done.reports["llm"]["counts"] == {"asked": 1, "accepted": 1}
 
 
 def test_every_mode_has_its_question(tmp_path: Path) -> None:
@@ -70,7 +73,7 @@ def test_every_mode_has_its_question(tmp_path: Path) -> None:
     }
     of_task = {task: replies[mode] for mode, task in llm.TASKS.items()}
     with chat_server(lambda messages, number: says(of_task[messages[1]["content"].partition("\n")[0]])) as chat:
-        [track] = captioned(chat.url, tmp_path, llm_modes=tuple(replies)).tracks
+        [track] = captioned(chat.url, tmp_path, modes=tuple(replies)).tracks
     assert track.texts == [*list(replies.values())[:3], "Dark rock with guitar and drums."]
     assert "Description: A dark Rock track featuring guitar" in chat.asked[2]["messages"][1]["content"]
 
@@ -78,8 +81,8 @@ def test_every_mode_has_its_question(tmp_path: Path) -> None:
 def test_upstream_captions_are_told_and_stay_first(tmp_path: Path) -> None:
     theirs = tracks(caption="A waltz at 90 BPM", caption_origin="human", tags=[], genre="")
     with chat_server(lambda messages, number: says("Waltz time, turning at 90 BPM.")) as chat:
-        wish = options(chat.url, tmp_path, caption_all=True, llm_modes=("paraphrase",))
-        [track] = describe(theirs, set(), wish, 42).tracks
+        model = asking(chat.url, tmp_path, modes=("paraphrase",))
+        [track] = assign(theirs, set(), CaptionPlan(ways=("llm",), of_all=True, model=model)).tracks
     assert track.texts == ["A waltz at 90 BPM", "Waltz time, turning at 90 BPM."]
     assert origins(track) == ["human", "model"]
 
@@ -88,11 +91,11 @@ def test_nothing_is_asked_twice_and_the_cache_gives_the_same(tmp_path: Path) -> 
     its_tracks = [track for n in range(20) for track in tracks(genre="Rock", tags=[f"{n % 5}", "guitar"])]
     its_tracks = [Track(**{**_fields(track), "id": f"fma_{n}"}) for n, track in enumerate(its_tracks)]
     with chat_server(lambda messages, number: says("Guitar carries this rock piece.")) as chat:
-        first = captioned(chat.url, tmp_path, its_tracks, llm_workers=1)
+        first = captioned(chat.url, tmp_path, its_tracks, workers=1)
         assert len(chat.asked) == 1  # all those questions are the same
-        again = captioned("http://127.0.0.1:9/v1", tmp_path, its_tracks, llm_workers=4)  # nobody listens there
+        again = captioned("http://127.0.0.1:9/v1", tmp_path, its_tracks, workers=4)  # nobody listens there
     assert again.tracks == first.tracks
-    assert again.llm["counts"] == {"from the cache": 20, "accepted": 20}
+    assert again.reports["llm"]["counts"] == {"from the cache": 20, "accepted": 20}
 
 
 def _fields(track: Track) -> dict:
@@ -135,7 +138,7 @@ def test_retry_after_holds_all_threads(tmp_path: Path) -> None:
         return fails(429, "busy", Retry_After="1") if number == 0 else Reply(says("A rock piece.").body, delay_s=0.2)
 
     with chat_server(answer) as chat:
-        captioned(chat.url, tmp_path, its_tracks, llm_workers=2)
+        captioned(chat.url, tmp_path, its_tracks, workers=2)
     late = [at - chat.times[0] for at in chat.times[1:]]
     assert len(late) == 4
     assert sum(after < 0.9 for after in late) <= 1  # the one that was under way already
@@ -147,7 +150,7 @@ def test_requests_are_paced(tmp_path: Path) -> None:
         for n, tag in enumerate(["dark", "happy", "calm", "sad", "epic"])
     ]
     with chat_server(lambda messages, number: says("A rock piece.")) as chat:
-        captioned(chat.url, tmp_path, its_tracks, llm_requests_per_minute=600, llm_workers=4)
+        captioned(chat.url, tmp_path, its_tracks, requests_per_minute=600, workers=4)
     assert chat.times[-1] - chat.times[0] >= 4 * 0.1 - 0.05
 
 
@@ -157,7 +160,7 @@ def test_workers_ask_at_the_same_time(tmp_path: Path) -> None:
         for n, tag in enumerate(["dark", "happy", "calm", "sad", "epic", "fun"])
     ]
     with chat_server(lambda messages, number: Reply(says("A rock piece.").body, delay_s=0.2)) as chat:
-        captioned(chat.url, tmp_path, its_tracks, llm_workers=3)
+        captioned(chat.url, tmp_path, its_tracks, workers=3)
     assert 2 <= chat.most_at_once <= 3
 
 
@@ -180,9 +183,9 @@ def test_what_may_not_stand_is_counted_and_the_template_steps_in(tmp_path: Path,
     [track] = done.tracks
     assert track.texts == ["A Rock track"]
     assert (track.captions[0].origin, track.extra) == ("tags", {})
-    assert done.llm["reasons"] == {reason: 1}
-    assert done.llm["counts"] == {"asked": 2, "refused": 1}
-    assert done.llm["refused"][0]["text"] == text
+    assert done.reports["llm"]["reasons"] == {reason: 1}
+    assert done.reports["llm"]["counts"] == {"asked": 2, "refused": 1}
+    assert done.reports["llm"]["refused"][0]["text"] == text
     assert reason in chat.asked[1]["messages"][-1]["content"]
 
 
@@ -190,7 +193,7 @@ def test_a_second_answer_may_be_better(tmp_path: Path) -> None:
     with chat_server(lambda messages, number: says(GOOD if len(messages) > 2 else "**Bold** rock track")) as chat:
         done = captioned(chat.url, tmp_path)
     assert done.tracks[0].texts == [GOOD]
-    assert done.llm["refused"] == []
+    assert done.reports["llm"]["refused"] == []
     assert len(chat.asked) == 2
 
 
@@ -206,10 +209,13 @@ def test_one_question_without_an_answer_ends_nothing(tmp_path: Path) -> None:
         return says("A calm rock piece.", "length" if "dark" in text else "stop")
 
     with chat_server(answer) as chat:
-        done = captioned(chat.url, tmp_path, its_tracks, llm_workers=1)
+        done = captioned(chat.url, tmp_path, its_tracks, workers=1)
         assert [track.caption for track in done.tracks] == ["A Rock track", "A Rock track", "A calm rock piece."]
-        assert done.llm["counts"]["unanswered"] == 2
-        assert "cut off" in done.llm["refused"][0]["reason"] and "not allowed" in done.llm["refused"][1]["reason"]
+        assert done.reports["llm"]["counts"]["unanswered"] == 2
+        assert (
+            "cut off" in done.reports["llm"]["refused"][0]["reason"]
+            and "not allowed" in done.reports["llm"]["refused"][1]["reason"]
+        )
         assert len(chat.asked) == 3
 
 
@@ -227,7 +233,7 @@ def test_one_question_without_an_answer_ends_nothing(tmp_path: Path) -> None:
 def test_a_server_that_will_not_answer_ends_the_run(tmp_path: Path, reply: Reply, found: str) -> None:
     its_tracks = tracks(9)
     with chat_server(lambda messages, number: reply) as chat, pytest.raises(UnisonoError) as error:
-        captioned(chat.url, tmp_path, its_tracks, llm_workers=2)
+        captioned(chat.url, tmp_path, its_tracks, workers=2)
     assert found in error.value.message + error.value.hint
     assert len(chat.asked) < 3 * 9
     assert "Bearer" not in error.value.message
@@ -246,20 +252,36 @@ def test_no_password_is_taken_from_elsewhere(tmp_path: Path, monkeypatch) -> Non
     assert chat.keys == [None]
 
 
-def test_an_answer_that_a_kill_cut_off_is_asked_again_and_spoils_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "answers.jsonl"
-    answers = Answers(path)
-    answers.add("a", "m", "one")
-    answers.add("b", "m", "two")
+def test_answers_of_earlier_versions_are_taken_over_once(tmp_path: Path) -> None:
+    old = tmp_path / "answers.jsonl"
+    lines = [json.dumps({"key": key, "model": "m", "answer": answer}) for key, answer in (("a", "one"), ("b", "two"))]
+    old.write_text("\n".join(lines)[:-5])  # a kill cut off the last one
+    content = old.read_bytes()
+    for path in (old, tmp_path / "answers.sqlite"):
+        answers = Answers(path)
+        assert (answers.get("a"), answers.get("b")) == ("one", None if path == old else "new")
+        answers.add("b", "m", "new")
+        answers.close()
+    assert old.read_bytes() == content
+    old.write_text("\n".join([*lines, lines[0].replace('"a"', '"c"')]))
+    answers = Answers(old)
+    assert (answers.get("b"), answers.get("c")) == ("new", "one"), "what is known is not replaced, what is new is read"
     answers.close()
-    path.write_bytes(path.read_bytes()[:-5])
-    answers = Answers(path)
-    assert (answers.get("a"), answers.get("b")) == ("one", None)
-    answers.add("b", "m", "two")
-    answers.close()
-    again = Answers(path)
-    assert (again.get("a"), again.get("b")) == ("one", "two")
-    again.close()
+
+
+def test_an_answer_is_on_disk_once_it_is_added(tmp_path: Path) -> None:
+    first = Answers(tmp_path / "answers.sqlite")
+    first.add("a", "m", "one")
+    second = Answers(tmp_path / "answers.sqlite")
+    assert second.get("a") == "one"
+    first.close()
+    second.close()
+
+
+def test_a_cache_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnisonoError, match="Cannot write"):
+        Answers(tmp_path / "file" / "answers.sqlite")
 
 
 def write_recipe(folder: Path, count: int) -> Path:

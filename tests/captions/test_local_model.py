@@ -6,8 +6,8 @@ import pytest
 
 from tests.making import make_track
 from unisono.base.errors import UnisonoError
-from unisono.captions.describe import describe
-from unisono.captions.options import CaptionOptions
+from unisono.captions.assign import CaptionPlan, assign
+from unisono.captions.language_model import LanguageModel
 
 WORDS = "dark guitar music glows and rolls on through the night with slow heavy chords . Genre Moods Rock"
 
@@ -41,18 +41,21 @@ def test_a_local_model_is_asked_and_judged_like_a_server(folder: Path, tmp_path:
     tracks = [
         make_track(id="a_1", audio_path="/a", caption="A Rock track", duration=1, genre="Rock", caption_origin="tags")
     ]
-    options = CaptionOptions(captions=("llm",), llm_model=str(folder), data_root=tmp_path)
-    first = describe(tracks, {"a_1"}, options, 42)
-    assert first.llm["counts"]["asked"] >= 1
-    answer = (tmp_path / "llm_answers.jsonl").read_text().splitlines()[0]
-    (tmp_path / "llm_answers.jsonl").unlink()
-    assert describe(tracks, {"a_1"}, options, 42).tracks == first.tracks
-    assert (tmp_path / "llm_answers.jsonl").read_text().splitlines()[0] == answer
+    first, again = (
+        assign(
+            tracks, {"a_1"}, CaptionPlan(ways=("llm",), model=LanguageModel(model=str(folder), cache=tmp_path / name))
+        )
+        for name in ("one.sqlite", "two.sqlite")
+    )
+    for outcome in (first, again):
+        assert outcome.reports["llm"]["counts"]["asked"] >= 1
+    assert again.tracks == first.tracks
+    assert again.reports == first.reports
     assert first.tracks[0].texts
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:
     pytest.importorskip("transformers")
-    options = CaptionOptions(captions=("llm",), llm_model=str(tmp_path / "none"), data_root=tmp_path)
+    plan = CaptionPlan(ways=("llm",), model=LanguageModel(model=str(tmp_path / "none")))
     with pytest.raises(UnisonoError, match="cannot be loaded"):
-        describe([], set(), options, 42)
+        assign([], set(), plan)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.captions.language import article, enumerate_words
-from unisono.captions.template import caption
+from unisono.captions.english import article, enumerate_words
+from unisono.captions.ways.template import caption
 from unisono.tracks import vocabulary
 from unisono.tracks.vocabulary import look_up, main_genre, sort_tags, spell
 

@@ -60,7 +60,7 @@ def test_a_fault_of_the_program_is_one_line_unless_debugging() -> None:
     code = (
         "import sys, unisono.commands.unify, unisono.cli\n"
         "def run(options): raise ZeroDivisionError('odd')\n"
-        "unisono.commands.unify.run = run\n"
+        "unisono.commands.unify._unify = run\n"
         "unisono.cli.main(sys.argv[1:])"
     )
     done = run("-c", code, "unify")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.making import make_track, origins
 from unisono.cli import main
-from unisono.curation.duplicates import merge_duplicates
+from unisono.curation.dedupe import merge_duplicates
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
 

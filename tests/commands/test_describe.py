@@ -13,7 +13,7 @@ import pytest
 from tests.making import make_track
 from unisono.base.errors import DataError
 from unisono.commands.report.card import render
-from unisono.curation.statistics import Card, measure, quantiles
+from unisono.curation.statistics import Statistics, describe, quantiles
 from unisono.tracks.files import write_tracks
 from unisono.tracks.track import Track
 
@@ -36,11 +36,11 @@ TRACKS = [
 
 
 @pytest.fixture(scope="module")
-def card() -> Card:
-    return measure(iter(TRACKS))
+def card() -> Statistics:
+    return describe(iter(TRACKS))
 
 
-def test_counts(card: Card) -> None:
+def test_counts(card: Statistics) -> None:
     assert (card.all.tracks, card.all.seconds, card.all.captions) == (5, 70.0, 7)
     assert {name: (part.tracks, part.seconds, part.captions) for name, part in card.datasets.items()} == {
         "a": (3, 30.0, 5),
@@ -53,10 +53,10 @@ def test_counts(card: Card) -> None:
     assert card.genres == {"Rock": 1}
     assert card.filled["recording"] == 3
     assert card.filled["license"] == 1
-    assert dict(card.all.origins) == {"(not said)": 3, "human": 3, "tags": 1}
+    assert dict(card.all.origins) == {"unknown": 3, "human": 3, "tags": 1}
 
 
-def test_words(card: Card) -> None:
+def test_words(card: Statistics) -> None:
     # "a calm song" five times, "two words", "calm calm guitars don't hurry"
     assert card.vocabulary.words == 5 * 3 + 2 + 5
     assert card.vocabulary.distinct == 8
@@ -66,8 +66,8 @@ def test_words(card: Card) -> None:
     assert sorted(card.all.caption_words) == [2, 3, 3, 3, 3, 3, 5]
 
 
-def test_what_is_shared_between_datasets_and_between_splits(card: Card) -> None:
-    found = {(each.by, each.first, each.second): each.shared for each in card.overlaps}
+def test_what_is_shared_between_datasets_and_between_splits(card: Statistics) -> None:
+    found = {(each.by, each.first, each.second): each.shared for each in card.shared}
     assert found == {
         ("dataset", "a", "b"): {"recordings": 1, "artists": 1, "files": 1},
         ("split", "test", "train"): {"recordings": 1, "artists": 0, "files": 0},
@@ -98,11 +98,11 @@ class Tags(html.parser.HTMLParser):
     [TRACKS, TRACKS[:1], [track("<script>alert(1)</script>", dataset="<script>", tags=["$x^", "_", "<script>"])]],
 )
 def test_the_page_is_well_formed_and_stands_alone(tracks: list[Track]) -> None:
-    page = render(measure(tracks), "my <b>file</b>")
+    page = render(describe(tracks), "my <b>file</b>")
     tags = Tags()
     tags.feed(page)
     assert tags.open == []
-    assert page == render(measure(tracks), "my <b>file</b>")
+    assert page == render(describe(tracks), "my <b>file</b>")
     assert "<script" not in page
     assert "<b>file" not in page
     assert not re.search(r"(src|href)=\"(?!#)", page)
@@ -120,12 +120,11 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_has_no_card(tmp_path: Path) -> None:
-    from unisono.commands.describe import run
-    from unisono.commands.describe_options import DescribeOptions
+    from unisono.commands.describe import describe as run
 
     write_tracks(tmp_path / "unified.json", [])
     with pytest.raises(DataError, match="holds no tracks"):
-        run(tmp_path / "unified.json", DescribeOptions())
+        run(tmp_path / "unified.json")
 
 
 def test_nothing_is_cut_in_a_narrow_terminal(tmp_path: Path) -> None:

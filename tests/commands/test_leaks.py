@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.cli import main
 from unisono.curation.groups import connected
-from unisono.curation.matching import find_matches, read_published
+from unisono.curation.matching import Kind, find_matches, read_published
 from unisono.curation.wording import words
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
@@ -32,8 +32,9 @@ def leaks(*options: str | Path, code: int = 0) -> str:
     return said.getvalue()
 
 
-def found(first: list[Track], second: list[Track], *kinds: str, published=None) -> set[tuple[str, str, str]]:
-    matches = find_matches(first, second, kinds or ("ids", "sha256", "artists", "text"), published)
+def found(first: list[Track], second: list[Track], *kinds: Kind, published=None) -> set[tuple[str, str, str]]:
+    default: tuple[Kind, ...] = ("ids", "sha256", "artists", "text")
+    matches = find_matches(first, second, kinds or default, published)
     return {(first[match.first].id, second[match.second].id, match.kind) for match in matches}
 
 

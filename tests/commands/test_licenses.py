@@ -12,7 +12,7 @@ import pytest
 from tests import synthetic
 from tests.making import make_track
 from unisono.cli import main
-from unisono.commands.licenses import attribution_line, license_url, totals
+from unisono.curation.attribution import attribution_line, license_url, report_of
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.tracks.files import write_tracks
 from unisono.tracks.licenses import normalise
@@ -113,7 +113,7 @@ def test_song_describer_is_mostly_non_commercial(shared_data: Path) -> None:
     lines = (shared_data / "song_describer/audio_licenses.txt").read_text(encoding="utf-8").splitlines()
     found = Counter(normalise(line) for line in lines if line.startswith("Available under"))
     assert found.total() == 706
-    assert totals(found) == {"non-commercial": 497, "no derivatives": 209, "licence unknown": 0}
+    assert report_of(found, []).totals == {"non-commercial": 497, "no derivatives": 209, "licence unknown": 0}
 
 
 def test_a_checkpoint_tells_what_it_was_trained_on_and_with(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.curation.groups import groups
 from unisono.curation.joining import COMMON, further_identities
-from unisono.curation.splits import assign_splits, assign_stable_splits, counts
+from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts
 from unisono.curation.wording import words
 from unisono.tracks.track import Track
 
@@ -184,8 +184,8 @@ def test_each_dataset_is_exact_and_the_whole_is_off_by_rounding_alone(sizes, see
         parts = Counter(track.split for track in assigned if track.dataset == str(name))
         assert parts == Counter(counts(size))
     whole = Counter(track.split for track in assigned)
-    for split, share in {"train": 0.8, "val": 0.1, "test": 0.1}.items():
-        assert abs(whole[split] - share * len(tracks)) < len(sizes)
+    for split, tenths in TENTHS.items():
+        assert abs(whole[split] - tenths / 10 * len(tracks)) < len(sizes)
 
 
 def test_captions_of_many_recordings_join_nothing() -> None:

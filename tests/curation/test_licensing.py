@@ -35,5 +35,5 @@ def test_rules(names: list[str], more: dict, kept: set[str]) -> None:
 
 @pytest.mark.parametrize("name", ["cc-by-xx", "mit", ""])
 def test_what_is_no_licence_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="no licence"):
+    with pytest.raises(UsageError, match="not a known licence"):
         LicenseRule.of([name])

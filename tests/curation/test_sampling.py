@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.curation.filters import by_duration
 from unisono.curation.sampling import duration_stratum, sample
-from unisono.tracks.track import Track
+from unisono.tracks.track import Split, Track
 
 
 @st.composite
@@ -95,7 +95,7 @@ def test_filter_by_duration_loses_nothing(tracks, minimum, maximum):
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60), st.integers(0, 200))
 def test_a_plain_sample_keeps_the_proportions_of_the_splits(train, val, unknown, wanted):
-    sizes = {"train": train, "val": val, None: unknown}
+    sizes: dict[Split | None, int] = {"train": train, "val": val, None: unknown}
     tracks = [
         make_track(id=f"{split}_{n}", audio_path="/a", caption="a", duration=1, split=split)
         for split, size in sizes.items()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.making import make_track
 from unisono.curation.groups import groups, identities
-from unisono.curation.splits import assign_splits, assign_stable_splits, counts, nearest_subset, with_val
+from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts, nearest_subset, with_val
 from unisono.tracks.track import Track, replace
 
 names = st.sampled_from(["", *"abcdefghijkl"])
@@ -45,7 +45,7 @@ def test_exact_where_groups_are_single():
 def test_counts_add_up_and_are_nearest(total):
     shares = counts(total)
     assert sum(shares.values()) == total
-    assert all(abs(shares[split] - total * part) < 1 for split, part in {"train": 0.8, "val": 0.1, "test": 0.1}.items())
+    assert all(abs(shares[split] - total * tenths / 10) < 1 for split, tenths in TENTHS.items())
 
 
 @given(mixes(), st.sampled_from(["upstream", "seed"]))

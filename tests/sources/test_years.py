@@ -3,13 +3,13 @@
 import csv
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.releases import dali, fma, jamendo_max_caps, mtg_jamendo
-from unisono.captions.metadata import sentence
-from unisono.commands.unify import run
-from unisono.commands.unify_options import UnifyOptions
+from unisono.captions.ways.metadata import sentence
+from unisono.curation.unify import unify
 from unisono.sources import registry as datasets
 from unisono.sources.cells import year_field
 from unisono.tracks.files import read_tracks
@@ -74,11 +74,11 @@ def test_real_rows(shared_data: Path) -> None:
 
 def test_unify_names_years_with_metadata_alone(tmp_path: Path) -> None:
     jamendo_max_caps.build(tmp_path / "raw" / "jamendo_max_caps")
-    options = {"datasets": ("jamendo_max_caps",), "data_root": tmp_path, "check_audio": False}
-    run(UnifyOptions(**options, output=tmp_path / "plain.json"))  # type: ignore[arg-type]
+    options: dict[str, Any] = {"datasets": ("jamendo_max_caps",), "data_root": tmp_path, "check_audio": False}
+    unify(**options, output=tmp_path / "plain.json")
     assert '"year"' not in (tmp_path / "plain.json").read_text()
     named = tmp_path / "named.json"
-    run(UnifyOptions(**options, output=named, captions=("metadata",), caption_all=True))  # type: ignore[arg-type]
+    unify(**options, output=named, captions=("metadata",), caption_all=True)
     tracks = [track for track in read_tracks(named) if track.extra.get("year")]
     assert tracks and all(", from 2008" in " ".join(track.texts) for track in tracks)
     assert all("from 2008" in sentence(track, Facts()) for track in tracks)

@@ -1,5 +1,6 @@
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,7 +177,7 @@ WORDS = {
     "nd": ["NoDerivatives", "No Derivative Works", "NoDerivs", "No Derivatives", "No-Derivs"],
     "sa": ["ShareAlike", "Share Alike", "Share-Alike", "Sharealike"],
 }
-cases = st.sampled_from([str, str.lower, str.upper, str.title])
+cases: st.SearchStrategy[Callable[[str], str]] = st.sampled_from([str, str.lower, str.upper, str.title])
 
 
 @given(elements, versions, ports, st.booleans(), st.data())

@@ -9,8 +9,7 @@ import soundfile
 from tests.commands.test_convert import convert
 from tests.releases import audio
 from tests.sources.own.test_folder import id3
-from unisono.commands.unify import run
-from unisono.commands.unify_options import UnifyOptions
+from unisono.curation.unify import unify
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
 
@@ -39,7 +38,7 @@ def unified(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mp3.write_bytes(
         id3({frame: TAGS[name] for frame, name in ID3.items()} | {"TXXX:mood": "sad; wistful"}) + mp3.read_bytes()
     )
-    run(UnifyOptions(datasets=(f"folder:{folder}",), output=folder.parent / "unified.json"))
+    unify([f"folder:{folder}"], output=folder.parent / "unified.json")
     return folder.parent / "unified.json"
 
 
@@ -85,7 +84,7 @@ def test_through_folders_with_the_music(unified: Path, tmp_path: Path, to: str) 
 def test_the_unpacked_music_is_a_folder_of_tagged_files_again(unified: Path, tmp_path: Path) -> None:
     folder = convert(unified, tmp_path / "there", to="webdataset")
     convert(folder, tmp_path / "back.json", with_audio=True)
-    run(UnifyOptions(datasets=(f"folder:{tmp_path / 'back_audio'}",), output=tmp_path / "again.json"))
+    unify([f"folder:{tmp_path / 'back_audio'}"], output=tmp_path / "again.json")
     names = ("title", "artist", "genre", "tags", "caption", "license", "duration", "extra", "artist_id")
 
     def said(path: Path) -> list[list[object]]:
@@ -96,7 +95,7 @@ def test_the_unpacked_music_is_a_folder_of_tagged_files_again(unified: Path, tmp
 
 def test_what_goes_to_hugging_face_is_a_data_set_of_it(unified: Path, tmp_path: Path) -> None:
     folder = convert(unified, tmp_path / "there", to="huggingface", with_audio=True)
-    run(UnifyOptions(datasets=(f"hf:{folder}",), output=tmp_path / "again.json"))
+    unify([f"hf:{folder}"], output=tmp_path / "again.json")
     again = {Path(track.audio_path).read_bytes(): track for track in read_tracks(tmp_path / "again.json")}
     for track in read_tracks(unified):
         found = again[Path(track.audio_path).read_bytes()]

@@ -1,1 +1,1 @@
-"""Captions from what is known about a track: the vocabulary of tags, and one module for each way to word them."""
+"""Captions made from what is known about a track: the ways to caption, and the language models that some of them ask."""

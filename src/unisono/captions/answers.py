@@ -1,51 +1,72 @@
-"""What a model has answered, kept on disk: a run that is repeated or was interrupted asks nothing twice."""
+"""What language models have answered, kept on disk: a run that is repeated or was interrupted asks nothing twice."""
 
 import hashlib
 import json
-import threading
 from pathlib import Path
 
 import msgspec
 
-from unisono.base.files import explained
+from unisono.base.arguments import AnyPath, as_path
+from unisono.base.store import Store
+
+_IMPORTED = b"imported"
 
 
 class Answers:
-    """One line an answer; a line is complete or it does not count. Safe to use from several threads."""
+    """Answers by question, in a SQLite file. Safe to use from several threads; an answer survives a kill once added.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        self._known: dict[str, str] = {}
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b")
-            self._file.seek(0)
-            last = b"\n"
-            for last in self._file:
-                try:
-                    entry = msgspec.json.decode(last, type=_Entry)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    continue  # cut off by a kill, or no line of ours
-                self._known[entry.key] = entry.answer
-            if not last.endswith(b"\n"):
-                self._file.write(b"\n")
+    Versions before this one kept JSON lines in `<name>.jsonl`. Such a file is read once, and left as it is.
+    """
+
+    def __init__(self, path: AnyPath | None) -> None:
+        """Open or create `path` with the ending .sqlite; without a path, nothing is kept.
+
+        Raises:
+            UnisonoError: the file cannot be written.
+        """
+        given = None if path is None else as_path(path)
+        self._store = Store(given and given.with_suffix(".sqlite"), required=True)
+        if given:
+            self._import(given if given.suffix != ".sqlite" else given.with_suffix(".jsonl"))
 
     def get(self, key: str) -> str | None:
-        """Give an answer that was added under this key, in this run or before."""
-        return self._known.get(key)
+        """Return the answer that was added under this key, in this run or before."""
+        found = self._store.get([key.encode()])
+        return msgspec.json.decode(found[key.encode()], type=_Entry).answer if found else None
 
     def add(self, key: str, model: str, answer: str) -> None:
-        """Keep an answer; it survives a kill from here on."""
-        line = msgspec.json.encode(_Entry(key, model, answer)) + b"\n"
-        with self._lock, explained(self.path):
-            self._file.write(line)
-            self._file.flush()
-            self._known[key] = answer
+        """Keep an answer.
+
+        Raises:
+            UnisonoError: the file cannot be written.
+        """
+        self._store.put({key.encode(): msgspec.json.encode(_Entry(key, model, answer))})
+        self._store.save()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._store.close()
+
+    def _import(self, old: Path) -> None:
+        """Take over the answers of a file of JSON lines, unless that was done since it last changed."""
+        try:
+            status = old.stat()
+            identity = f"{status.st_size} {status.st_mtime_ns}".encode()
+            if self._store.get([_IMPORTED]).get(_IMPORTED) == identity:
+                return
+            lines = old.read_bytes().splitlines()
+        except OSError:
+            return
+        entries: dict[bytes, bytes] = {}
+        for line in lines:
+            try:
+                entry = msgspec.json.decode(line, type=_Entry)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue  # cut off by a kill, or not a line of such a file
+            entries[entry.key.encode()] = msgspec.json.encode(entry)
+        known = self._store.get(entries)
+        self._store.put({key: value for key, value in entries.items() if key not in known} | {_IMPORTED: identity})
+        self._store.save()
 
 
 class _Entry(msgspec.Struct):
@@ -55,5 +76,5 @@ class _Entry(msgspec.Struct):
 
 
 def question_key(model: str, messages: list[dict[str, str]]) -> str:
-    """Name a question: the model, and every word that it is told."""
+    """Return the key of a question: a hash of the model's name and of every word that it is told."""
     return hashlib.blake2b(json.dumps([model, messages]).encode(), digest_size=16).hexdigest()

@@ -1,8 +1,8 @@
-"""What a language model may not have written: the check that every caption of `llm` has to pass.
+"""The check of every caption that a language model writes.
 
 A caption is refused if it is empty, is a list or has markup, talks about the task instead of the music, repeats the
-instructions, has a number that was not given, or names a genre or an instrument that was not given. A refusal that was
-not needed costs one caption; a caption that is not true teaches the model that is trained on it something false.
+instructions, has a number that was not given, or names a genre or an instrument that was not given. A needless refusal
+costs one caption; a false caption teaches a trained model something false.
 """
 
 import re
@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from unisono.captions import keywords
 from unisono.tracks.vocabulary import Facts, Term, look_up
 
 FEWEST_WORDS, MOST_WORDS = 3, 120
 ECHOED_WORDS = 6
-"""So many words in a row from the instructions are an echo."""
+"""This number of words in a row from the instructions is an echo."""
 _LONGEST_TERM = 4
 
 _WORD = re.compile(r"[^\W_]+(?:[&'’][^\W_]+)*")
@@ -40,8 +39,8 @@ _WITHOUT_VOICE = re.compile(
     r"\b(?:no|without|without any|free of|devoid of) (?:vocals?|voices?|singing|lyrics)\b", re.IGNORECASE
 )
 
-# Words for genres and instruments that prose needs for other things. The genres count where a noun for music follows them
-# or a capital says that a name is meant; the instruments never do.
+# Words for genres and instruments that have other meanings in prose. The genres count if a noun for music follows or if they
+# are capitalised; the instruments never count.
 _EVERYDAY_GENRES = """
     acid alternative asian african brazilian breaks caribbean chinese classic club contemporary country crossover dance
     downtempo drone early european experimental french funky fusion garage glitch gothic groove hardcore hawaiian house
@@ -55,7 +54,7 @@ _EVERYDAY_INSTRUMENTS = """
 """
 _MUSIC = "music track song tune piece record recording beat groove ballad anthem number instrumental"
 
-# What a narrower word implies: a caption may say `strings` of a violin.
+# Word -> narrower words that imply it: a caption may say `strings` of a violin.
 _IMPLIED = {
     "strings": "violin, viola, cello, double bass, fiddle, string quartet, string section, orchestra",
     "string section": "strings",
@@ -78,34 +77,34 @@ _IMPLIED = {
 
 @dataclass(frozen=True)
 class Given:
-    """What a caption may be made of."""
+    """What a model was given to write a caption from."""
 
     facts: Facts
     description: str = ""
-    """What upstream says of the track, where that was given too."""
+    """Upstream's caption, if it was given too."""
     guesses: tuple[str, ...] = ()
     """Words that the model was allowed to add."""
     instructions: str = ""
-    """What the model was told: not to be repeated."""
+    """The instructions, which are not to be repeated."""
 
     @cached_property
     def terms(self) -> frozenset[str]:
         """The genres and instruments that may be named."""
-        known = set(keywords.words(self.facts))
+        known = set(self.facts.words)
         texts = (self.description, self.facts.genre, *self.guesses)
         known |= {term.text for text in texts for term, _ in _named(text, everyday=True)}
         return frozenset(known)
 
     @cached_property
     def numbers(self) -> frozenset[str]:
-        """The numbers that may stand in it; of `80s` also 1980."""
-        text = " ".join([*keywords.words(self.facts), self.description])
+        """The numbers that may be named; for `80s` also 1980."""
+        text = " ".join([*self.facts.words, self.description])
         found = re.findall(r"\d+", text)
         return frozenset([*found, *("19" + number for number in found if f" {number}s" in f" {text}")])
 
 
 def fault(caption: str, given: Given) -> str:
-    """Say why a caption is refused, in a short phrase with what was found; empty if it may stand."""
+    """Return why a caption is refused, a short phrase with what was found, or "" if it is accepted."""
     words = _WORD.findall(caption)
     if not words:
         return "empty"

@@ -3,27 +3,24 @@
 import threading
 from typing import Any
 
-from unisono.base.errors import UnisonoError, UsageError
-from unisono.captions.server import MOST_TOKENS, Messages
+from unisono.base.errors import UnisonoError
+from unisono.base.extras import extra
+from unisono.captions.language_model import MOST_TOKENS, Messages
 
 
 class LocalModel:
-    """Asks one model, one question at a time, and takes the likeliest word each time, so that answers repeat."""
+    """Asks one model, one question at a time. Decoding is greedy, so that answers repeat."""
 
     def __init__(self, model: str) -> None:
-        """Load a folder, or a name on the Hugging Face Hub; only safetensors, and no code of the model's own.
+        """Load a folder, or a name on the Hugging Face Hub: only safetensors, and no code that comes with the model.
 
         Raises:
-            UsageError: transformers is not installed.
+            MissingExtraError: torch or transformers is not installed.
             UnisonoError: there is no such model, or it cannot be loaded.
         """
-        try:
+        with extra("embed", "A local language model"):
             import torch
             from transformers import AutoModelForCausalLM, AutoTokenizer
-        except ImportError as error:
-            raise UsageError(
-                "A local model needs torch and transformers.", hint="pip install 'unisono[embed]', or give --llm-url"
-            ) from error
         self.model = model
         self._lock = threading.Lock()
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -41,7 +38,7 @@ class LocalModel:
         self._model = loaded.eval().to(device)
 
     def answer(self, messages: Messages) -> str:
-        """Give the model's answer."""
+        """Return the model's answer."""
         import torch
 
         with self._lock, torch.inference_mode():
@@ -57,7 +54,7 @@ class LocalModel:
         return text
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: a local model has nothing to close."""
 
     def _prompt(self, messages: Messages) -> str:
         if self._tokenizer.chat_template:

@@ -1,4 +1,4 @@
-"""A model behind an OpenAI-compatible server: paced, patient with failures, and never waiting for ever."""
+"""A model behind an OpenAI-compatible server, with pacing, retries, and a limit on every wait."""
 
 import os
 import threading
@@ -14,17 +14,10 @@ from unisono import __version__
 from unisono.base.backoff import pause, retry_after
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
+from unisono.captions.language_model import MOST_TOKENS, RUN_AGAIN, Messages, NoAnswerError
 
 KEY_VARIABLE = "UNISONO_LLM_KEY"
-MOST_TOKENS = 400
 _LARGEST_ANSWER_BYTES = 1 << 20
-RUN_AGAIN = "Run the same command again later: what was answered so far is kept and not asked again."
-
-Messages = list[dict[str, str]]
-
-
-class NoAnswerError(Exception):
-    """One question got no answer that can be used; the next one may."""
 
 
 class _TryAgainError(Exception):
@@ -35,22 +28,22 @@ class _TryAgainError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for what, in seconds."""
+    """Limits of waiting, in seconds."""
 
     connect: float = 10
     stall: float = 120
     whole: float = 300
-    """For one answer, from the question to its last byte."""
+    """For one answer, from the question to the last byte."""
     tries: int = 5
     first_pause: float = 1
     longest_pause: float = 60
     longest_wait: float = 600
     """The longest Retry-After that is waited for."""
     unanswered: int = 5
-    """So many questions in a row without an answer, and the run is given up."""
+    """The run ends after this number of questions in a row without an answer."""
 
     def pause(self, failures: int) -> float:
-        """Give the seconds to wait after so many failures in a row."""
+        """Return the seconds to wait after a number of failures in a row."""
         return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
@@ -72,10 +65,10 @@ class Server:
         self._session.auth = _key  # also keeps `requests` from taking a password for this host out of ~/.netrc
 
     def answer(self, messages: Messages) -> str:
-        """Give the model's answer.
+        """Return the model's answer.
 
         Raises:
-            NoAnswerError: there is none to this question, after as many tries as patience allows.
+            NoAnswerError: there is no answer to this question after `patience.tries` tries.
             UnisonoError: no question will be answered.
         """
         failures = 0
@@ -96,7 +89,7 @@ class Server:
                 return text
 
     def close(self) -> None:
-        """End all waiting, and the connections."""
+        """End all waits and close the connections."""
         self._pace.stop()
         self._session.close()
 
@@ -111,7 +104,7 @@ class Server:
             self._pace.hold(error.wait)
 
     def _unanswerable(self, reason: str) -> Exception:
-        """Count a question without an answer; many in a row mean that the fault is not the question's."""
+        """Count a question without an answer; many in a row mean that the server is at fault."""
         with self._lock:
             self._unanswered += 1
             if self._unanswered >= self.patience.unanswered:
@@ -142,14 +135,14 @@ class Server:
         raise self._refusal(response, content, settings)
 
     def _refusal(self, response: requests.Response, content: bytes, settings: dict[str, Any]) -> Exception:
-        """Say what an answer other than 200 means for this question, and for all."""
+        """Return the error that a status other than 200 means: for this question, or for all."""
         status = response.status_code
         said = " ".join(content.decode("utf-8", "replace").split())[:200]
         reason = f"HTTP {status} {response.reason or ''}".strip() + (f" ({said})" if said else "")
         if status in (408, 409, 425, 429) or status >= 500:
             return _TryAgainError(reason, retry_after(response.headers))
         if status in (400, 422):
-            if unknown := [name for name in settings if name in said]:  # some models have settings of their own only
+            if unknown := [name for name in settings if name in said]:  # some models refuse some settings
                 for name in unknown:
                     self._settings.pop(name, None)
                 return _TryAgainError(reason, wait=0)
@@ -158,12 +151,12 @@ class Server:
             401: f"Put the server's key into the environment variable {KEY_VARIABLE}.",
             403: f"Put a key that may use this model into the environment variable {KEY_VARIABLE}.",
             404: f"Check --llm-url (it often ends in /v1) and --llm-model {self.model}.",
-        }.get(status, "Check --llm-url: it has to answer itself, at the address given.")
+        }.get(status, "Check --llm-url: it must be the address of the server itself, without a redirection.")
         return UnisonoError(f"{self._url}: {reason}.", hint=hint)
 
 
 class _Pace:
-    """When the next request may start, for all threads together."""
+    """Decides when the next request may start, for all threads together."""
 
     def __init__(self, interval_s: float) -> None:
         self._interval_s = interval_s
@@ -183,17 +176,17 @@ class _Pace:
             self.sleep(left)
 
     def hold(self, seconds: float) -> None:
-        """Let nobody start before so many seconds are over."""
+        """Start no request for a number of seconds."""
         with self._lock:
             self._next = max(self._next, time.monotonic() + seconds)
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless everything stops."""
+        """Wait, unless the run ends."""
         if self._stopped.wait(seconds):
             raise NoAnswerError("the run has ended")
 
     def stop(self) -> None:
-        """Wake everyone who waits."""
+        """Wake all threads that wait."""
         self._stopped.set()
 
 

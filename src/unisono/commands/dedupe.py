@@ -1,74 +1,33 @@
 """`unisono dedupe`: one record a recording."""
 
-import json
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
 
-from unisono.audio.copies import with_hashes_of_copies
-from unisono.base.errors import UnisonoError
-from unisono.base.files import write_whole
 from unisono.commands import console
-from unisono.commands.dedupe_options import DedupeOptions
-from unisono.curation.duplicates import merge_duplicates
-from unisono.curation.matching import published_lists, read_published
-from unisono.tracks.files import read_tracks, write_tracks
-
-SHOWN = 10
+from unisono.commands.options import Count, StageOptions
+from unisono.curation import dedupe as deduping
 
 
-def run(path: Path, options: DedupeOptions) -> None:
-    """Merge the duplicates of a unified file, write it and the list of choices.
+@dataclass(frozen=True, kw_only=True)
+class DedupeOptions(StageOptions):
+    """Options of `unisono dedupe`."""
 
-    Raises:
-        UsageError, DataError: the file is missing or broken.
-        UnisonoError: the output cannot be written.
-    """
-    tracks = read_tracks(path)
-    lists = options.sha256_lists or published_lists(options.data_root)
-    alike: list[tuple[int, int]] = []
-    decoded: list[str] = []
-    not_heard: list[dict[str, str]] = []
-    if options.audio:
-        from unisono.audio.listening import listen, unheard  # decoders are slow to import
-        from unisono.curation.same_sound import duplicates
-
-        heard = listen(tracks, options.workers, options.data_root)
-        not_heard, decoded = unheard(tracks, heard), [item.decoded for item in heard]
-        alike = [(one, other) for one, other in duplicates(heard) if decoded[one] != decoded[other]]
-        if not_heard and options.strict:
-            listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
-            raise UnisonoError(f"--strict: {len(not_heard):,} records could not be listened to: {listed}.")
-    kept, choices = merge_duplicates(with_hashes_of_copies(tracks), read_published(lists), alike, decoded)
-    for choice in choices[:SHOWN]:
-        console.out.print(
-            console.escape(
-                f"kept {choice.kept} ({choice.audio}), merged {', '.join(choice.merged)}: {', '.join(choice.by)}"
-            ),
-            soft_wrap=True,
-        )
-    if len(choices) > SHOWN:
-        console.out.print(f"... and {len(choices) - SHOWN:,} more")
-    console.out.print(
-        f"{len(tracks):,} records, {len(choices):,} recordings with duplicates, {len(kept):,} records left",
-        soft_wrap=True,
-    )
-    if options.dry_run:
-        console.out.print("Dry run: nothing was written.")
-        return
-    output = options.output or path.with_suffix(f".deduped{path.suffix}")
-    report = output.with_suffix(".report.json")
-    content = {
-        "came": len(tracks),
-        "kept": len(kept),
-        "choices": [asdict(choice) for choice in choices],
-        "unheard": not_heard,
-    }
-    write_whole(report, json.dumps(content, ensure_ascii=False, indent=1) + "\n")
-    write_tracks(output, kept)
-    console.out.print(f"They are in {output}; all choices: {report}", soft_wrap=True)
+    output: Path | None = None
+    """File to write. Default: `<name>.deduped.<ending>` next to the input."""
+    sha256_lists: tuple[Path, ...] = ()
+    """Published lists of `<sha256> NN/<Jamendo id>.mp3`. Default: those of the datasets under `<data-root>/raw`."""
+    audio: bool = False
+    """Decode all files and merge what sounds the same too: copies with other tags, or that were encoded again, trimmed or
+    made louder."""
+    workers: Count | None = None
+    """Threads that decode. Default: the number of cores."""
+    strict: bool = False
+    """Fail if a record could not be listened to: its copies are not merged."""
+    dry_run: bool = False
+    """Print what would be merged, write nothing."""
 
 
-def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:  # noqa: B008
+def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
     """Merge the records of one recording: captions with their origins, the best audio.
 
     Parameters
@@ -76,4 +35,28 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:  # 
     path
         Unified file.
     """
-    run(path, options)
+    output = options.output or path.with_suffix(f".deduped{path.suffix}")
+    report = deduping.dedupe(
+        path,
+        output=None if options.dry_run else output,
+        audio=options.audio,
+        sha256_lists=options.sha256_lists,
+        data_root=options.data_root,
+        workers=options.workers,
+        strict=options.strict,
+    )
+    for choice in report.choices[: deduping.SHOWN]:
+        said = f"kept {choice.kept} ({choice.audio}), merged {', '.join(choice.merged)}: {', '.join(choice.by)}"
+        console.out.print(console.escape(said), soft_wrap=True)
+    if len(report.choices) > deduping.SHOWN:
+        console.out.print(f"... and {len(report.choices) - deduping.SHOWN:,} more")
+    console.out.print(
+        f"{report.came:,} records, {len(report.choices):,} recordings with duplicates, "
+        f"{len(report.tracks):,} records left",
+        soft_wrap=True,
+    )
+    if options.dry_run:
+        console.out.print("Dry run: nothing was written.")
+        return
+    listed = output.with_suffix(".report.json")
+    console.out.print(f"They are in {output}; all choices: {listed}", soft_wrap=True)

@@ -1,17 +1,17 @@
-"""From what a parser yields to a unified record: audio, duration, caption, licence and tidy text, for all datasets."""
+"""Completing the tracks that parsers yield: audio file, duration, caption, licence and tidy text, for all datasets."""
 
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
-from pathlib import Path
 
 import msgspec
 
 from unisono.audio.probe import Probed
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.captions import metadata, template
+from unisono.captions.ways import metadata, template
+from unisono.curation.releases import Release
 from unisono.sources.audio_index import AudioIndex
-from unisono.sources.base import Dataset, ParseOptions
+from unisono.sources.base import Dataset
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
@@ -20,7 +20,7 @@ _PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
 
 
 class Draft(msgspec.Struct, gc=False):
-    """A track as parsed, and where its audio is."""
+    """A track as parsed, and the path of its audio file."""
 
     track: Track
     audio_path: str
@@ -28,24 +28,25 @@ class Draft(msgspec.Struct, gc=False):
     """Whether `track.start` and `track.duration` are those of an excerpt, not of the file."""
 
 
-def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: bool) -> Iterable[Draft | Dropped]:
-    """Parse a release and find the audio of each track.
+def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
+    """Parse a release and find the audio file of each track.
 
     Raises:
         DataError: the release is malformed, or two of its records have one id.
     """
-    index = AudioIndex(root, dataset.audio_folders)
-    find = cache(_finder(index, dataset, options, check_audio=check_audio))  # excerpts share a file
+    dataset = release.dataset
+    index = AudioIndex(release.root, dataset.audio_folders)
+    find = cache(_finder(index, release, check_audio=check_audio))  # excerpts share a file
     places: dict[str, int] = {}
-    for number, item in enumerate(_records(dataset, root, options), 1):
+    for number, item in enumerate(release.parse(), 1):
         if isinstance(item, Dropped):
             yield item
             continue
         first = places.setdefault(item.id, number)
         if first != number:
             raise DataError(
-                f"{dataset.name}: the id {item.id!r} stands twice in {root}: in record {first} and in record {number} "
-                f"({item.audio_path}). Ids must be unique."
+                f"{dataset.name}: records {first} and {number} ({item.audio_path}) in {release.root} have the same id "
+                f"{item.id!r}; ids must be unique."
             )
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
         if found is None:
@@ -54,18 +55,11 @@ def drafts(dataset: Dataset, root: Path, options: ParseOptions, *, check_audio: 
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
 
 
-def _records(dataset: Dataset, root: Path, options: ParseOptions) -> Iterable[Track | Dropped]:
-    own = options.own.get(dataset.name, {})
-    return dataset.records(root, own, years=options.years, unpack_to=options.unpack_to)
-
-
-def _finder(
-    index: AudioIndex, dataset: Dataset, options: ParseOptions, *, check_audio: bool
-) -> Callable[[str], str | None]:
+def _finder(index: AudioIndex, release: Release, *, check_audio: bool) -> Callable[[str], str | None]:
     where: Callable[[str], str | None] = index.find if check_audio else index.where
-    if not dataset.holds_audio or options.unpack_to is None:
+    if not release.dataset.holds_audio or release.parsing.unpack_to is None:
         return where
-    unpacked = AudioIndex(options.unpack_to / dataset.name, (".",))
+    unpacked = AudioIndex(release.parsing.unpack_to / release.dataset.name, (".",))
     return lambda path: unpacked.find(path) or where(path)
 
 
@@ -75,9 +69,9 @@ def _under_another_name(find: Callable[[str], str | None], track: Track, dataset
 
 
 def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False) -> Track | Dropped:
-    """Make the unified record of a draft; without `probed`, its duration is what the release documents.
+    """Return the complete track of a draft; without `probed`, its duration is what the release documents.
 
-    A track without any caption or tag is dropped, unless title or artist suffice for a caption.
+    A track with neither captions nor tags is dropped, unless `names_suffice` and it has a title or an artist.
     """
     track = draft.track
     duration = _duration(track, probed, is_excerpt=draft.is_excerpt)
@@ -124,7 +118,7 @@ def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float
 
 
 def tidy(text: str) -> str:
-    """Join words by single blanks; line breaks and letters that no encoding can hold go."""
+    """Return a text with single spaces between words, without line breaks and lone surrogates."""
     # For ASCII, deleting what is printable is several times faster than `isprintable`.
     is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
     if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
@@ -132,4 +126,4 @@ def tidy(text: str) -> str:
     return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
 
 
-_tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name mostly stand together
+_tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name are mostly neighbours

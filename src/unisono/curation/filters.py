@@ -1,4 +1,4 @@
-"""Filters that a user asks for. What they leave out is no fault of the track."""
+"""Filters that a user asks for. Being filtered out is not a fault of a track."""
 
 from collections.abc import Iterable
 

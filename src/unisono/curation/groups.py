@@ -1,15 +1,15 @@
-"""Which tracks belong together because they share a recording, an artist or a file, or any further identity given."""
+"""Groups of tracks that belong together because they share a recording, an artist, a file, or another identity."""
 
 from collections.abc import Iterable, Sequence
 
 from unisono.tracks.track import Track
 
 Identity = tuple[str, str]
-"""A field and its value; tracks that share one belong together."""
+"""A field and its value; tracks that share one are in one group."""
 
 
 def identities(track: Track) -> list[Identity]:
-    """Give the identities by which a track is joined to others; where no recording is named, its file stands for one."""
+    """Return the identities of a track; if no recording is named, the path of its file stands for it."""
     found = [("recording", whole(track.recording)) if track.recording else ("audio_path", track.audio_path)]
     if track.artist_id:
         found.append(("artist_id", track.artist_id))
@@ -19,14 +19,14 @@ def identities(track: Track) -> list[Identity]:
 
 
 def whole(recording: str) -> str:
-    """Give the identity of the whole that an excerpt was cut from: `youtube:<id>@30` -> `youtube:<id>`."""
+    """Return the identity of the whole recording of an excerpt: `youtube:<id>@30` -> `youtube:<id>`."""
     return recording.partition("@")[0] if recording.startswith("youtube:") else recording
 
 
 def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
-    """Number the connected components of items that share any key; returns each item's component.
+    """Return the number of each item's connected component; items that share a key are connected.
 
-    Components are numbered in the order of their first item. (Union-find with path halving.)
+    Components are numbered in the order of their first item. The algorithm is union-find with path halving.
     """
     parent = list(range(len(keys)))
 
@@ -48,11 +48,13 @@ def connected(keys: Sequence[Iterable[Identity]]) -> list[int]:
 
 
 def groups(tracks: Sequence[Track], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
-    """Number the groups of tracks that must stay on one side of a split; returns each track's group.
+    """Return the number of each track's group; a group must not be divided by splits.
 
-    `further` are identities that join tracks beside their own, for each track (see `joining`).
+    Args:
+        tracks: all tracks.
+        further: for each track, identities in addition to its own (see `joining`).
     """
-    # A song's excerpts have the same identities: they are joined once for all.
+    # Excerpts of a song have the same identities: join them only once.
     kind_of: dict[tuple[str, str, str, str, tuple[Identity, ...]], int] = {}
     kinds = [
         kind_of.setdefault(

@@ -1,7 +1,7 @@
-"""By what tracks are joined into the groups that splits keep together, beside their recording, their artist and their file.
+"""Identities that join tracks into groups, in addition to their recording, artist and file.
 
-Whether two tracks are joined depends on nothing but the two and the datasets that they are in: more data only ever joins
-more. That is what lets splits promise that adding a dataset moves nothing out of test.
+Whether two tracks are joined depends only on the two and on their datasets: more data never separates them. So splits can
+promise that adding a dataset moves no track out of test.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from unisono.curation.wording import WordSet, alike, words, written_captions
 from unisono.tracks.track import Track
 
 COMMON = 10
-"""A caption that so many recordings of one dataset have says nothing about which music it is."""
+"""A caption of at least this number of recordings of one dataset does not identify music."""
 
 
 def further_identities(
@@ -24,12 +24,16 @@ def further_identities(
     captions: bool = False,
     sounds: Iterable[tuple[int, int]] = (),
 ) -> list[tuple[Identity, ...]]:
-    """Give what joins each track to others: published hashes of its recording's files, and its title and artist.
+    """Return further identities of each track: the published hashes of its recording, and its title with its artist.
 
-    With `captions`, also captions that share nine words in ten; `sounds` are pairs of places of tracks that sound the same.
+    Args:
+        tracks: all tracks.
+        published: hashes of recordings, as publishers list them.
+        captions: whether captions that share nine words in ten join tracks, too.
+        sounds: pairs of places of tracks that sound the same.
     """
-    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist mostly stand together
-    known: dict[tuple[str, str, str], tuple[Identity, ...]] = {}  # a song's excerpts have the same identities
+    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist are mostly neighbours
+    known: dict[tuple[str, str, str], tuple[Identity, ...]] = {}  # excerpts of a song have the same identities
     found: list[tuple[Identity, ...]] = []
     for track in tracks:
         song = track.recording, track.title, track.artist
@@ -54,21 +58,21 @@ def _folded(text: str) -> str:
 
 
 def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:
-    """Give each track an identity for every caption that it shares with few, and for every pair of captions alike."""
+    """Return identities of each track: one for each caption that few recordings have, and one for each similar pair."""
     of_track = [[frozenset(caption) for caption in written_captions(track)] for track in tracks]
     recordings: dict[tuple[str, WordSet], set[str]] = defaultdict(set)
     for track, its_captions in zip(tracks, of_track, strict=True):
         for caption in its_captions:
             recordings[track.dataset, caption].add(track.recording or track.id)
-    telling = [
+    rare = [
         [caption for caption in its_captions if len(recordings[track.dataset, caption]) < COMMON]
         for track, its_captions in zip(tracks, of_track, strict=True)
     ]
     identities: dict[WordSet, list[Identity]] = {}
-    for number, caption in enumerate(dict.fromkeys(caption for its_captions in telling for caption in its_captions)):
+    for number, caption in enumerate(dict.fromkeys(caption for its_captions in rare for caption in its_captions)):
         identities[caption] = [("caption", str(number))]
     captions = list(identities)
     for one, other in alike(captions, captions):
         if other < one:
             identities[captions[one]].append(identities[captions[other]][0])
-    return [[identity for caption in its_captions for identity in identities[caption]] for its_captions in telling]
+    return [[identity for caption in its_captions for identity in identities[caption]] for its_captions in rare]

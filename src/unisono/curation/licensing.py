@@ -1,4 +1,4 @@
-"""Which tracks a user may use: rules over licences. A licence that is not known is refused unless allowed by name."""
+"""Rules about licences: which tracks a user may use. A licence that is not known is refused unless it is allowed."""
 
 import functools
 from collections.abc import Iterable
@@ -12,12 +12,28 @@ from unisono.tracks.track import UNKNOWN_LICENSE, Track
 LICENSE_UNKNOWN = "licence unknown"
 
 
+class OpenLicenses:
+    """The licences that allow both commercial use and derivatives; `"CC-BY-4.0" in OPEN` asks for a canonical one."""
+
+    def __contains__(self, license: object) -> bool:
+        if not isinstance(license, str):
+            return False
+        allowed = terms(license)
+        return bool(allowed.commercial_use and allowed.derivatives)
+
+    def __repr__(self) -> str:
+        return "<licences that allow commercial use and derivatives, such as CC-BY-4.0>"
+
+
+OPEN = OpenLicenses()
+
+
 @dataclass(frozen=True)
 class LicenseRule:
-    """What a licence must be or allow."""
+    """What a licence must be, or must allow."""
 
     among: frozenset[str] = frozenset()
-    """Canonical licences; one without a version stands for all of them, with their ports. Empty: any."""
+    """Canonical licences; one without a version means all its versions and ports. Empty: any licence."""
     commercial: bool = False
     """It must allow commercial use."""
     derivatives: bool = False
@@ -29,7 +45,7 @@ class LicenseRule:
     def of(
         cls, names: Iterable[str], *, commercial: bool = False, derivatives: bool = False, allow_unknown: bool = False
     ) -> "LicenseRule":
-        """Make a rule of licences as users spell them.
+        """Return a rule for licences as users spell them.
 
         Raises:
             UsageError: a name is no licence.
@@ -43,13 +59,13 @@ class LicenseRule:
                 allow_unknown = True
             else:
                 raise UsageError(
-                    f"{name!r} is no licence that is known here.",
-                    hint="Name licences like: cc-by cc-by-sa cc-by-nc-nd-3.0 cc0 lal public-domain unknown",
+                    f"{name!r} is not a known licence.",
+                    hint="Name licences such as: cc-by cc-by-sa cc-by-nc-nd-3.0 cc0 lal public-domain unknown",
                 )
         return cls(frozenset(among), commercial, derivatives, allow_unknown)
 
     def objection(self, license: str) -> str:
-        """Say what stands against a canonical licence; empty if nothing does."""
+        """Return why a canonical licence is refused, or "" if it is not."""
         if self == LicenseRule():
             return ""
         its_terms = terms(license)

@@ -1,15 +1,15 @@
 """Finding the same music in two lists of tracks, each match with its evidence.
 
-Six kinds of evidence, from certain to doubtful:
+There are six kinds of evidence, from certain to doubtful:
 
 - `ids`: the same recording by an identity that datasets share (`jamendo:1004034`), the same id, or the same path of the
   audio file; excerpts of one video count as one.
-- `sha256`: the same file, by the record's own hash or one that a publisher lists for its recording: no audio is needed.
-- `decoded`: the same samples once decoded, in a file with other tags or another lossless format; found by `listening`.
-- `audio`: the same sound, in whatever encoding (see `fingerprint`); found by `listening` too.
+- `sha256`: the same file, by the track's own hash or one that a publisher lists for its recording; needs no audio.
+- `decoded`: the same samples once decoded, in a file with other tags or another lossless format; needs decoded audio.
+- `audio`: the same sound in any encoding (see `audio.fingerprint`); needs decoded audio.
 - `artists`: the same artist. Not the same music, but a model may know the artist's sound.
-- `text`: the same title by the same artist, or the same caption but for few words; captions made of tags count for
-  nothing here. Titles and captions recur, so this may be chance.
+- `text`: the same title by the same artist, or nearly the same caption; captions made from tags are ignored. Titles and
+  captions recur, so this may be chance.
 """
 
 from collections import defaultdict
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError
 from unisono.curation.groups import whole
 from unisono.curation.wording import alike, words, written_captions
@@ -27,6 +28,8 @@ from unisono.tracks.track import Track
 Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 CERTAIN: frozenset[Kind] = frozenset({"ids", "sha256", "decoded", "audio"})
+BY_LISTENING: frozenset[Kind] = frozenset({"decoded", "audio"})
+"""The kinds that need decoded audio."""
 
 Published = Mapping[str, tuple[str, ...]]
 """Recording -> hashes of its files, as publishers list them."""
@@ -45,10 +48,10 @@ class Match:
 def find_matches(
     first: Sequence[Track], second: Sequence[Track], kinds: Iterable[Kind], published: Published | None = None
 ) -> list[Match]:
-    """Compare all of one list with all of another; at most one match for a pair and kind.
+    """Compare each track of one list with each of another; at most one match for a pair and kind.
 
-    For every track of the first list and every key, the first track of the second list with that key is named: enough to
-    tell that it leaks, and bounded where a key is common.
+    For a track of the first list and a key, only the first track of the second list with that key is named. That is enough
+    to tell that it leaks, and bounds the number of matches if a key is common.
     """
     found: list[Match] = []
     for kind in KINDS:
@@ -60,13 +63,13 @@ def find_matches(
     return found
 
 
-def published_lists(data_root: Path) -> tuple[Path, ...]:
-    """List the published lists of hashes that are on disk."""
-    return registry.hash_lists(data_root)
+def hash_lists(given: Iterable[AnyPath], data_root: Path) -> tuple[Path, ...]:
+    """Return the given lists of hashes; if none are given, those that came with datasets and are on disk."""
+    return tuple(map(as_path, given)) or registry.hash_lists(data_root)
 
 
 def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
-    """Read lists of `<sha256> <NN/track id>.mp3` as their publishers write them.
+    """Read lists of `<sha256> <NN/track id>.mp3`.
 
     Raises:
         DataError: a line is not of that form.
@@ -85,7 +88,7 @@ def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
 def _joined(
     first: Sequence[Track], second: Sequence[Track], kind: Kind, keys: Callable[[Track], Iterable[str]]
 ) -> Iterator[Match]:
-    """Hash join: index the second list, look up the first."""
+    """Match by a hash join: index the second list, look up the first."""
     places: dict[str, int] = {}
     for at, track in enumerate(second):
         for key in keys(track):
@@ -133,7 +136,7 @@ _KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
 
 
 def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
-    """Name, for each track of the first list, the first track of the second with a caption like one of its own."""
+    """Match each track of the first list with the first track of the second that has a similar caption."""
     sides = [
         [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in written_captions(track)]
         for tracks in (first, second)

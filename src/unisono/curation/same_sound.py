@@ -1,4 +1,4 @@
-"""Tracks that hold the same samples once decoded, or the same sound, told by what listening gave."""
+"""Which tracks hold the same samples once decoded, or the same sound, by their hashes and fingerprints."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,10 +8,10 @@ from unisono.curation.matching import Kind, Match
 
 
 def audio_matches(first: Sequence[Heard], second: Sequence[Heard], kinds: Sequence[Kind]) -> list[Match]:
-    """Compare all of one list with all of another: by their samples (`decoded`), and by what is like them (`audio`).
+    """Compare each track of one list with each of another, by samples (`decoded`) and by fingerprint (`audio`).
 
-    Of several tracks of the second list with the same samples, the first is named. `audio` holds what is exactly the same
-    too, but each pair is named once, with the stronger evidence.
+    Of several tracks of the second list with the same samples, the first one is named. `audio` includes exact copies, but
+    each pair is named once, with the stronger evidence.
     """
     mine, theirs = _by_samples(first), _by_samples(second)
     matches = [
@@ -34,7 +34,7 @@ def audio_matches(first: Sequence[Heard], second: Sequence[Heard], kinds: Sequen
 def _alike(
     first: Sequence[Heard], second: Sequence[Heard], mine: dict[str, list[int]], theirs: dict[str, list[int]]
 ) -> Iterator[tuple[SameAudio, str, str]]:
-    """Yield what is alike, with the hashes of both: of exact copies one is compared."""
+    """Yield similar sounds with the hashes of both; of exact copies, one is compared."""
     hashes, other_hashes = list(mine), list(theirs)
     prints = [first[mine[decoded][0]].fingerprint for decoded in hashes]
     others = [second[theirs[decoded][0]].fingerprint for decoded in other_hashes]
@@ -43,7 +43,7 @@ def _alike(
 
 
 def duplicates(heard: Sequence[Heard]) -> list[tuple[int, int]]:
-    """Find pairs within one list, the lower place first: enough of them to join all that sound the same."""
+    """Return pairs of places within one list, the lower place first: enough of them to join all that sound the same."""
     places = _by_samples(heard)
     pairs = [(members[0], at) for members in places.values() for at in members[1:]]
     distinct = [members[0] for members in places.values()]
@@ -52,7 +52,7 @@ def duplicates(heard: Sequence[Heard]) -> list[tuple[int, int]]:
 
 
 def _by_samples(heard: Sequence[Heard]) -> dict[str, list[int]]:
-    """Give hash of the samples -> places of those that have them."""
+    """Return hash of samples -> places of the tracks that have them."""
     places: dict[str, list[int]] = {}
     for at, item in enumerate(heard):
         if item.decoded:

@@ -1,9 +1,9 @@
 """Seeded samples that are nested and do not depend on the order of the tracks.
 
-Every track has a rank that is fixed by the seed and its id. A sample takes the lowest ranks, so a smaller sample is part
-of every larger one. A stratified sample takes the lowest of every stratum, then the second lowest, and so on: shares are
-equal as far as they go, what a small stratum cannot give falls to the others, and the total is exactly what was asked.
-A sample that is not stratified keeps the proportions of the splits that the tracks have.
+The seed and the id of a track determine its rank. A sample takes the lowest ranks, so a smaller sample is part of every
+larger one. A stratified sample takes the lowest rank of each stratum, then the second lowest, and so on: the strata have
+equal shares, except that the larger ones replace what a small one lacks, so that the total is exact. A sample that is not
+stratified keeps the proportions of the splits.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ Stratification = Literal["dataset", "duration"]
 
 
 def duration_stratum(track: Track) -> str:
-    """Say whether a track is short (< 60 s), medium or long (>= 180 s)."""
+    """Return whether a track is short (< 60 s), medium or long (>= 180 s)."""
     if track.duration < SHORT_BELOW_S:
         return "short"
     return "long" if track.duration >= LONG_FROM_S else "medium"
@@ -34,9 +34,9 @@ def sample(
     samples_per_dataset: int | None = None,
     stratify_by: Stratification | None = None,
 ) -> list[Track]:
-    """Draw at most `samples_per_dataset` tracks of each dataset, and of those exactly min(`max_samples`, available).
+    """Return at most `samples_per_dataset` tracks of each dataset, and of those exactly min(`max_samples`, all).
 
-    Returns the tracks drawn, in the order in which they came. Ids must be unique.
+    The tracks keep their order. Ids must be unique.
     """
     if samples_per_dataset is not None:
         drawn = {
@@ -65,7 +65,7 @@ def _in_order_of_drawing(tracks: list[Track], seed: int, stratify_by: Stratifica
 
 
 def _in_proportion(tracks: list[Track], seed: int) -> list[Track]:
-    """Order tracks so that any first part holds the splits in the proportions of all, to within a track."""
+    """Return tracks in an order of which each prefix has the splits in the proportions of all, to within a track."""
     placed = [
         ((turn + 0.5) / len(stratum), rank_key(seed, track.id), track.id, track)
         for stratum in _strata(tracks, lambda track: track.split or "")

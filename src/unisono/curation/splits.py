@@ -1,9 +1,8 @@
-"""Train, validation and test parts that share no recording, no artist, no file, and nothing else that was asked for.
+"""Train, val and test splits that share no recording, no artist, no file, and nothing else that was asked for.
 
-Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, and the parts are filled in that order: the
-result does not depend on the order of the tracks. Of what is drawn at once, the test part is as near to a tenth as any
-choice of whole groups can be, then the val part likewise; where the largest group drawn has g tracks, neither is farther
-off than g/2, and train takes the rest.
+Groups of tracks (see `groups`) are ranked by a seeded hash of their artists, and the splits are filled in that order: the
+result does not depend on the order of the tracks. The number of tracks drawn for test is as near to a tenth as whole groups
+allow, and then that for val. If the largest group has g tracks, each is off by at most g/2; train takes the rest.
 """
 
 from collections import defaultdict
@@ -14,16 +13,17 @@ from unisono.base.seeded import rank_key
 from unisono.curation.groups import Identity, groups
 from unisono.tracks.track import Split, Track, replace
 
+SplitBy = Literal["upstream", "seed"]
 TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
 HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 _RANK: dict[Split | None, int] = {split: rank for rank, split in enumerate((*HELD_OUT_FIRST, None))}
 
 
-def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: Literal["upstream", "seed"]) -> list[Track]:
-    """Give every track a split, 80/10/10 over all; returns the tracks in the order in which they came.
+def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> list[Track]:
+    """Return the tracks with a split each, 80/10/10 over all, in their order.
 
-    With `split_by="upstream"` the splits that tracks bring are honoured and only the rest is drawn. Where a group brings
-    several, the whole group is held out: it goes to test if any of its tracks is there, else to val.
+    With `split_by="upstream"`, the splits that tracks have are honoured and only the others are drawn. If the tracks of a
+    group have several, the whole group is held out: it goes to test if one of them is in test, else to val.
     """
     return _with_splits(
         tracks, _drawn(tracks, [track.split if split_by == "upstream" else None for track in tracks], seed)
@@ -38,15 +38,18 @@ def assign_stable_splits(
     kept: Mapping[str, Split | None] | None = None,
     further: Sequence[tuple[Identity, ...]] | None = None,
 ) -> list[Track]:
-    """Give every track a split, 80/10/10 within each dataset, so that adding a dataset never moves a track out of test.
+    """Return the tracks with a split each, 80/10/10 within each dataset; adding a dataset moves no track out of test.
 
-    Upstream splits are honoured; tracks of the datasets `held_out` all go to test. Each dataset is drawn on its own, by
-    hashes that datasets share: an artist who is in two of them mostly falls to the same part in both. Where not, and
-    wherever else a recording, an artist or a file joins tracks of several datasets, all of the group is held out as
-    far as any of it is: from train to val, from val to test, never back.
+    Upstream splits are honoured. Each dataset is drawn on its own, by hashes that datasets share: an artist in two of them
+    mostly gets the same split in both. If not, and if anything else joins tracks of several datasets, the whole group gets
+    its most held-out split: tracks move from train to val and from val to test, never back.
 
-    `kept` are the splits of earlier, by id: they count like upstream's, and of both the most held-out one. `further`
-    are identities that join tracks beside their own, for each track.
+    Args:
+        tracks: all tracks.
+        seed: of what is drawn.
+        held_out: datasets whose tracks all go to test.
+        kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
+        further: for each track, identities that join it to others, in addition to its own.
     """
     kept = kept or {}
     of_dataset: dict[str, list[int]] = defaultdict(list)
@@ -69,9 +72,12 @@ def assign_stable_splits(
 def with_val(
     tracks: Sequence[Track], *, seed: int, further: Sequence[tuple[Identity, ...]] | None = None
 ) -> list[Track]:
-    """Move a tenth of the tracks in train to val, whole groups, if val is empty; two groups at least stay in train.
+    """Move a tenth of train to val, in whole groups, if val is empty; at least two groups stay in train.
 
-    `tracks` have their splits, and no group of them is in two; `further` are identities that join tracks beside their own.
+    Args:
+        tracks: with their splits; no group is in two.
+        seed: of what is drawn.
+        further: for each track, identities that join it to others, in addition to its own.
     """
     if any(track.split == "val" for track in tracks):
         return list(tracks)
@@ -106,7 +112,7 @@ def _drawn(
     seed: int,
     further: Sequence[tuple[Identity, ...]] | None = None,
 ) -> list[Split]:
-    """Decide the split of every track: the most held-out one that its group brings, or else one that is drawn."""
+    """Return the split of every track: the most held-out one that its group brings, or one that is drawn."""
     group_of = groups(tracks, further)
     bringing = set(zip(group_of, brought, strict=True))
     split_of: dict[int, Split] = {}
@@ -121,7 +127,7 @@ def _drawn(
 
 
 def counts(total: int) -> dict[Split, int]:
-    """Divide a number of tracks 80/10/10; what does not divide goes to the largest remainders, train first."""
+    """Divide a number of tracks 80/10/10; the rest goes to the largest remainders, train first."""
     shares = {split: total * tenths // 10 for split, tenths in TENTHS.items()}
     by_remainder = sorted(TENTHS, key=lambda split: -(total * TENTHS[split] % 10))
     for split in by_remainder[: total - sum(shares.values())]:
@@ -130,7 +136,7 @@ def counts(total: int) -> dict[Split, int]:
 
 
 def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
-    """Draw the splits of groups: fill test, then val, and leave the rest to train."""
+    """Draw the splits of groups: fill test, then val; train takes the rest."""
     ranked = _ranked(members, seed)
     sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
     shares = counts(sum(sizes.values()))
@@ -145,7 +151,7 @@ def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
 
 
 def _ranked(members: dict[int, list[Track]], seed: int) -> list[int]:
-    """Order groups by the seeded hashes of the names that their tracks are drawn by."""
+    """Return groups ordered by the seeded hashes of the names by which their tracks are drawn."""
     ranks = {
         group: min((rank_key(seed, "split", name), lowest_id) for name, lowest_id in _drawn_by(its_tracks).items())
         for group, its_tracks in members.items()
@@ -154,7 +160,7 @@ def _ranked(members: dict[int, list[Track]], seed: int) -> list[int]:
 
 
 def _drawn_by(tracks: Iterable[Track]) -> dict[str, str]:
-    """Give the names that tracks are drawn by, with the lowest id of each: their widest identities across datasets."""
+    """Return the names by which tracks are drawn, their widest identities across datasets, with the lowest id of each."""
     lowest: dict[str, str] = {}
     for track in tracks:
         name, track_id = track.artist_id or track.recording or track.id, track.id
@@ -164,7 +170,7 @@ def _drawn_by(tracks: Iterable[Track]) -> dict[str, str]:
 
 
 def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
-    """Choose items whose sizes add up to `target`, or as near to it as they can, the first items where possible."""
+    """Return items whose sizes add up to `target`, or as near to it as possible, the first items if possible."""
     chosen: list[int] = []
     missing = target
     for item, size in zip(items, sizes, strict=True):
@@ -181,10 +187,10 @@ def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> l
 
 
 def _nearest_sum(available: dict[int, int], target: int) -> dict[int, int]:
-    """Solve the subset-sum problem: how many of each size to take so that the sum is nearest to `target`.
+    """Solve the subset-sum problem: return how many of each size to take so that the sum is nearest to `target`.
 
-    Sums are bits of one large integer: bit s is set if s can be reached. Each size is offered in lots of 1, 2, 4, ...
-    so that a number of equal groups costs its logarithm.
+    Sums are the bits of one large integer: bit s is set if the sum s can be reached. Each size comes in lots of 1, 2, 4 and
+    so on, so that n equal groups cost log n steps.
     """
     lots: list[tuple[int, int]] = []
     for size in sorted(available):

@@ -1,125 +1,152 @@
-"""The splits of a mix: what is held out, what is joined to it, and what an earlier file held out."""
+"""The splits of a mix: which tracks are held out, what is joined to them, and what an earlier file held out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from unisono.audio.listening import listen, unheard
 from unisono.base.errors import UsageError
 from unisono.base.log import log
-from unisono.commands.unify_options import UnifyOptions
 from unisono.curation.groups import Identity
 from unisono.curation.joining import further_identities
-from unisono.curation.matching import published_lists, read_published
+from unisono.curation.matching import BY_LISTENING, Kind, hash_lists, read_published
+from unisono.curation.releases import Release
+from unisono.curation.same_sound import duplicates
 from unisono.curation.splits import assign_stable_splits, with_val
 from unisono.sources.audio_index import AudioIndex
-from unisono.sources.base import Dataset, ParseOptions
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track, replace
+from unisono.tracks.workspace import DEFAULT_ROOT
 
 UNMEASURED_S = 3600.0
-"""What stands for a duration that a release does not document, where a file is listened to as far as it goes."""
-HEARD = frozenset({"decoded", "audio"})
-"""What only listening finds."""
+"""The duration of a track for which the release documents none, if it must be listened to: as far as its file goes."""
 FEW_TRAINED_ON = 0.6
-"""A smaller part of the mix in train is worth a warning, if the user asked for more to be joined."""
+"""If less than this share of the mix is in train and the user asked for more joining, a warning is logged."""
 
 
-def refuse_contradictions(options: UnifyOptions) -> None:
-    """Refuse options that would have no effect on the splits.
+@dataclass(frozen=True, kw_only=True)
+class SplitRule:
+    """How the tracks of a mix are assigned to train, val and test.
 
     Raises:
-        UsageError: they contradict each other.
+        UsageError: the arguments contradict each other.
     """
-    if HEARD & set(options.match) and not options.check_audio:
-        raise UsageError(
-            f"--match {' '.join(sorted(HEARD & set(options.match)))} listens to the files, --no-check-audio says that "
-            "they are not there."
-        )
-    if options.keep_splits and not options.assign_splits:
-        raise UsageError("--keep-splits says which splits to assign, --no-assign-splits that none are.")
-    if options.draw_val and not options.assign_splits:
-        raise UsageError("--draw-val says which splits to assign, --no-assign-splits that none are.")
-    if options.match and not options.assign_splits and not options.hold_out:
-        raise UsageError("--match says what the splits keep together, --no-assign-splits that none are assigned.")
+
+    assign: bool = True
+    """Whether every track gets a split: upstream's, or one that is drawn."""
+    hold_out: Collection[str] = ()
+    """Datasets that go to test, with all that is joined to them."""
+    match: Collection[Kind] = ()
+    """What joins tracks in addition to ids, hashes, artists and titles."""
+    keep_splits: Path | None = None
+    """An earlier unified file whose val and test tracks stay held out."""
+    draw_val: bool = False
+    """Whether to draw val from train if there is no val."""
+    sha256_lists: Sequence[Path] = ()
+    """Published lists of hashes; by default, those of the datasets in the data folder."""
+    seed: int = 42
+    data_root: Path = DEFAULT_ROOT
+    check_audio: bool = True
+    """Whether the audio files are there."""
+    workers: int | None = None
+    """Threads that listen."""
+    remember: bool = True
+    """Whether to keep in the data folder what listening found."""
+
+    def __post_init__(self) -> None:
+        if (heard := sorted(BY_LISTENING & set(self.match))) and not self.check_audio:
+            raise UsageError(
+                f"match {' '.join(heard)} needs audio files; it excludes --no-check-audio.", parameter="match"
+            )
+        if self.assign:
+            return
+        for name, is_given in (
+            ("keep_splits", self.keep_splits),
+            ("draw_val", self.draw_val),
+            ("match", self.match and not self.hold_out),
+        ):
+            if is_given:
+                raise UsageError(
+                    f"{name} changes nothing if no splits are assigned: it excludes --no-assign-splits.", parameter=name
+                )
 
 
-def with_splits(
-    tracks: list[Track], releases: Sequence[tuple[Dataset, Path]], parsing: ParseOptions, options: UnifyOptions
-) -> list[Track]:
-    """Assign the splits. What is held out counts whole, with the tracks that were left out before or have no audio.
+def with_splits(tracks: list[Track], releases: Sequence[Release], rule: SplitRule) -> list[Track]:
+    """Return tracks with their splits.
+
+    A dataset that is held out counts as a whole, with those of its tracks that were filtered out or have no audio.
 
     Raises:
         UsageError, DataError: the earlier file of `keep_splits`, or a list of hashes, is missing or broken.
     """
-    if not options.assign_splits and not options.hold_out:
+    if not rule.assign and not rule.hold_out:
         return tracks
-    earlier = read_tracks(options.keep_splits) if options.keep_splits else []
-    there = {track.id for track in tracks} if options.hold_out or earlier else set()
+    earlier = read_tracks(rule.keep_splits) if rule.keep_splits else []
+    there = {track.id for track in tracks} if rule.hold_out or earlier else set()
     absent = [
         track
-        for dataset, root in releases
-        if dataset.name in options.hold_out
-        for track in _whole(dataset, root, parsing, options)
+        for release in releases
+        if release.dataset.name in rule.hold_out
+        for track in _all_tracks(release, check_audio=rule.check_audio)
         if track.id not in there
     ]
     there.update(track.id for track in absent)
     absent += [track for track in earlier if track.split in ("val", "test") and track.id not in there]
     everything = [*tracks, *absent]
-    further = _further(everything, options)
+    further = _further(everything, rule)
     assigned = assign_stable_splits(
         everything,
-        seed=options.seed,
-        held_out=options.hold_out,
+        seed=rule.seed,
+        held_out=rule.hold_out,
         kept={track.id: track.split for track in earlier},
         further=further,
     )[: len(tracks)]
-    _say(tracks, assigned, options)
-    return _with_val(assigned, further[: len(tracks)], options)
+    _log_moves(tracks, assigned, rule)
+    return _with_val(assigned, further[: len(tracks)], rule)
 
 
-def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], options: UnifyOptions) -> list[Track]:
-    """Draw a val part from train if there is none and it was asked for; else say that there is none."""
+def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], rule: SplitRule) -> list[Track]:
+    """Draw val from train if there is no val and it was asked for; otherwise log that there is none."""
     splits = {track.split for track in tracks}
     if "train" not in splits or "val" in splits:
         return tracks
-    if not options.draw_val:
-        log.info("No track is in val, by which training chooses its best epoch: see --draw-val.")
+    if not rule.draw_val:
+        log.info("No track is in val, which training needs to choose its best epoch: see --draw-val.")
         return tracks
-    drawn = with_val(tracks, seed=options.seed, further=further)
+    drawn = with_val(tracks, seed=rule.seed, further=further)
     moved = sum(track.split == "val" for track in drawn)
-    log.info("%d tracks of train are the val part now.", moved)
+    log.info("%d tracks of train were moved to val.", moved)
     return drawn
 
 
-def _whole(dataset: Dataset, root: Path, parsing: ParseOptions, options: UnifyOptions) -> Iterator[Track]:
-    """Yield all tracks of a dataset, with the path where their audio is or would be."""
-    index = AudioIndex(root, dataset.audio_folders)
-    for item in dataset.records(root, parsing.own.get(dataset.name), years=parsing.years, unpack_to=parsing.unpack_to):
+def _all_tracks(release: Release, *, check_audio: bool) -> Iterator[Track]:
+    """Yield all tracks of a release, with the path where their audio is or would be."""
+    dataset = release.dataset
+    index = AudioIndex(release.root, dataset.audio_folders)
+    for item in release.parse():
         if isinstance(item, Track):
             names = [item.audio_path, *(dataset.audio_names(item) if dataset.audio_names else ())]
-            found = next(filter(None, map(index.find, names)), None) if options.check_audio else None
+            found = next(filter(None, map(index.find, names)), None) if check_audio else None
             yield replace(
                 item, audio_path=found or index.where(item.audio_path), duration=item.duration or UNMEASURED_S
             )
 
 
-def _further(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[Identity, ...]]:
-    alike = _alike(tracks, options) if HEARD & set(options.match) else []
+def _further(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[Identity, ...]]:
+    alike = _alike(tracks, rule) if BY_LISTENING & set(rule.match) else []
     lists: tuple[Path, ...] = ()
-    if options.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
-        lists = options.sha256_lists or published_lists(options.data_root)
-    return further_identities(tracks, read_published(lists), captions="text" in options.match, sounds=alike)
+    if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
+        lists = hash_lists(rule.sha256_lists, rule.data_root)
+    return further_identities(tracks, read_published(lists), captions="text" in rule.match, sounds=alike)
 
 
-def _alike(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[int, int]]:
-    """Listen to what is there, and give the places of tracks that hold the same samples, or the same sound if asked."""
-    from unisono.audio.listening import listen, unheard  # decoders are slow to import
-    from unisono.curation.same_sound import duplicates
-
+def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
+    """Listen to the files that are there, and return pairs of tracks with the same samples or, if asked, the same sound."""
     places = [at for at, track in enumerate(tracks) if Path(track.audio_path).is_file()]
     listened_to = [tracks[at] for at in places]
-    heard = listen(listened_to, options.workers, None if options.dry_run else options.data_root)
+    heard = listen(listened_to, rule.workers, rule.data_root if rule.remember else None)
     unheard(listened_to, heard)
-    if "audio" in options.match:
+    if "audio" in rule.match:
         pairs = duplicates(heard)
     else:
         first: dict[str, int] = {}
@@ -127,17 +154,17 @@ def _alike(tracks: Sequence[Track], options: UnifyOptions) -> list[tuple[int, in
     return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
-def _say(before: Sequence[Track], assigned: Sequence[Track], options: UnifyOptions) -> None:
+def _log_moves(before: Sequence[Track], assigned: Sequence[Track], rule: SplitRule) -> None:
     moved = sum(
         track.split == "train" and after.split != "train" for track, after in zip(before, assigned, strict=True)
     )
     if moved:
-        log.info("%d tracks of upstream's training parts are held out: they share music with test or val.", moved)
-    trained_on = [track.split == "train" for track in assigned if track.dataset not in options.hold_out]
-    if options.match and trained_on and sum(trained_on) < FEW_TRAINED_ON * len(trained_on):
+        log.info("%d tracks of upstream's train splits are held out: they share music with test or val.", moved)
+    trained_on = [track.split == "train" for track in assigned if track.dataset not in rule.hold_out]
+    if rule.match and trained_on and sum(trained_on) < FEW_TRAINED_ON * len(trained_on):
         log.warning(
-            "Only %d of %d tracks are in train: chains of matches by --match %s hold the others out.",
+            "Only %d of %d tracks are in train: chains of matches by --match %s hold out the others.",
             sum(trained_on),
             len(trained_on),
-            " ".join(options.match),
+            " ".join(rule.match),
         )

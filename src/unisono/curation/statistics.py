@@ -1,27 +1,36 @@
-"""What is counted for a card, in one pass over the tracks; captions are not kept, identities and words are."""
+"""The statistics of tracks, counted in one pass; captions are not kept, identities and words are."""
 
 import re
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from os import PathLike
 from typing import Literal, get_args
 
 import numpy as np
 
+from unisono.base.arguments import AnyPath, as_path
+from unisono.base.table import Table
 from unisono.curation.groups import whole
+from unisono.tracks.files import iter_tracks
+from unisono.tracks.licenses import terms
 from unisono.tracks.track import Track
 
 UNNAMED = "(unnamed)"
 UNASSIGNED = "(none)"
-UNSAID = "(not said)"
+UNKNOWN_ORIGIN = "unknown"
 QUANTILES = {"shortest": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "longest": 1.0}
 FILLED = ("artist", "title", "genre", "tags", "license", "recording", "artist_id", "url")
-"""Optional fields whose presence is told."""
+"""Optional fields of which it is counted how many tracks have them."""
+ALLOWS = {True: "yes", False: "no", None: "unknown"}
+MOST = 12
+"""Rows of a table in a terminal."""
 
-Identity = Literal["recordings", "artists", "files"]
-IDENTITIES: tuple[Identity, ...] = get_args(Identity)
+Shareable = Literal["recordings", "artists", "files"]
+"""What two datasets or two splits may have in common."""
+SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 By = Literal["dataset", "split"]
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -33,84 +42,202 @@ _FUNCTION_WORDS = {
 
 
 @dataclass
-class Part:
-    """The tracks of one dataset, of one split, or all."""
+class PartStatistics:
+    """The tracks of one dataset, of one split, or of all."""
 
     tracks: int = 0
     seconds: float = 0.0
     captions: int = 0
     origins: Counter[str] = field(default_factory=Counter)
-    """Who wrote the captions -> captions."""
+    """Origin, or "unknown" -> captions."""
     splits: Counter[str] = field(default_factory=Counter)
     durations_s: "array[float]" = field(default_factory=lambda: array("d"))
     caption_words: "array[int]" = field(default_factory=lambda: array("L"))
 
+    @property
+    def hours(self) -> str:
+        """How many hours of audio there are, in words."""
+        return f"{self.seconds / 3600:,.2f}" if self.seconds < 36_000 else f"{self.seconds / 3600:,.0f}"
+
     def add(self, track: Track, words: Sequence[int]) -> None:
-        """Count a track, whose captions have so many words."""
+        """Count a track; `words` are the numbers of words of its captions."""
         self.tracks += 1
         self.seconds += track.duration
         self.captions += len(words)
-        self.origins.update(caption.origin or UNSAID for caption in track.captions)
+        self.origins.update(caption.origin or UNKNOWN_ORIGIN for caption in track.captions)
         self.splits[track.split or UNASSIGNED] += 1
         self.durations_s.append(track.duration)
         self.caption_words.extend(words)
 
 
 @dataclass(frozen=True)
-class Overlap:
-    """What two datasets, or two splits, share."""
+class SharedMusic:
+    """How much two datasets, or two splits, have in common."""
 
     by: By
     first: str
     second: str
-    shared: dict[Identity, int]
+    shared: dict[Shareable, int]
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words of all captions, without case."""
+    """Counts of the words of all captions, ignoring case."""
 
     words: int
     distinct: int
     once: int
-    """Words that occur a single time."""
+    """How many words occur only once."""
     most_frequent: list[tuple[str, int]]
-    """Without articles, prepositions and the like."""
+    """Without function words such as articles and prepositions."""
     distinct_captions: int
 
 
-@dataclass(frozen=True)
-class Card:
-    """All that is told of a unified file."""
+@dataclass(frozen=True, repr=False)
+class Statistics:
+    """The statistics of tracks. Printed, they are a list of tables."""
 
-    all: Part
-    datasets: dict[str, Part]
-    splits: dict[str, Part]
-    distinct: dict[Identity, int]
-    """How many recordings, artists and files there are, as far as they are named."""
+    all: PartStatistics
+    datasets: dict[str, PartStatistics]
+    splits: dict[str, PartStatistics]
+    distinct: dict[Shareable, int]
+    """How many different recordings, artists and files there are, as far as they are named."""
     filled: dict[str, int]
-    """Optional field -> tracks that have it."""
+    """Optional field -> how many tracks have it."""
     licenses: dict[str, int]
     genres: dict[str, int]
     tags: dict[str, int]
     vocabulary: Vocabulary
-    overlaps: list[Overlap]
+    shared: list[SharedMusic]
+
+    def __repr__(self) -> str:
+        return "\n\n".join([self.headline, *map(str, self.tables()), self.words])
+
+    def _repr_html_(self) -> str:
+        return "".join([f"<p>{self.headline}</p>", *(table.html() for table in self.tables()), f"<p>{self.words}</p>"])
+
+    @property
+    def headline(self) -> str:
+        """How much there is, in a sentence."""
+        distinct = ", ".join(f"{self.distinct[name]:,} {name}" for name in SHAREABLE if self.distinct[name])
+        named = f"; {distinct} as far as they are named" if distinct else ""
+        return f"{self.all.tracks:,} tracks, {self.all.hours} hours, {self.all.captions:,} captions{named}."
+
+    @property
+    def words(self) -> str:
+        """How rich the vocabulary of the captions is, in a sentence."""
+        found = self.vocabulary
+        once = found.once / found.distinct if found.distinct else 0
+        return (
+            f"Vocabulary: {found.distinct:,} words, {once:.0%} of which occur once, in {found.words:,} running words; "
+            f"{found.distinct_captions:,} of {self.all.captions:,} captions differ."
+        )
+
+    def tables(self, most: int = MOST) -> list[Table]:
+        """Return the tables that are not empty; lists of licences, genres and tags have at most `most` rows."""
+        found = [self.parts_table(), self.splits_table(), self.lengths_table(), self.licenses_table(most)]
+        found.append(self.fields_table())
+        found += [
+            self._counts_table(name, counts, most) for name, counts in (("genre", self.genres), ("tag", self.tags))
+        ]
+        found.append(self.shared_table())
+        return [table for table in found if table.rows]
+
+    def parts_table(self) -> Table:
+        """Return the table of datasets."""
+        parts = [*self.datasets.items(), *([("all", self.all)] if len(self.datasets) > 1 else [])]
+        headings = ("dataset", "tracks", "hours", "captions", "a track", "words", "written by")
+        rows = [_part_row(name, part) for name, part in parts if part.tracks]
+        return Table("Datasets (words: the median of a caption)", headings, rows, words=(0, 6))
+
+    def splits_table(self) -> Table:
+        """Return the table of splits."""
+        rows = [(name, f"{part.tracks:,}", part.hours, f"{part.captions:,}") for name, part in self.splits.items()]
+        return Table("Splits", ("split", "tracks", "hours", "captions"), rows)
+
+    def lengths_table(self) -> Table:
+        """Return the table of durations and of lengths of captions."""
+        rows = []
+        for name, values in (("duration, s", self.all.durations_s), ("caption, words", self.all.caption_words)):
+            if values:
+                numbers = [*quantiles(values).values(), sum(values) / len(values)]
+                rows.append((name, *(f"{number:,.1f}" for number in numbers)))
+        return Table("Lengths", ("", *QUANTILES, "mean"), rows)
+
+    def licenses_table(self, most: int | None = None) -> Table:
+        """Return the table of licences and of what they allow."""
+        rows = []
+        for name, count in list(self.licenses.items())[:most]:
+            allowed = terms(name)
+            rows.append((name, self._share(count), ALLOWS[allowed.commercial_use], ALLOWS[allowed.derivatives]))
+        headings = ("licence", "tracks", "commercial use", "derivatives")
+        return Table(_title("Licences", self.licenses, most), headings, rows, words=(0, 2, 3))
+
+    def fields_table(self) -> Table:
+        """Return the table of optional fields."""
+        filled = self.filled if self.all.tracks else {}
+        return Table(
+            "Fields that are filled",
+            ("field", "tracks"),
+            [(name, self._share(count)) for name, count in filled.items()],
+        )
+
+    def shared_table(self) -> Table:
+        """Return the table of what datasets and splits have in common."""
+        rows = [
+            (f"{each.by} {each.first}", each.second, *(f"{each.shared[name]:,}" for name in SHAREABLE))
+            for each in self.shared
+        ]
+        return Table("What is shared", ("between", "and", *SHAREABLE), rows, words=(0, 1))
+
+    def _counts_table(self, name: str, counts: Mapping[str, int], most: int) -> Table:
+        rows = [(value, self._share(count)) for value, count in list(counts.items())[:most]]
+        return Table(_title(f"{name.capitalize()}s", counts, most), (name, "tracks"), rows)
+
+    def _share(self, count: int) -> str:
+        return f"{count:,} ({count / self.all.tracks:.1%})"
+
+
+def _title(name: str, counts: Mapping[str, int], most: int | None) -> str:
+    is_cut = most is not None and len(counts) > most
+    return f"{name}, the {most} most frequent of {len(counts):,}" if is_cut else name
+
+
+def _part_row(name: str, part: PartStatistics) -> tuple[str, ...]:
+    origins = ", ".join(
+        origin if count == part.captions else f"{origin} {count / part.captions:.0%}"
+        for origin, count in part.origins.most_common()
+    )
+    words = f"{quantiles(part.caption_words)['median']:.0f}" if part.captions else "-"
+    counts = (f"{part.tracks:,}", part.hours, f"{part.captions:,}", f"{part.captions / part.tracks:.1f}")
+    return (name, *counts, words, origins)
 
 
 def quantiles(values: Iterable[float]) -> dict[str, float]:
-    """Give the shortest, the longest and what lies between."""
+    """Return the values at `QUANTILES`."""
     found = np.quantile(np.fromiter(values, float), list(QUANTILES.values()))
     return dict(zip(QUANTILES, found.tolist(), strict=True))
 
 
-def measure(tracks: Iterable[Track], most_frequent: int = 20) -> Card:
-    """Count everything."""
-    every = Part()
-    parts: dict[By, dict[str, Part]] = {"dataset": defaultdict(Part), "split": defaultdict(Part)}
+def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> Statistics:
+    """Count what tracks hold.
+
+    Args:
+        tracks: a unified file, of which .jsonl and .parquet are read in bounded memory, or tracks.
+        most_frequent: how many of the most frequent words to list.
+
+    Raises:
+        UsageError, DataError: the file is missing or broken.
+    """
+    if isinstance(tracks, (str, PathLike)):
+        tracks = iter_tracks(as_path(tracks))
+    every = PartStatistics()
+    datasets: dict[str, PartStatistics] = defaultdict(PartStatistics)
+    splits: dict[str, PartStatistics] = defaultdict(PartStatistics)
     words: Counter[str] = Counter()
     captions: set[int] = set()
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("license", "genre", "tags", "filled")}
-    met = _Met()
+    places = _Places()
     for track in tracks:
         lengths = []
         for caption in track.captions:
@@ -119,18 +246,18 @@ def measure(tracks: Iterable[Track], most_frequent: int = 20) -> Card:
             lengths.append(len(its_words))
             captions.add(hash(caption.text))
         dataset, split = track.dataset or UNNAMED, track.split or UNASSIGNED
-        for part in (every, parts["dataset"][dataset], parts["split"][split]):
+        for part in (every, datasets[dataset], splits[split]):
             part.add(track, lengths)
         counts["license"][track.license] += 1
         counts["genre"].update([track.genre] if track.genre else [])
         counts["tags"].update(track.tags)
         counts["filled"].update(name for name in FILLED if getattr(track, name) not in ("", [], "unknown"))
-        met.add(track, dataset, split)
-    return Card(
+        places.add(track, dataset, split)
+    return Statistics(
         all=every,
-        datasets=dict(sorted(parts["dataset"].items())),
-        splits=dict(sorted(parts["split"].items(), key=lambda item: (-item[1].tracks, item[0]))),
-        distinct=met.distinct(),
+        datasets=dict(sorted(datasets.items())),
+        splits=dict(sorted(splits.items(), key=lambda item: (-item[1].tracks, item[0]))),
+        distinct=places.distinct(),
         filled={name: counts["filled"][name] for name in FILLED},
         licenses=_ordered(counts["license"]),
         genres=_ordered(counts["genre"]),
@@ -144,7 +271,7 @@ def measure(tracks: Iterable[Track], most_frequent: int = 20) -> Card:
             ],
             distinct_captions=len(captions),
         ),
-        overlaps=met.overlaps(),
+        shared=places.shared(),
     )
 
 
@@ -152,33 +279,33 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-class _Met:
-    """In which datasets and splits an identity was met."""
+class _Places:
+    """The datasets and splits in which a recording, an artist or a file occurs."""
 
     def __init__(self) -> None:
-        self._places: dict[Identity, dict[str, frozenset[tuple[By, str]]]] = {name: {} for name in IDENTITIES}
+        self._places: dict[Shareable, dict[str, frozenset[tuple[By, str]]]] = {name: {} for name in SHAREABLE}
         self._known: dict[frozenset[tuple[By, str]], frozenset[tuple[By, str]]] = {}
 
     def add(self, track: Track, dataset: str, split: str) -> None:
         here: frozenset[tuple[By, str]] = frozenset({("dataset", dataset), ("split", split)})
         identities = {"recordings": whole(track.recording), "artists": track.artist_id, "files": track.audio_path}
-        for name in IDENTITIES:
+        for name in SHAREABLE:
             if value := identities[name]:
                 places = self._places[name].get(value, frozenset()) | here
-                self._places[name][value] = self._known.setdefault(places, places)  # few differ: keep each once
+                self._places[name][value] = self._known.setdefault(places, places)  # few are different: keep each once
 
-    def distinct(self) -> dict[Identity, int]:
+    def distinct(self) -> dict[Shareable, int]:
         return {name: len(values) for name, values in self._places.items()}
 
-    def overlaps(self) -> list[Overlap]:
-        shared: dict[tuple[By, str, str], Counter[Identity]] = defaultdict(Counter)
+    def shared(self) -> list[SharedMusic]:
+        counted: dict[tuple[By, str, str], Counter[Shareable]] = defaultdict(Counter)
         for name, values in self._places.items():
             for places, count in Counter(values.values()).items():
                 for by in get_args(By):
                     names = sorted(place for kind, place in places if kind == by)
                     for first, second in combinations(names, 2):
-                        shared[by, first, second][name] += count
+                        counted[by, first, second][name] += count
         return [
-            Overlap(by, first, second, {name: counts[name] for name in IDENTITIES})
-            for (by, first, second), counts in sorted(shared.items())
+            SharedMusic(by, first, second, {name: counts[name] for name in SHAREABLE})
+            for (by, first, second), counts in sorted(counted.items())
         ]

@@ -1,4 +1,4 @@
-"""What texts say, apart from how they are written: words, the captions somebody wrote, and captions that are alike."""
+"""Comparing texts by their words: normalised words, captions that were written by somebody, similar captions."""
 
 import math
 import unicodedata
@@ -8,21 +8,21 @@ from collections.abc import Iterator, Sequence
 from unisono.tracks.track import Track
 
 SIMILAR_CAPTIONS = 0.9
-"""Captions are alike if they share this part of their words (Jaccard index)."""
+"""Captions are similar from this Jaccard index of their words on."""
 SHORTEST_CAPTION_WORDS = 5
 
 WordSet = frozenset[str]
 
 
 def words(text: str) -> list[str]:
-    """Give the words of a text without case, accents and punctuation."""
+    """Return the words of a text, in lower case, without accents and punctuation."""
     if not text.isascii():
         text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
     return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
 
 
 def written_captions(track: Track) -> Iterator[list[str]]:
-    """Give the words of each caption that was not made of tags, if there are enough of them to tell captions apart."""
+    """Yield the words of each caption that was not made from tags and has enough words to identify music."""
     for caption in track.captions:
         if caption.origin != "tags":
             found = words(caption.text)
@@ -31,10 +31,11 @@ def written_captions(track: Track) -> Iterator[list[str]]:
 
 
 def alike(first: Sequence[WordSet], second: Sequence[WordSet]) -> Iterator[tuple[int, int]]:
-    """Yield the places (in first, in second) of captions that are alike, in order.
+    """Yield the places (in first, in second) of similar captions, in order.
 
-    Two sets of words that share nine in ten have one of their few rarest words in common (prefix filter: Chaudhuri, Ganti
-    and Kaushik, A Primitive Operator for Similarity Joins in Data Cleaning, ICDE 2006), so only such pairs are compared.
+    Two sets that share nine words in ten have at least one of their few rarest words in common, so only such pairs are
+    compared (prefix filter: Chaudhuri, Ganti and Kaushik, A Primitive Operator for Similarity Joins in Data Cleaning, ICDE
+    2006).
     """
     frequency = Counter(word for side in (first, second) for caption in side for word in caption)
 

@@ -188,6 +188,12 @@ class Facts:
     characters: tuple[str, ...] = ()
     themes: tuple[str, ...] = ()
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """All words, the main genre first."""
+        genre = (self.genre,) if self.genre else ()
+        return (*genre, *self.genres, *self.moods, *self.instruments, *self.characters, *self.themes)
+
 
 def key(tag: str) -> str:
     """Reduce a tag to what its spellings have in common: lower-case letters and digits without accents."""

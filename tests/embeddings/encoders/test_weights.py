@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from unisono.base.errors import DataError, UnisonoError
+from unisono.base.log import log
 from unisono.embeddings.encoders import audio, weights
 from unisono.embeddings.encoders.audio import WeightsAbsentError
 from unisono.embeddings.encoders.audio.mert import WEIGHTS
@@ -132,7 +133,7 @@ def test_a_broken_configuration_is_refused(folder: Path, content: str) -> None:
 def test_noncommercial_weights_warn_once(weights_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(audio, "_warned", set())
-    monkeypatch.setattr(audio.log, "warning", lambda text, *values: said.append(text % values))
+    monkeypatch.setattr(log, "warning", lambda text, *values: said.append(text % values))
     for name in ("mert", "mert", "clap"):
         audio.build(name, weights=weights_root / name)
     assert len([line for line in said if "NOT for commercial use" in line]) == 1

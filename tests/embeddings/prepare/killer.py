@@ -28,8 +28,7 @@ from unisono.embeddings.prepare.run import prepare
 
 def child(unified: Path, output: Path) -> None:
     """Run to the end; shards are written as often as possible."""
-    embed.FLUSH_EVERY_S = 0.0
-    embed.ROWS_A_SHARD = 2
+    vars(embed).update(FLUSH_EVERY_S=0.0, ROWS_A_SHARD=2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)

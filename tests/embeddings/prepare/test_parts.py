@@ -239,7 +239,7 @@ def test_decoding_waits_for_a_slow_encoder(tmp_path: Path) -> None:
         buffered.append(sum(len(queue) for queue in buffer_of_the_run()._windows.values()))
         return original(windows)
 
-    def buffer_of_the_run():  # type: ignore[no-untyped-def]
+    def buffer_of_the_run():
         import gc
 
         from unisono.embeddings.prepare.executors.local import _Buffer

@@ -18,7 +18,7 @@ import pytest
 
 from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources import registry as datasets
 from unisono.sources.base import Dataset, HubFiles
 from unisono.sources.download import plan

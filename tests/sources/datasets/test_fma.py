@@ -9,7 +9,7 @@ from tests.making import make_track
 from tests.releases import fma as release
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources.datasets.fma import DATASET, SHORT_CLIPS_S
 from unisono.tracks.track import Track
 

@@ -13,7 +13,7 @@ import pytest
 from tests.releases import clotho, dali, fmacaps, lp_musiccaps, mtg_jamendo, musicbench, musiccaps
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources import registry as datasets
 from unisono.sources.datasets.dali import load_annotation
 from unisono.tracks.track import Track

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from tests.conftest import REPOSITORY
 from unisono.sources import registry as datasets
-from unisono.sources.base import ParseOptions
 from unisono.tracks.track import Track
 
 REAL = REPOSITORY / "tests" / "real"
 
 
 def read(name: str, root: Path | None = None) -> dict[str, Track]:
-    items = list(datasets.get(name).parse(root or REAL / name, ParseOptions()))
+    items = list(datasets.get(name).records(root or REAL / name))
     assert all(isinstance(item, Track) for item in items), items
     return {item.id: item for item in items if isinstance(item, Track)}
 

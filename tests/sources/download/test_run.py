@@ -365,22 +365,46 @@ def test_unify_just_works_afterwards(data: Data, server: Server, name: str) -> N
     assert all(Path(track.audio_path).is_file() for track in tracks)
 
 
-def test_from_python_it_returns_a_report_and_prints_nothing(
-    data: Data, song_describer: LocalRelease, capsys: pytest.CaptureFixture[str]
+def test_from_python_it_prints_nothing_and_needs_no_package_of_the_command_line(
+    song_describer: LocalRelease, tmp_path: Path
 ) -> None:
-    capsys.readouterr()
+    release = [vars(file) | {"parts": []} for file in song_describer.dataset.files]
+    code = f"""
+import sys
+from dataclasses import replace
+from unisono.sources import registry
+from unisono.sources.base import RemoteFile
+from unisono.sources.download.run import download
+dataset, get = registry.get("song_describer"), registry.get
+dataset = replace(dataset, files=tuple(RemoteFile(**file) for file in {release!r}))
+registry.get = lambda name: dataset
+report = download("song_describer", data_root={str(tmp_path)!r})
+assert report.datasets[0].missing == 5
+assert not {{"rich", "cyclopts"}} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert tree(tmp_path / "raw" / "song_describer") == song_describer.tree
+
+
+def test_from_python_it_returns_a_report(data: Data, song_describer: LocalRelease) -> None:
     with patched(song_describer.dataset):
         before = download("song_describer", data_root=str(data.root), dry_run=True)
         report = download(["song_describer"], data_root=data.root, retries=0)
         again = download("song_describer", data_root=data.root)
-    assert capsys.readouterr() == ("", "")
     (planned,), (fetched,), (complete,) = before.datasets, report.datasets, again.datasets
     assert planned.missing == fetched.missing == len(planned.files) == 5
     assert planned.bytes_to_fetch == fetched.bytes_to_fetch == sum(file.size for file in planned.files) > 0
     assert complete.missing == complete.bytes_to_fetch == 0
     assert all(file.complete for file in complete.files)
-    assert "song_describer: 5 files fetched" in repr(report) and "0 files fetched" in repr(again)
-    assert "5 files to fetch" in repr(before)
+    rows = [repr(each).splitlines()[-1].split() for each in (before, report, again)]
+    assert [(row[0], row[1], row[-2], row[-3]) for row in rows] == [
+        ("song_describer", "5", "0", "0"),
+        ("song_describer", "5", "0", "0"),
+        ("song_describer", "0", "0", "5"),
+    ]
+    assert "files to fetch" in repr(before) and "files fetched" in repr(report)
+    assert "<td" in report._repr_html_()
 
 
 def test_of_several_datasets_the_others_are_reported(

@@ -18,8 +18,7 @@ from pyarrow import parquet
 from tests.releases import audio
 from unisono.base.errors import DataError, UnisonoError
 from unisono.base.tally import Dropped
-from unisono.commands.unify import run
-from unisono.commands.unify_options import UnifyOptions
+from unisono.curation.unify import unify as run
 from unisono.sources import registry as datasets
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import Track
@@ -52,7 +51,7 @@ def parse(recipe: str) -> list[Track | Dropped]:
 
 def unify(recipe: str) -> tuple[list[Track], dict[str, Any]]:
     output = Path(recipe).with_name("out.json")
-    run(UnifyOptions(datasets=(recipe,), output=output))
+    run([recipe], output=output)
     return read_tracks(output), json.loads(output.with_suffix(".report.json").read_text())
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.releases import audio
 from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources import registry as datasets
 from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import key

@@ -26,8 +26,7 @@ from tests.sources.download.archives import tree
 from tests.sources.download.server import Server, serving
 from unisono.base.errors import DataError, UsageError
 from unisono.base.tally import Dropped
-from unisono.commands.unify import run
-from unisono.commands.unify_options import UnifyOptions
+from unisono.curation.unify import unify as run
 from unisono.sources import registry as datasets
 from unisono.sources.base import HubFiles
 from unisono.tracks.files import read_tracks
@@ -45,7 +44,7 @@ UPSTREAM = {"train": "train", "validation": "val", "test": "test"}
 
 
 def unify(source: str, output: Path, **options: Any) -> list[Track]:
-    run(UnifyOptions(datasets=(source,), output=output, **options))
+    run([source], output=output, **options)
     return read_tracks(output)
 
 

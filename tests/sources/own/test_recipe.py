@@ -13,8 +13,7 @@ from tests.making import make_track
 from tests.releases import audio
 from unisono.base.errors import DataError, UsageError
 from unisono.base.tally import Dropped
-from unisono.commands.unify import run
-from unisono.commands.unify_options import UnifyOptions
+from unisono.curation.unify import unify
 from unisono.sources import own as intake
 from unisono.sources import registry as datasets
 from unisono.sources.base import HubFiles
@@ -217,7 +216,7 @@ def test_shipped_recipes_read_the_columns_of_their_cards(tmp_path: Path, name: s
         parquet.write_table(pyarrow.Table.from_pylist(rows), path)
     upstream_id = rows[0].get("unique_id") or rows[0]["track_id"]
     audio.tone(tmp_path / "raw" / name / "audio" / f"{upstream_id}.mp3", 1, 300)
-    run(UnifyOptions(datasets=(name,), data_root=tmp_path))
+    unify([name], data_root=tmp_path)
     (track,) = read_tracks(tmp_path / "unified_dataset.json")
     assert (track.id, track.caption, track.title, track.artist) == (
         f"{name}_{upstream_id}",

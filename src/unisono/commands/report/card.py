@@ -1,6 +1,6 @@
 """The card of a unified file as one HTML page that stands alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -9,8 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 
 from unisono.base.files import write_whole
-from unisono.commands import describe_text as text
-from unisono.curation.statistics import IDENTITIES, QUANTILES, Card, Part
+from unisono.curation.statistics import PartStatistics, Statistics
 from unisono.retrieval.report.drawing import LOOK, new_figure, svg
 
 MOST = 25
@@ -18,12 +17,12 @@ MOST = 25
 _COLOURS = ("#1f6f8b", "#c8553d", "#7a9e7e", "#e0a458", "#6c5b7b", "#88a0a8", "#b56576", "#3d405b")
 
 
-def write(path: Path, card: Card, title: str) -> None:
+def write(path: Path, statistics: Statistics, title: str) -> None:
     """Write the page, whole or not at all."""
-    write_whole(path, render(card, title))
+    write_whole(path, render(statistics, title))
 
 
-def render(card: Card, title: str) -> str:
+def render(statistics: Statistics, title: str) -> str:
     """Make the page: the same card gives the same bytes."""
     template = jinja2.Environment(
         loader=jinja2.ChoiceLoader(
@@ -33,51 +32,42 @@ def render(card: Card, title: str) -> str:
         undefined=jinja2.StrictUndefined,
     ).get_template("card.html.jinja")
     return template.render(
-        card=card,
+        card=statistics,
         title=title,
-        headline=text.headline(card),
-        vocabulary=text.vocabulary(card),
-        tables=_tables(card),
+        headline=statistics.headline,
+        vocabulary=statistics.words,
+        tables=_tables(statistics),
         plots=[
-            _lengths(card.datasets, "durations_s", "duration, seconds", logarithmic=True),
-            _lengths(card.datasets, "caption_words", "words of a caption", logarithmic=False),
-            _bars("words, without articles and the like", card.vocabulary.most_frequent, "times"),
+            _lengths(statistics.datasets, "durations_s", "duration, seconds", logarithmic=True),
+            _lengths(statistics.datasets, "caption_words", "words of a caption", logarithmic=False),
+            _bars("words, without articles and the like", statistics.vocabulary.most_frequent, "times"),
             *(
                 _bars(name, list(counts.items())[:MOST], "tracks")
-                for name, counts in (("genres", card.genres), ("tags", card.tags), ("licences", card.licenses))
+                for name, counts in (
+                    ("genres", statistics.genres),
+                    ("tags", statistics.tags),
+                    ("licences", statistics.licenses),
+                )
                 if counts
             ),
         ],
     )
 
 
-def _tables(card: Card) -> list[tuple[str, Iterable[str], list[tuple[str, ...]]]]:
+def _tables(statistics: Statistics) -> list[tuple[str, Iterable[str], Iterable[Sequence[str]]]]:
     """List the tables: (title, headings, rows)."""
-    total = card.all.tracks
-    parts = [*card.datasets.items(), *([("all", card.all)] if len(card.datasets) > 1 else [])]
-    return [
-        (
-            "Datasets (words: the median of a caption)",
-            text.DATASET_HEADINGS,
-            [text.dataset_row(name, part) for name, part in parts],
-        ),
-        (
-            "Splits",
-            ("split", "tracks", "hours", "captions"),
-            [(name, f"{part.tracks:,}", text.hours(part), f"{part.captions:,}") for name, part in card.splits.items()],
-        ),
-        ("Lengths", ("", *QUANTILES, "mean"), text.length_rows(card.all)),
-        (
-            "Licences",
-            ("licence", "tracks", "commercial use", "derivatives"),
-            [(name, text.share(count, total), *text.allowed(name)) for name, count in card.licenses.items()],
-        ),
-        ("What is shared", ("between", "and", *IDENTITIES), text.overlap_rows(card)),
-        ("Fields that are filled", ("field", "tracks"), [(n, text.share(c, total)) for n, c in card.filled.items()]),
+    found = [
+        statistics.parts_table(),
+        statistics.splits_table(),
+        statistics.lengths_table(),
+        statistics.licenses_table(),
+        statistics.shared_table(),
+        statistics.fields_table(),
     ]
+    return [(table.title, table.headings, table.rows) for table in found]
 
 
-def _lengths(parts: Mapping[str, Part], what: str, label: str, *, logarithmic: bool) -> str:
+def _lengths(parts: Mapping[str, PartStatistics], what: str, label: str, *, logarithmic: bool) -> str:
     """Draw how durations or caption lengths are distributed, the datasets on top of one another."""
     largest = sorted(parts, key=lambda name: (-parts[name].tracks, name))[: len(_COLOURS)]
     values = [np.asarray(getattr(parts[name], what), float) for name in largest]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from unisono.curation.unchanged import unify_if_changed
 from unisono.tracks.workspace import Workspace
 
 
@@ -16,20 +17,15 @@ def unified(
     Raises:
         UsageError: a dataset is not known, or its release is not there.
     """
-    from unisono.commands.unify_options import UnifyOptions
-    from unisono.commands.unify_unchanged import run_if_changed
-
     output = Workspace(folder).unified_file
-    run_if_changed(
-        UnifyOptions(
-            datasets=tuple(datasets),
-            output=output,
-            data_root=data_root,
-            seed=seed,
-            workers=workers,
-            draw_val=True,
-            strict=strict,
-            continue_=True,
-        )
+    unify_if_changed(
+        datasets,
+        output=output,
+        data_root=data_root,
+        seed=seed,
+        workers=workers,
+        draw_val=True,
+        strict=strict,
+        resume=True,
     )
     return output

@@ -149,6 +149,17 @@ def train(
     if embeddings is None:
         raise UsageError("embeddings must be an embeddings.h5 or its folder.", parameter="embeddings")
     config, how = _settings(given)
+    return _run(config, how, embeddings, as_path(resume) if resume else None, found)
+
+
+def _run(
+    config: TrainingConfig,
+    how: RunSettings,
+    embeddings: EmbeddingsFile | AnyPath,
+    resume: Path | None,
+    found: Checkpoint | None,
+) -> TrainedModel:
+    """Train in this process, one of several with torchrun; `found` is the checkpoint at `resume`."""
     place = distributed.local_device(how.device)
     with distributed.processes(place), _torch_state_kept(place), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
@@ -156,7 +167,7 @@ def train(
         file = stack.enter_context(opened(embeddings))
         audio, rows, val = read(file, config.audio_encoder, windows=config.audio_windows is not None)
         if found and resume:
-            _refuse_other_data(as_path(resume), found, file, audio, rows)
+            _refuse_other_data(resume, found, file, audio, rows)
         if config.tag_dropout:
             more = with_variants(rows.rows, config.tag_dropout, config.tag_variants, config.seed)
             rows = replace(rows, rows=more)
@@ -165,7 +176,7 @@ def train(
         base = found or _Beginning(config, how, file.path, audio)
         training = _prepare(config, how, place, rows, sampled(val, config.val_limit, config.seed), base)
         if resume:
-            _bring_best(training, as_path(resume))
+            _bring_best(training, resume)
         training.run()
         return _conclude(training, str(place))
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from unisono.base.seeded import rng
-from unisono.captions import template
+from unisono.captions.ways import template
 from unisono.embeddings.file import SplitRows
 
 

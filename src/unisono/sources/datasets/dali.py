@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.tally import Dropped
-from unisono.captions.template import caption
+from unisono.captions.ways.template import caption
 from unisono.sources.base import Dataset, Option, ParseOptions
 from unisono.sources.cells import tidy_tags, year_field
 from unisono.sources.readers import read_json

@@ -12,6 +12,7 @@ from unisono.base.arguments import AnyPath, Count, Positive, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import explained
 from unisono.base.log import log, log_to
+from unisono.base.table import Table
 from unisono.sources import registry
 from unisono.sources.base import Dataset, HubFiles, RemoteFile
 from unisono.sources.download.fetch import FetchSettings, fetch_all
@@ -69,15 +70,26 @@ class DownloadReport:
     dry_run: bool = False
 
     def __repr__(self) -> str:
-        done = "to fetch" if self.dry_run else "fetched"
-        lines = [f"DownloadReport: {len(self.datasets)} datasets"]
-        for each in self.datasets:
-            here = len(each.files) - each.missing
-            lines.append(
-                f"  {each.name}: {each.missing} files {done} ({size_in_words(each.bytes_to_fetch)}), {here} already in "
-                f"{each.folder}" + (f"; {len(each.known_bad)} bad as published" if each.known_bad else "")
+        return str(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table().html()
+
+    def _table(self) -> Table:
+        fetched = "to fetch" if self.dry_run else "fetched"
+        rows = [
+            (
+                each.name,
+                f"{each.missing:,}",
+                size_in_words(each.bytes_to_fetch) if each.missing else "0",
+                f"{len(each.files) - each.missing:,}",
+                f"{len(each.known_bad):,}",
+                str(each.folder),
             )
-        return "\n".join(lines)
+            for each in self.datasets
+        ]
+        headings = ("dataset", f"files {fetched}", "bytes", "files before", "bad as published", "folder")
+        return Table("Dry run: nothing was fetched" if self.dry_run else "", headings, rows, words=(0, 5))
 
 
 class DownloadError(UnisonoError):

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable
 
-from unisono.captions.language import capitalise, enumerate_words, with_article
+from unisono.captions.english import capitalise, enumerate_words, with_article
+from unisono.captions.ways._way import one_each
+from unisono.tracks.track import CaptionOrigin, Track
 from unisono.tracks.vocabulary import Facts, sort_tags
 
-# A sentence that named everything would be a list: these many of each kind stand in it, the first ones.
+ORIGIN: CaptionOrigin = "tags"
+# How many words of each kind a sentence names, the first ones: one that named all would be a list.
 _MOST_MOODS = 3
 _MOST_CHARACTERS = 2
 _MOST_GENRES = 3
@@ -14,15 +17,20 @@ _MOST_THEMES = 2
 
 
 def caption(genre: str, tags: Iterable[str]) -> str:
-    """Describe a track in one sentence; empty where its genre (may be empty) and tags say nothing.
+    """Return one sentence about a genre (may be empty) and tags, or "" if they say nothing.
 
-    The same genre and tags, in whatever spelling, give the same sentence.
+    The same genre and tags, in any spelling, give the same sentence.
     """
-    return sentence(sort_tags(genre, tags))
+    return of_facts(sort_tags(genre, tags))
 
 
-def sentence(facts: Facts) -> str:
-    """Word sorted facts; empty where there are none."""
+def sentence(track: Track, facts: Facts, seed: int) -> str:
+    """Return one sentence about sorted tags, or "" if there are none; track and seed change nothing."""
+    return of_facts(facts)
+
+
+def of_facts(facts: Facts) -> str:
+    """Return one sentence about sorted tags, or "" if there are none."""
     if facts == Facts():
         return ""
     qualities = ", ".join([*facts.moods[:_MOST_MOODS], *facts.characters[:_MOST_CHARACTERS]])
@@ -39,3 +47,6 @@ def sentence(facts: Facts) -> str:
         comma = "," if others or facts.instruments else ""
         words += f"{comma} with {with_article(theme) + ' theme' if len(themes) == 1 else theme + ' themes'}"
     return capitalise(words)
+
+
+write = one_each(sentence)

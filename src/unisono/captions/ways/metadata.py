@@ -1,12 +1,13 @@
-"""Who made it, what it is called and when, before the sentence of `template`:
-`"Alpha" by Beta, from 1999: an upbeat Electronic track`."""
+"""Title, artist and year before the sentence of `template`: `"Alpha" by Beta, from 1999: an upbeat Electronic track`."""
 
 import re
 
-from unisono.captions import template
-from unisono.tracks.track import Track
+from unisono.captions.ways import template
+from unisono.captions.ways._way import one_each
+from unisono.tracks.track import CaptionOrigin, Track
 from unisono.tracks.vocabulary import Facts
 
+ORIGIN: CaptionOrigin = "tags"
 _MOST_LETTERS = 80
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")
 _BRACKETS = re.compile(r"[\[\](){}<>]")
@@ -17,12 +18,12 @@ _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 _YEAR_FIELDS = ("year", "date", "release_date")
 
 
-def sentence(track: Track, facts: Facts) -> str:
-    """Word names, year and facts; empty where the track has neither a title nor an artist that can be printed."""
+def sentence(track: Track, facts: Facts, seed: int = 0) -> str:
+    """Return names, year and sorted tags, or "" if neither title nor artist can be printed; the seed changes nothing."""
     title, artist, year = name(track.title), name(track.artist), _year(track)
     if not title and not artist:
         return ""
-    music = template.sentence(facts)
+    music = template.of_facts(facts)
     made = f" by {artist}" if artist else ""
     from_year = f"from {year}" if year else ""
     if title:
@@ -32,7 +33,7 @@ def sentence(track: Track, facts: Facts) -> str:
 
 
 def name(text: str) -> str:
-    """Make a title or a name fit for a sentence, without what stands in brackets; empty where it names nothing."""
+    """Return a title or a name fit for a sentence, without what is in brackets, or "" if it names nothing."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     while (shorter := _BRACKETED.sub(" ", printable)) != printable:
         printable = shorter
@@ -46,3 +47,6 @@ def _year(track: Track) -> str:
         if found := _YEAR.search(str(track.extra.get(field) or "")):
             return found[0]
     return ""
+
+
+write = one_each(sentence)

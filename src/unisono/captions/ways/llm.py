@@ -1,7 +1,7 @@
-"""Captions by a language model: what is known about a track, told to the model, and its answer, checked.
+"""Captions by a language model: it is told what is known about a track, and its answer is checked.
 
-The modes are the four of LP-MusicCaps (Doh et al., 2023, https://arxiv.org/abs/2307.16372), in words of our own. The model
-is not told who made the music, or what it is called: it would recite what it has read about them.
+The modes are the four of LP-MusicCaps (Doh et al., 2023, https://arxiv.org/abs/2307.16372), with other prompts. The model
+is not told the artist or the title: it would recite what it has read about them.
 """
 
 import re
@@ -9,20 +9,22 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
 from unisono.base.errors import UnisonoError
+from unisono.base.log import log
 from unisono.base.progress import progress
-from unisono.captions import template
 from unisono.captions.answers import Answers, question_key
+from unisono.captions.language_model import RUN_AGAIN, Answering, LanguageModel, Messages, Mode, NoAnswerError
 from unisono.captions.lint import Given, fault
-from unisono.captions.options import CaptionOptions, Mode
-from unisono.captions.server import RUN_AGAIN, Messages, NoAnswerError, Server
-from unisono.tracks.track import Track
+from unisono.captions.ways import template
+from unisono.captions.ways._way import Request, Written
+from unisono.tracks.track import CaptionOrigin, Track
 from unisono.tracks.vocabulary import Facts, look_up, sort_tags
 
+ORIGIN: CaptionOrigin = "model"
 MOST_GUESSES = 3
 RULES = (
     "You write descriptions of music for people who search for it. Say only what follows from what you are told about "
@@ -46,53 +48,46 @@ _THOUGHTS = re.compile(r"^\s*<think>.*?</think>", re.DOTALL)
 _QUOTED = re.compile(r"""^(["'“‘«])(?P<inner>[^"“”«»]*)(["'”’»])$""")
 
 
-class Model(Protocol):
-    """Something that answers."""
-
-    model: str
-
-    def answer(self, messages: Messages) -> str:
-        """Answer a conversation; raises NoAnswerError where there is no answer to this one."""
-
-    def close(self) -> None:
-        """Let go of what is open."""
-
-
 @dataclass
-class Outcome:
-    """What came of asking a model about tracks."""
+class _Outcome:
+    """The captions of a run, and what became of its questions."""
 
     captions: dict[str, list[str]] = field(default_factory=dict)
-    """id -> accepted captions, in the order of the modes."""
+    """Id -> accepted captions, in the order of the modes."""
     counts: Counter[str] = field(default_factory=Counter)
     """asked, from the cache, accepted, refused, unanswered."""
     refused: list[dict[str, str]] = field(default_factory=list)
     """What was refused or not answered: id, mode, reason, text."""
 
+    def add(self, writer: "_Writer") -> None:
+        self.captions[writer.track.id] = writer.captions
+        self.counts.update(writer.counts)
+        self.refused += writer.refused
+
     def report(self) -> dict[str, Any]:
-        """Give what a stage's report says about it."""
         reasons = Counter(item["reason"].partition(":")[0] for item in self.refused)
         return {"counts": dict(self.counts), "reasons": dict(reasons.most_common()), "refused": self.refused}
 
 
-def write(tracks: Sequence[Track], described: set[str], options: CaptionOptions) -> Outcome:
-    """Ask for a caption in every mode for every track; `described` are the ids of those with captions of upstream's.
+def write(tracks: Sequence[Track], request: Request) -> Written:
+    """Ask for a caption in every mode for every track.
 
     Raises:
+        UsageError: the request names no model, or a package is not installed.
         UnisonoError: the model cannot be asked at all, or has stopped answering.
     """
-    model = _model(options)
-    answers = Answers(options.llm_cache_path)
-    outcome = Outcome()
-    pool = ThreadPoolExecutor(options.llm_workers, thread_name_prefix="llm")
+    request.model.refuse_incomplete()
+    modes = request.model.modes
+    model = _open(request.model)
+    outcome = _Outcome()
+    answers = Answers(request.model.cache)
+    pool = ThreadPoolExecutor(request.model.workers, thread_name_prefix="llm")
     try:
         with progress("tracks") as bar:
             task = bar.add_task(f"Asking {model.model}", total=len(tracks))
-            writers = (_Writer(model, answers, track, track.id in described) for track in tracks)
-            for writer in pool.map(lambda writer: writer.write(options.llm_modes), writers):
-                outcome.counts.update(writer.counts)
-                outcome.refused += writer.refused
-                outcome.captions[writer.track.id] = writer.captions
+            writers = (_Writer(model, answers, track, track.id in request.described) for track in tracks)
+            for writer in pool.map(lambda writer: writer.write(modes), writers):
+                outcome.add(writer)
                 bar.advance(task)
     finally:
         model.close()
@@ -100,21 +95,39 @@ def write(tracks: Sequence[Track], described: set[str], options: CaptionOptions)
         answers.close()
     if outcome.counts["unanswered"] and not outcome.counts["accepted"] + outcome.counts["refused"]:
         raise UnisonoError(f"{model.model} answered nothing: {outcome.refused[-1]['reason']}.", hint=RUN_AGAIN)
-    return outcome
+    _log(outcome.counts)
+    return Written(outcome.captions, outcome.report())
 
 
-def _model(options: CaptionOptions) -> Model:
-    if options.llm_url:
-        return Server(options.llm_url, options.llm_model, requests_per_minute=options.llm_requests_per_minute)
+def _open(settings: LanguageModel) -> Answering:
+    if settings.url:
+        from unisono.captions.server import Server  # requests takes a while to load
+
+        return Server(settings.url, settings.model, requests_per_minute=settings.requests_per_minute)
     from unisono.captions.local_model import LocalModel  # loads torch
 
-    return LocalModel(options.llm_model)
+    return LocalModel(settings.model)
+
+
+def _log(counts: Counter[str]) -> None:
+    kinds = ("asked", "from the cache", "accepted")
+    done = ", ".join(f"{counts[kind]:,} {kind}" for kind in kinds if counts[kind])
+    log.info("Language model: %s", done or "nothing to ask")
+    if counts["refused"] or counts["unanswered"]:
+        log.warning(
+            "Captions of the model that were refused: %d, questions without an answer: %d; those tracks have their other "
+            "captions.",
+            counts["refused"],
+            counts["unanswered"],
+        )
+    if counts["unanswered"]:
+        log.warning("Run the same command again to ask the questions without an answer.")
 
 
 class _Writer:
     """Asks about one track."""
 
-    def __init__(self, model: Model, answers: Answers, track: Track, is_described: bool) -> None:
+    def __init__(self, model: Answering, answers: Answers, track: Track, is_described: bool) -> None:
         self.track = track
         self.captions: list[str] = []
         self.counts: Counter[str] = Counter()
@@ -125,7 +138,7 @@ class _Writer:
         self._description = track.caption if is_described else ""
 
     def write(self, modes: Sequence[Mode]) -> "_Writer":
-        """Ask in each mode; where nothing is known that may be told, ask nothing."""
+        """Ask in each mode; if nothing is known that may be told, ask nothing."""
         if self._facts == Facts() and not self._description:
             return self
         for mode in dict.fromkeys(modes):
@@ -167,9 +180,9 @@ class _Writer:
 
 
 def question(mode: Mode, facts: Facts, description: str) -> Messages:
-    """Word what the model is asked."""
+    """Return the messages that ask for one caption."""
     if mode == "paraphrase":
-        told = "Description: " + (description or template.sentence(facts))
+        told = "Description: " + (description or template.of_facts(facts))
     else:
         lists = {
             "Genre": (facts.genre,),
@@ -185,7 +198,7 @@ def question(mode: Mode, facts: Facts, description: str) -> Messages:
 
 
 def judge(mode: Mode, answer: str, facts: Facts, description: str) -> tuple[str, str]:
-    """Give (the caption that an answer holds, why it is refused): the reason is empty where it may stand."""
+    """Return (the caption in an answer, why it is refused); the reason is "" if the caption is accepted."""
     text = _THOUGHTS.sub("", answer).strip()
     guesses: tuple[str, ...] = ()
     if mode == "attributes":
@@ -199,7 +212,7 @@ def judge(mode: Mode, answer: str, facts: Facts, description: str) -> tuple[str,
     given = Given(facts, description, guesses, f"{RULES} {TASKS[mode]}")
     reason = fault(text, given)
     caption = " ".join(text.split())
-    if not reason and mode == "paraphrase" and _same(caption, description or template.sentence(facts)):
+    if not reason and mode == "paraphrase" and _same(caption, description or template.of_facts(facts)):
         reason = "the same words"
     return caption, reason
 

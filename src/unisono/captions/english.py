@@ -1,4 +1,4 @@
-"""The little English that sentences made from tags need."""
+"""English grammar for sentences made from tags."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def article(words: str) -> str:
-    """Give `a` or `an`, as the sound of the first word asks for: an hour, a ukulele, an R&B song, an 80s song."""
+    """Return `a` or `an`, by the sound of the first word: an hour, a ukulele, an R&B song, an 80s song."""
     if number := _NUMBER.match(words):
         digits = number[0]
         return "an" if digits[0] == "8" or (digits in ("11", "18")) else "a"
@@ -27,7 +27,7 @@ def article(words: str) -> str:
 
 
 def with_article(words: str) -> str:
-    """Put the right article before words: `an upbeat song`."""
+    """Return words with `a` or `an` in front: `an upbeat song`."""
     return f"{article(words)} {words}"
 
 

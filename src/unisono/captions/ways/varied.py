@@ -1,12 +1,15 @@
-"""One of many natural sentences from genre and tags. A track's id chooses it: which facts, in which order and form."""
+"""One of many natural sentences from genre and tags. The track's id and the seed choose facts, order and form."""
 
 from dataclasses import dataclass
 from random import Random
 
 from unisono.base.seeded import rng
-from unisono.captions.language import article, capitalise, enumerate_words, with_article
+from unisono.captions.english import article, capitalise, enumerate_words, with_article
+from unisono.captions.ways._way import one_each
+from unisono.tracks.track import CaptionOrigin, Track
 from unisono.tracks.vocabulary import Facts
 
+ORIGIN: CaptionOrigin = "tags"
 _NOUNS = ("track", "piece", "tune", "recording")
 _FEATURING = (
     "featuring {}",
@@ -26,7 +29,7 @@ _SEVERAL_THEMES = ("with {0} themes", "on {0} themes")
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The facts that one sentence names."""
+    """The sorted tags that one sentence names."""
 
     genre: str
     others: tuple[str, ...]
@@ -36,11 +39,11 @@ class _Chosen:
     themes: tuple[str, ...]
 
 
-def sentence(facts: Facts, seed: int, id: str) -> str:
-    """Word some of the sorted facts; empty where there are none. Everything it says is one of them."""
+def sentence(track: Track, facts: Facts, seed: int) -> str:
+    """Return a sentence about some of the sorted tags, or "" if there are none. It says nothing else."""
     if facts == Facts():
         return ""
-    random = rng(seed, "varied caption", id)
+    random = rng(seed, "varied caption", track.id)
     chosen = _choose(facts, random)
     forms = [_plain, _plain, _this_is]
     if chosen.moods:
@@ -112,7 +115,7 @@ def _noun(chosen: _Chosen, moods: tuple[str, ...], random: Random) -> str:
 
 
 def _rest(chosen: _Chosen, random: Random, comma: str = "") -> str:
-    """Word other genres, instruments and themes after a noun; commas part them."""
+    """Return the other genres, instruments and themes, to follow a noun, separated by commas."""
     words = ""
     if chosen.others:
         words += f"{comma} {_filled(_ELEMENTS, enumerate_words(chosen.others), random)}"
@@ -132,3 +135,6 @@ def _themes(chosen: _Chosen, random: Random, comma: str = "") -> str:
 
 def _filled(forms: tuple[str, ...], words: str, random: Random) -> str:
     return random.choice(forms).format(words, a=article(words))
+
+
+write = one_each(sentence)

@@ -1,0 +1,109 @@
+"""Reading one dataset: its metadata, its audio files, and complete tracks made of both."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from unisono.audio.probe import Journal, Probed, probe_all
+from unisono.base.errors import MissingFileError
+from unisono.base.log import log
+from unisono.base.tally import Dropped, Tally
+from unisono.curation.complete import Draft, complete, drafts
+from unisono.curation.releases import Release
+from unisono.tracks.track import Track
+
+
+@dataclass(frozen=True)
+class DatasetTracks:
+    """The tracks of one dataset."""
+
+    tracks: list[Track]
+    tally: Tally = field(repr=False)
+    """What was dropped, and why."""
+    made: set[str] = field(repr=False)
+    """Ids of the tracks that upstream does not describe: their caption was made from tags or names."""
+    notes: list[dict[str, str]] = field(repr=False)
+    """What is odd about files that can be used: id, note."""
+
+
+def read_dataset(
+    release: Release,
+    *,
+    check_audio: bool = True,
+    workers: int | None = None,
+    journal: Journal | None = None,
+    names_suffice: bool = False,
+) -> DatasetTracks:
+    """Read one dataset into complete tracks, each with an audio file, a duration, a caption and a licence.
+
+    Args:
+        release: the dataset, its folder and its own options.
+        check_audio: keep only tracks whose audio is there, and measure its duration.
+        workers: threads that measure; by default, the number of cores.
+        journal: of durations that were measured before.
+        names_suffice: whether title or artist are enough to caption a track that has no caption and no tags.
+
+    Raises:
+        DataError: the release is malformed or incomplete.
+    """
+    name = release.dataset.name
+    log.info("Reading %s in %s", name, release.root)
+    tally = Tally()
+    tally.came[name] += 0  # listed even if the release is empty
+    found: Iterable[Draft] = _with_audio(release, tally, check_audio=check_audio)
+    probed: dict[str, Probed] = {}
+    if check_audio:
+        found = list(found)
+        probed = probe_all((draft.audio_path for draft in found), workers, journal)
+    read = DatasetTracks([], tally, set(), [])
+    incomplete: list[Dropped] = []
+    for draft in found:
+        known = probed.get(draft.audio_path)
+        item = complete(draft, known, names_suffice=names_suffice)
+        if isinstance(item, Dropped):
+            incomplete.append(item)
+            continue
+        read.tracks.append(item)
+        if not draft.track.captions:
+            read.made.add(item.id)
+        if known and known.detail:
+            read.notes.append({"id": item.id, "note": known.detail})
+    for item in incomplete:
+        tally.drop(name, item)
+    tally.kept[name] = len(read.tracks)
+    if check_audio and tally.came[name] and not (read.tracks or incomplete):
+        _warn_of_missing_audio(release)
+    return read
+
+
+def _with_audio(release: Release, tally: Tally, *, check_audio: bool) -> Iterator[Draft]:
+    """Yield the tracks of a release whose audio file was found, and count all tracks."""
+    name = release.dataset.name
+    try:
+        for draft in drafts(release, check_audio=check_audio):
+            tally.came[name] += 1
+            if isinstance(draft, Draft):
+                yield draft
+            else:
+                tally.drop(name, draft)
+    except MissingFileError as error:
+        if not release.dataset.files:
+            raise
+        raise MissingFileError(
+            error.message,
+            hint=f"Fetch it with: {release.download_command} "
+            f"(if that finds all in place, remove {release.root / '.download' / 'done.jsonl'} first)",
+        ) from error
+
+
+def _warn_of_missing_audio(release: Release) -> None:
+    if release.dataset.holds_audio and release.parsing.unpack_to is None:
+        return  # a dry run does not unpack it
+    mend = "Check audio_root and audio in the recipe"
+    if not release.dataset.root:
+        mend = f"Fetch it with: {release.download_command}"
+    log.warning(
+        "None of the audio of %s is in %s. %s (or plan without it: --no-check-audio)",
+        release.dataset.name,
+        release.root,
+        mend,
+    )

@@ -1,0 +1,134 @@
+"""The releases of datasets on this machine: which are there, and where."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unisono.base.errors import UsageError
+from unisono.base.log import log
+from unisono.base.tally import Dropped
+from unisono.sources import registry
+from unisono.sources.base import Dataset
+from unisono.tracks.track import Track
+from unisono.tracks.workspace import Workspace
+
+Options = Mapping[str, Mapping[str, Any]]
+"""Name of a dataset -> its own options."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parsing:
+    """What all parsers are asked for."""
+
+    workspace: Workspace = field(default_factory=Workspace)
+    options: Options = field(default_factory=dict)
+    years: bool = False
+    """Whether to keep the year of a track, which captions by `metadata` name."""
+    unpack_to: Path | None = None
+    """Where audio in tables is unpacked to; None if it is not."""
+
+    def release(self, name: str, root: Path | None = None) -> "Release":
+        """Return the release of a dataset, which may not be there; by default in its usual folder.
+
+        Raises:
+            UsageError: there is no such dataset.
+        """
+        dataset = registry.get(name)
+        root = root or dataset.root or self.workspace.release(dataset.name)
+        return Release(dataset, root, self.options.get(dataset.name, {}), self)
+
+
+@dataclass(frozen=True)
+class Release:
+    """A dataset in a folder, and how its parser is asked to read it."""
+
+    dataset: Dataset
+    root: Path
+    options: Mapping[str, Any]
+    """Values of the dataset's own options."""
+    parsing: "Parsing"
+
+    def parse(self) -> Iterator[Track | Dropped]:
+        """Parse the metadata of the release.
+
+        Raises:
+            UsageError: the dataset has no such option, or it cannot have such a value.
+            DataError: the release is malformed or incomplete.
+        """
+        return self.dataset.records(self.root, self.options, years=self.parsing.years, unpack_to=self.parsing.unpack_to)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether a file is there by which the release is recognised."""
+        return self.dataset.is_in(self.root)
+
+    @property
+    def download_command(self) -> str:
+        """The command that fetches the release."""
+        return f"unisono download {self.dataset.asked_as or self.dataset.name}{self.parsing.workspace.root_option}"
+
+    def refuse_absent(self) -> None:
+        """Refuse a release that is not there.
+
+        Raises:
+            UsageError: it is not; the hint says how to get it.
+        """
+        if self.is_there:
+            return
+        if self.dataset.root:
+            raise UsageError(
+                f"There is nothing in {self.root}, where the audio of {self.dataset.name} should be.",
+                hint="Bring it there, or correct audio_root in the recipe.",
+            )
+        raise UsageError(
+            f"The release of {self.dataset.name} is not in {self.root}: expected "
+            f"{' or '.join(self.dataset.marker_files)} there.",
+            hint=f"Fetch it with: {self.download_command}",
+        )
+
+
+def find_releases(names: Iterable[str] | None, parsing: Parsing, *, hold_out: Collection[str] = ()) -> list[Release]:
+    """Find the releases to unify, in alphabetical order, with those that are only held out.
+
+    Args:
+        names: of datasets; by default, all that are found in `<data_root>/raw` and that belong to the default mix.
+        parsing: where the data is, and what the parsers are asked for.
+        hold_out: datasets that nobody trains on.
+
+    Raises:
+        UsageError: there is no such dataset, or a release is not there.
+    """
+    if names:
+        chosen = [parsing.release(name) for name in sorted(set(names))]
+        for release in chosen:
+            release.refuse_absent()
+    else:
+        chosen = _all_there(parsing)
+    there = {release.dataset.name for release in chosen}
+    for name in sorted(set(hold_out) - there):
+        release = parsing.release(name)
+        release.refuse_absent()
+        chosen.append(release)
+    for release in chosen:
+        if release.dataset.evaluation_only and release.dataset.name not in hold_out:
+            log.warning(
+                "The authors of %s ask that nobody trains on it: hold it out with --hold-out %s",
+                release.dataset.title,
+                release.dataset.name,
+            )
+    return sorted(chosen, key=lambda release: release.dataset.name)
+
+
+def _all_there(parsing: Parsing) -> list[Release]:
+    known = [parsing.release(dataset.name) for dataset in registry.usable()]
+    there = [release for release in known if release.dataset.in_default_mix and release.is_there]
+    if not there:
+        names = [release.dataset.name for release in known]
+        example = known[0].root if known else "..."
+        raise UsageError(
+            f"No release was found in {parsing.workspace.raw}: expected folders such as {example}.",
+            hint=f"Fetch one with: unisono download NAME{parsing.workspace.root_option}, where NAME is one of "
+            + ", ".join(names),
+        )
+    return there
