@@ -368,7 +368,7 @@ def test_unify_just_works_afterwards(data: Data, server: Server, name: str) -> N
 def test_from_python_it_prints_nothing_and_needs_no_package_of_the_command_line(
     song_describer: LocalRelease, tmp_path: Path
 ) -> None:
-    release = [vars(file) | {"parts": []} for file in song_describer.dataset.files]
+    release = [vars(file) | {"parts": frozenset()} for file in song_describer.dataset.files]
     code = f"""
 import sys
 from dataclasses import replace
