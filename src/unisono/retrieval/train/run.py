@@ -21,6 +21,7 @@ from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
+from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
 from unisono.retrieval.lora import TunedTexts, add_adapters, load_adapters
 from unisono.retrieval.model import Model, recorded_data
@@ -160,7 +161,7 @@ def _run(
     found: Checkpoint | None,
 ) -> TrainedModel:
     """Train in this process, one of several with torchrun; `found` is the checkpoint at `resume`."""
-    place = distributed.local_device(how.device)
+    place = local_device(how.device)
     with distributed.processes(place), _torch_state_kept(place), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
