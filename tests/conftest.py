@@ -1,8 +1,12 @@
+import logging
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from unisono.base import progress
+from unisono.base.log import log
 
 REPOSITORY = Path(__file__).parent.parent
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
@@ -24,6 +28,13 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(NO_REAL_ROWS)
     return folder
+
+
+@pytest.fixture
+def as_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what a command line in this process set: its log and its progress bars are on the console."""
+    monkeypatch.setattr(log, "handlers", [logging.NullHandler()])
+    monkeypatch.setattr(progress, "_make", progress._Silent)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

@@ -70,6 +70,7 @@ def test_a_model_made_to_find_finds_and_the_numbers_agree_with_the_queries(world
     assert read_result(tmp_path / "r.json") == result
 
 
+@pytest.mark.usefixtures("as_library")
 def test_from_python_it_prints_nothing_and_shows_its_tables(world, capfd, tmp_path):
     model = load_model(world.checkpoint)
     result = evaluate(model, str(world.data_dir), baselines=True, seed=3)

@@ -320,6 +320,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest(given: Given):
         train(**given, device="cuda:7")
 
 
+@pytest.mark.usefixtures("as_library")
 def test_an_open_file_or_a_path_as_text_will_do_and_nothing_is_printed(
     given: Given, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ):
