@@ -234,7 +234,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
                 writer.add_split(split, tracks)
                 writer.add_embeddings(split, record, iter([rng.normal(size=(4 * batch_size, dim)).astype(np.float16)]))
         with open_embeddings(path) as file:
-            _, train, _ = read(file, "muq")
+            train = read(file, "muq").train
         options = TrainingConfig(dropout=0, audio_noise=0, batch_size=batch_size)
         batches = [
             batch for epoch in range(steps) for batch in Sampler(train.rows.caption_of, batch_size, 0).epoch(epoch)
