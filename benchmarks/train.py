@@ -3,7 +3,7 @@
     python benchmarks/train.py [--captions 1000000] [--usual-steps 40]
 
 1. `step`: a step on stored embeddings over the bare matrix products of the same sizes, forward and backward; first with
-   the references of `retrieval/train/fast_cpu.py`, then with the faster versions.
+   the references of `retrieval/fast_cpu.py`, then with the faster versions.
 2. `loader`: an epoch's steps on a large synthetic set, with text embeddings mapped from disk and new batches, over the same
    number of steps on one batch held in memory; and the peak memory of the process.
 3. `usual`: the loop that most people write, which opens `embeddings.h5` for every item and runs the text encoder at every
@@ -32,8 +32,8 @@ from torch.nn import functional
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings, open_embeddings
+from unisono.retrieval import fast_cpu
 from unisono.retrieval.heads import Architecture, ProjectionHeads
-from unisono.retrieval.train import fast_cpu
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, Sampler, SplitData, read
 from unisono.retrieval.train.loop import make_optimizer
@@ -234,7 +234,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
                 writer.add_split(split, tracks)
                 writer.add_embeddings(split, record, iter([rng.normal(size=(4 * batch_size, dim)).astype(np.float16)]))
         with open_embeddings(path) as file:
-            _, train, _ = read(file, "muq")
+            train = read(file, "muq").train
         options = TrainingConfig(dropout=0, audio_noise=0, batch_size=batch_size)
         batches = [
             batch for epoch in range(steps) for batch in Sampler(train.rows.caption_of, batch_size, 0).epoch(epoch)

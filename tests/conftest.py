@@ -1,8 +1,12 @@
+import logging
 import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from unisono.base.log import log
+from unisono.base.progress import _Silent, show_with
 
 REPOSITORY = Path(__file__).parent.parent
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
@@ -15,6 +19,15 @@ settings.load_profile("unisono")
 # handler of our own is not inherited: what is started then begins with the system's default.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def as_a_library() -> None:
+    """Begin each test as after `import unisono`: no earlier test's command line prints log lines or progress."""
+    log.handlers = [logging.NullHandler()]
+    log.setLevel(logging.NOTSET)
+    log.propagate = True
+    show_with(_Silent)
 
 
 @pytest.fixture(scope="session")

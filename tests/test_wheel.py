@@ -63,8 +63,17 @@ def test_it_is_used_from_python(environment: Path, tmp_path: Path):
     code = "import unisono, sys; print(unisono.__file__, unisono.__version__, sep='\\n')"
     file, version = run(environment / "python", "-c", code, cwd=tmp_path).split()
     assert Path(file).is_relative_to(environment.parent) and version[0].isdigit()
-    code = "from unisono.sources import registry; print(*registry.names())"
-    assert "musiccaps" in run(environment / "python", "-c", code, cwd=tmp_path).split()
+    code = """
+import unisono as u
+for name in u.__all__:
+    getattr(u, name)
+assert "musiccaps" in [dataset.name for dataset in u.list_datasets()]
+track = u.Track(id="a", audio_path="/a.wav", captions=(u.Caption("calm piano", "human"),), duration=3)
+u.write_tracks([track], "a.parquet")
+(read,) = u.read_tracks("a.parquet")
+print(read == track)
+"""
+    assert run(environment / "python", "-c", code, cwd=tmp_path).split() == ["True"]
 
 
 def test_it_is_used_from_the_command_line(environment: Path, tmp_path: Path):

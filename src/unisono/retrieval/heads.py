@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from unisono.retrieval.train import fast_cpu
+from unisono.retrieval import fast_cpu
 
 Projection = Literal["text", "joint"]
 Scaling = Literal["zscore", "whiten", "none"]

@@ -20,10 +20,10 @@ from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
+from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.lora import load_adapters
 from unisono.retrieval.split_rows import opened
-from unisono.retrieval.train.distributed import local_device
 from unisono.tracks.track import SPLITS, Split
 from unisono.tracks.workspace import Workspace
 

@@ -23,7 +23,8 @@ from unisono.retrieval.train.data import read as read_file
 
 def read(path: Path, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
     with open_embeddings(path) as file:
-        return read_file(file, encoder, windows=windows)
+        data = read_file(file, encoder, windows=windows)
+    return data.encoder, data.train, data.val
 
 
 counts = st.lists(st.integers(1, 4), min_size=2, max_size=30)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from unisono.base.errors import UsageError
+from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import losses
 from unisono.retrieval.train.losses import EmbeddedBatch
-from unisono.retrieval.train.positives import Positives, positives
 
 SCALE, BIAS = torch.tensor(7.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
 TEXTS, RECORDINGS = np.array([0, 1, 2, 0, 3, 4, 5, 1]), np.array([0, 1, 2, 3, 4, 2, 5, 6])

@@ -1,5 +1,6 @@
 """The loop: what it learns, how it stops, and that it goes on exactly where it stopped."""
 
+import inspect
 import logging
 import os
 import random
@@ -251,7 +252,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(
     given: Given, loss: str, projection: Projection, words: WordEncoder
 ):
     with open_embeddings(given["embeddings"]) as file:
-        _, data, _ = read(file, "musicnn")
+        data = read(file, "musicnn").train
     embeddings = torch.from_numpy(words.embed(data.rows.captions))
 
     class Texts(StoredTexts):
@@ -336,6 +337,14 @@ def test_an_open_file_or_a_path_as_text_will_do_and_nothing_is_printed(
     assert all(torch.equal(value, other.weights[name]) for name, value in last.weights.items())
     loaded = load_model(str(model.path))
     assert loaded.history == model.history[: model.training.best_epoch] and "48 excerpts" in repr(loaded)
+
+
+def test_help_lists_every_setting():
+    parameters = inspect.signature(train).parameters
+    assert list(parameters)[:2] == ["embeddings", "resume"]
+    assert parameters["batch_size"].default == 32 and parameters["checkpoint_dir"].default == Path("checkpoints")
+    with pytest.raises(UsageError, match="keep_limit must be at least 1, found 0"):
+        train("nowhere", keep_limit=0)
 
 
 def test_it_trains_in_a_thread(given: Given):

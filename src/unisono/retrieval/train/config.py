@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from msgspec import Meta
 
-from unisono.base.arguments import Count, Positive, Seconds, Share, check
+from unisono.base.arguments import Count, Positive, Seconds, Share, as_path, check
 from unisono.retrieval.train import losses
 
 COLDEST, HOTTEST = 0.01, 1.0
@@ -110,8 +109,7 @@ class TrainingConfig:
         """
         for name in ("mix_datasets", "mix_origins"):
             object.__setattr__(self, name, _words(getattr(self, name)))
-        for each in fields(TrainingConfig):
-            check(each.name, getattr(self, each.name), _hints()[each.name])
+        _check(TrainingConfig, self)
         losses.get(self.loss)
 
     @property
@@ -120,11 +118,6 @@ class TrainingConfig:
         if self.audio_noise is not None:
             return self.audio_noise
         return 1.0 if self.projection == "joint" else 0.0
-
-
-@cache
-def _hints() -> dict[str, Any]:
-    return get_type_hints(TrainingConfig, include_extras=True)
 
 
 def _words(weights: Any) -> Any:
@@ -149,3 +142,18 @@ class RunSettings:
     """Where to train: auto, cpu, cuda, cuda:1, ..."""
     threads: Count | None = None
     """CPU threads of a step. Default: 1 for small steps, where sharing the work costs more than it gains."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            UsageError: a value is of another type or out of its bounds.
+        """
+        object.__setattr__(self, "checkpoint_dir", as_path(self.checkpoint_dir))
+        _check(RunSettings, self)
+
+
+def _check(kind: type[TrainingConfig] | type[RunSettings], settings: TrainingConfig | RunSettings) -> None:
+    hints = get_type_hints(kind, include_extras=True)
+    for each in fields(kind):
+        check(each.name, getattr(settings, each.name), hints[each.name])

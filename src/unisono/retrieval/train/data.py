@@ -63,7 +63,18 @@ class SplitData:
         return len(self.rows.ids)
 
 
-def read(file: EmbeddingsFile, encoder: str, *, windows: bool = False) -> tuple[EncoderRecord, SplitData, SplitData]:
+@dataclass(frozen=True)
+class TrainingData:
+    """The embeddings of one encoder to train and validate on."""
+
+    path: Path
+    """The file they are from."""
+    encoder: EncoderRecord
+    train: SplitData
+    val: SplitData
+
+
+def read(file: EmbeddingsFile, encoder: str, *, windows: bool = False) -> TrainingData:
     """Read the train and val splits of the embeddings of one encoder.
 
     Args:
@@ -91,7 +102,7 @@ def read(file: EmbeddingsFile, encoder: str, *, windows: bool = False) -> tuple[
             f"{where}: all {len(train.rows.captions)} captions of the train split are the same: "
             f"{train.pairing.texts[0]!r}. Nothing can be learned from them."
         )
-    return record, train, val
+    return TrainingData(where, record, train, val)
 
 
 def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:

@@ -9,7 +9,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from unisono.base.errors import UsageError
 from unisono.base.log import log
 
 
@@ -37,27 +36,6 @@ def rank() -> int:
 def world_size() -> int:
     """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def local_device(name: str) -> torch.device:
-    """Return the device of this process: with `cuda` or `auto`, each process of a machine uses a GPU of its own.
-
-    Raises:
-        UsageError: there is no such device.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and "LOCAL_RANK" in os.environ:
-        name = f"cuda:{os.environ['LOCAL_RANK']}"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"device must be auto, cpu, cuda or cuda:1, found {name!r}.", parameter="device") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"device {name!r} is not there: torch finds {torch.cuda.device_count()} GPUs.", parameter="device"
-        )
-    return device
 
 
 class _Gather(torch.autograd.Function):

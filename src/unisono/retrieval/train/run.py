@@ -1,15 +1,16 @@
 """Train a model on `embeddings.h5`, or resume a training."""
 
+import inspect
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked, nearest
+from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.files import write_whole
@@ -18,9 +19,10 @@ from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
-from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord
+from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
+from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
 from unisono.retrieval.lora import TunedTexts, add_adapters, load_adapters
 from unisono.retrieval.model import Model, recorded_data
@@ -32,6 +34,7 @@ from unisono.retrieval.train.curves import draw_curve
 from unisono.retrieval.train.data import (
     Sampler,
     SplitData,
+    TrainingData,
     WindowDraw,
     mixing_weights,
     read,
@@ -40,25 +43,11 @@ from unisono.retrieval.train.data import (
     weights_from,
 )
 from unisono.retrieval.train.loop import Training
+from unisono.retrieval.train.resume import recorded, refuse_other_data, resumed, sorted_settings
 from unisono.retrieval.train.step import Step, StoredTexts, TextSource
 from unisono.retrieval.train.tag_dropout import with_variants
 from unisono.retrieval.train.validation import Validation
-from unisono.tracks.workspace import DEFAULT_ROOT
 
-LEADING = (
-    "data_root",
-    "audio_encoder",
-    "text_encoder",
-    "data_dir",
-    "checkpoint_dir",
-    "epochs",
-    "batch_size",
-    "seed",
-    "resume",
-)
-"""The first options of a checkpoint's record; the order decides the bytes of the file."""
-MAY_CHANGE = {"epochs", "patience", *(each.name for each in fields(RunSettings))}
-"""Options that may differ when a training is resumed."""
 LARGE_STEP = 2e9
 """Floating point operations of a step from which all cores share it."""
 
@@ -103,29 +92,19 @@ class TrainedModel(Model):
 
 @checked
 def train(
-    embeddings: EmbeddingsFile | AnyPath | None = None,
-    *,
-    checkpoint_dir: AnyPath | None = None,
-    resume: AnyPath | None = None,
-    device: str | None = None,
-    threads: Count | None = None,
-    save_seconds: Seconds | None = None,
-    keep_every: Count | None = None,
-    keep_limit: Count | None = None,
-    **settings: Any,
+    embeddings: EmbeddingsFile | AnyPath | None = None, *, resume: AnyPath | None = None, **settings: Any
 ) -> TrainedModel:
     """Train a model that finds music by description; return the model of the best epoch.
 
-    Writes to `checkpoint_dir`: `<encoder>_best.pt`, `<encoder>_last.pt` (the state after every `save_seconds`), a log, a
-    model card, and the learning curve. An interrupted training is resumed exactly where it stopped.
+    Writes to `checkpoint_dir`: `<encoder>_best.pt`, `<encoder>_last.pt` (the state every `save_seconds`), a log, a model
+    card, and the learning curve. An interrupted training is resumed exactly where it stopped.
 
     Args:
         embeddings: an `embeddings.h5`, or its folder. When a training is resumed, by default that of the checkpoint.
-        checkpoint_dir: folder of the results. Default: `checkpoints`, or the folder of `resume`.
-        resume: checkpoint of the training to resume. Its settings apply; only those that do not change what is learned
-            may be given again, and `epochs` and `patience`.
-        device, threads, save_seconds, keep_every, keep_limit: see `RunSettings`.
-        settings: the fields of `TrainingConfig`: `audio_encoder`, `text_encoder`, `epochs`, `batch_size`, `seed`, ...
+        resume: checkpoint of the training to resume. Its settings apply, and of those given here only the ones that do not
+            change what is learned may differ, and `epochs` and `patience`.
+        settings: the fields of `TrainingConfig` (`audio_encoder`, `text_encoder`, `epochs`, `batch_size`, `seed`, ...) and
+            of `RunSettings` (`checkpoint_dir`, `device`, ...).
 
     Raises:
         UsageError: a setting is unknown, out of its bounds, or does not fit the data or the checkpoint.
@@ -134,139 +113,40 @@ def train(
         UnisonoError: the training failed; the message says at which step.
     """
     found = checkpoints.load(as_path(resume)) if resume else None
-    run = {
-        "checkpoint_dir": checkpoint_dir and as_path(checkpoint_dir),
-        "device": device,
-        "threads": threads,
-        "save_seconds": save_seconds,
-        "keep_every": keep_every,
-        "keep_limit": keep_limit,
-    }
-    given = settings | {name: value for name, value in run.items() if value is not None}
     if found and resume:
-        given = _resumed(found, as_path(resume), given)
+        settings = resumed(found, as_path(resume), settings)
         embeddings = recorded_data(found) if embeddings is None else embeddings
     if embeddings is None:
         raise UsageError("embeddings must be an embeddings.h5 or its folder.", parameter="embeddings")
-    config, how = _settings(given)
-    return _run(config, how, embeddings, as_path(resume) if resume else None, found)
-
-
-def _run(
-    config: TrainingConfig,
-    how: RunSettings,
-    embeddings: EmbeddingsFile | AnyPath,
-    resume: Path | None,
-    found: Checkpoint | None,
-) -> TrainedModel:
-    """Train in this process, one of several with torchrun; `found` is the checkpoint at `resume`."""
-    place = distributed.local_device(how.device)
-    with distributed.processes(place), _torch_state_kept(place), ExitStack() as stack:
+    config, how = sorted_settings(settings)
+    device = local_device(how.device)
+    with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
         file = stack.enter_context(opened(embeddings))
-        audio, rows, val = read(file, config.audio_encoder, windows=config.audio_windows is not None)
+        data = read(file, config.audio_encoder, windows=config.audio_windows is not None)
         if found and resume:
-            _refuse_other_data(resume, found, file, audio, rows)
-        if config.tag_dropout:
-            more = with_variants(rows.rows, config.tag_dropout, config.tag_variants, config.seed)
-            rows = replace(rows, rows=more)
+            refuse_other_data(as_path(resume), found, data)
         if distributed.rank() == 0:
             stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
-        base = found or _Beginning(config, how, file.path, audio)
-        training = _prepare(config, how, place, rows, sampled(val, config.val_limit, config.seed), base)
+        training = _prepare(config, how, device, data, found)
         if resume:
-            _bring_best(training, resume)
+            _bring_best(training, as_path(resume))
         training.run()
-        return _conclude(training, str(place))
+        return _conclude(training, str(device))
 
 
-def _settings(given: dict[str, Any]) -> tuple[TrainingConfig, RunSettings]:
-    """Sort settings by name into the two dataclasses.
-
-    Raises:
-        UsageError: a name is unknown.
-    """
-    names = [{each.name for each in fields(kind)} for kind in (TrainingConfig, RunSettings)]
-    for name in given:
-        if name not in names[0] | names[1]:
-            raise UsageError(
-                f"train() has no setting {name!r}.{nearest(name, names[0] | names[1])}",
-                hint="It takes: " + ", ".join(sorted(names[0] | names[1])),
-            )
-    parts = [{name: value for name, value in given.items() if name in known} for known in names]
-    return TrainingConfig(**parts[0]), RunSettings(**parts[1])
-
-
-def _resumed(found: Checkpoint, path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a checkpoint, changed by those given now.
-
-    Raises:
-        UsageError: a setting was given that changes what the training does.
-    """
-    known = {**asdict(TrainingConfig()), **asdict(RunSettings())}
-    for name in found.options:
-        if name not in known and name not in LEADING:
-            raise UsageError(f"{path} was trained with an option {name!r} that this version does not know.")
-    saved = {name: _plain(value) for name, value in known.items()}  # an earlier version had fewer options
-    saved |= {name: value for name, value in found.options.items() if name in known}
-    for name, value in given.items():
-        if name in known and name not in MAY_CHANGE and _plain(value) != saved[name]:
-            raise UsageError(
-                f"{name} {_plain(value)} is not what {path} was trained with ({saved[name]}).",
-                hint="Resume with the settings of the checkpoint, or train a new model without resuming.",
-                parameter=name,
-            )
-    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in saved.items()}
-    return restored | {"checkpoint_dir": path.parent} | given
-
-
-def _plain(value: Any) -> Any:
-    """Return a setting as checkpoints record it."""
-    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-
-
-@dataclass(frozen=True)
-class _Beginning:
-    """What a new training begins with."""
-
-    config: TrainingConfig
-    how: RunSettings
-    data: Path
-    audio: EncoderRecord
-
-    def checkpoint(self, text: TextEncoderSpec, heads: ProjectionHeads, train: SplitData, val: SplitData) -> Checkpoint:
-        data = self.data.parent if self.data.name == FILE_NAME else self.data
-        options = dict.fromkeys(LEADING) | {"data_root": str(DEFAULT_ROOT), "data_dir": str(data)}
-        options |= {name: _plain(value) for name, value in {**asdict(self.config), **asdict(self.how)}.items()}
-        return Checkpoint(
-            options=options,
-            audio_encoder=self.audio,
-            text_encoder=text,
-            architecture=heads.architecture,
-            trained_on=trained_on(train.rows, val.rows),
-            weights={},
-        )
-
-
-def _refuse_other_data(
-    resume: Path, found: Checkpoint, file: EmbeddingsFile, audio: EncoderRecord, train: SplitData
-) -> None:
-    """Refuse to resume on other data than the training began with.
-
-    Raises:
-        UsageError: the embeddings were made in another way, or are of other tracks.
-    """
-    hint = "Use the embeddings that it was trained on, or train a new model without resuming."
-    for name, value in asdict(audio).items():
-        saved = getattr(found.audio_encoder, name)
-        if saved != value:
-            raise UsageError(
-                f"{resume} was trained on {audio.name} embeddings with {name} {saved!r}; {file.path} has {value!r}.",
-                hint=hint,
-            )
-    if trained_on(train.rows).ids_sha256 != found.trained_on.ids_sha256:
-        raise UsageError(f"The train split of {file.path} is not the one that {resume} was trained on.", hint=hint)
+# so that `help` and notebooks list the settings
+train.__dict__["__signature__"] = inspect.signature(train).replace(
+    parameters=[
+        *list(inspect.signature(train).parameters.values())[:-1],
+        *(
+            inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=each.default, annotation=each.type)
+            for kind in (TrainingConfig, RunSettings)
+            for each in fields(kind)
+        ),
+    ]
+)
 
 
 def _not_shared(what: str) -> UsageError:
@@ -277,14 +157,11 @@ def _not_shared(what: str) -> UsageError:
 
 
 def _prepare(
-    config: TrainingConfig,
-    how: RunSettings,
-    device: torch.device,
-    train: SplitData,
-    val: SplitData,
-    begin: Checkpoint | _Beginning,
+    config: TrainingConfig, how: RunSettings, device: torch.device, data: TrainingData, found: Checkpoint | None
 ) -> Training:
-    found = begin if isinstance(begin, Checkpoint) else None
+    train, val = data.train, sampled(data.val, config.val_limit, config.seed)
+    if config.tag_dropout:
+        train = replace(train, rows=with_variants(train.rows, config.tag_dropout, config.tag_variants, config.seed))
     encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found)
     weights = mixing_weights(
         train.rows,
@@ -312,7 +189,14 @@ def _prepare(
         f"{_count(step):,}",
         f"{len(val):,}",
     )
-    base = begin if isinstance(begin, Checkpoint) else begin.checkpoint(encoder, heads, train, val)
+    base = found or Checkpoint(
+        options=recorded(config, how, data.path),
+        audio_encoder=data.encoder,
+        text_encoder=encoder,
+        architecture=heads.architecture,
+        trained_on=trained_on(train.rows, val.rows),
+        weights={},
+    )
     return Training(config, how, step, sampler, validation, base)
 
 

@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders.text_store import TextTable
+from unisono.retrieval import fast_cpu
 from unisono.retrieval.heads import ProjectionHeads
-from unisono.retrieval.train import distributed, fast_cpu, losses
+from unisono.retrieval.positives import Positives, positives
+from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, SplitData
 from unisono.retrieval.train.losses import EmbeddedBatch
-from unisono.retrieval.train.positives import Positives, positives
 
 
 class TextSource(Protocol):

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
-from unisono.retrieval.train.positives import Positives
+from unisono.retrieval.positives import Positives
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ import math
 from torch import Tensor
 from torch.nn import functional
 
-from unisono.retrieval.train import fast_cpu
+from unisono.retrieval import fast_cpu
+from unisono.retrieval.positives import Positives
 from unisono.retrieval.train.losses import EmbeddedBatch
-from unisono.retrieval.train.positives import Positives
 
 INITIAL_BIAS = None
 

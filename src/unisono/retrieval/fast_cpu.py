@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from unisono.retrieval.train.positives import Positives
+from unisono.retrieval.positives import Positives
 
 WIDE_FROM = 40.0
 """Scale from which exp(-2 scale), the smallest exponential, may underflow in float32 (at about exp(-87))."""

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from unisono.retrieval.train.fast_cpu import Dropout, info_nce, normalize
+from unisono.retrieval.fast_cpu import Dropout, info_nce, normalize
+from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train.losses.infonce import info_nce as reference
-from unisono.retrieval.train.positives import Positives, positives
 
 SCALE = torch.tensor(10.0, dtype=torch.float64)
 
