@@ -14,16 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.broken_audio import BROKEN, music, write_broken, write_music
-from unisono.audio.decode import (
-    NEGLIGIBLE_REST,
-    Decoder,
-    Excerpt,
-    Fault,
-    Samples,
-    WindowCutter,
-    count_windows,
-    decode,
-)
+from unisono.audio.decode import NEGLIGIBLE_REST, Decoder, Excerpt, WindowCutter, count_windows, decode
+from unisono.audio.faults import Fault
+from unisono.audio.open import Samples
 from unisono.audio.probe import probe
 
 BLOCK_FRAMES = 1 << 18

@@ -14,6 +14,8 @@ from unisono.audio.faults import CUT_SHORT, DAMAGED, NOT_A_NUMBER, SILENT, TOO_S
 from unisono.audio.open import AudioFile, Samples, open_audio
 from unisono.base.log import log
 
+VERSION = 2
+"""Changes when the same file gives other samples."""
 SHORTEST_S = 1.0
 """Excerpts shorter than this are not used."""
 SILENT_PEAK = 1e-4

@@ -134,7 +134,7 @@ def _is_likely(descriptor: int, head: bytes, kind: Kind, begin: int, size: int, 
 
 def _mean_size(data: bytes, at: int, kind: Kind) -> float | None:
     sizes, begin, frames = _sizes(kind), at, 0
-    while 0 <= at and (size := sizes.get(data[at : at + 3])):
+    while at >= 0 and (size := sizes.get(data[at : at + 3])):
         at += size
         frames += 1
     return (at - begin) / frames if frames else None

@@ -8,7 +8,6 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -33,7 +32,7 @@ from unisono.audio.spliced import spliced
 
 Samples = NDArray[np.float32]
 
-RATES_HZ = range(1_000, 768_001)
+LOWEST_HZ, HIGHEST_HZ = 1_000, 768_000
 """Any other sample rate is a damaged or malicious header; a resampler would take all memory for some."""
 FIRST_STEP = 1024
 """Frames skipped to get behind a damaged place; every further step is a quarter longer."""
@@ -52,15 +51,25 @@ class SoundFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-@dataclass
 class _Stream:
     """What libsndfile opens at once: the whole file, or one link of a chained Ogg file."""
 
-    sound: SoundFile
-    reopen: Callable[[], SoundFile]
-    frames: int
-    is_fresh: bool = True
-    """Nothing has been read of it."""
+    __slots__ = ("channels", "format", "frames", "is_fresh", "rate_hz", "reopen", "sound")
+
+    def __init__(self, reopen: Callable[[], SoundFile]) -> None:
+        self.reopen = reopen
+        self.sound = sound = reopen()
+        self.format: str = sound.format
+        self.rate_hz: int = sound.samplerate
+        self.channels: int = sound.channels
+        self.frames: int = sound.frames
+        self.is_fresh = True  # nothing has been read of it
+
+    def begin_again(self) -> None:
+        """Open it again, after an error that libsndfile does not recover from."""
+        self.sound.close()
+        self.sound = self.reopen()
+        self.is_fresh = True
 
 
 class Block(NamedTuple):
@@ -71,17 +80,21 @@ class Block(NamedTuple):
     """[frames, channels]; valid until the next block."""
 
 
-@dataclass
 class AudioFile:
     """An open audio file; a context manager. Frames are counted at `rate_hz`."""
 
-    path: str
-    descriptor: int
-    streams: list[_Stream] = field(default_factory=list)
-    stated_frames: int = 0
-    """Frames that should be there by the file's own header."""
-    holes: list[Hole] = field(default_factory=list)
-    """Damaged places: those known when the file was opened, and those met while reading."""
+    def __init__(self, path: str, descriptor: int) -> None:
+        self.path = path
+        self.descriptor = descriptor
+        self.streams: list[_Stream] = []
+        self.rate_hz = 0
+        """Sample rate; the first one, if there are several."""
+        self.frames = 0
+        """Frames that can be decoded, as far as is known without decoding."""
+        self.stated_frames = 0
+        """Frames that should be there by the file's own header."""
+        self.holes: list[Hole] = []
+        """Damaged places: those known when the file was opened, and those met while reading."""
 
     def __enter__(self) -> Self:
         return self
@@ -95,33 +108,22 @@ class AudioFile:
         """Close the file."""
         for stream in self.streams:
             stream.sound.close()
-        self.streams = []
         os.close(self.descriptor)
-
-    @property
-    def rate_hz(self) -> int:
-        """Sample rate; the first one, if there are several."""
-        return int(self.streams[0].sound.samplerate)
 
     @property
     def lowest_hz(self) -> int:
         """The lowest of its sample rates."""
-        return min(int(stream.sound.samplerate) for stream in self.streams)
+        return min(stream.rate_hz for stream in self.streams)
 
     @property
     def channels(self) -> int:
         """Number of channels; the first one, if there are several."""
-        return int(self.streams[0].sound.channels)
-
-    @property
-    def frames(self) -> int:
-        """Frames that can be decoded, as far as is known without decoding."""
-        return sum(_converted(stream.frames, stream.sound.samplerate, self.rate_hz) for stream in self.streams)
+        return self.streams[0].channels
 
     def ends_early(self) -> bool:
         """Return whether a FLAC file ends before its header says. Other formats are known to their true end."""
         stream = self.streams[-1]
-        if stream.sound.format != "FLAC":
+        if stream.format != "FLAC":
             return False
         stream.is_fresh = False
         try:
@@ -152,7 +154,7 @@ class AudioFile:
         Damaged places are left out and noted in `holes`.
         """
         for stream in self.streams:
-            rate_hz = stream.sound.samplerate
+            rate_hz = stream.rate_hz
             frames = _converted(stream.frames, rate_hz, self.rate_hz)
             if begin < frames and wanted > 0:
                 take = min(wanted, frames - begin)
@@ -166,10 +168,8 @@ class AudioFile:
                 wanted -= take
             begin = max(0, begin - frames)
 
-    def _blocks(
-        self, stream: _Stream, begin: int, wanted: int, buffer: Samples, most_frames: int
-    ) -> Iterator[Block]:
-        rate_hz, channels = int(stream.sound.samplerate), int(stream.sound.channels)
+    def _blocks(self, stream: _Stream, begin: int, wanted: int, buffer: Samples, most_frames: int) -> Iterator[Block]:
+        rate_hz, channels = stream.rate_hz, stream.channels
         size = max(1, min(most_frames, len(buffer) // channels))
         if len(buffer) < channels:
             buffer = np.empty(channels, np.float32)
@@ -183,7 +183,7 @@ class AudioFile:
                 yield Block(rate_hz, view[:count])
             if at < end and (is_broken or not count):
                 # The length of Ogg is that of its last page: if that is there, it is damage that makes it shorter.
-                resumed = end if stream.sound.format == "OGG" else _resume(stream, at, end)
+                resumed = end if stream.format == "OGG" else _resume(stream, at, end)
                 if resumed is None:
                     return
                 self.holes.append(Hole(at / rate_hz, (resumed - at) / rate_hz))
@@ -211,21 +211,31 @@ def open_audio(path: str, *, exact: bool = True) -> AudioFile:
         if not status.st_size:
             raise UnusableError(Fault(EMPTY))
         _find_streams(audio, status.st_size, exact=exact)
-        for stream in audio.streams:
-            if stream.sound.samplerate not in RATES_HZ:
-                raise UnusableError(Fault(ABSURD_RATE, f"{stream.sound.samplerate} Hz"))
-            if stream.frames > _UNKNOWN:
-                stream.frames = audio.count()
-                audio.holes = []
-        audio.stated_frames = audio.stated_frames or audio.frames
-        if not audio.frames:
-            raise UnusableError(Fault(NO_AUDIO))
+        _settle(audio)
     except BaseException as error:
         audio.close()
         if isinstance(error, OSError):
             raise UnusableError(of_system(error)) from error
         raise
     return audio
+
+
+def _settle(audio: AudioFile) -> None:
+    """Check what was found, and set the length of the whole file."""
+    if not audio.streams:
+        raise UnusableError(Fault(NO_AUDIO))
+    audio.rate_hz = audio.streams[0].rate_hz
+    for stream in audio.streams:
+        if not LOWEST_HZ <= stream.rate_hz <= HIGHEST_HZ:
+            raise UnusableError(Fault(ABSURD_RATE, f"{stream.rate_hz} Hz"))
+        if stream.frames > _UNKNOWN:
+            stream.frames = audio.count()
+            stream.begin_again()
+            audio.holes = []
+        audio.frames += _converted(stream.frames, stream.rate_hz, audio.rate_hz)
+    audio.stated_frames = audio.stated_frames or audio.frames
+    if not audio.frames:
+        raise UnusableError(Fault(NO_AUDIO))
 
 
 def _find_streams(audio: AudioFile, size: int, *, exact: bool) -> None:
@@ -237,49 +247,44 @@ def _find_streams(audio: AudioFile, size: int, *, exact: bool) -> None:
         return SoundFile(descriptor, closefd=False)
 
     try:
-        sound = whole()
+        stream = _Stream(whole)
     except _ERRORS as error:
         _find_unrecognised(audio, size, error)
         return
-    audio.streams = [_Stream(sound, whole, sound.frames)]
-    kind = sound.format
-    if kind == "MP3":
+    audio.streams = [stream]
+    if stream.format == "MP3":
         if exact or not mp3.agrees(descriptor, os.pread(descriptor, mp3.HEAD_BYTES, 0), size):
             _use(audio, mp3.walk(descriptor, size))
-    elif kind == "OGG":
+    elif stream.format == "OGG":
         links = ogg.links(descriptor, os.pread(descriptor, ogg.HEAD_BYTES, 0), size)
         if len(links) > 1:
-            sound.close()
-            audio.streams = [stream for link in links if (stream := _link(descriptor, link))]
-    elif not sound.frames and (pieces := riff.mended(descriptor, os.pread(descriptor, 16, 0), size)):
-        sound.close()
-        audio.streams = [_stream(lambda: SoundFile(spliced(descriptor, pieces)))]
+            stream.sound.close()
+            audio.streams = [each for link in links if (each := _link(descriptor, link))]
+    elif not stream.frames and (pieces := riff.mended(descriptor, os.pread(descriptor, 16, 0), size)):
+        stream.sound.close()
+        audio.streams = [_Stream(lambda: SoundFile(spliced(descriptor, pieces)))]
 
 
 def _use(audio: AudioFile, walked: mp3.Walk | None) -> None:
     """Read an MP3 file by its frames, if they tell something else than libsndfile does."""
     if walked is None:
         return
-    kind = walked.kind
     if walked.is_cut:
-        audio.stated_frames = walked.stated_frames * kind.samples
+        audio.stated_frames = walked.stated_frames * walked.kind.samples
     audio.holes = list(walked.holes)
-    sound = audio.streams[0].sound if audio.streams else None
-    is_right = sound is not None and (
-        walked.stated_frames == walked.frames or (not walked.stated_frames and sound.frames == walked.samples)
-    )
-    if is_right and not walked.holes:
-        return
-    if sound is not None:
-        sound.close()
-    audio.streams = [_stream(lambda: SoundFile(spliced(audio.descriptor, walked.pieces)))]
+    if audio.streams:
+        stream = audio.streams[0]
+        is_right = walked.frames == walked.stated_frames or walked.samples == stream.frames
+        if is_right and not walked.holes:
+            return
+        stream.sound.close()
+    audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, walked.pieces)))]
 
 
 def _find_unrecognised(audio: AudioFile, size: int, error: Exception) -> None:
     """Try what libsndfile does not recognise by its first bytes."""
     begin = mp3.behind_tags(audio.descriptor)
-    head = os.pread(audio.descriptor, 16, begin)
-    if foreign := foreign_format(audio.path, head):
+    if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 16, begin)):
         raise UnusableError(foreign) from error
     _use(audio, mp3.walk(audio.descriptor, size))
     if audio.streams:
@@ -287,7 +292,7 @@ def _find_unrecognised(audio: AudioFile, size: int, error: Exception) -> None:
     if begin:
         raise UnusableError(Fault(NO_AUDIO, "nothing but tags")) from error
     try:
-        audio.streams = [_stream(lambda: SoundFile(audio.path))]  # some formats are known by their ending
+        audio.streams = [_Stream(lambda: SoundFile(audio.path))]  # some formats are known by their ending
     except _ERRORS:
         said = str(error).partition(": ")[2] if isinstance(error, soundfile.LibsndfileError) else str(error)
         raise UnusableError(Fault(NOT_AUDIO, " ".join(said.split()))) from error
@@ -295,14 +300,9 @@ def _find_unrecognised(audio: AudioFile, size: int, error: Exception) -> None:
 
 def _link(descriptor: int, link: tuple[int, int]) -> _Stream | None:
     try:
-        return _stream(lambda: SoundFile(spliced(descriptor, [link])))
+        return _Stream(lambda: SoundFile(spliced(descriptor, [link])))
     except _ERRORS:  # not audio
         return None
-
-
-def _stream(reopen: Callable[[], SoundFile]) -> _Stream:
-    sound = reopen()
-    return _Stream(sound, reopen, sound.frames)
 
 
 def _refused(path: str, error: OSError | ValueError) -> Fault:
@@ -335,9 +335,8 @@ def _go_to(stream: _Stream, begin: int, buffer: Samples) -> None:
         stream.is_fresh = False
         return
     except soundfile.SoundFileError:
-        stream.sound.close()
-        stream.sound = stream.reopen()
-    at, channels = 0, stream.sound.channels
+        stream.begin_again()
+    at, channels = 0, stream.channels
     while at < begin:
         view = buffer[: min(len(buffer) // channels, begin - at) * channels].reshape(-1, channels)
         count, is_broken = _read(stream.sound, view, at)
@@ -349,11 +348,10 @@ def _go_to(stream: _Stream, begin: int, buffer: Samples) -> None:
 def _resume(stream: _Stream, at: int, end: int) -> int | None:
     """Open a file again behind a damaged place; return where, or None if nothing can be decoded behind it."""
     step = FIRST_STEP
-    one = np.empty((1, stream.sound.channels), np.float32)
+    one = np.empty((1, stream.channels), np.float32)
     while (at := at + step) < end:
         step += step // 4
-        stream.sound.close()
-        stream.sound = stream.reopen()
+        stream.begin_again()
         with suppress(soundfile.SoundFileError):
             stream.sound.seek(at)
             if len(stream.sound.read(out=one)):

@@ -70,9 +70,7 @@ def probe(path: str) -> Probed:
                 frames = audio.count()
             notes = []
             if frames < stated:
-                notes.append(
-                    f"cut short: its header says {stated / rate_hz:.2f} s, {frames / rate_hz:.2f} s are there"
-                )
+                notes.append(f"cut short: its header says {stated / rate_hz:.2f} s, {frames / rate_hz:.2f} s are there")
             if len(audio.streams) > 1:
                 notes.append(f"{len(audio.streams)} chained streams")
             if damage := audio.damage():

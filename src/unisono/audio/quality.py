@@ -1,4 +1,4 @@
-"""Findings about how an excerpt sounds: silent, clipped, possibly speech, damaged, shorter than its record, or unreadable."""
+"""Findings about the sound of an excerpt: silent, clipped, speech, damaged, shorter than its record, unreadable."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 from tests.broken_audio import write_broken, write_music
-from unisono.audio.decode import Excerpt, Fault
+from unisono.audio.decode import Excerpt
+from unisono.audio.faults import Fault
 from unisono.base.errors import DataError, UnisonoError
 from unisono.embeddings.encoders.audio import EncoderSpec, dsp
 from unisono.embeddings.file import EncoderRecord

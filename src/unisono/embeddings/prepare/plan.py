@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from unisono.audio.decode import Excerpt, Fault
+from unisono.audio.decode import Excerpt
+from unisono.audio.faults import Fault
 from unisono.tracks.track import Track
 
 KEY_BYTES = 16
