@@ -19,8 +19,9 @@ from tests.making import make_track
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
 from unisono.audio import listening
 from unisono.audio.cache import NAME
-from unisono.audio.listening import audio_matches, duplicates, listen
+from unisono.audio.listening import listen
 from unisono.cli import main
+from unisono.curation.same_sound import audio_matches, duplicates
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
 
@@ -150,7 +151,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
     write_tracks(tmp_path / "many.json", tracks)
     write_tracks(tmp_path / "few.json", tracks[:1])
     words = ["leaks", "many.json", "few.json", "--match", "decoded", "--data-root", "data"]
-    often = "from unisono.audio import cache as heard; heard.SAVED_EVERY_S = 0.1"
+    often = "from unisono.base import store; store.SAVED_EVERY_S = 0.1"
     code = f"{often}; from unisono.cli import main; main({words})"
     cache = tmp_path / "data" / NAME
 
@@ -160,7 +161,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
         with sqlite3.connect(f"file:{cache}?mode=ro", uri=True, timeout=10) as connection:
             return (
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-                and (connection.execute("SELECT count(*) FROM heard").fetchone()[0])
+                and (connection.execute("SELECT count(*) FROM entries").fetchone()[0])
             )
 
     for how in (signal.SIGKILL, signal.SIGINT):
@@ -195,7 +196,7 @@ def test_leaks_and_dedupe_listen_if_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert "No leaks" in run("leaks", train, benchmark)
     said = run("leaks", train, benchmark, "--match", "audio", "--report", "report.json", code=1)
     assert "2 of 6 records could not be listened to" in said
-    assert "gone.mp3: missing file" in said and "noise.mp3: not audio" in said
+    assert "gone.mp3: audio file missing" in said and "noise.mp3: not an audio file" in said
     report = json.loads((tmp_path / "report.json").read_text())
     assert [(row["first"], row["second"], row["match"]) for row in report["matches"]] == [
         ("original1.wav", "copy.mp3", "audio"),
@@ -210,6 +211,6 @@ def test_leaks_and_dedupe_listen_if_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert "5 records left" in run("dedupe", train)
     assert "3 records left" in run("dedupe", train, "--audio")
     report = json.loads((tmp_path / "train.deduped.report.json").read_text())
-    assert report["unheard"] == [{"id": "gone.mp3", "reason": "missing file", "detail": ""}]
+    assert report["unheard"] == [{"id": "gone.mp3", "reason": "audio file missing", "detail": ""}]
     assert any("the samples" in reason for choice in report["choices"] for reason in choice["by"])
     assert "--strict" in run("dedupe", train, "--audio", "--strict", code=1)

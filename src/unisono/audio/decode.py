@@ -1,6 +1,6 @@
 """Decoding: an excerpt of an audio file -> mono float32 at a rate, block by block, in bounded memory.
 
-Nothing here raises for what is wrong with a file: decoding gives blocks of samples and, if need be, a `Fault` as the last
+No fault of a file raises an exception here: decoding yields blocks of samples and, if need be, a `Fault` as the last
 item. The decoder (libsndfile) and the resampler (soxr, high quality) release the interpreter's lock, so threads suffice.
 """
 
@@ -27,8 +27,8 @@ USABLE_SHARE = 0.5
 CANCELLED_SHARE = 0.01
 """If less than this share of the channels' energy is left in their mean, they cancel, and one channel is used instead."""
 NEGLIGIBLE_REST = 0.05
-"""A rest at the end of an excerpt shorter than this share of a window gets no window of its own: the durations of clips
-that are meant to be whole windows long vary by a few milliseconds."""
+"""A rest at the end of an excerpt that is shorter than this share of a window gets no window of its own: clips that are
+meant to be a whole number of windows long vary by a few milliseconds."""
 BLOCK_FRAMES = 1 << 20
 """Most clips are one or two blocks: the more often decoder and resampler take turns, the less of each stays in the cache."""
 
@@ -159,7 +159,7 @@ class _Resampler:
 class WindowCutter:
     """Cuts a stream of samples into windows of one length.
 
-    A window begins every `hop` samples; the last one is shifted back to end with the stream. What is shorter than a
+    A window begins every `hop` samples; the last one is shifted back to end with the stream. A stream shorter than a
     window is repeated until it fills one.
     """
 
@@ -198,7 +198,7 @@ class WindowCutter:
 
 
 def count_windows(duration_s: float, window_s: float, hop_s: float) -> int:
-    """Count the windows that `WindowCutter` cuts an excerpt into."""
+    """Return the number of windows that `WindowCutter` cuts an excerpt into."""
     whole = max(0, int((duration_s - window_s) // hop_s) + 1)
     if not whole:
         return 1
@@ -207,7 +207,7 @@ def count_windows(duration_s: float, window_s: float, hop_s: float) -> int:
 
 
 def decode(excerpt: Excerpt, rate_hz: int) -> Samples | Fault:
-    """Decode a whole excerpt as mono float32 at a rate; for long files rather read `Decoder.blocks`."""
+    """Return a whole excerpt as mono float32 at a rate; for long files, `Decoder.blocks` needs less memory."""
     blocks: list[Samples] = []
     for block in Decoder({rate_hz}).blocks(excerpt):
         if isinstance(block, Fault):

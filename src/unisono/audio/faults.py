@@ -7,7 +7,7 @@ from typing import NamedTuple
 MISSING = "audio file missing"
 UNREADABLE = "audio file unreadable"
 """The system refuses to open or read it."""
-NOT_A_FILE = "not a file"
+NOT_A_FILE = "not a regular file"
 """A folder, a pipe, a socket or a device; these are never read."""
 EMPTY = "audio file empty"
 NOT_AUDIO = "not an audio file"

@@ -38,7 +38,7 @@ class CheckOptions:
     """Threads that decode. Default: the number of cores."""
 
 
-def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:  # noqa: B008
+def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     """Look for silence, clipping, speech, damage, wrong durations, and captions that cannot be right.
 
     Parameters
@@ -54,9 +54,7 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:  # noq
     if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
         raise UsageError(f"--drop {' '.join(unheard)} needs the audio, and --no-audio says not to decode it.")
     tracks = read_tracks(path)
-    found = checking.check(
-        tracks, audio=options.audio, shared_from=options.shared_from, workers=options.workers
-    )
+    found = checking.check(tracks, audio=options.audio, shared_from=options.shared_from, workers=options.workers)
     report = options.report or path.with_suffix(".check.json")
     content = {"records": found.records, "findings": found.findings}
     write_whole(report, json.dumps(content, ensure_ascii=False, indent=1) + "\n")

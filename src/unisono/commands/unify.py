@@ -293,7 +293,7 @@ def _log_beside(output: Path) -> Iterator[None]:
 def _journal(options: UnifyOptions) -> Iterator[Journal]:
     """Keep a journal of durations beside the output; it stays only where the run does not come to its end."""
     output = options.output_path
-    journal = Journal(output.with_suffix(".durations.jsonl"), resume=options.continue_)
+    journal = Journal(output.with_suffix(".durations.sqlite"), resume=options.continue_)
     done = False
     try:
         yield journal

@@ -175,9 +175,9 @@ def test_failures_come_back(tmp_path: Path) -> None:
     failures = Failures(tmp_path)
     failures.put(key(1), Fault("silent", "音"))
     failures.flush()
-    failures.put(key(2), Fault("empty file"))
+    failures.put(key(2), Fault("audio file empty"))
     failures.flush()
-    assert Failures(tmp_path).known == {key(1): Fault("silent", "音"), key(2): Fault("empty file")}
+    assert Failures(tmp_path).known == {key(1): Fault("silent", "音"), key(2): Fault("audio file empty")}
 
 
 # --- the executor ---
