@@ -16,13 +16,19 @@ from unisono.audio.spliced import Piece
 
 HEAD_BYTES = 4096
 CHUNK_BYTES = 1 << 22
-SAMPLE_BYTES = 8192
+PLACES = (0.15, 0.3, 0.45, 0.6, 0.75, 0.9)
+PLACE_BYTES = 5120
+"""Where frames are looked at, as shares of the file, and how many bytes there."""
+FEWEST_FRAMES = 40
+"""Shorter files are read whole."""
 FIRST_FRAME_WITHIN = 1 << 20
 """Bytes, not counting tags, in which the first frame is looked for."""
+DECODER_DELAY = 529
+"""libmpg123 leaves out at least this many samples at the end of a file with such a header."""
 CHAIN = 3
 """Frames that must follow one another before bytes count as frames."""
-UNLIKE = 1.5
-"""A stretch of frames whose mean size differs by this factor from what the header implies makes it doubtful."""
+UNLIKE = 1.4
+"""If the mean size of frames differs by this factor from what the header implies, all frames are read."""
 
 _KBPS = {  # (is MPEG-1, layer): by the header's 4 bits from 1 on
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -66,7 +72,7 @@ class Walk(NamedTuple):
     pieces: list[Piece]
     """The stream without what is no audio, with a header that states its true length."""
     stated_frames: int
-    """Frames that the file's own header states; 0 without one."""
+    """Frames that a Xing or Info header states; 0 without one."""
     is_cut: bool
     """The file ends before its header says."""
     holes: list[Hole]
@@ -78,66 +84,68 @@ class Walk(NamedTuple):
 
 
 class _Header(NamedTuple):
-    """The Xing, Info or VBRI header, which is a frame of its own."""
+    """A Xing, Info or VBRI header, which is a frame of its own."""
 
-    is_constant: bool
-    """It is called Info: all frames have one bit rate."""
+    name: bytes
     frames: int
-    bytes: int
-    mark: int
-    """Where its name stands in the frame; -1 for VBRI."""
+    size: int
+    offset: int
+    """Where its name is in the frame."""
+    padding_offset: int
+    """Where the encoder says how many samples it added, in two numbers of 12 bits: before and after the music."""
+
+    def trimmed(self, frame: bytes) -> int:
+        """Return how many samples decoding leaves out at both ends."""
+        added = int.from_bytes(frame[self.padding_offset : self.padding_offset + 3], "big")
+        return (added >> 12) + max(added & 0xFFF, DECODER_DELAY)
 
 
-def agrees(descriptor: int, head: bytes, size: int) -> bool:
-    """Return whether a file has a Xing or Info header that agrees with its size and bit rates.
+def stated_length(descriptor: int, head: bytes, size: int) -> tuple[int, int] | None:
+    """Return (samples of each channel, sample rate) by a Xing or Info header that agrees with the file; None without one.
 
-    `head` are its first `HEAD_BYTES`.
+    It must agree with the file's size and with the bit rate, of which several places are looked at. `head` are the file's
+    first `HEAD_BYTES`.
     """
-    begin = _behind_id3(head)
-    if begin:
+    begin = 0
+    if head[:3] == b"ID3":
+        begin = _behind_id3(head)
         head = os.pread(descriptor, HEAD_BYTES, begin)
     kind = _kind(head)
-    if kind is None:
-        return False
+    if kind is None or kind.layer != 3:
+        return None
     sizes = _sizes(kind)
-    first = sizes.get(head[:3], 0)
+    first = sizes[head[:3]]
     header = _header(head[:first])
-    if header is None or header.mark < 0 or not header.frames or not header.bytes:
-        return False
-    excess = size - begin - header.bytes
+    if header is None or header.name == b"VBRI" or header.frames < FEWEST_FRAMES or not header.size:
+        return None
+    excess = size - begin - header.size
     if excess > 160:  # more than an ID3v1 tag
-        excess = _before_tags(descriptor, begin, size) - begin - header.bytes
+        excess = _before_tags(descriptor, begin, size) - begin - header.size
     if not -first <= excess <= 2 * first:
-        return False
-    mean = (header.bytes - first) / header.frames
-    if header.is_constant:
-        return abs(mean - sizes.get(head[first : first + 3], 0)) <= 1 + first / header.frames
-    smallest, largest = _extremes(kind)
-    return smallest <= mean <= largest and _is_likely(descriptor, head[first:], kind, begin, size, mean)
+        return None
+    mean = (header.size - first) / header.frames
+    if header.name == b"Info":  # all frames have one bit rate
+        agrees = abs(mean - sizes.get(head[first : first + 3], 0)) <= 1 + first / header.frames
+    else:
+        seen = _mean_size(descriptor, begin, size, kind)
+        agrees = seen is not None and 1 / UNLIKE < seen / mean < UNLIKE
+    return (header.frames * kind.samples - header.trimmed(head[:first]), kind.rate_hz) if agrees else None
 
 
-def _is_likely(descriptor: int, head: bytes, kind: Kind, begin: int, size: int, mean: float) -> bool:
-    """Compare the mean size of frames with that of the first ones, and where they differ with that of others."""
-    sample, at, was_more = head, 0, None
-    for quarter in (2, 1, 3, 0):
-        seen = _mean_size(sample, at, kind)
-        if seen is None:
-            return False
-        if 1 / UNLIKE < seen / mean < UNLIKE or was_more not in (None, seen > mean):
-            return True
-        was_more = seen > mean
-        if quarter:
-            sample = os.pread(descriptor, SAMPLE_BYTES, begin + (size - begin) * quarter // 4)
-            at = _find(sample, 0, kind, is_last=False)
-    return False
-
-
-def _mean_size(data: bytes, at: int, kind: Kind) -> float | None:
-    sizes, begin, frames = _sizes(kind), at, 0
-    while at >= 0 and (size := sizes.get(data[at : at + 3])):
-        at += size
-        frames += 1
-    return (at - begin) / frames if frames else None
+def _mean_size(descriptor: int, begin: int, size: int, kind: Kind) -> float | None:
+    """Return the mean size of frames at some places of a file; None if there are no frames at one of them."""
+    get = _sizes(kind).get
+    total = frames = 0
+    for place in PLACES:
+        data = os.pread(descriptor, PLACE_BYTES, begin + int((size - begin) * place))
+        start = at = _find(data, 0, kind, is_last=False)
+        if at < 0:
+            return None
+        while found := get(data[at : at + 3]):
+            at += found
+            frames += 1
+        total += at - start
+    return total / frames
 
 
 def walk(descriptor: int, size: int) -> Walk | None:
@@ -156,12 +164,13 @@ def walk(descriptor: int, size: int) -> Walk | None:
     frames = sum(run.frames for run in runs)
     if not frames:
         return None
+    stated, stated_end = (header.frames, at + header.size) if header and header.name != b"VBRI" else (0, 0)
+    is_cut = stated > frames and stated_end > end
     pieces: list[Piece] = [(run.begin, run.end - run.begin) for run in runs]
     if kind.layer == 3:
         total = sum(run.end - run.begin for run in runs)
-        pieces.insert(0, _stating(head, first, header, kind, frames, total))
-    stated, stated_end = (header.frames, at + header.bytes) if header else (0, 0)
-    return Walk(kind, frames, pieces, stated, stated > frames and stated_end > end, holes)
+        pieces.insert(0, _stating(head, first, header, kind, frames, total, is_cut=is_cut))
+    return Walk(kind, frames, pieces, stated, is_cut, holes)
 
 
 class _Run(NamedTuple):
@@ -281,28 +290,31 @@ def _sizes(kind: Kind) -> dict[bytes, int]:
     return table
 
 
-@cache
-def _extremes(kind: Kind) -> tuple[int, int]:
-    return min(_sizes(kind).values()), max(_sizes(kind).values())
-
-
 def _header(frame: bytes) -> _Header | None:
-    mark = max(frame.find(b"Xing", 0, 64), frame.find(b"Info", 0, 64))
-    if mark >= 0 and len(frame) >= mark + 16:
-        flags, first, second = struct.unpack_from(">III", frame, mark + 4)
+    at = max(frame.find(b"Xing", 0, 64), frame.find(b"Info", 0, 64))
+    if at >= 0 and len(frame) >= at + 16:
+        flags, first, second = struct.unpack_from(">III", frame, at + 4)
         frames = first if flags & 1 else 0
-        return _Header(frame[mark] == ord("I"), frames, (second if flags & 1 else first) if flags & 2 else 0, mark)
+        size = (second if flags & 1 else first) if flags & 2 else 0
+        encoder = at + 8 + sum(length for flag, length in ((1, 4), (2, 4), (4, 100), (8, 4)) if flags & flag)
+        is_named = any(frame[encoder : encoder + 1])
+        return _Header(frame[at : at + 4], frames, size, at, encoder + 21 if is_named else len(frame))
     if frame[36:40] == b"VBRI" and len(frame) >= 54:
-        total, frames = struct.unpack_from(">II", frame, 46)
-        return _Header(False, frames, total, -1)
+        size, frames = struct.unpack_from(">II", frame, 46)
+        return _Header(b"VBRI", frames, size, 36, 0)
     return None
 
 
-def _stating(head: bytes, first: int, header: _Header | None, kind: Kind, frames: int, total: int) -> bytes:
+def _stating(
+    head: bytes, first: int, header: _Header | None, kind: Kind, frames: int, total: int, *, is_cut: bool
+) -> bytes:
     """Return a frame with a header that states the true number of frames and bytes."""
-    if header and header.mark >= 0 and header.frames and header.bytes:  # keep what it says of the encoder's padding
+    if header and header.name != b"VBRI" and header.frames and header.size:  # keep what it says of the padding
         frame = bytearray(head[:first])
-        struct.pack_into(">II", frame, header.mark + 8, frames, first + total)
+        struct.pack_into(">II", frame, header.offset + 8, frames, first + total)
+        if is_cut and header.padding_offset + 3 <= first:  # the padding is not there any more
+            frame[header.padding_offset + 1] &= 0xF0
+            frame[header.padding_offset + 2] = 0
         return bytes(frame)
     start, size = next((start, size) for start, size in _sizes(kind).items() if size >= 96 and start[1] & 1)
     frame = bytearray(size)

@@ -7,7 +7,6 @@ import os
 
 PAGE_BYTES = 27 + 255 + 255 * 255
 """The largest page."""
-HEAD_BYTES = 32
 _BEGINS = 2
 
 

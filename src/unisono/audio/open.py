@@ -83,9 +83,12 @@ class Block(NamedTuple):
 class AudioFile:
     """An open audio file; a context manager. Frames are counted at `rate_hz`."""
 
-    def __init__(self, path: str, descriptor: int) -> None:
+    def __init__(self, path: str, descriptor: int, size: int) -> None:
         self.path = path
         self.descriptor = descriptor
+        self.size = size
+        """In bytes."""
+        self.head = os.pread(descriptor, mp3.HEAD_BYTES, 0)
         self.streams: list[_Stream] = []
         self.rate_hz = 0
         """Sample rate; the first one, if there are several."""
@@ -190,27 +193,73 @@ class AudioFile:
                 at = resumed
 
 
-def open_audio(path: str, *, exact: bool = True) -> AudioFile:
-    """Open an audio file.
+class Length(NamedTuple):
+    """How much audio a file holds."""
 
-    With `exact`, damage inside an MP3 file is known when it is open; without, a header is believed that agrees with the
-    file's size and bit rate, which is faster.
+    frames: int
+    rate_hz: int
+    note: str = ""
+    """What is odd about it."""
+
+
+def open_audio(path: str) -> AudioFile:
+    """Open an audio file to be decoded.
 
     Raises:
         UnusableError: it is no regular file, holds no audio, or cannot be read.
     """
+    return _ready(_opened(path))
+
+
+def measure(path: str) -> Length:
+    """Return how much of a file can be decoded, reading as little of it as possible.
+
+    Damage inside an MP3 file is not noticed here, if its header agrees with its size and bit rate.
+
+    Raises:
+        UnusableError: as for `open_audio`.
+    """
+    audio = _opened(path)
+    if audio.head[:3] == b"ID3" or audio.head[:1] == b"\xff":
+        stated = mp3.stated_length(audio.descriptor, audio.head, audio.size)
+        if stated:
+            audio.close()
+            return Length(*stated)
+    with _ready(audio):
+        frames = audio.count() if audio.ends_early() else audio.frames
+        is_plain = frames == audio.stated_frames and not audio.holes and len(audio.streams) == 1
+        return Length(frames, audio.rate_hz, "" if is_plain else _oddities(audio, frames))
+
+
+def _oddities(audio: AudioFile, frames: int) -> str:
+    notes = []
+    if frames < audio.stated_frames:
+        stated_s, there_s = audio.stated_frames / audio.rate_hz, frames / audio.rate_hz
+        notes.append(f"cut short: its header says {stated_s:.2f} s, {there_s:.2f} s are there")
+    if audio.holes:
+        notes.append(audio.damage())
+    if len(audio.streams) > 1:
+        notes.append(f"{len(audio.streams)} chained streams")
+    return "; ".join(notes)
+
+
+def _opened(path: str) -> AudioFile:
+    """Open a regular file."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
     except (OSError, ValueError) as error:
         raise UnusableError(_refused(path, error)) from error
-    audio = AudioFile(path, descriptor)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_size:
+        return AudioFile(path, descriptor, status.st_size)
+    os.close(descriptor)
+    raise UnusableError(Fault(EMPTY if stat.S_ISREG(status.st_mode) else NOT_A_FILE))
+
+
+def _ready(audio: AudioFile) -> AudioFile:
+    """Find the streams of a file and check them; close the file if it cannot be used."""
     try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise UnusableError(Fault(NOT_A_FILE))
-        if not status.st_size:
-            raise UnusableError(Fault(EMPTY))
-        _find_streams(audio, status.st_size, exact=exact)
+        _find_streams(audio)
         _settle(audio)
     except BaseException as error:
         audio.close()
@@ -238,9 +287,9 @@ def _settle(audio: AudioFile) -> None:
         raise UnusableError(Fault(NO_AUDIO))
 
 
-def _find_streams(audio: AudioFile, size: int, *, exact: bool) -> None:
+def _find_streams(audio: AudioFile) -> None:
     """Open what libsndfile should read of a file."""
-    descriptor = audio.descriptor
+    descriptor, size = audio.descriptor, audio.size
 
     def whole() -> SoundFile:
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -249,18 +298,17 @@ def _find_streams(audio: AudioFile, size: int, *, exact: bool) -> None:
     try:
         stream = _Stream(whole)
     except _ERRORS as error:
-        _find_unrecognised(audio, size, error)
+        _find_unrecognised(audio, error)
         return
     audio.streams = [stream]
     if stream.format == "MP3":
-        if exact or not mp3.agrees(descriptor, os.pread(descriptor, mp3.HEAD_BYTES, 0), size):
-            _use(audio, mp3.walk(descriptor, size))
+        _use(audio, mp3.walk(descriptor, size))
     elif stream.format == "OGG":
-        links = ogg.links(descriptor, os.pread(descriptor, ogg.HEAD_BYTES, 0), size)
+        links = ogg.links(descriptor, audio.head, size)
         if len(links) > 1:
             stream.sound.close()
             audio.streams = [each for link in links if (each := _link(descriptor, link))]
-    elif not stream.frames and (pieces := riff.mended(descriptor, os.pread(descriptor, 16, 0), size)):
+    elif not stream.frames and (pieces := riff.mended(descriptor, audio.head, size)):
         stream.sound.close()
         audio.streams = [_Stream(lambda: SoundFile(spliced(descriptor, pieces)))]
 
@@ -281,12 +329,12 @@ def _use(audio: AudioFile, walked: mp3.Walk | None) -> None:
     audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, walked.pieces)))]
 
 
-def _find_unrecognised(audio: AudioFile, size: int, error: Exception) -> None:
+def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
     """Try what libsndfile does not recognise by its first bytes."""
     begin = mp3.behind_tags(audio.descriptor)
     if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 16, begin)):
         raise UnusableError(foreign) from error
-    _use(audio, mp3.walk(audio.descriptor, size))
+    _use(audio, mp3.walk(audio.descriptor, audio.size))
     if audio.streams:
         return
     if begin:

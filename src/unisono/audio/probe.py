@@ -14,7 +14,7 @@ import msgspec
 
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import UnusableError
-from unisono.audio.open import open_audio
+from unisono.audio.open import measure
 from unisono.base.cores import available_cores
 from unisono.base.progress import progress
 from unisono.base.store import Store
@@ -64,18 +64,8 @@ def _probe_batch(paths: list[str]) -> list[Probed]:
 def probe(path: str) -> Probed:
     """Measure one file. What is wrong with the file is in the result, never raised."""
     try:
-        with open_audio(path, exact=False) as audio:
-            frames, stated, rate_hz = audio.frames, audio.stated_frames, audio.rate_hz
-            if audio.ends_early():
-                frames = audio.count()
-            notes = []
-            if frames < stated:
-                notes.append(f"cut short: its header says {stated / rate_hz:.2f} s, {frames / rate_hz:.2f} s are there")
-            if len(audio.streams) > 1:
-                notes.append(f"{len(audio.streams)} chained streams")
-            if damage := audio.damage():
-                notes.append(damage)
-            return Probed(frames / rate_hz, detail="; ".join(notes))
+        frames, rate_hz, note = measure(path)
+        return Probed(frames / rate_hz, detail=note)
     except UnusableError as error:
         reason, detail, _ = error.fault
         return Probed(0.0, reason, f"{path}: {detail}" if detail else path)
