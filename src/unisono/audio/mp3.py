@@ -108,7 +108,7 @@ def stated_length(descriptor: int, head: bytes, size: int) -> tuple[int, int] | 
     """
     begin = 0
     if head[:3] == b"ID3":
-        begin = _behind_id3(head)
+        begin = _id3_bytes(head)
         head = os.pread(descriptor, HEAD_BYTES, begin)
     kind = _kind(head)
     if kind is None or kind.layer != 3:
@@ -124,19 +124,19 @@ def stated_length(descriptor: int, head: bytes, size: int) -> tuple[int, int] | 
     if not -first <= excess <= 2 * first:
         return None
     mean = (header.size - first) / header.frames
-    if header.name == b"Info":  # all frames have one bit rate
-        agrees = abs(mean - sizes.get(head[first : first + 3], 0)) <= 1 + first / header.frames
-    else:
-        seen = _mean_size(descriptor, begin, size, kind)
-        agrees = seen is not None and 1 / UNLIKE < seen / mean < UNLIKE
+    is_constant = header.name == b"Info"  # all frames have one bit rate
+    if is_constant and abs(mean - sizes.get(head[first : first + 3], 0)) > 1 + first / header.frames:
+        return None
+    seen = _mean_size(descriptor, begin, size, kind, PLACES[1::2] if is_constant else PLACES)
+    agrees = seen is not None and 1 / UNLIKE < seen / mean < UNLIKE
     return (header.frames * kind.samples - header.trimmed(head[:first]), kind.rate_hz) if agrees else None
 
 
-def _mean_size(descriptor: int, begin: int, size: int, kind: Kind) -> float | None:
+def _mean_size(descriptor: int, begin: int, size: int, kind: Kind, places: tuple[float, ...]) -> float | None:
     """Return the mean size of frames at some places of a file; None if there are no frames at one of them."""
     get = _sizes(kind).get
     total = frames = 0
-    for place in PLACES:
+    for place in places:
         data = os.pread(descriptor, PLACE_BYTES, begin + int((size - begin) * place))
         start = at = _find(data, 0, kind, is_last=False)
         if at < 0:
@@ -222,7 +222,7 @@ def _resume(descriptor: int, at: int, end: int, kind: Kind) -> tuple[int | None,
     tags = 0
     while at < end:
         chunk = os.pread(descriptor, min(CHUNK_BYTES, end - at), at)
-        if tag := _behind_id3(chunk[:10]):
+        if tag := _tag_bytes(chunk[:32]):
             at, tags = at + tag, tags + tag
             continue
         is_last = at + len(chunk) >= end
@@ -324,24 +324,26 @@ def _stating(
     return bytes(frame)
 
 
-def _behind_id3(head: bytes) -> int:
+def _id3_bytes(head: bytes) -> int:
     """Return the size of the ID3v2 tag that begins here, 0 without one; its size stands there in 7-bit bytes."""
     if head[:3] != b"ID3" or len(head) < 10 or max(head[6:10]) > 0x7F:
         return 0
     return 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + (10 if head[5] & 0x10 else 0)
 
 
+def _tag_bytes(head: bytes) -> int:
+    """Return the size of the ID3 or APE tag that begins here, 0 without one."""
+    if head[:8] == b"APETAGEX" and len(head) == 32 and head[23] & 0x20:
+        return 32 + int.from_bytes(head[12:16], "little")
+    return 128 if head[:3] == b"TAG" else _id3_bytes(head)
+
+
 def behind_tags(descriptor: int) -> int:
-    """Return where the ID3v2 and APE tags at the beginning of a file end."""
+    """Return where the tags at the beginning of a file end."""
     at = 0
-    while True:
-        head = os.pread(descriptor, 32, at)
-        if size := _behind_id3(head):
-            at += size
-        elif head[:8] == b"APETAGEX" and len(head) == 32 and head[23] & 0x20:
-            at += 32 + int.from_bytes(head[12:16], "little")
-        else:
-            return at
+    while size := _tag_bytes(os.pread(descriptor, 32, at)):
+        at += size
+    return at
 
 
 def _before_tags(descriptor: int, begin: int, end: int) -> int:

@@ -1,7 +1,7 @@
 """Opening audio files, for all that measures, decodes or checks them.
 
 Only regular files are opened, and only what is audio by its content. Where libsndfile would believe a header that is wrong,
-it is shown the file as it should be: see `mp3`, `ogg` and `riff`.
+it is shown the file as it should be: see `mp3`, `ogg` and `unfinished`.
 """
 
 import os
@@ -15,7 +15,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from unisono.audio import mp3, ogg, riff
+from unisono.audio import mp3, ogg, unfinished
 from unisono.audio.faults import (
     ABSURD_RATE,
     EMPTY,
@@ -308,7 +308,7 @@ def _find_streams(audio: AudioFile) -> None:
         if len(links) > 1:
             stream.sound.close()
             audio.streams = [each for link in links if (each := _link(descriptor, link))]
-    elif not stream.frames and (pieces := riff.mended(descriptor, audio.head, size)):
+    elif not stream.frames and (pieces := unfinished.mended(descriptor, audio.head, size)):
         stream.sound.close()
         audio.streams = [_Stream(lambda: SoundFile(spliced(descriptor, pieces)))]
 
@@ -331,6 +331,9 @@ def _use(audio: AudioFile, walked: mp3.Walk | None) -> None:
 
 def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
     """Try what libsndfile does not recognise by its first bytes."""
+    if pieces := unfinished.mended(audio.descriptor, audio.head, audio.size):
+        audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
+        return
     begin = mp3.behind_tags(audio.descriptor)
     if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 16, begin)):
         raise UnusableError(foreign) from error
