@@ -4,7 +4,6 @@ No fault of a file raises an exception here: decoding yields blocks of samples a
 item. The decoder (libsndfile) and the resampler (soxr, high quality) release the interpreter's lock, so threads suffice.
 """
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -20,6 +19,8 @@ SHORTEST_S = 1.0
 """Excerpts shorter than this are not used."""
 SILENT_PEAK = 1e-4
 """An excerpt that never exceeds -80 dB of full scale is silent."""
+LOUDEST = 1e12
+"""Larger samples are as bad as infinite ones; integers written as floating point reach 2e9."""
 COMPLETE_SHARE = 0.95
 """An excerpt that ends before this share of what the record and the file's header say is cut short."""
 USABLE_SHARE = 0.5
@@ -98,7 +99,7 @@ class Decoder:
             decoded_s += len(block.samples) / block_hz
             mono, block_peak = self._mixed(block.samples)
             peak = max(peak, block_peak)
-            if not math.isfinite(block_peak):
+            if not block_peak <= LOUDEST:  # nor is NaN
                 yield Fault(NOT_A_NUMBER, f"among the samples before {decoded_s:.2f} s")
                 return
             yield {rate: resampler.push(mono) for rate, resampler in resamplers.items()}
@@ -108,6 +109,7 @@ class Decoder:
         else:
             yield {rate: resampler.rest() for rate, resampler in resamplers.items()}
 
+    @np.errstate(over="ignore", invalid="ignore")  # samples may be anything
     def _mixed(self, block: Samples) -> tuple[Samples, float]:
         """Return the mean of the channels, or one of them where they cancel, and the peak, NaN if any sample is."""
         channels = block.shape[1]

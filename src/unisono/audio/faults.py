@@ -21,7 +21,7 @@ DAMAGED = "damaged"
 """Most of the excerpt cannot be decoded."""
 SILENT = "silent"
 NOT_A_NUMBER = "not a number"
-"""NaN or infinite samples."""
+"""NaN, infinite, or absurdly large samples."""
 
 FOREIGN_FORMATS = (
     (4, b"ftyp", "AAC or ALAC in MP4 (m4a)"),

@@ -292,7 +292,8 @@ def _sizes(kind: Kind) -> dict[bytes, int]:
 
 def _header(frame: bytes) -> _Header | None:
     at = max(frame.find(b"Xing", 0, 64), frame.find(b"Info", 0, 64))
-    if at >= 0 and len(frame) >= at + 16:
+    # libmpg123, too, takes it for one only behind zeros.
+    if at >= 0 and len(frame) >= at + 16 and not any(frame[6:at]):
         flags, first, second = struct.unpack_from(">III", frame, at + 4)
         frames = first if flags & 1 else 0
         size = (second if flags & 1 else first) if flags & 2 else 0

@@ -36,6 +36,8 @@ LOWEST_HZ, HIGHEST_HZ = 1_000, 768_000
 """Any other sample rate is a damaged or malicious header; a resampler would take all memory for some."""
 FIRST_STEP = 1024
 """Frames skipped to get behind a damaged place; every further step is a quarter longer."""
+LONGEST_HOLE_S = 30
+"""In a file of unknown length, nothing is looked for behind a longer damaged place."""
 _UNKNOWN = 1 << 62
 """libsndfile states more frames than this if it does not know how many there are."""
 
@@ -138,7 +140,7 @@ class AudioFile:
     def count(self) -> int:
         """Decode the whole file, and return how many frames that gives."""
         buffer = np.empty(1 << 16, np.float32)
-        return sum(len(block.samples) for block in self.blocks(0, _UNKNOWN, buffer))
+        return sum(len(block.samples) for block in self.blocks(0, 2 * _UNKNOWN, buffer))
 
     def lost_s(self, begin_s: float, end_s: float) -> float:
         """Return how many seconds between two places were damaged, as far as is known."""
@@ -157,17 +159,14 @@ class AudioFile:
         Damaged places are left out and noted in `holes`.
         """
         for stream in self.streams:
-            rate_hz = stream.rate_hz
-            frames = _converted(stream.frames, rate_hz, self.rate_hz)
-            if begin < frames and wanted > 0:
-                take = min(wanted, frames - begin)
-                yield from self._blocks(
-                    stream,
-                    _converted(begin, self.rate_hz, rate_hz),
-                    _converted(take, self.rate_hz, rate_hz),
-                    buffer,
-                    most_frames or len(buffer),
-                )
+            frames = _converted(stream.frames, stream.rate_hz, self.rate_hz)
+            take = min(wanted, frames - begin)
+            if take > 0:
+                first, count = (_converted(each, self.rate_hz, stream.rate_hz) for each in (begin, take))
+                try:
+                    yield from self._blocks(stream, first, count, buffer, most_frames or len(buffer))
+                except _ERRORS as error:  # the file has changed since it was opened
+                    raise UnusableError(_not_audio(error)._replace(lasting=False)) from error
                 wanted -= take
             begin = max(0, begin - frames)
 
@@ -185,8 +184,7 @@ class AudioFile:
             if count:
                 yield Block(rate_hz, view[:count])
             if at < end and (is_broken or not count):
-                # The length of Ogg is that of its last page: if that is there, it is damage that makes it shorter.
-                resumed = end if stream.format == "OGG" else _resume(stream, at, end)
+                resumed = _behind_damage(stream, at, end, is_broken=is_broken)
                 if resumed is None:
                     return
                 self.holes.append(Hole(at / rate_hz, (resumed - at) / rate_hz))
@@ -263,8 +261,8 @@ def _ready(audio: AudioFile) -> AudioFile:
         _settle(audio)
     except BaseException as error:
         audio.close()
-        if isinstance(error, OSError):
-            raise UnusableError(of_system(error)) from error
+        if isinstance(error, _ERRORS):
+            raise UnusableError(_not_audio(error)) from error
         raise
     return audio
 
@@ -345,8 +343,7 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
     try:
         audio.streams = [_Stream(lambda: SoundFile(audio.path))]  # some formats are known by their ending
     except _ERRORS:
-        said = str(error).partition(": ")[2] if isinstance(error, soundfile.LibsndfileError) else str(error)
-        raise UnusableError(Fault(NOT_AUDIO, " ".join(said.split()))) from error
+        raise error from None
 
 
 def _link(descriptor: int, link: tuple[int, int]) -> _Stream | None:
@@ -354,6 +351,13 @@ def _link(descriptor: int, link: tuple[int, int]) -> _Stream | None:
         return _Stream(lambda: SoundFile(spliced(descriptor, [link])))
     except _ERRORS:  # not audio
         return None
+
+
+def _not_audio(error: Exception) -> Fault:
+    if isinstance(error, OSError):
+        return of_system(error)
+    said = str(error).partition(": ")[2] if isinstance(error, soundfile.LibsndfileError) else str(error)
+    return Fault(NOT_AUDIO, " ".join(said.split()))
 
 
 def _refused(path: str, error: OSError | ValueError) -> Fault:
@@ -396,8 +400,14 @@ def _go_to(stream: _Stream, begin: int, buffer: Samples) -> None:
             return
 
 
-def _resume(stream: _Stream, at: int, end: int) -> int | None:
-    """Open a file again behind a damaged place; return where, or None if nothing can be decoded behind it."""
+def _behind_damage(stream: _Stream, at: int, end: int, *, is_broken: bool) -> int | None:
+    """Go on behind a damaged place; return where, or None if nothing can be decoded behind it."""
+    if stream.format == "OGG":  # its length is that of the last page, so that shorter audio is damaged, not cut
+        return end
+    if end > _UNKNOWN:
+        if not is_broken:
+            return None
+        end = at + LONGEST_HOLE_S * stream.rate_hz
     step = FIRST_STEP
     one = np.empty((1, stream.channels), np.float32)
     while (at := at + step) < end:

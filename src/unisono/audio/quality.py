@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import SILENT_PEAK
+from unisono.audio.decode import LOUDEST, SILENT_PEAK
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import NOT_A_NUMBER, UnusableError
 from unisono.audio.findings import Finding
@@ -57,6 +57,7 @@ def listen(track: Track) -> list[Finding]:
     return found
 
 
+@np.errstate(over="ignore", invalid="ignore")  # samples may be anything
 def _measure(audio: AudioFile, begin: int, wanted: int) -> list[Finding]:
     frames = clipped = quiet = blocks = 0
     peak = 0.0
@@ -66,7 +67,7 @@ def _measure(audio: AudioFile, begin: int, wanted: int) -> list[Finding]:
         frames += len(block)
         blocks += 1
         loudest = max(float(block.max()), -float(block.min()))
-        if not np.isfinite(loudest):
+        if not loudest <= LOUDEST:
             return [Finding("unreadable", NOT_A_NUMBER)]
         peak = max(peak, loudest)
         quiet += float(np.dot(block.ravel(), block.ravel())) < QUIET_RMS**2 * block.size
