@@ -125,7 +125,8 @@ def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(decoded) == len(paths)
     for one, other in zip(once, again, strict=True):
         assert (one.decoded, one.fault) == (other.decoded, other.fault)
-        assert all(map(np.array_equal, one.fingerprint, other.fingerprint))
+        for mine, theirs in zip(one.fingerprint, other.fingerprint, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
     soundfile.write(paths[1], music(9, 4), SOURCE_HZ)
     assert listen(tracks, 1, tmp_path)[3].decoded != once[3].decoded
     assert decoded[len(paths) :] == [str(paths[1])]
@@ -175,9 +176,9 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
         assert process.returncode not in (0, 1), said
         assert "Traceback" not in said
     assert 40 <= kept() < 600
-    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert said.returncode == 1
-    assert "1 of the 600 records" in " ".join(said.stderr.split())
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "1 of the 600 records" in " ".join(done.stderr.split())
     assert kept() == 600
 
 
