@@ -12,7 +12,8 @@ from demo.arrange import Facts
 from demo.instruments import LEADS
 from unisono.base.errors import UnisonoError
 from unisono.embeddings.file import open_embeddings
-from unisono.retrieval.evaluate.result import Estimate, read_result
+from unisono.retrieval.evaluate.measured import Estimate
+from unisono.retrieval.evaluate.result import read_result
 from unisono.tracks.track import SPLITS
 
 TIMES_CHANCE = 5

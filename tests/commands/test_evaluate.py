@@ -15,6 +15,7 @@ from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.evaluate.result import read_result
 from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.model import load_model
+from unisono.retrieval.report.evaluation import write_report
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_from_python_it_prints_nothing_and_shows_its_tables(world, capfd, tmp_pa
         assert words in shown and words in result._repr_html_()
     result.write(tmp_path / "r.json")
     assert read_result(tmp_path / "r.json") == result
-    result.write_report(str(tmp_path / "r.html"))
+    write_report(result, str(tmp_path / "r.html"))
     assert "Protocol" in (tmp_path / "r.html").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="model must be a Model, found"):
         evaluate(str(world.checkpoint), world.data_dir)  # type: ignore[arg-type]

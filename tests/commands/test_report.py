@@ -10,7 +10,7 @@ import soundfile
 from tests.synthetic import make
 from unisono.base.errors import UsageError
 from unisono.commands.evaluate import EvaluateOptions, run
-from unisono.retrieval.report.evaluation import render, write
+from unisono.retrieval.report.evaluation import render, write_report
 
 VOID = {"meta", "br", "path", "use", "rect"}
 
@@ -107,7 +107,7 @@ def test_clips_lie_beside_the_page_and_hold_the_excerpts(evaluated, tmp_path, ca
     missing = msgspec.structs.replace(example.right, id="gone", audio_path=str(tmp_path / "gone.wav"))
     shown = msgspec.structs.replace(example, right=places[0], found=[*places, missing])
     report = tmp_path / "a" / "my report.html"
-    write(report, msgspec.structs.replace(result, examples={"worst": [shown]}), clips=True)
+    write_report(msgspec.structs.replace(result, examples={"worst": [shown]}), report, clips=True)
     moved = tmp_path / "b"
     shutil.move(report.parent, moved)
     shutil.rmtree(tmp_path / "music")

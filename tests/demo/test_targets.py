@@ -12,7 +12,7 @@ from demo.targets import HeldOut, Precision
 from tests.making import make_track
 from unisono.base.errors import UnisonoError
 from unisono.embeddings.file import create_embeddings
-from unisono.retrieval.evaluate.result import Estimate
+from unisono.retrieval.evaluate.measured import Estimate
 from unisono.tracks.track import SPLITS
 
 

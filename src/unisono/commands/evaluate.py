@@ -11,7 +11,6 @@ from unisono.commands import console
 from unisono.commands.options import StageOptions, record
 from unisono.retrieval.evaluate import run as evaluating
 from unisono.retrieval.evaluate.result import NOTE, Result
-from unisono.retrieval.evaluate.tables import result_tables
 from unisono.retrieval.model import load_model
 from unisono.tracks.workspace import Workspace
 
@@ -60,14 +59,14 @@ def run(options: EvaluateOptions) -> Result:
     if options.report_audio and not options.report:
         raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
     if options.report:
-        import unisono.retrieval.report  # noqa: F401 - a missing package is an error before the work, not after
+        from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
     result = msgspec.structs.replace(_evaluate(options), options=record(options))
     _show(result)
     output = options.output or options.checkpoint.with_name(f"{options.checkpoint.stem}_{result.called}.json")
     result.write(output)
     console.log.info("Wrote %s.", output)
     if options.report:
-        result.write_report(options.report, clips=options.report_audio)
+        write_report(result, options.report, clips=options.report_audio)
         console.log.info("Wrote %s.", options.report)
     return result
 
@@ -98,7 +97,7 @@ def _evaluate(options: EvaluateOptions) -> Result:
 
 
 def _show(result: Result) -> None:
-    for table in result_tables(result):
+    for table in result.tables():
         console.out.print(f"\n[bold]{console.escape(table.title)}[/]", soft_wrap=True)
         console.out.print(console.escape(str(replace(table, title=""))), soft_wrap=True)
     console.out.print(f"\n{NOTE}\n[bold]Protocol[/]")

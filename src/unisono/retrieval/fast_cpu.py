@@ -1,10 +1,10 @@
 """What makes a training step faster on a CPU: the same computations as their references, in fewer passes over memory.
 
-| here         | reference                          |
-|--------------|------------------------------------|
-| `info_nce`   | `losses/infonce.py: info_nce`      |
-| `normalize`  | `torch.nn.functional.normalize`    |
-| `Dropout`    | `torch.nn.Dropout`                 |
+| here         | reference                           |
+|--------------|-------------------------------------|
+| `info_nce`   | `train/losses/infonce.py: info_nce` |
+| `normalize`  | `torch.nn.functional.normalize`     |
+| `Dropout`    | `torch.nn.Dropout`                  |
 
 The tests compare each with its reference. On other devices the references are used. `benchmarks/train.py` measures a
 step with and without this module.

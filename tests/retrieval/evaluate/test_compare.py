@@ -3,7 +3,8 @@ import pytest
 
 from unisono.base.errors import DataError
 from unisono.retrieval.evaluate.compare import compare
-from unisono.retrieval.evaluate.result import Estimate, Measured, QueryResult, Result
+from unisono.retrieval.evaluate.measured import Estimate, Measured
+from unisono.retrieval.evaluate.result import QueryResult, Result
 
 
 def result(ranks, candidates=100, recordings=None):

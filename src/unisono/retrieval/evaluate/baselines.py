@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.retrieval.evaluate.measured import Measured
 from unisono.retrieval.evaluate.ranking import rank_both
-from unisono.retrieval.evaluate.result import Measured
 from unisono.retrieval.model import Model
 from unisono.retrieval.pairing import Pairing
 from unisono.retrieval.split_rows import read_rows

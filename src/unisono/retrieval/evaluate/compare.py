@@ -10,7 +10,7 @@ from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError
 from unisono.base.table import Table
 from unisono.retrieval.evaluate.result import QueryResult, Result, read_result
-from unisono.retrieval.evaluate.tables import MEASURES, comparison_table
+from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say
 from unisono.retrieval.metrics import PerQuery, interval, resampled, summary
 from unisono.retrieval.pairing import DIRECTIONS
 
@@ -68,7 +68,7 @@ class Comparison:
         return "".join([*(table.html() for table in self._tables()), f"<p>{NOTE}</p>"])
 
     def _tables(self) -> list[Table]:
-        return [comparison_table(direction, found) for direction, found in self.directions.items()]
+        return [_table(direction, found) for direction, found in self.directions.items()]
 
 
 @checked
@@ -132,3 +132,21 @@ def _differences(first: PerQuery, second: PerQuery, about: NDArray[np.int64], se
         name: Difference(before[name], after[name], *interval(drawn_after[name] - drawn_before[name]))
         for name in MEASURES
     }
+
+
+def _table(direction: str, found: DirectionComparison) -> Table:
+    rows = [
+        (
+            TITLES.get(name, name),
+            say(name, each.first),
+            say(name, each.second),
+            f"{'+' if each.second >= each.first else ''}{say(name, each.second - each.first)}",
+            f"{say(name, each.low)} to {say(name, each.high)}",
+            each.verdict,
+        )
+        for name, each in found.differences.items()
+    ]
+    title = f"{direction.replace('_', ' ')}: {found.queries:,} queries among {found.candidates:,} candidates" + (
+        f"; {found.left_out:,} that are only in one are left out" if found.left_out else ""
+    )
+    return Table(title, ("", "first", "second", "difference", "95%", ""), rows, words=(0, 5))

@@ -8,33 +8,12 @@ import msgspec
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
+from unisono.base.table import Table
+from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.tables import result_tables
 
 FORMAT = 1
 NOTE = "All in per cent except ranks, with 95 % intervals."
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """One number."""
-
-    value: float
-    low: float
-    """Lower end of the 95 % bootstrap interval."""
-    high: float
-    chance: float
-    """The expectation under a random order, for the same queries and candidates."""
-
-
-class Measured(msgspec.Struct, frozen=True):
-    """The metrics of one set of queries."""
-
-    queries: int
-    candidates: int
-    relevant: float
-    """Relevant candidates of a query, on average."""
-    clusters: int
-    """Recordings (or tags) of the queries: what the bootstrap draws."""
-    estimates: dict[str, Estimate]
 
 
 class QueryResult(msgspec.Struct, frozen=True):
@@ -48,29 +27,6 @@ class QueryResult(msgspec.Struct, frozen=True):
     """Rank of the best relevant candidate, from 1."""
     average_precision: float
     """Among the first 10."""
-
-
-class TagResult(msgspec.Struct, frozen=True):
-    """The result of one tag."""
-
-    tag: str
-    prompt: str
-    tracks: int
-    """Tracks that carry the tag."""
-    precision_at_5: float
-    roc_auc: float
-    pr_auc: float
-
-
-class CategoryResult(msgspec.Struct, frozen=True):
-    """Zero-shot tagging in one category of tags: genre, mood or instrument."""
-
-    measured: Measured
-    """`precision@5`, `roc_auc`, `pr_auc`, averaged over the tags."""
-    accuracy: Estimate | None
-    """Share of the tracks with exactly one of the tags for which that tag's prompt scores highest."""
-    accuracy_tracks: int
-    tags: list[TagResult]
 
 
 class FoundExcerpt(msgspec.Struct, frozen=True):
@@ -125,28 +81,18 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         heading = f"Result of {self.checkpoint or 'a model'} on {self.called} of {self.data}"
-        return "\n\n".join([heading, *map(str, result_tables(self)), f"{NOTE} The protocol is in `.protocol`."])
+        return "\n\n".join([heading, *map(str, self.tables()), f"{NOTE} The protocol is in `.protocol`."])
 
     def _repr_html_(self) -> str:
-        return "".join([*(table.html() for table in result_tables(self)), f"<p>{NOTE}</p>"])
+        return "".join([*(table.html() for table in self.tables()), f"<p>{NOTE}</p>"])
+
+    def tables(self) -> list[Table]:
+        """Return the tables of slices, baselines and tags."""
+        return list(result_tables(self.called, self.retrieval, self.baselines, self.tagging))
 
     def write(self, path: AnyPath) -> None:
         """Write the result as JSON, whole or not at all."""
         write_whole(as_path(path), msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n")
-
-    def write_report(self, path: AnyPath, *, clips: bool = False) -> None:
-        """Write an HTML page with plots, and players for the best and the worst queries.
-
-        Args:
-            path: of the page.
-            clips: write what it plays next to it, instead of playing the files where they are.
-
-        Raises:
-            MissingExtraError: the packages of the extra `report` are not installed.
-        """
-        from unisono.retrieval.report.evaluation import write  # jinja2 and matplotlib are optional
-
-        write(as_path(path), self, clips=clips)
 
 
 def read_result(path: Path) -> Result:

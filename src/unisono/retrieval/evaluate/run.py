@@ -13,7 +13,8 @@ from unisono.retrieval.evaluate import ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
 from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark
 from unisono.retrieval.evaluate.examples import examples
-from unisono.retrieval.evaluate.result import CategoryResult, Measured, Result
+from unisono.retrieval.evaluate.measured import CategoryResult, Measured
+from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
 from unisono.retrieval.model import Floats, Model
 from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows

@@ -1,14 +1,10 @@
 """The results of evaluations as tables: in per cent, except ranks."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from unisono.base.table import Table
+from unisono.retrieval.evaluate.measured import CategoryResult, Estimate, Measured
 from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
-
-if TYPE_CHECKING:  # they print themselves with these functions
-    from unisono.retrieval.evaluate.compare import DirectionComparison
-    from unisono.retrieval.evaluate.result import CategoryResult, Estimate, Measured, Result
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 """The measures that tables show."""
@@ -29,23 +25,28 @@ def say(name: str, value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def say_interval(name: str, estimate: "Estimate") -> str:
+def say_interval(name: str, estimate: Estimate) -> str:
     """Return the interval of an estimate as text."""
     return f"{say(name, estimate.low)}–{say(name, estimate.high)}"
 
 
-def result_tables(result: "Result") -> Iterator[Table]:
-    """Yield the tables of a result: slices, baselines, tags."""
-    forth, back = result.retrieval[TEXT_TO_MUSIC], result.retrieval[MUSIC_TO_TEXT]
+def result_tables(
+    called: str,
+    retrieval: dict[str, dict[str, Measured]],
+    baselines: dict[str, dict[str, Measured]],
+    tagging: dict[str, CategoryResult],
+) -> Iterator[Table]:
+    """Yield the tables of the fields of a `Result`."""
+    forth, back = retrieval[TEXT_TO_MUSIC], retrieval[MUSIC_TO_TEXT]
     for name in forth:
-        yield _retrieval_table(f"{result.called}, {name}", forth[name], back[name])
-    for name, measured in result.baselines.items():
+        yield _retrieval_table(f"{called}, {name}", forth[name], back[name])
+    for name, measured in baselines.items():
         yield _retrieval_table(f"baseline: {name}", measured[TEXT_TO_MUSIC], measured[MUSIC_TO_TEXT])
-    if result.tagging:
-        yield _tagging_table(result.tagging)
+    if tagging:
+        yield _tagging_table(tagging)
 
 
-def _retrieval_table(title: str, forth: "Measured", back: "Measured") -> Table:
+def _retrieval_table(title: str, forth: Measured, back: Measured) -> Table:
     rows = []
     for name in MEASURES:
         cells = [TITLES.get(name, name)]
@@ -61,7 +62,7 @@ def _retrieval_table(title: str, forth: "Measured", back: "Measured") -> Table:
     )
 
 
-def _tagging_table(tagging: dict[str, "CategoryResult"]) -> Table:
+def _tagging_table(tagging: dict[str, CategoryResult]) -> Table:
     rows = []
     for category, found in tagging.items():
         over = f"{found.measured.queries:,} tags, {found.measured.candidates:,} tracks"
@@ -79,22 +80,3 @@ def _tagging_table(tagging: dict[str, "CategoryResult"]) -> Table:
             for name, estimate, what in estimates
         ]
     return Table("single-tag queries", ("", "value", "95%", "chance", "over"), rows)
-
-
-def comparison_table(direction: str, found: "DirectionComparison") -> Table:
-    """Return the table of one direction of a comparison."""
-    rows = [
-        (
-            TITLES.get(name, name),
-            say(name, each.first),
-            say(name, each.second),
-            f"{'+' if each.second >= each.first else ''}{say(name, each.second - each.first)}",
-            f"{say(name, each.low)} to {say(name, each.high)}",
-            each.verdict,
-        )
-        for name, each in found.differences.items()
-    ]
-    title = f"{direction.replace('_', ' ')}: {found.queries:,} queries among {found.candidates:,} candidates" + (
-        f"; {found.left_out:,} that are only in one are left out" if found.left_out else ""
-    )
-    return Table(title, ("", "first", "second", "difference", "95%", ""), rows, words=(0, 5))

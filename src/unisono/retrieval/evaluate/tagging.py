@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.file import SplitRows
-from unisono.retrieval.evaluate.result import CategoryResult, Estimate, Measured, TagResult
+from unisono.retrieval.evaluate.measured import CategoryResult, Estimate, Measured, TagResult
 from unisono.retrieval.metrics import Relevance, chance, intervals, normalised, per_query, ranks
 from unisono.tracks.vocabulary import key, sort_tags
 

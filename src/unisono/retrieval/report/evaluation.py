@@ -11,23 +11,27 @@ from urllib.parse import quote
 
 import jinja2
 
+from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.files import write_whole
-from unisono.retrieval.evaluate.result import FoundExcerpt, Measured, Result
+from unisono.retrieval.evaluate.measured import Measured
+from unisono.retrieval.evaluate.result import FoundExcerpt, Result
 from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say, say_interval
 from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
 from unisono.retrieval.report import plots
 from unisono.retrieval.report.clips import folder_of, write_clips
 
 
-def write(path: Path, result: Result, *, clips: bool = False) -> None:
+@checked
+def write_report(result: Result, path: AnyPath, *, clips: bool = False) -> None:
     """Write the page, whole or not at all.
 
     Args:
-        path: of the page.
         result: the result to show.
+        path: of the page.
         clips: write clips next to the page, instead of playing the files where they are.
     """
-    write_whole(path, render(result, write_clips(folder_of(path), _excerpts(result)) if clips else None))
+    page = as_path(path)
+    write_whole(page, render(result, write_clips(folder_of(page), _excerpts(result)) if clips else None))
 
 
 def render(result: Result, clips: Mapping[FoundExcerpt, str] | None = None) -> str:

@@ -5,7 +5,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from unisono.retrieval.evaluate.result import CategoryResult, Measured, Result
+from unisono.retrieval.evaluate.measured import CategoryResult, Measured
+from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.tables import TITLES
 from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
 from unisono.retrieval.report.drawing import LOOK, new_figure, svg
