@@ -38,7 +38,7 @@ FILES = (
 )
 
 
-class _Row(msgspec.Struct, gc=False):
+class _WordingRow(msgspec.Struct, gc=False):
     location: str
     main_caption: str | None = None
 
@@ -51,7 +51,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         path = folder / f"FMACaps_{wording}.json"
         if not path.exists():
             continue
-        rows = JsonLines(path, root, _Row)
+        rows = JsonLines(path, root, _WordingRow)
         for item in rows:
             if isinstance(item, Dropped):
                 yield item

@@ -217,7 +217,7 @@ def _jamendo_id(value: str | float) -> str:
     return "" if number is None else str(number)
 
 
-class _Item(msgspec.Struct):
+class _ExportItem(msgspec.Struct):
     """An item of the simpler export."""
 
     id: str | int
@@ -232,7 +232,7 @@ class _Item(msgspec.Struct):
 
 def _parse_export(root: Path) -> Iterator[Track | Dropped]:
     for path in sorted((root / "metadata").glob("*.json")):
-        for row in json_items(path, root, _Item):
+        for row in json_items(path, root, _ExportItem):
             if isinstance(row, Dropped):
                 yield row
                 continue

@@ -51,10 +51,10 @@ class _Factory(WriterFactory):
 
     def create(self, filename: str) -> Py7zIO:
         member = self._members[filename]
-        return _Writer(member, self._writing(member))
+        return _MemberWriter(member, self._writing(member))
 
 
-class _Writer(Py7zIO):
+class _MemberWriter(Py7zIO):
     """The file object that py7zr writes a member to. It compares checksums, which py7zr does only after closing."""
 
     def __init__(self, member: ArchiveMember, writing: AbstractContextManager[Callable[[bytes], None]]) -> None:
