@@ -142,6 +142,24 @@ def test_one_dataset_is_read_with_what_was_dropped(data: Path) -> None:
     assert len(dataset("fma").read(data / "raw/fma", check_audio=False)) > len(tracks)
 
 
+def test_datasets_have_options_of_their_own(data: Path, tmp_path: Path) -> None:
+    root = data / "raw/song_describer"
+    everything, valid = (dataset("song_describer").read(root, valid_only=only) for only in (False, True))
+    assert 0 < sum(len(each.captions) for each in valid) < sum(len(each.captions) for each in everything)
+    report = unify(
+        ["song_describer"],
+        output=tmp_path / "x.json",
+        data_root=data,
+        assign_splits=False,
+        dataset_options={"song_describer": {"valid_only": True}},
+    )
+    assert read_tracks(report.output) == valid
+    options = json.loads((tmp_path / "x.report.json").read_bytes())["options"]
+    assert options["valid_only"] is True and options["mtg_split"] == 0
+    with pytest.raises(UsageError, match="valid_only must be"):
+        dataset("song_describer").read(root, valid_only="yes")
+
+
 def test_datasets_are_listed_with_what_is_known_of_them() -> None:
     listed = list_datasets()
     assert [each.name for each in listed] == sorted(each.name for each in listed)

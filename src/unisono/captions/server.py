@@ -27,7 +27,7 @@ class _TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
+class AnswerLimits:
     """Limits of waiting, in seconds."""
 
     connect: float = 10
@@ -51,10 +51,10 @@ class Server:
     """Asks one model; safe to use from several threads."""
 
     def __init__(
-        self, url: str, model: str, *, requests_per_minute: float | None = None, policy: RetryPolicy | None = None
+        self, url: str, model: str, *, requests_per_minute: float | None = None, limits: AnswerLimits | None = None
     ) -> None:
         self.model = model
-        self.policy = policy or RetryPolicy()
+        self.limits = limits or AnswerLimits()
         self._url = url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._pace = _Pace(60 / requests_per_minute if requests_per_minute else 0)
         self._lock = threading.Lock()
@@ -68,7 +68,7 @@ class Server:
         """Return the model's answer.
 
         Raises:
-            NoAnswerError: there is no answer to this question after `policy.tries` tries.
+            NoAnswerError: there is no answer to this question after `limits.tries` tries.
             UnisonoError: no question will be answered.
         """
         failures = 0
@@ -78,7 +78,7 @@ class Server:
                 text = self._ask(messages)
             except _TryAgainError as error:
                 failures += 1
-                if failures >= self.policy.tries:
+                if failures >= self.limits.tries:
                     raise self._unanswerable(str(error)) from error
                 self._hold(error, failures)
             except NoAnswerError as error:
@@ -95,9 +95,9 @@ class Server:
 
     def _hold(self, error: _TryAgainError, failures: int) -> None:
         if error.wait is None:
-            self._pace.sleep(self.policy.pause(failures))
+            self._pace.sleep(self.limits.pause(failures))
             return
-        if error.wait > self.policy.longest_wait:
+        if error.wait > self.limits.longest_wait:
             raise UnisonoError(f"{self._url} asks to wait {error.wait:,.0f} s: {error}.", hint=RUN_AGAIN)
         if error.wait:
             log.debug("%s: %s; waiting %g s", self._url, error, error.wait)
@@ -107,7 +107,7 @@ class Server:
         """Count a question without an answer; many in a row mean that the server is at fault."""
         with self._lock:
             self._unanswered += 1
-            if self._unanswered >= self.policy.unanswered:
+            if self._unanswered >= self.limits.unanswered:
                 return UnisonoError(
                     f"{self._url} left {self._unanswered} questions in a row without an answer, the last one as: {reason}.",
                     hint=RUN_AGAIN,
@@ -117,8 +117,8 @@ class Server:
     def _ask(self, messages: Messages) -> str:
         settings = dict(self._settings)
         body = {"model": self.model, "messages": messages, **settings}
-        deadline = time.monotonic() + self.policy.whole
-        timeout = (self.policy.connect, self.policy.stall)
+        deadline = time.monotonic() + self.limits.whole
+        timeout = (self.limits.connect, self.limits.stall)
         try:
             with self._session.post(
                 self._url, json=body, timeout=timeout, stream=True, allow_redirects=False
@@ -127,7 +127,7 @@ class Server:
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise UnisonoError(f"{self._url} is no address that can be opened: {error}.") from error
         except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-            raise _TryAgainError(f"nothing came for {self.policy.stall:g} s") from error
+            raise _TryAgainError(f"nothing came for {self.limits.stall:g} s") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise _TryAgainError(f"the connection failed ({type(error).__name__})") from error
         if response.status_code == 200:

@@ -3,8 +3,7 @@
 from os import PathLike
 from typing import Any
 
-from unisono.base.arguments import AnyPath, Count, as_path, check, checked, nearest
-from unisono.base.errors import UsageError
+from unisono.base.arguments import AnyPath, Count, as_path, check, checked
 from unisono.base.table import Table
 from unisono.curation.collection import Tracks
 from unisono.curation.read import read_dataset
@@ -54,13 +53,6 @@ class KnownDataset:
             UsageError: the release is not there, or the dataset has no such option.
             DataError: the release is malformed.
         """
-        known = [option.name for option in self.declaration.options]
-        for name in options:
-            if name not in known:
-                raise UsageError(
-                    f"{self.declaration.name} has no option {name!r}.{nearest(name, known)}",
-                    hint=f"It has: {', '.join(known) or 'none'}",
-                )
         parsing = Parsing(
             workspace=Workspace.at(data_root), unpack_to=None if unpack_to is None else as_path(unpack_to)
         )
