@@ -20,13 +20,13 @@ from unisono.captions.language_model import LanguageModel
 from unisono.captions.ways import llm
 from unisono.tracks.track import Track
 
-QUICK = server.RetryPolicy(connect=2, stall=0.3, whole=1, tries=3, first_pause=0.01, longest_wait=2, unanswered=3)
+QUICK = server.RequestLimits(connect=2, stall=0.3, whole=1, tries=3, first_pause=0.01, longest_wait=2, unanswered=3)
 GOOD = "Driving guitar carries this dark rock anthem."
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "RetryPolicy", lambda: QUICK)
+    monkeypatch.setattr(server, "RequestLimits", lambda: QUICK)
     monkeypatch.delenv(server.KEY_VARIABLE, raising=False)
 
 

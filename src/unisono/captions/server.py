@@ -27,7 +27,7 @@ class _TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
+class RequestLimits:
     """Limits of waiting, in seconds."""
 
     connect: float = 10
@@ -51,10 +51,10 @@ class Server:
     """Asks one model; safe to use from several threads."""
 
     def __init__(
-        self, url: str, model: str, *, requests_per_minute: float | None = None, policy: RetryPolicy | None = None
+        self, url: str, model: str, *, requests_per_minute: float | None = None, policy: RequestLimits | None = None
     ) -> None:
         self.model = model
-        self.policy = policy or RetryPolicy()
+        self.policy = policy or RequestLimits()
         self._url = url.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
         self._pace = _Pace(60 / requests_per_minute if requests_per_minute else 0)
         self._lock = threading.Lock()
