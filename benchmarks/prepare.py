@@ -32,7 +32,9 @@ import soundfile
 import soxr
 import torch
 
-from unisono.audio.decode import Decoder, Excerpt, Fault, Samples, WindowCutter
+from unisono.audio.decode import Decoder, Excerpt, WindowCutter
+from unisono.audio.faults import Fault
+from unisono.audio.open import Samples
 from unisono.base.cores import available_cores
 from unisono.base.progress import time_in_words
 from unisono.commands import console

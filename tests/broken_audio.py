@@ -61,17 +61,17 @@ def _infinite(path: Path) -> None:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "missing": ("missing file", lambda path: None),
-    "empty": ("empty file", lambda path: path.write_bytes(b"")),
-    "web page": ("not audio", lambda path: path.write_text("<html>404 Not Found</html>\n" * 50)),
-    "noise": ("not audio", lambda path: path.write_bytes(np.random.default_rng(1).bytes(3000))),
+    "missing": ("audio file missing", lambda path: None),
+    "empty": ("audio file empty", lambda path: path.write_bytes(b"")),
+    "web page": ("not an audio file", lambda path: path.write_text("<html>404 Not Found</html>\n" * 50)),
+    "noise": ("not an audio file", lambda path: path.write_bytes(np.random.default_rng(1).bytes(3000))),
     "cut mp3": ("cut short", _cut_mp3),
     "cut flac": ("cut short", _cut_flac),
     "silent": ("silent", _silent),
     "not a number": ("not a number", _not_a_number),
     "infinite": ("not a number", _infinite),
     "half a second": ("too short", lambda path: write_music(path, 0.5)),
-    "a folder": ("not a file", lambda path: path.mkdir()),
+    "a folder": ("not a regular file", lambda path: path.mkdir()),
 }
 """Defect -> the reason to be reported, and a function that writes such a file."""
 

@@ -14,16 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.broken_audio import BROKEN, music, write_broken, write_music
-from unisono.audio.decode import (
-    NEGLIGIBLE_REST,
-    Decoder,
-    Excerpt,
-    Fault,
-    Samples,
-    WindowCutter,
-    count_windows,
-    decode,
-)
+from unisono.audio.decode import NEGLIGIBLE_REST, Decoder, Excerpt, WindowCutter, count_windows, decode
+from unisono.audio.faults import Fault
+from unisono.audio.open import Samples
 from unisono.audio.probe import probe
 
 BLOCK_FRAMES = 1 << 18
@@ -149,7 +142,7 @@ def test_a_file_that_may_not_be_read_is_a_fault(tmp_path: Path) -> None:
     path.chmod(0)
     fault = decode(Excerpt(str(path), 0, 2), 24_000)
     assert isinstance(fault, Fault)
-    assert (fault.reason, fault.lasting) == ("unreadable file", False)
+    assert (fault.reason, fault.lasting) == ("audio file unreadable", False)
 
 
 @pytest.mark.parametrize("path", ["/", "/dev/null", "/nowhere/a.mp3", "a\0b.mp3", "x" * 5000 + ".mp3", "/etc/passwd"])

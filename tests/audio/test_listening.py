@@ -19,8 +19,9 @@ from tests.making import make_track
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
 from unisono.audio import listening
 from unisono.audio.cache import NAME
-from unisono.audio.listening import audio_matches, duplicates, listen
+from unisono.audio.listening import listen
 from unisono.cli import main
+from unisono.curation.same_sound import audio_matches, duplicates
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
 
@@ -124,7 +125,8 @@ def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(decoded) == len(paths)
     for one, other in zip(once, again, strict=True):
         assert (one.decoded, one.fault) == (other.decoded, other.fault)
-        assert all(map(np.array_equal, one.fingerprint, other.fingerprint))
+        for mine, theirs in zip(one.fingerprint, other.fingerprint, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
     soundfile.write(paths[1], music(9, 4), SOURCE_HZ)
     assert listen(tracks, 1, tmp_path)[3].decoded != once[3].decoded
     assert decoded[len(paths) :] == [str(paths[1])]
@@ -150,7 +152,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
     write_tracks(tmp_path / "many.json", tracks)
     write_tracks(tmp_path / "few.json", tracks[:1])
     words = ["leaks", "many.json", "few.json", "--match", "decoded", "--data-root", "data"]
-    often = "from unisono.audio import cache as heard; heard.SAVED_EVERY_S = 0.1"
+    often = "from unisono.base import store; store.SAVED_EVERY_S = 0.1"
     code = f"{often}; from unisono.cli import main; main({words})"
     cache = tmp_path / "data" / NAME
 
@@ -160,7 +162,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
         with sqlite3.connect(f"file:{cache}?mode=ro", uri=True, timeout=10) as connection:
             return (
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-                and (connection.execute("SELECT count(*) FROM heard").fetchone()[0])
+                and (connection.execute("SELECT count(*) FROM entries").fetchone()[0])
             )
 
     for how in (signal.SIGKILL, signal.SIGINT):
@@ -174,9 +176,9 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
         assert process.returncode not in (0, 1), said
         assert "Traceback" not in said
     assert 40 <= kept() < 600
-    said = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert said.returncode == 1
-    assert "1 of the 600 records" in " ".join(said.stderr.split())
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert "1 of the 600 records" in " ".join(done.stderr.split())
     assert kept() == 600
 
 
@@ -195,7 +197,7 @@ def test_leaks_and_dedupe_listen_if_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert "No leaks" in run("leaks", train, benchmark)
     said = run("leaks", train, benchmark, "--match", "audio", "--report", "report.json", code=1)
     assert "2 of 6 records could not be listened to" in said
-    assert "gone.mp3: missing file" in said and "noise.mp3: not audio" in said
+    assert "gone.mp3: audio file missing" in said and "noise.mp3: not an audio file" in said
     report = json.loads((tmp_path / "report.json").read_text())
     assert [(row["first"], row["second"], row["match"]) for row in report["matches"]] == [
         ("original1.wav", "copy.mp3", "audio"),
@@ -210,6 +212,6 @@ def test_leaks_and_dedupe_listen_if_asked(tmp_path: Path, monkeypatch: pytest.Mo
     assert "5 records left" in run("dedupe", train)
     assert "3 records left" in run("dedupe", train, "--audio")
     report = json.loads((tmp_path / "train.deduped.report.json").read_text())
-    assert report["unheard"] == [{"id": "gone.mp3", "reason": "missing file", "detail": ""}]
+    assert report["unheard"] == [{"id": "gone.mp3", "reason": "audio file missing", "detail": ""}]
     assert any("the samples" in reason for choice in report["choices"] for reason in choice["by"])
     assert "--strict" in run("dedupe", train, "--audio", "--strict", code=1)

@@ -43,6 +43,15 @@ def test_a_damaged_cache_is_begun_again(tmp_path: Path, caplog: pytest.LogCaptur
         assert store.get([b"a"]) == {b"a": b"b"}
 
 
+def test_a_value_that_was_altered_is_not_returned(tmp_path: Path) -> None:
+    with Store(tmp_path / "cache.sqlite") as store:
+        store.put({b"one": b"a value that will change", b"two": b"another"})
+    content = (tmp_path / "cache.sqlite").read_bytes()
+    (tmp_path / "cache.sqlite").write_bytes(content.replace(b"will change", b"has changed"))
+    with Store(tmp_path / "cache.sqlite") as store:
+        assert store.get([b"one", b"two"]) == {b"two": b"another"}
+
+
 @pytest.mark.parametrize("required", [False, True])
 def test_a_place_that_cannot_be_written(tmp_path: Path, required: bool, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")

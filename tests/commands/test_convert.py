@@ -172,7 +172,7 @@ def test_tracks_without_audio_are_left_out_and_listed(tmp_path: Path, to: str) -
     back = convert(convert(tmp_path / "unified.json", tmp_path / "out", **options), tmp_path / "back.json")
     assert by_id(read_tracks(back)) == by_id(tracks[2:])
     report = json.loads((tmp_path / "out.convert.json").read_text())
-    assert report["reasons"] == {"empty file": 1, "missing file": 1}
+    assert report["reasons"] == {"audio file empty": 1, "audio file missing": 1}
     assert sum(report["came"].values()) == 12
     assert sum(report["kept"].values()) == 10
 
@@ -327,4 +327,4 @@ def test_only_audio_goes_into_a_folder(tmp_path: Path) -> None:
     with tarfile.open(folder / "unassigned-000000.tar") as tar:
         assert [name for name in tar.getnames() if not name.endswith((".json", ".txt"))] == ["d_4.wav", "d_5.mp3"]
     report = json.loads((tmp_path / "out.convert.json").read_text())
-    assert report["reasons"] == {"empty file": 1, "not a regular file": 4, "not audio": 2}
+    assert report["reasons"] == {"audio file empty": 1, "not a regular file": 4, "not an audio file": 2}

@@ -111,6 +111,10 @@ def test_what_fails_still_tells_what_was_found(data: Path, tmp_path: Path) -> No
         ({"match": ["colour"]}, "match must be a sequence of items"),
         ({"match": ["audio"], "check_audio": False}, "match audio needs audio files"),
         ({"keep_splits": "x.json", "assign_splits": False}, "keep_splits changes nothing if no splits are assigned"),
+        (
+            {"dataset_options": {"fmaa": {"split": 1}}},
+            "dataset_options names 'fmaa', which is not a dataset. Did you mean 'fma'",
+        ),
         ({"licences": ["cc-by"]}, "Did you mean 'licenses'"),
         ({"licenses": ["mit"]}, "'mit' is not a known licence"),
     ],

@@ -1,4 +1,4 @@
-"""Which files are copies of each other, byte for byte, by reading as little of them as will tell."""
+"""Find files that are copies of each other, byte for byte, reading as little of them as possible."""
 
 import hashlib
 import os
@@ -14,10 +14,10 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def with_hashes_of_copies(tracks: Sequence[Track]) -> list[Track]:
-    """Give tracks that have no `sha256` that of their file, if its file is here and another file has it too.
+    """Return the tracks; those without `sha256` have that of their file, if another file has the same.
 
-    Only files of one size are looked into, and only those that agree in the middle are read whole. What cannot be read
-    has no hash: decoding it will say why.
+    Only files of equal size are opened, and only those that agree in the middle are read whole. A file that cannot be
+    read has no hash; decoding it tells why.
     """
     paths = dict.fromkeys(track.audio_path for track in tracks if not track.sha256)
     sizes = _alike(paths, _size)
@@ -33,7 +33,7 @@ def with_hashes_of_copies(tracks: Sequence[Track]) -> list[Track]:
 
 
 def _alike(paths: Iterable[str], look: Callable[[str], Key | None]) -> dict[Key, list[str]]:
-    """Group paths by what is seen of them; groups of one are left out."""
+    """Return the paths grouped by what `look` returns for them; groups of one are left out."""
     groups: dict[Key, list[str]] = defaultdict(list)
     for path in paths:
         seen = look(path)

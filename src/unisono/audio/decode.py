@@ -1,52 +1,37 @@
 """Decoding: an excerpt of an audio file -> mono float32 at a rate, block by block, in bounded memory.
 
-Nothing here raises for what is wrong with a file: decoding gives blocks of samples and, if need be, a `Fault` as the last
+No fault of a file raises an exception here: decoding yields blocks of samples and, if need be, a `Fault` as the last
 item. The decoder (libsndfile) and the resampler (soxr, high quality) release the interpreter's lock, so threads suffice.
 """
 
-import math
-import os
-import shlex
-import stat
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from unisono.audio.faults import CUT_SHORT, DAMAGED, NOT_A_NUMBER, SILENT, TOO_SHORT, Fault, UnusableError
+from unisono.audio.open import AudioFile, Samples, open_audio
+from unisono.base.log import log
 
+VERSION = 2
+"""Changes when the same file gives other samples."""
 SHORTEST_S = 1.0
-"""What is shorter says too little about music to be embedded."""
+"""Excerpts shorter than this are not used."""
 SILENT_PEAK = 1e-4
 """An excerpt that never exceeds -80 dB of full scale is silent."""
+LOUDEST = 1e12
+"""Larger samples are as bad as infinite ones; integers written as floating point reach 2e9."""
 COMPLETE_SHARE = 0.95
-"""A file that breaks off before this share of what its header promises is cut short."""
+"""An excerpt that ends before this share of what the record and the file's header say is cut short."""
+USABLE_SHARE = 0.5
+"""Of a damaged excerpt, at least this share must be decoded."""
+CANCELLED_SHARE = 0.01
+"""If less than this share of the channels' energy is left in their mean, they cancel, and one channel is used instead."""
 NEGLIGIBLE_REST = 0.05
-"""A rest at the end of an excerpt shorter than this share of a window gets no window of its own: the durations of clips
-that are meant to be whole windows long vary by a few milliseconds."""
+"""A rest at the end of an excerpt that is shorter than this share of a window gets no window of its own: clips that are
+meant to be a whole number of windows long vary by a few milliseconds."""
 BLOCK_FRAMES = 1 << 20
 """Most clips are one or two blocks: the more often decoder and resampler take turns, the less of each stays in the cache."""
-
-UNREADABLE = (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError)
-"""What libsndfile's wrapper raises for files it cannot make sense of."""
-
-FOREIGN_FORMATS = (
-    (4, b"ftyp", "AAC or ALAC in MP4 (m4a)"),
-    (0, b"\xff\xf0", "AAC"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf8", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
-    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"wvpk", "WavPack"),
-    (0, b"MPCK", "Musepack"),
-    (0, b"MP+", "Musepack"),
-    (0, b"DSD ", "DSD"),
-)
-"""Audio that libsndfile cannot decode: at which byte, which bytes, what it is."""
 
 
 class Excerpt(NamedTuple):
@@ -57,115 +42,91 @@ class Excerpt(NamedTuple):
     duration_s: float
 
 
-class Fault(NamedTuple):
-    """Why an excerpt cannot be used."""
-
-    reason: str
-    """A short phrase, the same for all of one kind."""
-    detail: str = ""
-    lasting: bool = True
-    """It lies in the file itself, and will be the same as long as the file is."""
-
-
-class _SoundFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A sound file that is read from its beginning, or from where it was set, onwards."""
-
-    def seekable(self) -> bool:
-        """Say no: else soundfile seeks after every read to where it is anyway, and mp3 decodes some frames twice for it."""
-        return False
-
-
-class Digest(Protocol):
-    """What makes a hash of samples, as those of `hashlib` do."""
+class HashLike(Protocol):
+    """A hash of bytes, such as those of `hashlib`."""
 
     def update(self, data: Any, /) -> None:
         """Take more bytes."""
 
 
 class Decoder:
-    """Decodes excerpts at one or several rates at once. Holds buffers that it uses again: one for each thread."""
+    """Decodes excerpts at one or several rates at once. Its buffers are used again: each thread needs its own decoder."""
 
     def __init__(self, rates_hz: set[int]) -> None:
         self.rates_hz = rates_hz
         self._interleaved = np.empty(BLOCK_FRAMES * 2, np.float32)
         self._mono = np.empty(BLOCK_FRAMES, np.float32)
         self._resamplers: dict[tuple[int, int], _Resampler] = {}
-        self.digest: Digest | None = None
+        self.hash: HashLike | None = None
         """If set, it is fed with the decoded samples as they are in the file, at its rate and with all channels."""
 
     def blocks(self, excerpt: Excerpt, rates_hz: set[int] | None = None) -> Iterator[dict[int, Samples] | Fault]:
-        """Yield rate -> the next samples; they are valid until the next step. A `Fault`, if any, comes last."""
-        try:
-            status = os.stat(excerpt.path)  # noqa: PTH116
-        except (OSError, ValueError) as error:
-            yield _not_there(error)
-            return
-        if not stat.S_ISREG(status.st_mode):
-            yield Fault("not a file")
-            return
-        if status.st_size == 0:
-            yield Fault("empty file")
-            return
-        try:
-            with _SoundFile(excerpt.path) as sound:
-                yield from self._read(sound, excerpt, rates_hz or self.rates_hz)
-        except UNREADABLE as error:
-            yield _unreadable(excerpt.path, error)
+        """Yield rate -> the next samples; they are valid until the next step. A `Fault`, if any, comes last.
 
-    def _read(
-        self, sound: soundfile.SoundFile, excerpt: Excerpt, rates_hz: set[int]
-    ) -> Iterator[dict[int, Samples] | Fault]:
-        rate_hz = sound.samplerate
+        Damaged places are left out; how much was lost is logged.
+        """
+        try:
+            with open_audio(excerpt.path) as audio:
+                yield from self._read(audio, excerpt, rates_hz or self.rates_hz)
+                if damage := audio.damage():
+                    log.warning("%s is %s.", excerpt.path, damage)
+        except UnusableError as error:
+            yield error.fault
+
+    def _read(self, audio: AudioFile, excerpt: Excerpt, rates_hz: set[int]) -> Iterator[dict[int, Samples] | Fault]:
+        rate_hz = audio.rate_hz
         begin = round(excerpt.start_s * rate_hz)
-        wanted = min(round(excerpt.duration_s * rate_hz), sound.frames - begin)
+        wanted = min(round(excerpt.duration_s * rate_hz), audio.stated_frames - begin)
         if wanted < SHORTEST_S * rate_hz:
-            file_s = sound.frames / rate_hz
-            yield Fault("too short", f"{max(wanted, 0) / rate_hz:.2f} s from {excerpt.start_s:g} s of {file_s:.2f} s")
+            file_s = audio.stated_frames / rate_hz
+            detail = f"{max(wanted, 0) / rate_hz:.2f} s from {excerpt.start_s:g} s of {file_s:.2f} s"
+            yield Fault(TOO_SHORT, detail)
             return
-        if begin:
-            sound.seek(begin)
-        if self.digest:
-            self.digest.update(f"{rate_hz} Hz, {sound.channels} channels\n".encode())
-        resamplers = {rate: self._resampler(rate_hz, rate) for rate in rates_hz}
-        decoded, peak = 0, 0.0
-        while decoded < wanted:
-            mono = self._read_mono(sound, min(BLOCK_FRAMES, wanted - decoded))
-            if not len(mono):
-                break
-            decoded += len(mono)
-            block_peak = max(float(mono.max()), -float(mono.min()))  # both are NaN if any sample is
+        # A low rate would otherwise become many samples at once.
+        most_frames = BLOCK_FRAMES // max(1, max(rates_hz) // audio.lowest_hz)
+        resamplers: dict[int, _Resampler] = {}
+        block_hz, decoded_s, peak = 0, 0.0, 0.0
+        for block in audio.blocks(begin, wanted, self._interleaved, most_frames):
+            if block.rate_hz != block_hz:
+                if block_hz:
+                    yield {rate: resampler.rest() for rate, resampler in resamplers.items()}
+                block_hz = block.rate_hz
+                resamplers = {rate: self._resampler(block_hz, rate) for rate in rates_hz}
+                if self.hash:
+                    self.hash.update(f"{block_hz} Hz, {block.samples.shape[1]} channels\n".encode())
+            if self.hash:
+                self.hash.update(block.samples.ravel())
+            decoded_s += len(block.samples) / block_hz
+            mono, block_peak = self._mixed(block.samples)
             peak = max(peak, block_peak)
-            if not math.isfinite(block_peak):
-                yield Fault("not a number", f"among the samples before {decoded / rate_hz:.2f} s")
+            if not block_peak <= LOUDEST:  # nor is NaN
+                yield Fault(NOT_A_NUMBER, f"among the samples before {decoded_s:.2f} s")
                 return
             yield {rate: resampler.push(mono) for rate, resampler in resamplers.items()}
-        if decoded < COMPLETE_SHARE * wanted:
-            yield Fault("cut short", f"breaks off after {decoded / rate_hz:.2f} s of {wanted / rate_hz:.2f} s")
-        elif peak < SILENT_PEAK:
-            yield Fault("silent", f"peak {peak:.1g} of full scale")
+        fault = _shortage(audio, excerpt.start_s, wanted / rate_hz, decoded_s)
+        if fault or peak < SILENT_PEAK:
+            yield fault or Fault(SILENT, f"peak {peak:.1g} of full scale")
         else:
             yield {rate: resampler.rest() for rate, resampler in resamplers.items()}
 
-    def _read_mono(self, sound: soundfile.SoundFile, frames: int) -> Samples:
-        """Read up to so many frames, and average the channels (several times faster than numpy's `mean` on an axis)."""
-        channels = sound.channels
-        if len(self._interleaved) < frames * channels:
-            self._interleaved = np.empty(BLOCK_FRAMES * channels, np.float32)
-        view = self._interleaved[: frames * channels].reshape(frames, channels)
-        try:
-            block: Samples = sound.read(out=view)
-        except soundfile.SoundFileError:  # broken in the middle: what was decoded before decides
-            return self._mono[:0]
-        if self.digest:
-            self.digest.update(block.ravel())
+    @np.errstate(over="ignore", invalid="ignore")  # samples may be anything
+    def _mixed(self, block: Samples) -> tuple[Samples, float]:
+        """Return the mean of the channels, or one of them where they cancel, and the peak, NaN if any sample is."""
+        channels = block.shape[1]
         if channels == 1:
-            return block[:, 0]
+            mono = block[:, 0]
+            return mono, _peak(mono)
+        # Several times faster than numpy's `mean` on an axis.
         mono = self._mono[: len(block)]
         np.add(block[:, 0], block[:, 1], out=mono)
         for channel in range(2, channels):
             mono += block[:, channel]
         mono *= np.float32(1 / channels)
-        return mono
+        peak, flat = _peak(mono), block.ravel()
+        cancels = np.dot(mono, mono) * channels < CANCELLED_SHARE * np.dot(flat, flat)
+        if cancels or peak < SILENT_PEAK:
+            peak = max(peak, _peak(flat))
+        return _one_channel(block) if cancels else mono, peak
 
     def _resampler(self, from_hz: int, to_hz: int) -> "_Resampler":
         key = (from_hz, to_hz)
@@ -200,7 +161,7 @@ class _Resampler:
 class WindowCutter:
     """Cuts a stream of samples into windows of one length.
 
-    A window begins every `hop` samples; the last one is shifted back to end with the stream. What is shorter than a
+    A window begins every `hop` samples; the last one is shifted back to end with the stream. A stream shorter than a
     window is repeated until it fills one.
     """
 
@@ -239,7 +200,7 @@ class WindowCutter:
 
 
 def count_windows(duration_s: float, window_s: float, hop_s: float) -> int:
-    """Count the windows that `WindowCutter` cuts an excerpt into."""
+    """Return the number of windows that `WindowCutter` cuts an excerpt into."""
     whole = max(0, int((duration_s - window_s) // hop_s) + 1)
     if not whole:
         return 1
@@ -248,7 +209,7 @@ def count_windows(duration_s: float, window_s: float, hop_s: float) -> int:
 
 
 def decode(excerpt: Excerpt, rate_hz: int) -> Samples | Fault:
-    """Decode a whole excerpt as mono float32 at a rate; for long files rather read `Decoder.blocks`."""
+    """Return a whole excerpt as mono float32 at a rate; for long files, `Decoder.blocks` needs less memory."""
     blocks: list[Samples] = []
     for block in Decoder({rate_hz}).blocks(excerpt):
         if isinstance(block, Fault):
@@ -257,31 +218,21 @@ def decode(excerpt: Excerpt, rate_hz: int) -> Samples | Fault:
     return np.concatenate(blocks)
 
 
-def _not_there(error: OSError | ValueError) -> Fault:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError)):
-        return Fault("missing file", lasting=False)
-    return Fault("unreadable file", error.strerror or str(error), lasting=False)
+def _peak(samples: Samples) -> float:
+    return max(float(samples.max()), -float(samples.min()))  # both are NaN if any sample is
 
 
-def _unreadable(path: str, error: Exception) -> Fault:
-    """Tell a file that is no audio from one of a foreign format, one that went away, or that the system refuses."""
-    try:
-        foreign = foreign_format(path)
-    except (OSError, ValueError) as why:
-        return _not_there(why)
-    return foreign or Fault("not audio", " ".join(str(error).replace(repr(path), "").split()))
+def _one_channel(block: Samples) -> Samples:
+    """Return the first channel that has at least half the energy of the loudest one."""
+    energies = np.einsum("ij,ij->j", block, block)
+    return block[:, int(np.argmax(energies >= energies.max() / 2))]
 
 
-def foreign_format(path: str) -> Fault | None:
-    """Say what a file is that libsndfile cannot decode, if it is audio, and how to convert it.
-
-    Raises:
-        OSError, ValueError: the file is not there, or cannot be read.
-    """
-    with open(path, "rb") as file:  # noqa: PTH123
-        head = file.read(16)
-    for place, mark, name in FOREIGN_FORMATS:
-        if head.startswith(mark, place):
-            converted = shlex.quote(os.path.splitext(path)[0] + ".flac")  # noqa: PTH122
-            return Fault(f"{name}: to be converted first", f"ffmpeg -i {shlex.quote(path)} {converted}")
+def _shortage(audio: AudioFile, start_s: float, wanted_s: float, decoded_s: float) -> Fault | None:
+    """Return the fault of an excerpt of which too little was decoded."""
+    lost_s = audio.lost_s(start_s, start_s + wanted_s)
+    if decoded_s + lost_s < COMPLETE_SHARE * wanted_s:
+        return Fault(CUT_SHORT, f"breaks off after {decoded_s:.2f} s of {wanted_s:.2f} s")
+    if lost_s and decoded_s < USABLE_SHARE * wanted_s:
+        return Fault(DAMAGED, f"{lost_s:.2f} s of {wanted_s:.2f} s are lost")
     return None

@@ -1,14 +1,26 @@
-"""What listening to an excerpt, or reading its captions, may find wrong with it."""
+"""What `check` may find wrong with a track."""
 
 from typing import Literal, NamedTuple
 
 FindingKind = Literal[
-    "unreadable", "silent", "clipped", "speech", "duration", "contradiction", "shared-caption", "short-caption"
+    "unreadable",
+    "damaged",
+    "silent",
+    "clipped",
+    "speech",
+    "duration",
+    "contradiction",
+    "shared-caption",
+    "short-caption",
 ]
 
 
+HEARD: frozenset[FindingKind] = frozenset({"unreadable", "damaged", "silent", "clipped", "speech", "duration"})
+"""Findings that only decoding gives."""
+
+
 class Finding(NamedTuple):
-    """Something that is wrong with a track."""
+    """One thing that is wrong with one track."""
 
     kind: FindingKind
     detail: str

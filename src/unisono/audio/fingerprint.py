@@ -1,16 +1,16 @@
-"""Acoustic fingerprints: finding one recording in two files that differ in every byte.
+"""Acoustic fingerprints: recognise one recording in two files that differ in every byte.
 
 A fingerprint has two parts. Both look at the energies of 33 bands from 300 to 2000 Hz, 43 times a second.
 
 - `bits` decide. As Haitsma and Kalker describe (A Highly Robust Audio Fingerprinting System, ISMIR 2002), 32 bits a frame
   say whether the energy rises or falls between neighbouring bands and neighbouring frames. Gain does not change them,
-  encoding, resampling and trimming change few. Two fingerprints are of one recording if, laid over each other, less than
-  three bits in ten differ; of unrelated music, half of them do.
-- `words` find what to compare. At about three places a second, where the music is least ambiguous, 60 bits say how
-  the shape of the spectrum changes over the next two seconds. Those places depend on the sound and not on where the file
-  begins, the averages behind the bits change little with the encoder, and 60 bits hardly agree by chance: two files
-  with a word in common are nearly always copies. So a sorted table of the words is all that a search needs, and what it
-  costs grows with the number of files and of copies, not of pairs.
+  encoding, resampling and trimming change few. Two fingerprints are of one recording if fewer than three bits in ten
+  differ where they overlap; of unrelated music, half of them differ.
+- `words` select the pairs to compare. At about three places a second, where the music is least ambiguous, 60 bits say how
+  the shape of the spectrum changes over the next two seconds. These places depend on the sound and not on where the file
+  begins, the averages behind the bits change little with the encoder, and 60 bits hardly ever agree by chance: two files
+  with a word in common are nearly always copies. A sorted table of the words is all that a search needs; its cost grows
+  with the number of files and of copies, not of pairs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,24 +29,24 @@ METHOD = "bits and words, 2"
 """Changes when the same sound gets another fingerprint."""
 
 SPAN = 16
-"""A word compares averages of so many frames (0.37 s), one after the other."""
+"""Frames in each average that a word compares (0.37 s)."""
 CHANGES = 4
-"""So many times."""
+"""Changes from one average to the next in a word."""
 GROUPS = 16
-"""Pairs of bands; a word has a bit for each step from one to the next and each change."""
+"""Pairs of bands; a word has one bit for each step from a pair to the next, and each change."""
 FAINT = 0.3
-"""What is weaker than this share of the average energy of the bands counts little: encoders leave it out."""
+"""Energy below this share of the bands' average counts little: encoders leave it out."""
 LIKELY_ERROR = 0.05
-"""How much encoding may change the logarithm of a ratio of energies: what is nearer to zero may well change its sign."""
+"""How much encoding may change the logarithm of a ratio of energies: values nearer to zero may change their sign."""
 FEWEST_SURE = 0.1
 """A place has a word if this share of its bits are surer than that."""
 APART = 3
-"""A place is surer than any other within so many frames."""
+"""A place is surer than any other within this many frames."""
 DOUBTFUL = 2
-"""So many of a word's bits, the least sure, may differ."""
+"""The number of a word's bits, the least sure ones, that may differ."""
 
 COMMON = 50
-"""Of the fingerprints that share a word with one, so many are compared with it."""
+"""The most fingerprints that one is compared with for one shared word."""
 LOOKED_UP_AT_ONCE = 1 << 16
 OFFSETS_TRIED = 3
 MOST_DIFFERENT = 0.3
@@ -57,7 +57,7 @@ Words = NDArray[np.uint64]
 
 
 class Fingerprint(NamedTuple):
-    """What is known of the sound of an excerpt."""
+    """The fingerprint of an excerpt."""
 
     bits: NDArray[np.uint32]
     """[frames]: 32 bits for each."""
@@ -68,7 +68,7 @@ class Fingerprint(NamedTuple):
 
 
 NOTHING = Fingerprint(np.zeros(0, np.uint32), np.zeros((0, 1 + DOUBTFUL), np.uint64), np.zeros(0, np.int32))
-"""The fingerprint of what cannot be listened to; it is like no other."""
+"""The fingerprint of an excerpt that cannot be listened to; it is like no other."""
 
 
 class SameAudio(NamedTuple):
@@ -83,12 +83,12 @@ class SameAudio(NamedTuple):
 
 
 def of_samples(samples: NDArray[np.float32]) -> Fingerprint:
-    """Take the fingerprint of mono samples at `RATE_HZ`."""
+    """Return the fingerprint of mono samples at `RATE_HZ`."""
     return of_energies(band_energies(samples)) if len(samples) >= FRAME + HOP else NOTHING
 
 
 def band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the energies of the bands, [frames, BANDS], of at least `FRAME` samples at `RATE_HZ`."""
+    """Return the energies of the bands, `[frames, BANDS]`, of at least `FRAME` samples at `RATE_HZ`."""
     frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME)[::HOP]
     edges = np.geomspace(LOWEST_HZ, HIGHEST_HZ, BANDS + 1) / RATE_HZ * FRAME
     starts = np.round(edges).astype(int)
@@ -101,7 +101,7 @@ def band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def of_energies(energies: NDArray[np.floating]) -> Fingerprint:
-    """Take the fingerprint of band energies [frames, BANDS]."""
+    """Return the fingerprint of band energies `[frames, BANDS]`."""
     rises = np.diff(np.diff(energies, axis=1), axis=0) > 0
     bits = np.packbits(rises, axis=1).view(">u4")[:, 0].astype(np.uint32)
     changes = _changes(energies.astype(np.float64))
@@ -121,7 +121,7 @@ def of_energies(energies: NDArray[np.floating]) -> Fingerprint:
 
 
 def _changes(energies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give by how much the shape of the spectrum changes from span to span, [places, CHANGES * (GROUPS - 1)]."""
+    """Return the changes of the spectrum's shape from span to span, `[places, CHANGES * (GROUPS - 1)]`."""
     loudness = energies.mean(axis=1, keepdims=True)
     wide = 4 * SPAN
     around = _averages(np.pad(loudness, ((wide // 2, wide // 2 - 1), (0, 0)), mode="edge"), wide)
@@ -140,10 +140,10 @@ def _averages(values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
 
 
 def same_audio(first: Sequence[Fingerprint], second: Sequence[Fingerprint] | None = None) -> Iterator[SameAudio]:
-    """Find which of the first are of one recording with which of the second; one result a pair.
+    """Yield the pairs of a fingerprint of the first list and one of the second that are of one recording.
 
-    Without the second, pairs within the first are found, the lower place first. Where one sound is in more than `COMMON`
-    files, not all of its pairs are given, but enough to join them all.
+    Without the second list, yield pairs within the first, the lower index first. If one sound is in more than `COMMON`
+    files, not all of its pairs are found, but enough to join them all.
     """
     others = first if second is None else second
     for one, other, offsets in _candidates(first, others, within=second is None):
@@ -158,7 +158,7 @@ def same_audio(first: Sequence[Fingerprint], second: Sequence[Fingerprint] | Non
 def _candidates(
     first: Sequence[Fingerprint], second: Sequence[Fingerprint], *, within: bool
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield (first, second, offsets in frames) of all that share a word, the offsets with most words first."""
+    """Yield (first, second, offsets in frames) of all pairs that share a word, the offsets with most words first."""
     words, owners, places = _table(second)
     order = np.argsort(words[:, 0], kind="stable")
     words, owners, places = words[order, 0], owners[order], places[order]
@@ -167,14 +167,14 @@ def _candidates(
         wanting += begin
         spellings = _spellings(wanted)
         asking = np.repeat(np.arange(len(wanted)), spellings.shape[1])
-        order = np.argsort(spellings, axis=None)  # in order, looking up stays within what the processor has at hand
+        order = np.argsort(spellings, axis=None)  # in order, look-ups stay within the processor's cache
         asking, spelled = asking[order], spellings.ravel()[order]
         at = np.searchsorted(words, spelled, "left")
         there = at < len(words)
         there[there] = words[at[there]] == spelled[there]
         at, asking, spelled = at[there], asking[there], spelled[there]
         count = np.searchsorted(words, spelled, "right") - at
-        if within:  # of many copies each is compared with those that come next, so that all of them are joined
+        if within:  # of many copies, each is compared with the next ones, so that all of them are joined
             for long in np.flatnonzero(count > COMMON):
                 row = owners[at[long] : at[long] + count[long]]
                 passed = np.searchsorted(row, wanting[asking[long]], "right")
@@ -187,7 +187,7 @@ def _candidates(
 
 
 def _by_pair(found: NDArray[np.int64]) -> Iterator[tuple[int, int, list[int]]]:
-    """Gather rows of (first, second, offset) into pairs, with the offsets that recur most."""
+    """Group rows of (first, second, offset) by pair, with the offsets that recur most."""
     found = found[np.lexsort(found.T[::-1])]
     new = np.any(np.diff(found, axis=0, prepend=-1), axis=1)
     agreeing = np.diff(np.flatnonzero(np.append(new, True)))
@@ -199,7 +199,7 @@ def _by_pair(found: NDArray[np.int64]) -> Iterator[tuple[int, int, list[int]]]:
 
 
 def _portions(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
-    """Cut a list into portions of so many words that looking them up fits into memory."""
+    """Yield (begin, end) of portions of a list whose words fit into memory when they are looked up."""
     begin = words = 0
     for at, fingerprint in enumerate(fingerprints):
         words += len(fingerprint.words)
@@ -211,7 +211,7 @@ def _portions(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
 
 
 def _table(fingerprints: Sequence[Fingerprint]) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
-    """Give all words, whose they are, and at which frames."""
+    """Return all words, the index of the fingerprint of each, and its frame."""
     owners = np.repeat(np.arange(len(fingerprints)), [len(item.words) for item in fingerprints])
     words = np.concatenate([NOTHING.words, *(item.words for item in fingerprints)])
     places = np.concatenate([NOTHING.places, *(item.places for item in fingerprints)])
@@ -219,7 +219,7 @@ def _table(fingerprints: Sequence[Fingerprint]) -> tuple[Words, NDArray[np.int64
 
 
 def _spellings(words: Words) -> Words:
-    """Give each word [places, 1 + DOUBTFUL] with all choices for its doubtful bits, [places, 2 ** DOUBTFUL]."""
+    """Return each word `[places, 1 + DOUBTFUL]` with all choices for its doubtful bits, `[places, 2 ** DOUBTFUL]`."""
     spellings = words[:, :1]
     for doubtful in range(1, words.shape[1]):
         spellings = np.concatenate([spellings, spellings ^ words[:, doubtful : doubtful + 1]], axis=1)
@@ -227,7 +227,7 @@ def _spellings(words: Words) -> Words:
 
 
 def _differing(one: NDArray[np.uint32], other: NDArray[np.uint32], offset: int) -> tuple[float, int]:
-    """Lay one over the other, `other` beginning `offset` frames later; give the share of differing bits, and the frames."""
+    """Return the share of bits that differ if `other` begins `offset` frames later, and the number of common frames."""
     a, b = one[max(offset, 0) :], other[max(-offset, 0) :]
     frames = min(len(a), len(b))
     if not frames:

@@ -1,4 +1,4 @@
-"""Which records hold one recording by their sound: exactly the same samples, or nearly the same audio."""
+"""Listening to the excerpts of tracks: the hash and the fingerprint of each, by which recordings are recognised."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -8,53 +8,54 @@ from pathlib import Path
 
 import numpy as np
 
-from unisono.audio.cache import NAME, Heard, ListeningCache, excerpt_key
-from unisono.audio.decode import Decoder, Excerpt, Fault
+from unisono.audio.cache import NAME, Listened, ListeningCache, excerpt_key
+from unisono.audio.decode import Decoder, Excerpt
+from unisono.audio.decoder_messages import hide_decoder_messages
+from unisono.audio.faults import Fault
 from unisono.audio.fingerprint import NOTHING, RATE_HZ, of_samples
-from unisono.audio.quiet import without_decoder_noise
 from unisono.base.cores import available_cores
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.tracks.track import Track, batched
 
 LONGEST_S = 120.0
-"""Of longer excerpts the first two minutes have a fingerprint; the hash is of all."""
+"""The fingerprint is of the first two minutes of an excerpt, the hash of all of it."""
 EXCERPTS_A_TASK = 4
 EXCERPTS_WAITING = 1024
 
 
-def listen(tracks: Sequence[Track], workers: int | None = None, data_root: Path | None = None) -> list[Heard]:
-    """Decode the excerpts of tracks; where one cannot be used, its fault is given.
+def listen(tracks: Sequence[Track], workers: int | None = None, data_root: Path | None = None) -> list[Listened]:
+    """Decode the excerpts of tracks, and return what each gave, in order: a hash and a fingerprint, or a fault.
 
-    An excerpt that several tracks share is decoded once. Results are kept in `<data_root>/heard.sqlite`, and what is there
-    is not decoded again.
+    An excerpt that several tracks share is decoded once. With `data_root`, results are kept in `heard.sqlite` there, and
+    excerpts found there are not decoded again.
     """
     excerpts = [Excerpt(track.audio_path, track.start, track.duration) for track in tracks]
-    heard: dict[Excerpt, Heard] = {}
+    listened: dict[Excerpt, Listened] = {}
     keys = {excerpt: excerpt_key(excerpt) for excerpt in dict.fromkeys(excerpts)}
     excerpts_of = {key: excerpt for excerpt, key in keys.items() if key}
     cache = ListeningCache(data_root / NAME if data_root else None)
     try:
-        heard.update((excerpts_of[key], known) for key, known in cache.get(list(excerpts_of)))
-        missing = [excerpt for excerpt in keys if excerpt not in heard]
+        listened.update((excerpts_of[key], known) for key, known in cache.get(list(excerpts_of)))
+        missing = [excerpt for excerpt in keys if excerpt not in listened]
         for taken in _decode(missing, workers):
-            heard.update(taken)
+            listened.update(taken)
             cache.put((key, known) for excerpt, known in taken if (key := keys[excerpt]))
     finally:
         cache.close()
-    return [heard[excerpt] for excerpt in excerpts]
+    return [listened[excerpt] for excerpt in excerpts]
 
 
-def _decode(excerpts: Sequence[Excerpt], workers: int | None) -> Iterator[list[tuple[Excerpt, Heard]]]:
+def _decode(excerpts: Sequence[Excerpt], workers: int | None) -> Iterator[list[tuple[Excerpt, Listened]]]:
     local = threading.local()
 
-    def take(task: list[Excerpt]) -> list[tuple[Excerpt, Heard]]:
+    def take(task: list[Excerpt]) -> list[tuple[Excerpt, Listened]]:
         if not hasattr(local, "decoder"):
             local.decoder = Decoder({RATE_HZ})
         return [(excerpt, hear(local.decoder, excerpt)) for excerpt in task]
 
     pool = ThreadPoolExecutor(workers or available_cores())
-    with without_decoder_noise(), progress() as bar:
+    with hide_decoder_messages(), progress() as bar:
         task = bar.add_task("Listening", total=len(excerpts))
         try:
             for part in batched(excerpts, EXCERPTS_WAITING):
@@ -65,22 +66,22 @@ def _decode(excerpts: Sequence[Excerpt], workers: int | None) -> Iterator[list[t
             pool.shutdown(cancel_futures=True)
 
 
-def hear(decoder: Decoder, excerpt: Excerpt) -> Heard:
-    """Decode an excerpt once, for its hash and its fingerprint. `decoder` must give `RATE_HZ`."""
-    decoder.digest = digest = sha256()
+def hear(decoder: Decoder, excerpt: Excerpt) -> Listened:
+    """Decode an excerpt once, for its hash and its fingerprint. The decoder's rates must include `RATE_HZ`."""
+    decoder.hash = sample_hash = sha256()
     samples, wanted = [], LONGEST_S * RATE_HZ
     for item in decoder.blocks(excerpt):
         if isinstance(item, Fault):
-            return Heard("", NOTHING, item)
+            return Listened("", NOTHING, item)
         if wanted > 0:
             samples.append(item[RATE_HZ][: int(wanted)].copy())
             wanted -= len(item[RATE_HZ])
-    return Heard(digest.hexdigest(), of_samples(np.concatenate(samples)))
+    return Listened(sample_hash.hexdigest(), of_samples(np.concatenate(samples)))
 
 
-def unheard(tracks: Sequence[Track], heard: Sequence[Heard]) -> list[dict[str, str]]:
-    """List the tracks that could not be listened to, with their reasons, and log how many there are."""
-    faults = [(track, item.fault) for track, item in zip(tracks, heard, strict=True) if item.fault]
+def unheard(tracks: Sequence[Track], listened: Sequence[Listened]) -> list[dict[str, str]]:
+    """Return the tracks that could not be listened to, with their reasons, and log how many there are."""
+    faults = [(track, item.fault) for track, item in zip(tracks, listened, strict=True) if item.fault]
     if faults:
         examples = "; ".join(f"{track.id}: {fault.reason}" for track, fault in faults[:3])
         more = " ..." if len(faults) > 3 else ""

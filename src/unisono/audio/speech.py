@@ -1,13 +1,13 @@
-"""Telling talk from music by three measures of how it sounds, while it is decoded.
+"""Tell speech from music by three measures of its sound, while it is decoded.
 
 - Speech is full of gaps between syllables: many short frames are far below the level of the second they are in (the
   percentage of low-energy frames; Saunders 1996, Scheirer and Slaney 1997). A held or a dense sound has few.
-- Speech changes its sound from syllable to syllable, while a note is held: its spectrum differs from that of a tenth of a
-  second before.
-- Music has a beat: the level rises and falls at one rate above all others. Speech has none.
+- Speech changes its sound from syllable to syllable, while notes are held: its spectrum differs from that of a tenth of
+  a second before.
+- Music has a beat: its level rises and falls at one rate more than at all others. Speech has none.
 
-Each alone is wrong about some music; music that has gaps, holds nothing and has no beat is rare. All is measured below
-3.4 kHz, so that a telephone's recording counts like a studio's.
+Each alone is wrong about some music; music with gaps, without held notes and without a beat is rare. Only frequencies
+below 3.4 kHz are measured, so that recordings of telephones and of studios are treated alike.
 """
 
 import math
@@ -19,29 +19,29 @@ from numpy.typing import NDArray
 FRAME_S = 0.032
 HIGHEST_HZ = 3400.0
 LAG_FRAMES = 6
-"""Spectra are compared with the one so many half frames before: a tenth of a second."""
+"""Spectra are compared with the one this many half frames before: a tenth of a second."""
 FRAMES_A_SECOND = 62
 SHORTEST_S = 5.0
 LOW = 0.5
 """A frame is low below this share of the mean level of its second."""
 SILENT_SECOND = 1e-3
-"""A second below this share of the loudest one's level says nothing."""
+"""A second whose level is below this share of the loudest one's is left out."""
 AUDIBLE = 0.1
-"""A frame below this share of the mean level has no spectrum to speak of."""
+"""The spectrum of a frame below this share of the mean level is left out."""
 GAPS = 0.2
-"""Of speech, more than this share of the frames is low."""
+"""In speech, more than this share of the frames is low."""
 HELD = 0.65
-"""Of speech, the median similarity (cosine) of spectra a tenth of a second apart is below this."""
+"""In speech, the median similarity (cosine) of spectra a tenth of a second apart is below this."""
 BEAT_SECONDS = 8
 BEAT_HZ = (1.0, 9.0)
 BEAT = 8.0
-"""Of speech, no rate at which the level changes is stronger than so many times the average rate."""
+"""In speech, no rate at which the level changes is stronger than this many times the average."""
 
 Numbers = NDArray[np.float32]
 
 
 class Talk(NamedTuple):
-    """What tells speech from music."""
+    """The three measures."""
 
     gaps: float
     """Share of the frames that are far below the level of their second."""
@@ -81,7 +81,7 @@ class SpeechMeter:
         self._last = directions[-LAG_FRAMES:].copy()
 
     def measure(self) -> Talk | None:
-        """Measure what was pushed; None if it is too short or silent."""
+        """Return the measures of all samples so far; None if they are too short or silent."""
         levels = np.concatenate([np.zeros(0, np.float32), *self._levels])
         seconds = len(levels) // FRAMES_A_SECOND
         audible = levels > AUDIBLE * levels.mean() if len(levels) else levels > 0
@@ -90,13 +90,13 @@ class SpeechMeter:
             return None
         by_second = levels[: seconds * FRAMES_A_SECOND].reshape(seconds, FRAMES_A_SECOND)
         means = by_second.mean(axis=1)
-        says_something = means > SILENT_SECOND * means.max()
-        low = (by_second < LOW * means[:, None]).mean(axis=1)[says_something]
+        is_audible = means > SILENT_SECOND * means.max()
+        low = (by_second < LOW * means[:, None]).mean(axis=1)[is_audible]
         held = np.median(np.concatenate(self._similarities)[audible])
         return Talk(float(low.mean()), float(held), _beat(levels))
 
     def finding(self) -> str:
-        """Say what sounds like speech; empty if it does not."""
+        """Return what sounds like speech; empty if nothing does."""
         talk = self.measure()
         if talk is None or talk.gaps <= GAPS or talk.held >= HELD or talk.beat >= BEAT:
             return ""
@@ -104,7 +104,7 @@ class SpeechMeter:
 
 
 def _beat(levels: Numbers) -> float:
-    """Average the spectra of the level over overlapping stretches, and compare the strongest rate with all."""
+    """Return how much stronger the strongest rate of the level is than the average, over overlapping stretches."""
     length = min(BEAT_SECONDS * FRAMES_A_SECOND, len(levels))
     stretches = np.lib.stride_tricks.sliding_window_view(levels, length)[:: max(1, length // 4)]
     stretches = stretches - stretches.mean(axis=1, keepdims=True)

@@ -1,11 +1,13 @@
 """A small key-value store on SQLite, for journals and caches: what a run learnt, so that nobody learns it twice.
 
-A store survives a kill at any instant: what was saved before is there. Several processes may share one.
+A store survives a kill at any instant: what was saved before is there. Several processes may share one. Each value has a
+checksum; a value that was altered on the disk is as good as none.
 """
 
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -80,7 +82,8 @@ class Store:
             if self._connection is None:
                 return
             try:
-                self._connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", entries.items())
+                rows = [(key, _sum(key, value) + value) for key, value in entries.items()]
+                self._connection.executemany("INSERT OR REPLACE INTO entries VALUES (?, ?)", rows)
                 if time.monotonic() - self._saved_s >= SAVED_EVERY_S:
                     self._commit()
             except sqlite3.Error as error:
@@ -112,10 +115,11 @@ class Store:
             if self._connection is None:
                 return []
             try:
-                return self._connection.execute(query, values).fetchall()
+                rows = self._connection.execute(query, values).fetchall()
             except sqlite3.Error as error:
                 self._fail(error)
                 return []
+        return [(key, value[4:]) for key, value in rows if value[:4] == _sum(key, value[4:])]
 
     def _fail(self, error: Exception) -> None:
         """Go on without a cache; a required store ends the run."""
@@ -128,6 +132,10 @@ class Store:
                 f"Cannot write {self.path}: {error}.", hint="Free some space, or choose a folder that you may write to."
             ) from error
         log.warning("%s cannot be used (%s): nothing is remembered for the next run.", self.path, error)
+
+
+def _sum(key: bytes, value: bytes) -> bytes:
+    return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
 
 
 def _opened(path: Path) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Captions that contradict their tags, say next to nothing, or stand with many recordings."""
+"""Captions that contradict their tags, have hardly any words, or belong to many recordings."""
 
 import re
 from collections import defaultdict
@@ -19,7 +19,7 @@ _VOICE_TAGS = frozenset({"vocals", "female vocals", "male vocals", "singing", "v
 
 
 def contradiction(track: Track) -> str:
-    """Say which tag a caption contradicts, and with what words; empty if none is found."""
+    """Return which tag a caption contradicts, and by which words; empty if there is none."""
     if not track.tags:
         return ""
     tags = {tag.casefold() for tag in track.tags}
@@ -43,12 +43,15 @@ def contradiction(track: Track) -> str:
 
 
 def short(track: Track) -> str:
-    """Give the first caption of fewer than three words; empty if there is none."""
+    """Return the first caption of fewer than `FEWEST_WORDS` words; empty if there is none."""
     return next((repr(text) for text in track.texts if len(words(text)) < FEWEST_WORDS), "")
 
 
 def shared(tracks: Sequence[Track], at_least: int) -> Iterator[tuple[int, str]]:
-    """Yield (place, what was found) for every track with a caption that many recordings have."""
+    """Yield (index, finding) of every track with a caption that at least `at_least` recordings have.
+
+    Captions made from tags are not counted.
+    """
     recordings: dict[str, set[str]] = defaultdict(set)
     folded = [
         [" ".join(words(caption.text)) for caption in track.captions if caption.origin != "tags"] for track in tracks

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.base.log import log
 from unisono.base.tally import Dropped
@@ -99,6 +100,12 @@ def find_releases(names: Iterable[str] | None, parsing: Parsing, *, hold_out: Co
     Raises:
         UsageError: there is no such dataset, or a release is not there.
     """
+    for name in parsing.options:
+        if name not in (*registry.names(), *(names or ())):
+            raise UsageError(
+                f"dataset_options names {name!r}, which is not a dataset.{nearest(name, registry.names())}",
+                parameter="dataset_options",
+            )
     if names:
         chosen = [parsing.release(name) for name in sorted(set(names))]
         for release in chosen:

@@ -247,7 +247,7 @@ def _files_of_run(output: Path, *, resume: bool) -> Iterator[Journal]:
     path = output.with_suffix(".log")
     with log_to(path):
         remove_left_behind(output.with_suffix(""))
-        journal = Journal(output.with_suffix(".durations.jsonl"), resume=resume)
+        journal = Journal(output.with_suffix(".durations.sqlite"), resume=resume)
         done = False
         try:
             yield journal

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.audio.decode import Excerpt
+from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.probe import probe
-from unisono.audio.quiet import without_decoder_noise
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import weights
@@ -47,7 +47,7 @@ def embed_files(
     items = [WorkItem(place.to_bytes(16, "big"), excerpt, (record.name,)) for place, excerpt in enumerate(excerpts)]
     shape = (record.dim,) if record.layers == 1 else (record.layers, record.dim)
     rows = np.empty((len(items), *shape), dtype=np.float32)
-    with without_decoder_noise(), closing(executor.windows(items)) as results:
+    with hide_decoder_messages(), closing(executor.windows(items)) as results:
         for result in results:
             place = int.from_bytes(result.key, "big")
             if isinstance(result, Failed):

@@ -11,7 +11,7 @@ from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.base.extras import extra
-from unisono.sources.readers import refuse_lfs_pointer, relative_name
+from unisono.sources._files import refuse_lfs_pointer, relative_name
 from unisono.tracks.shards import ROWS_AT_ONCE, batches
 
 with extra("parquet", "Reading Parquet and Arrow files"):

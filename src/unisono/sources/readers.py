@@ -26,8 +26,9 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from unisono.base.errors import DataError, MissingFileError
+from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
+from unisono.sources._files import refuse_lfs_pointer, relative_name
 from unisono.sources.cells import is_text
 
 T = TypeVar("T")
@@ -345,29 +346,6 @@ def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped
                 yield Dropped(id=f"{relative_name(path, root)}:{number}", reason=MALFORMED, detail="not UTF-8")
             elif line:
                 yield number, line.split("\t")
-
-
-def refuse_lfs_pointer(path: Path) -> None:
-    """Refuse a file that is missing, cannot be read, or is a Git LFS pointer instead of the file itself.
-
-    Raises:
-        MissingFileError: it is missing.
-        DataError: it cannot be read, or is a pointer.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(24)
-    except FileNotFoundError as error:
-        raise MissingFileError(f"{path} is missing.") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    if start.startswith(b"version https://git-lfs"):
-        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
-
-
-def relative_name(path: Path, root: Path) -> str:
-    """Return a file's name for reports: its path relative to the dataset's folder."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
 
 
 def good_rows(rows: Iterable[tuple[int, T] | Dropped], dropped: list[Dropped]) -> Iterator[tuple[int, T]]:

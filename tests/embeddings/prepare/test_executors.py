@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from tests.broken_audio import BROKEN, write_broken, write_music
-from unisono.audio.decode import Excerpt, Fault, WindowCutter, decode
+from unisono.audio.decode import Excerpt, WindowCutter, decode
+from unisono.audio.faults import Fault
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.prepare import executors

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
 from tests.broken_audio import write_broken, write_music
-from unisono.audio.decode import Excerpt, Fault
+from unisono.audio.decode import Excerpt
+from unisono.audio.faults import Fault
 from unisono.base.errors import DataError, UnisonoError
 from unisono.embeddings.encoders.audio import EncoderSpec, dsp
 from unisono.embeddings.file import EncoderRecord
@@ -174,9 +175,9 @@ def test_failures_come_back(tmp_path: Path) -> None:
     failures = Failures(tmp_path)
     failures.put(key(1), Fault("silent", "音"))
     failures.flush()
-    failures.put(key(2), Fault("empty file"))
+    failures.put(key(2), Fault("audio file empty"))
     failures.flush()
-    assert Failures(tmp_path).known == {key(1): Fault("silent", "音"), key(2): Fault("empty file")}
+    assert Failures(tmp_path).known == {key(1): Fault("silent", "音"), key(2): Fault("audio file empty")}
 
 
 # --- the executor ---

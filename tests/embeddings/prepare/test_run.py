@@ -371,7 +371,7 @@ def test_a_rerun_without_the_audio_does_not_shrink_the_file(ten_tracks: Folder) 
     path = ten_tracks.prepare()
     before = digest(path)
     Path(ten_tracks.records[3]["audio_path"]).unlink()
-    with pytest.raises(UsageError, match=r"1 tracks that would be lost; the first is t3 \(missing file\)"):
+    with pytest.raises(UsageError, match=r"1 tracks that would be lost; the first is t3 \(audio file missing\)"):
         ten_tracks.prepare()
     assert digest(path) == before
 

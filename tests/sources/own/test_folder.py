@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -107,17 +108,20 @@ def test_what_stands_in_place_of_files_is_dropped(tmp_path: Path) -> None:
     (tmp_path / "stub.flac").symlink_to("nowhere.flac")
     (tmp_path / "loop.wav").symlink_to("loop.wav")
     (tmp_path / "folder.mp3").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp3")
     audio.broken(tmp_path / "empty.ogg", "empty")
     audio.tone(tmp_path / "good.wav", 1, 300)
     (tmp_path / "link.wav").symlink_to("good.wav")
     items = read(tmp_path)
     name = f"folder_{key(tmp_path.name)}"
+    pipe = items[f"{name}_pipe.mp3"]
+    assert isinstance(pipe, Dropped) and pipe.reason == "not a regular file"
     assert {id.removeprefix(f"{name}_") for id in items} == {
-        "lfs.mp3", "stub.flac", "loop.wav", "empty.ogg", "good.wav", "link.wav",
+        "lfs.mp3", "pipe.mp3", "stub.flac", "loop.wav", "empty.ogg", "good.wav", "link.wav",
     }  # fmt: skip
     for file in ("stub.flac", "loop.wav"):
         item = items[f"{name}_{file}"]
-        assert isinstance(item, Dropped) and item.reason == "tags cannot be read"
+        assert isinstance(item, Dropped) and item.reason == "audio file missing"
     for file in ("good.wav", "link.wav"):
         item = items[f"{name}_{file}"]
         assert isinstance(item, Track) and item.duration == pytest.approx(1)

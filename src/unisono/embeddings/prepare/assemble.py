@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Fault
+from unisono.audio.faults import Fault
 from unisono.curation.splits import assign_splits
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, create_embeddings
 from unisono.embeddings.prepare.settings import ContentSettings

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from unisono.audio.decode import Fault
-from unisono.audio.quiet import without_decoder_noise
+from unisono.audio.decoder_messages import hide_decoder_messages
+from unisono.audio.faults import Fault
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress, time_in_words
@@ -32,7 +32,7 @@ def embed(
     passing: dict[bytes, Fault] = {}
     counted = _Counted(items)
     try:
-        with without_decoder_noise(), counted.shown(), closing(executor.map(items)) as results:
+        with hide_decoder_messages(), counted.shown(), closing(executor.map(items)) as results:
             for result in results:
                 if isinstance(result, Embedded):
                     shards[result.encoder].put(result.key, result.embedding, result.windows)

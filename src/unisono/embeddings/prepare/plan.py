@@ -5,7 +5,8 @@ import os
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
-from unisono.audio.decode import Excerpt, Fault
+from unisono.audio.decode import Excerpt
+from unisono.audio.faults import MISSING, UNREADABLE, Fault
 from unisono.tracks.track import Track
 
 KEY_BYTES = 16
@@ -71,7 +72,7 @@ def _status(path: str) -> tuple[int, int] | Fault:
     try:
         status = os.stat(path)  # noqa: PTH116 - called once a file, for up to millions
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return Fault("missing file", path, lasting=False)
+        return Fault(MISSING, path, lasting=False)
     except OSError as error:
-        return Fault("unreadable file", f"{path}: {error.strerror}", lasting=False)
+        return Fault(UNREADABLE, f"{path}: {error.strerror}", lasting=False)
     return status.st_size, status.st_mtime_ns

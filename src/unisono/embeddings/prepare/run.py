@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from unisono.audio.decode import Fault
+from unisono.audio.faults import Fault
 from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import explained

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Fault
+from unisono.audio.faults import Fault
 from unisono.base.errors import DataError
 from unisono.base.files import write_whole
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import soundfile
 
-from unisono.audio.decode import Decoder, Excerpt, Fault
-from unisono.audio.quiet import without_decoder_noise
+from unisono.audio.decode import Decoder, Excerpt
+from unisono.audio.decoder_messages import hide_decoder_messages
+from unisono.audio.faults import Fault
 from unisono.base.files import whole_file
 from unisono.base.log import log
 from unisono.retrieval.evaluate.result import FoundExcerpt
@@ -31,7 +32,7 @@ def write_clips(folder: Path, excerpts: Iterable[FoundExcerpt]) -> dict[FoundExc
     decoder = Decoder({RATE_HZ})
     addresses: dict[tuple[str, float], str | None] = {}
     asked = list(dict.fromkeys(excerpts))
-    with without_decoder_noise():
+    with hide_decoder_messages():
         for found in asked:
             place = (found.audio_path, found.start_s)
             if place not in addresses:

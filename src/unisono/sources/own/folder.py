@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from unisono.audio.faults import MISSING, NOT_A_FILE
 from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
@@ -86,6 +87,9 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
 
     if not is_text(path):
         return Dropped(id=path.encode(errors="replace").decode(), reason="file name is not UTF-8")
+    if not (root / path).is_file():  # a pipe would wait for its other end
+        reason = NOT_A_FILE if (root / path).exists() else MISSING
+        return Dropped(id=f"{name}_{path}", reason=reason, detail=str(root / path))
     try:
         tag = TinyTag.get(root / path)
     except Exception as error:  # whatever the library does with a damaged file is that file's fault

@@ -18,15 +18,15 @@ def read_audio(track: Track, most_bytes: int) -> bytes | Dropped:
     try:
         content = _content(track.audio_path, most_bytes + 1)
     except FileNotFoundError:
-        return Dropped(id=track.id, reason="missing file", detail=track.audio_path)
+        return Dropped(id=track.id, reason="audio file missing", detail=track.audio_path)
     except (OSError, ValueError) as error:
-        return Dropped(id=track.id, reason="unreadable file", detail=f"{track.audio_path}: {error}")
+        return Dropped(id=track.id, reason="audio file unreadable", detail=f"{track.audio_path}: {error}")
     if content is None:
         return Dropped(id=track.id, reason="not a regular file", detail=track.audio_path)
     if not content:
-        return Dropped(id=track.id, reason="empty file", detail=track.audio_path)
+        return Dropped(id=track.id, reason="audio file empty", detail=track.audio_path)
     if not _is_audio(content, track.audio_path):
-        return Dropped(id=track.id, reason="not audio", detail=track.audio_path)
+        return Dropped(id=track.id, reason="not an audio file", detail=track.audio_path)
     if len(content) > most_bytes:
         return Dropped(id=track.id, reason="audio larger than a shard (see --shard-size)", detail=track.audio_path)
     return content

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Fault
+from unisono.audio.faults import Fault
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.embeddings.encoders.audio import EncoderSpec

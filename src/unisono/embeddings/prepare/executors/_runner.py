@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Samples, count_windows
+from unisono.audio.decode import count_windows
+from unisono.audio.open import Samples
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log

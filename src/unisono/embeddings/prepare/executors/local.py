@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Decoder, Fault, Samples, WindowCutter
+from unisono.audio.decode import Decoder, WindowCutter
+from unisono.audio.faults import Fault
+from unisono.audio.open import Samples
 from unisono.base.cores import available_cores
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec

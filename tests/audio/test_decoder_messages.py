@@ -6,10 +6,10 @@ import sys
 SCRIPT = """
 import os, sys
 from unisono.commands import console
-from unisono.audio.quiet import without_decoder_noise
+from unisono.audio.decoder_messages import hide_decoder_messages
 console.configure()
 os.write(2, b"before\\n")
-with without_decoder_noise():
+with hide_decoder_messages():
     os.write(2, b"[src/libmpg123/layer3.c:INT123_do_layer3():1774] error: part2_3_length\\n")
     os.write(2, b"\\nNote: Trying to resync...\\n")
     os.write(2, b"a library that has something to say\\n")
@@ -36,8 +36,8 @@ def test_a_replaced_standard_error_is_left_alone() -> None:
     from io import StringIO
     from unittest.mock import patch
 
-    from unisono.audio.quiet import without_decoder_noise
+    from unisono.audio.decoder_messages import hide_decoder_messages
 
-    with patch("sys.stderr", StringIO()) as stream, without_decoder_noise():
+    with patch("sys.stderr", StringIO()) as stream, hide_decoder_messages():
         sys.stderr.write("kept")
     assert stream.getvalue() == "kept"

@@ -1,4 +1,4 @@
-"""Keeping the mp3 decoder's remarks off the console."""
+"""Keep what the MP3 decoder, libmpg123, writes to standard error off the console."""
 
 import os
 import sys
@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
-REMARKS = (b"[src/libmpg123/", b"Note: ", b"Warning: ")
-"""How the lines begin that libmpg123 writes about odd files, and about every jump into the middle of a file."""
+BEGINNINGS = (b"[src/libmpg123/", b"Note: ", b"Warning: ")
+"""The beginnings of the lines that libmpg123 writes about odd files, and about every jump into the middle of a file."""
 
 
 @contextmanager
-def without_decoder_noise() -> Iterator[None]:
-    """Drop libmpg123's lines from standard error; whatever else is written there still appears.
+def hide_decoder_messages() -> Iterator[None]:
+    """Drop libmpg123's lines from standard error; everything else that is written there still appears.
 
-    libsndfile gives no way to silence its mp3 decoder. What is wrong with a file is found by decoding it, and reported.
+    libsndfile has no option to silence its MP3 decoder. Faults of a file are found by decoding it, and reported.
     """
     try:
         is_plain = sys.stderr.fileno() == 2
-    except (AttributeError, OSError, ValueError):  # replaced by something that is no file
+    except (AttributeError, OSError, ValueError):  # replaced by an object that is not a file
         is_plain = False
     if not is_plain:
         yield
@@ -29,7 +29,7 @@ def without_decoder_noise() -> Iterator[None]:
     reading, writing = os.pipe()
     os.dup2(writing, 2)
     os.close(writing)
-    forwarder = Thread(target=_forward, args=(reading, os.dup(real)), name="decoder noise", daemon=True)
+    forwarder = Thread(target=_forward, args=(reading, os.dup(real)), name="decoder messages", daemon=True)
     forwarder.start()
     # Python's own messages and bars bypass the pipe, so that their order and the terminal's width stay as they are.
     sys.stderr = os.fdopen(real, "w", buffering=1, encoding=original.encoding, errors=original.errors)
@@ -44,8 +44,8 @@ def without_decoder_noise() -> Iterator[None]:
 
 
 def _forward(reading: int, real: int) -> None:
-    """Copy lines that are not remarks until the last writer is gone."""
+    """Copy the lines that are not libmpg123's until the last writer is gone."""
     with os.fdopen(reading, "rb") as lines, os.fdopen(real, "wb", buffering=0) as out:
         for line in lines:
-            if line.strip() and not line.lstrip().startswith(REMARKS):
+            if line.strip() and not line.lstrip().startswith(BEGINNINGS):
                 out.write(line)

@@ -1,0 +1,28 @@
+"""The files of a release: whether they are what they should be, and what reports call them."""
+
+from pathlib import Path
+
+from unisono.base.errors import DataError, MissingFileError
+
+
+def refuse_lfs_pointer(path: Path) -> None:
+    """Refuse a file that is missing, cannot be read, or is a Git LFS pointer instead of the file itself.
+
+    Raises:
+        MissingFileError: it is missing.
+        DataError: it cannot be read, or is a pointer.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(24)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} is missing.") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """Return a file's name for reports: its path relative to the dataset's folder."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
