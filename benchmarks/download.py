@@ -27,7 +27,7 @@ from typing import Any
 from unisono.sources.base import RemoteFile
 from unisono.sources.download.transfer import Transfer
 from unisono.sources.download.unpack import Unpacker
-from unisono.sources.download.web import RetryPolicy, Web
+from unisono.sources.download.web import TransferPolicy, Web
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def large_file(place: Path, url: str, megabytes: int, rounds: int) -> None:
         remote = RemoteFile(name="ours", urls=(f"{url}/large",), size=megabytes * 1_000_000, checksum=checksum)
 
         def transfer(remote: RemoteFile = remote) -> None:
-            Transfer(remote, ours, Web(RetryPolicy(), 1)).run()
+            Transfer(remote, ours, Web(TransferPolicy(), 1)).run()
 
         def curl_and_hash(kind: str = kind) -> None:
             curl()
@@ -98,7 +98,7 @@ def small_files(place: Path, url: str, count: int) -> None:
         (place / folder).mkdir()
 
     def transfer() -> None:
-        web = Web(RetryPolicy(), 4)
+        web = Web(TransferPolicy(), 4)
         with ThreadPoolExecutor(4) as pool:
             for _ in pool.map(lambda remote: Transfer(remote, place / "ours" / remote.name, web).run(), remotes):
                 pass

@@ -26,7 +26,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.sources.base import RemoteFile
 from unisono.sources.download import fetch
 from unisono.sources.download.run import DownloadError, download
-from unisono.sources.download.web import RetryPolicy
+from unisono.sources.download.web import TransferPolicy
 from unisono.tracks.files import read_tracks
 
 
@@ -66,7 +66,7 @@ class Data:
 
 @pytest.fixture
 def data(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Data:
-    monkeypatch.setattr(fetch, "RetryPolicy", functools.partial(RetryPolicy, first_pause=0.01))
+    monkeypatch.setattr(fetch, "TransferPolicy", functools.partial(TransferPolicy, first_pause=0.01))
     return Data(tmp_path / "data", capsys)
 
 

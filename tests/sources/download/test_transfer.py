@@ -15,11 +15,11 @@ from tests.sources.download import server as misbehaviour
 from tests.sources.download.server import Behaviour, Server, serving
 from unisono.sources.base import RemoteFile
 from unisono.sources.download.transfer import WORTH_A_THREAD, FetchError, StoppedError, Transfer
-from unisono.sources.download.web import RetryPolicy, Web
+from unisono.sources.download.web import TransferPolicy, Web
 
 CONTENT = random.Random(7).randbytes(300_000)
 OTHER = random.Random(8).randbytes(300_000)
-QUICK = RetryPolicy(connect=2, stall=0.3, retries=4, first_pause=0.01, longest_pause=0.05, longest_wait=1)
+QUICK = TransferPolicy(connect=2, stall=0.3, retries=4, first_pause=0.01, longest_pause=0.05, longest_wait=1)
 
 
 @pytest.fixture
@@ -37,7 +37,9 @@ def remote(server: Server, *paths: str, content: bytes = CONTENT, checksum: str 
     )
 
 
-def fetch(file: RemoteFile, folder: Path, *, accept_changed: bool = False, patience: RetryPolicy = QUICK) -> Transfer:
+def fetch(
+    file: RemoteFile, folder: Path, *, accept_changed: bool = False, patience: TransferPolicy = QUICK
+) -> Transfer:
     transfer = Transfer(file, folder / file.name, Web(patience, 2), accept_changed=accept_changed)
     transfer.run()
     return transfer
@@ -83,7 +85,7 @@ def test_it_gets_the_file_in_the_end(server: Server, tmp_path: Path, how: str) -
 def test_a_later_run_gets_the_file_when_the_first_gave_up(server: Server, tmp_path: Path, how: str) -> None:
     """Every request of the first run but the first fails for good."""
     server.script["/a"] = [*(RECOVERABLE[how][:1] or [misbehaviour.cut(1234)]), misbehaviour.status(403)]
-    once = RetryPolicy(connect=2, stall=0.3, retries=1, first_pause=0.01)
+    once = TransferPolicy(connect=2, stall=0.3, retries=1, first_pause=0.01)
     try:
         fetch(remote(server), tmp_path, patience=once)
     except FetchError:

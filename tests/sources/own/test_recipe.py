@@ -122,6 +122,8 @@ def test_a_column_that_is_not_there_is_explained(tmp_path: Path, ending: str) ->
     ("text", "message"),
     [
         ("table = ", "not valid TOML"),
+        ('table = "t.csv"\naudio = "{a}"\nname = "../../up"\n[columns]\n', "expected letters, digits and underscores"),
+        ('table = "t.csv"\naudio = "{a}"\nname = "/etc"\n[columns]\n', "expected letters, digits and underscores"),
         ('table = "x.csv"', "missing required field `audio`"),
         ('table = "x.csv"\naudio = "{a}"\ntabel = 3\n[columns]', "unknown field `tabel`"),
         ('table = "x.csv"\naudio = "{a}"\n[columns]\ncaptions = "x"', "unknown field `captions`"),

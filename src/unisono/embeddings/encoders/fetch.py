@@ -209,10 +209,10 @@ def _ask(name: str, repo: str, revision: str) -> HubRepo:
 def _receive(remote: RemoteFile, path: Path, advance: Callable[[int], None]) -> None:
     """Download one file of the hub to a path, continuing where an earlier try stopped, and verify it."""
     from unisono.sources.download.transfer import FetchError, Transfer  # its libraries are slow to import
-    from unisono.sources.download.web import RetryPolicy, Web
+    from unisono.sources.download.web import TransferPolicy, Web
 
     try:
-        Transfer(remote, path, Web(RetryPolicy(), connections=1), advance=advance, headers=credentials(remote)).run()
+        Transfer(remote, path, Web(TransferPolicy(), connections=1), advance=advance, headers=credentials(remote)).run()
     except FetchError as error:
         raise UnisonoError(
             error.message, hint="Run the same command again; the parts that were received are kept."

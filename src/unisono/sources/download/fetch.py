@@ -22,7 +22,7 @@ from unisono.sources.download.plan import size_of
 from unisono.sources.download.shards import unpack_shard
 from unisono.sources.download.transfer import FetchError, StoppedError, Transfer
 from unisono.sources.download.unpack import Unpacker
-from unisono.sources.download.web import RetryPolicy, Web
+from unisono.sources.download.web import TransferPolicy, Web
 
 WORTH_A_LINE = 1_000_000
 """The size in bytes from which the arrival of a file is logged; smaller files may come by the thousand."""
@@ -85,7 +85,7 @@ class _Fetcher:
     ) -> None:
         self.folder, self.ledger, self.settings, self.progress = folder, ledger, settings, progress
         self.stop = threading.Event()
-        self.web = Web(RetryPolicy(stall=settings.timeout_s, retries=settings.retries), settings.jobs)
+        self.web = Web(TransferPolicy(stall=settings.timeout_s, retries=settings.retries), settings.jobs)
         self.fetching = progress.add_task(title, total=sum(map(size_of, files)) or None)
         packed = [file for file in files if is_packed(file)]
         self.unpacking = progress.add_task(

@@ -28,7 +28,7 @@ class TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryPolicy:
+class TransferPolicy:
     """How long to wait, in seconds, and how often to try."""
 
     connect: float = 20
@@ -62,7 +62,7 @@ class _Session(requests.Session):
 class Web:
     """Connections that are kept and shared between the threads of one run."""
 
-    def __init__(self, patience: RetryPolicy, connections: int) -> None:
+    def __init__(self, patience: TransferPolicy, connections: int) -> None:
         self.patience = patience
         self.session = _Session()
         self.session.max_redirects = 10

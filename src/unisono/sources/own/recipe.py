@@ -11,6 +11,7 @@
 Rows with the same id are one track with several captions. All keys are documented in docs/your-own-music.md.
 """
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -18,6 +19,9 @@ import msgspec
 
 from unisono.base.errors import UsageError
 from unisono.tracks.track import CaptionOrigin
+
+_NAME = re.compile(r"\w[\w-]*")
+"""Of a dataset: it becomes the name of a folder."""
 
 
 class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,7 +84,10 @@ def read_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid TOML: {error}.") from error
     try:
-        return msgspec.convert(content, Recipe)
+        recipe = msgspec.convert(content, Recipe)
     except msgspec.ValidationError as error:
         known = ", ".join(Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__)
         raise UsageError(f"{path}: {error}.", hint=f"Known keys there: {known}") from error
+    if recipe.name and not _NAME.fullmatch(recipe.name):
+        raise UsageError(f"{path}: name = {recipe.name!r}: expected letters, digits and underscores.")
+    return recipe
