@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from unisono.retrieval.evaluate.run import evaluate
     from unisono.retrieval.model import load_model
     from unisono.retrieval.train.run import train
+    from unisono.sources.download.run import download
     from unisono.tracks.track import Caption, Track
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ _HOMES = {
     "Tracks": "curation.collection",
     "UnisonoError": "base.errors",
     "dataset": "curation.datasets",
+    "download": "sources.download.run",
     "evaluate": "retrieval.evaluate.run",
     "list_datasets": "curation.datasets",
     "load_model": "retrieval.model",
@@ -59,6 +61,7 @@ __all__ = [
     "Tracks",
     "UnisonoError",
     "dataset",
+    "download",
     "evaluate",
     "list_datasets",
     "load_model",
