@@ -25,8 +25,6 @@ from unisono.retrieval.heads import Architecture
 
 KIND = "unisono checkpoint"
 FORMAT = 1
-NAMED = ("id", "recording", "artist_id", "caption")
-"""What is recorded of the music that a model was trained on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,6 @@ from unisono.base.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-DEFAULT = "minilm"
 
 
 @dataclass(frozen=True, kw_only=True)
