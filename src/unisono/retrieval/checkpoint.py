@@ -42,7 +42,7 @@ class TrainedOn:
     origins: dict[str, int]
     """Origin of captions -> number of captions."""
     digests: dict[str, NDArray[np.int64]] = field(repr=False)
-    """A name of `NAMED` -> sorted digests of the distinct values."""
+    """id, recording, artist_id, caption -> sorted digests of the distinct values."""
     val_digests: dict[str, NDArray[np.int64]] = field(repr=False, default_factory=dict)
     """The same of the val split, which selected the best epoch; empty in checkpoints of earlier versions."""
 
@@ -50,7 +50,7 @@ class TrainedOn:
         """Return for each name whether it was in the train split; an empty name never was.
 
         Args:
-            what: one of `NAMED`.
+            what: "id", "recording", "artist_id" or "caption".
             names: n names.
         """
         return _among(names, self.digests[what])
