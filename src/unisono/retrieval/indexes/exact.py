@@ -8,6 +8,9 @@ import numpy as np
 
 from unisono.retrieval.indexes import Floats, Index, Positions
 
+ROUNDING = np.float32(1e-6)
+"""More than a float32 product of 1,000 numbers is off."""
+
 
 class ExactIndex:
     """Vectors in memory."""
@@ -26,7 +29,9 @@ class ExactIndex:
         found = scores[positions]
         if top < len(found):  # without sorting those that are not returned
             least = np.partition(found, len(found) - top)[len(found) - top]
-            positions, found = positions[found >= least], found[found >= least]
+            positions = positions[found >= least - ROUNDING]
+        # A matrix product rounds equal vectors differently at different places; this sum does not, so that ties are ties.
+        found = (self.vectors[positions] * query).sum(axis=1)
         order = np.argsort(-found, kind="stable")[:top]
         return positions[order], found[order]
 
