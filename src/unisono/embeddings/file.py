@@ -1,4 +1,4 @@
-"""The layout of `embeddings.h5`: the only module that knows it, and the contract between `prepare` and what follows.
+"""The layout of `embeddings.h5`, and reading it (`writing` writes it, `structure` checks it): the contract between `prepare` and what follows.
 
 /                       attributes: format, config (JSON), failures (number of tracks that could not be embedded)
 /train, /val, /test     a group for each split
@@ -13,61 +13,59 @@
     caption_of          [M] int64        the row of `ids` that the caption describes, ascending
     caption_origin      [M] string       human, model, tags, or empty
     excerpts            [N, 16] uint8    the key of each excerpt: a hash of path, start, length, and the file's size and time
+    contents            [N, 24] uint8    the file's size and a hash of its bytes, start and length; zeros where not known
 /faults                 [F] string       excerpts that cannot be embedded, and why (JSON: key in hexadecimal, reason, detail)
 
-The last two let `prepare` continue from this file alone; files without them are read as well.
+The last three let `prepare` continue from this file alone; files without them are read as well. For checksums see
+`structure`.
 """
 
-import io
+import errno
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import h5py
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base import html
 from unisono.base.arguments import AnyPath, as_path, nearest
-from unisono.base.errors import DataError, UsageError
-from unisono.base.files import whole_file
-from unisono.tracks.track import SPLITS, Split, Track
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.embeddings.structure import (
+    CHECKSUMS,
+    MOST_COMPRESSED,
+    ROW_TEXTS,
+    SUFFIX,
+    TEXTS_A_BLOCK,
+    Bytes,
+    EncoderRecord,
+    bytes_of,
+    bytes_of_texts,
+    check_structure,
+    checksum,
+    damaged,
+    places,
+    reading,
+    record_of,
+)
+from unisono.embeddings.writing import EmbeddingsWriter, create_embeddings
+from unisono.tracks.track import SPLITS, Split
 
-FORMAT = 1
 FILE_NAME = "embeddings.h5"
-SUFFIX = "_embeddings"
-ROW_TEXTS = ("dataset", "recording", "artist_id", "artist", "title", "genre", "license", "audio_path")
-"""The columns of strings that describe a row, named as in `Track`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderRecord:
-    """What made one encoder's embeddings; two files agree when these do."""
-
-    name: str
-    weights: str
-    revision: str
-    license: str
-    rate_hz: int
-    window_s: float
-    hop_s: float
-    pooling: str
-    dim: int
-    """D as stored, after pooling."""
-    layers: int = 1
-    hidden_states: str = ""
-    """Which of the model's hidden states are the layers: "all", or numbers such as "4,8,12"; empty: its default."""
-    noncommercial: bool = False
-    library: str = ""
-    """Versions of the libraries that computed them, where that matters."""
-
-    @property
-    def shape_in_words(self) -> str:
-        """The shape of one row: D, or L x D."""
-        return f"{self.layers} x {self.dim}" if self.layers > 1 else f"{self.dim}"
+__all__ = [
+    "FILE_NAME",
+    "EmbeddingsFile",
+    "EmbeddingsWriter",
+    "EncoderRecord",
+    "SplitRows",
+    "create_embeddings",
+    "open_embeddings",
+]
 
 
 @dataclass
@@ -96,10 +94,19 @@ class EmbeddingsFile:
     """
 
     def __init__(self, path: Path, file: h5py.File) -> None:
+        """Check the structure of an open file.
+
+        Raises:
+            DataError: it is damaged, or not of this format.
+        """
+        check_structure(path, file)
         self.path = path
         self._h5 = file
         self.config: dict[str, Any] = json.loads(file.attrs["config"])
         self.failures = int(file.attrs["failures"])
+        self.checksums: dict[str, str] = json.loads(file.attrs.get(CHECKSUMS, "{}"))
+        """Name of a dataset -> CRC-32 of its content; empty in files of earlier versions."""
+        self._verified: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -175,16 +182,13 @@ class EmbeddingsFile:
     def encoders(self) -> dict[str, EncoderRecord]:
         """Encoder -> the record of what made its embeddings."""
         group = self._file[SPLITS[0]]
-        return {
-            name.removesuffix(SUFFIX): EncoderRecord(**json.loads(group[name].attrs["record"]))
-            for name in group
-            if name.endswith(SUFFIX)
-        }
+        names = [name.removesuffix(SUFFIX) for name in group if name.endswith(SUFFIX)]
+        return {name: record_of(group[name + SUFFIX], name) for name in names}
 
     @property
     def ids(self) -> list[str]:
         """The ids of the rows of all splits, in the order train, val, test."""
-        return [id_ for split in SPLITS for id_ in _strings(self._file[split]["ids"])]
+        return [id_ for split in SPLITS for id_ in self._texts(f"{split}/ids")]
 
     def counts(self) -> dict[Split, int]:
         """Count the rows of each split."""
@@ -192,43 +196,57 @@ class EmbeddingsFile:
 
     def excerpts(self, split: Split) -> list[bytes]:
         """List the keys of the excerpts of a split, in the order of the ids; empty if the file holds none."""
-        group = self._file[split]
-        return [row.tobytes() for row in group["excerpts"][()]] if "excerpts" in group else []
+        return self._keys(f"{split}/excerpts")
+
+    def contents(self, split: Split) -> list[bytes]:
+        """List the identities of the audio of a split, in the order of the ids; empty if the file holds none."""
+        return self._keys(f"{split}/contents")
 
     def faults(self) -> list[tuple[str, str, str]]:
         """List the excerpts that are known to fail: key in hexadecimal, reason, detail."""
-        return [tuple(json.loads(entry)) for entry in _strings(self._file["faults"])] if "faults" in self._file else []
+        if "faults" not in self._file:
+            return []
+        texts = self._texts("faults")
+        with reading(self.path, "faults"):
+            return [msgspec.json.decode(text, type=tuple[str, str, str]) for text in texts]
 
     def embeddings(self, split: Split, encoder: str) -> NDArray[np.float16]:
         """Return the embeddings [N, D] or [N, L, D] of a split, mapped from the disk.
 
         Raises:
             UsageError: the file holds no embeddings of that encoder.
+            DataError: they are damaged.
         """
         self._check_held(encoder)
-        return _mapped(self.path, self._file[split][encoder + SUFFIX])
+        return self._mapped(f"{split}/{encoder}{SUFFIX}")
 
     def read(self, split: Split, encoders: list[str] | None = None) -> SplitRows:
         """Read one split into memory, with the embeddings of the named encoders (None: all).
 
         Raises:
             UsageError: the file holds no embeddings of that encoder; the message lists those it holds.
+            DataError: something of the split is damaged; the message names it.
         """
-        group = self._file[split]
         wanted = list(self.encoders) if encoders is None else encoders
         for name in wanted:
             self._check_held(name)
+        ids = self._texts(f"{split}/ids")
+        if len(set(ids)) < len(ids):
+            raise damaged(self.path, f"{split}/ids", "an id stands there twice")
+        tags = self._texts(f"{split}/tags")
+        with reading(self.path, f"{split}/tags"):
+            tag_lists = [msgspec.json.decode(each, type=list[str]) for each in tags]
         return SplitRows(
             split=split,
-            ids=_strings(group["ids"]),
-            embeddings={name: group[name + SUFFIX][()] for name in wanted},
-            captions=_strings(group["captions"]),
-            caption_of=group["caption_of"][()],
-            caption_origin=_strings(group["caption_origin"]),
-            texts={name: _strings(group[name]) for name in ROW_TEXTS},
-            tags=[json.loads(tags) for tags in _strings(group["tags"])],
-            start_s=group["start"][()],
-            duration_s=group["duration"][()],
+            ids=ids,
+            embeddings={name: self._numbers(f"{split}/{name}{SUFFIX}") for name in wanted},
+            captions=self._texts(f"{split}/captions"),
+            caption_of=self._rows(f"{split}/caption_of", len(ids)),
+            caption_origin=self._texts(f"{split}/caption_origin"),
+            texts={name: self._texts(f"{split}/{name}") for name in ROW_TEXTS},
+            tags=tag_lists,
+            start_s=self._seconds(f"{split}/start"),
+            duration_s=self._seconds(f"{split}/duration"),
         )
 
     def windows(self, split: Split, encoder: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
@@ -238,15 +256,93 @@ class EmbeddingsFile:
 
         Raises:
             UsageError: the file holds no windows of that encoder.
+            DataError: they are damaged.
         """
-        group = self._file[split]
-        if f"{encoder}_windows" not in group:
+        if not self.has_windows(split, encoder):
             raise UsageError(
                 f"{self.path} holds no windows of {encoder}.",
                 hint="Keep them, in a folder of their own: unisono prepare "
                 f"--encoders {encoder} --keep-windows --output-dir {self.path.parent}_windows",
             )
-        return _mapped(self.path, group[f"{encoder}_windows"]), group[f"{encoder}_window_of"][()]
+        rows = len(self._file[split]["ids"])
+        return self._mapped(f"{split}/{encoder}_windows"), self._rows(f"{split}/{encoder}_window_of", rows)
+
+    def has_windows(self, split: Split, encoder: str) -> bool:
+        """Return whether the embeddings of the windows of an encoder were kept."""
+        return f"{encoder}_windows" in self._file[split]
+
+    def places(self) -> list[str]:
+        """List the names of all datasets, such as "train/ids"."""
+        return places(self._file)
+
+    def verify(self, place: str) -> int:
+        """Read one dataset and compare it with its checksum; return its bytes.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        if h5py.check_string_dtype(self._file[place].dtype):
+            return sum(map(len, self._texts(place)))
+        return int(self._mapped(place).nbytes)
+
+    def _numbers(self, place: str) -> NDArray[Any]:
+        with reading(self.path, place):
+            values: NDArray[Any] = self._file[place][()]
+        self._compare(place, bytes_of(values))
+        return values
+
+    def _mapped(self, place: str) -> NDArray[Any]:
+        """Map a dataset that is stored in one piece, as those written here are; read any other into memory."""
+        with reading(self.path, place):
+            dataset = self._file[place]
+            offset = dataset.id.get_offset()
+            values: NDArray[Any]
+            if offset is None or not dataset.size:
+                values = dataset[()]
+            else:
+                values = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
+        self._compare(place, bytes_of(values))
+        return values
+
+    def _texts(self, place: str) -> list[str]:
+        found: list[bytes] = []
+        with reading(self.path, place):
+            dataset = self._file[place]
+            size, total = self.path.stat().st_size, 0
+            for begin in range(0, len(dataset), TEXTS_A_BLOCK):
+                block: list[bytes] = dataset[begin : begin + TEXTS_A_BLOCK].tolist()
+                total += sum(map(len, block))
+                if total > size * MOST_COMPRESSED:
+                    raise ValueError("it claims more text than the file holds")
+                found += block
+        self._compare(place, bytes_of_texts(found))
+        with reading(self.path, place):
+            return [text.decode() for text in found]
+
+    def _keys(self, place: str) -> list[bytes]:
+        return [row.tobytes() for row in self._numbers(place)] if place in self._file else []
+
+    def _rows(self, place: str, count: int) -> NDArray[np.int64]:
+        """Read the row that each caption or window belongs to."""
+        rows: NDArray[np.int64] = self._numbers(place).astype(np.int64, copy=False)
+        if len(rows) and (rows[0] < 0 or rows[-1] >= count or (np.diff(rows) < 0).any()):
+            raise damaged(self.path, place, f"expected rows from 0 to {count - 1}, in ascending order")
+        return rows
+
+    def _seconds(self, place: str) -> NDArray[np.float32]:
+        seconds: NDArray[np.float32] = self._numbers(place)
+        if not np.isfinite(seconds).all():
+            raise damaged(self.path, place, "expected seconds, found a number that is not finite")
+        return seconds
+
+    def _compare(self, place: str, content: Iterator[Bytes]) -> None:
+        """Compare the content of a dataset with its checksum, once while the file is open."""
+        written = self.checksums.get(place)
+        if written is None or place in self._verified:
+            return
+        if checksum(content) != written:
+            raise damaged(self.path, place, "its content is not what was written (the checksums differ)")
+        self._verified.add(place)
 
 
 def open_embeddings(path: AnyPath) -> EmbeddingsFile:
@@ -260,131 +356,35 @@ def open_embeddings(path: AnyPath) -> EmbeddingsFile:
     path = path / FILE_NAME if path.is_dir() or not path.suffix else path
     if not path.is_file():
         raise UsageError(f"There is no {path}.", hint="Make it with: unisono prepare --output-dir " + str(path.parent))
+    file = _open(path)
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(
-            f"{path} is not a whole HDF5 file: {error}.",
-            hint="Make one with: unisono prepare, or point to the folder of another.",
-        ) from error
-    try:
-        found = file.attrs.get("format")
-        if found != FORMAT:
-            raise DataError(f"{path}: expected embeddings of format {FORMAT}, found {found!r}.")
         return EmbeddingsFile(path, file)
     except BaseException:
         file.close()
         raise
 
 
-class EmbeddingsWriter:
-    """Writes one `embeddings.h5`: first the tracks of each split, then the embeddings, in blocks of rows."""
-
-    def __init__(self, file: h5py.File) -> None:
-        self._file = file
-
-    def add_split(self, split: Split, tracks: list[Track]) -> None:
-        """Store the tracks of a split (possibly none) and their captions, in this order."""
-        group = self._file.create_group(split)
-        group["ids"] = _as_strings(track.id for track in tracks)
-        for name in ROW_TEXTS:
-            group[name] = _as_strings(getattr(track, name) for track in tracks)
-        group["tags"] = _as_strings(json.dumps(track.tags, ensure_ascii=False) for track in tracks)
-        group["start"] = np.array([track.start for track in tracks], dtype=np.float32)
-        group["duration"] = np.array([track.duration for track in tracks], dtype=np.float32)
-        group["captions"] = _as_strings(text for track in tracks for text in track.texts)
-        group["caption_of"] = np.repeat(np.arange(len(tracks)), [len(track.captions) for track in tracks]).astype(
-            np.int64
-        )
-        group["caption_origin"] = _as_strings(caption.origin or "" for track in tracks for caption in track.captions)
-
-    def add_excerpts(self, split: Split, keys: list[bytes]) -> None:
-        """Store the keys of the excerpts of a split, in the order of the ids."""
-        size = len(keys[0]) if keys else 16
-        self._file[split]["excerpts"] = np.frombuffer(b"".join(keys), np.uint8).reshape(-1, size)
-
-    def add_faults(self, faults: list[tuple[str, str, str]]) -> None:
-        """Store the excerpts that cannot be embedded: key in hexadecimal, reason, detail."""
-        self._file["faults"] = _as_strings(json.dumps(fault, ensure_ascii=False) for fault in faults)
-
-    def add_embeddings(self, split: Split, record: EncoderRecord, blocks: Iterator[NDArray[np.float16]]) -> None:
-        """Store one encoder's embeddings of a split, in blocks [n, D] (or [n, L, D]) in the order of the ids."""
-        group = self._file[split]
-        count = len(group["ids"])
-        shape = (count, record.dim) if record.layers == 1 else (count, record.layers, record.dim)
-        stored = group.create_dataset(record.name + SUFFIX, shape, dtype=np.float16)
-        stored.attrs["record"] = json.dumps(asdict(record), sort_keys=True)
-        row = 0
-        for block in blocks:
-            stored[row : row + len(block)] = block
-            row += len(block)
-        if row != count:
-            raise DataError(f"{record.name}, {split}: {row} embeddings for {count} excerpts.")
-
-    def add_windows(
-        self, split: Split, record: EncoderRecord, counts: list[int], excerpts: Iterator[NDArray[np.float16]]
-    ) -> None:
-        """Store the embeddings of the windows: [W, D] (or [W, L, D]) for each excerpt, whose W are listed in `counts`."""
-        group = self._file[split]
-        window_dim = record.dim // (3 if record.pooling == "stats" else 1)
-        shape = (sum(counts), window_dim) if record.layers == 1 else (sum(counts), record.layers, window_dim)
-        stored = group.create_dataset(f"{record.name}_windows", shape, dtype=np.float16)
-        row = 0
-        for windows in excerpts:
-            stored[row : row + len(windows)] = windows
-            row += len(windows)
-        group[f"{record.name}_window_of"] = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-
-
-@contextmanager
-def create_embeddings(path: Path, config: dict[str, Any], failures: int) -> Iterator[EmbeddingsWriter]:
-    """Create an `embeddings.h5`, which appears whole when the block ends without an error, or not at all."""
-    with whole_file(path) as partial, _ErrorKeepingFile(partial, "w+b") as raw:
-        with h5py.File(raw, "w") as file:
-            file.attrs["format"] = FORMAT
-            file.attrs["config"] = json.dumps(config, sort_keys=True)
-            file.attrs["failures"] = failures
-            yield EmbeddingsWriter(file)
-        if raw.error is not None:
-            raise raw.error
-
-
-class _ErrorKeepingFile(io.FileIO):
-    """A file that keeps the first error of a write instead of raising it: HDF5 crashes if a write fails while it closes."""
-
-    error: OSError | None = None
-
-    def write(self, content: Any, /) -> int:
-        """Write all of the content, or keep the error."""
-        rest = memoryview(content).cast("B")
-        size = len(rest)
+def _open(path: Path) -> h5py.File:
+    """Open a file for reading, without a lock where the file system has none."""
+    try:
         try:
-            while rest and self.error is None:
-                rest = rest[super().write(rest) :]
+            return h5py.File(path, "r")
         except OSError as error:
-            self.error = error
-        return size
-
-    def truncate(self, size: int | None = None, /) -> int:
-        """Set the size, or keep the error."""
-        try:
-            return super().truncate(size)
-        except OSError as error:
-            self.error = self.error or error
-            return size or 0
-
-
-def _mapped(path: Path, dataset: h5py.Dataset) -> NDArray[np.float16]:
-    """Map a dataset that is stored in one piece, as those written here are; read any other into memory."""
-    offset = dataset.id.get_offset()
-    if offset is None:
-        return np.asarray(dataset[()])
-    return np.memmap(path, dataset.dtype, "r", offset, dataset.shape)
-
-
-def _strings(dataset: h5py.Dataset) -> list[str]:
-    return list(dataset.asstr()[()]) if len(dataset) else []
-
-
-def _as_strings(values: Iterator[str]) -> NDArray[Any]:
-    return np.array(list(values), dtype=h5py.string_dtype())
+            if "unable to lock file" not in str(error) or error.errno in (errno.EAGAIN, errno.EACCES):
+                raise
+            return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if "unable to lock file" in str(error):
+            raise UnisonoError(
+                f"{path} is locked: another program has it open to write to it.",
+                hint="Close that program, or wait until it is done. If there is none (some network folders lock files "
+                "wrongly), read without locks: set the environment variable HDF5_USE_FILE_LOCKING=FALSE.",
+            ) from error
+        if error.errno is not None:
+            raise UnisonoError(
+                f"Cannot read {path}: {os.strerror(error.errno)}.", hint="See that you may read it."
+            ) from error
+        raise DataError(
+            f"{path} is not a whole HDF5 file: {error}.",
+            hint="Make one with: unisono prepare, or point to the folder of another.",
+        ) from error
