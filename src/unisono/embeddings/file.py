@@ -42,12 +42,10 @@ from unisono.embeddings.structure import (
     ROW_TEXTS,
     SUFFIX,
     TEXTS_A_BLOCK,
-    Bytes,
     EncoderRecord,
-    bytes_of,
-    bytes_of_texts,
     check_structure,
-    checksum,
+    checksum_of,
+    checksum_of_texts,
     damaged,
     places,
     reading,
@@ -105,7 +103,7 @@ class EmbeddingsFile:
         self.config: dict[str, Any] = json.loads(file.attrs["config"])
         self.failures = int(file.attrs["failures"])
         self.checksums: dict[str, str] = json.loads(file.attrs.get(CHECKSUMS, "{}"))
-        """Name of a dataset -> CRC-32 of its content; empty in files of earlier versions."""
+        """Name of a dataset -> the checksum of its content; empty in files of earlier versions."""
         self._verified: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -288,7 +286,7 @@ class EmbeddingsFile:
     def _numbers(self, place: str) -> NDArray[Any]:
         with reading(self.path, place):
             values: NDArray[Any] = self._file[place][()]
-        self._compare(place, bytes_of(values))
+        self._compare(place, values)
         return values
 
     def _mapped(self, place: str) -> NDArray[Any]:
@@ -301,7 +299,7 @@ class EmbeddingsFile:
                 values = dataset[()]
             else:
                 values = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
-        self._compare(place, bytes_of(values))
+        self._compare(place, values)
         return values
 
     def _texts(self, place: str) -> list[str]:
@@ -315,7 +313,7 @@ class EmbeddingsFile:
                 if total > size * MOST_COMPRESSED:
                     raise ValueError("it claims more text than the file holds")
                 found += block
-        self._compare(place, bytes_of_texts(found))
+        self._compare(place, found)
         with reading(self.path, place):
             return [text.decode() for text in found]
 
@@ -335,12 +333,12 @@ class EmbeddingsFile:
             raise damaged(self.path, place, "expected seconds, found a number that is not finite")
         return seconds
 
-    def _compare(self, place: str, content: Iterator[Bytes]) -> None:
+    def _compare(self, place: str, content: NDArray[Any] | list[bytes]) -> None:
         """Compare the content of a dataset with its checksum, once while the file is open."""
         written = self.checksums.get(place)
         if written is None or place in self._verified:
             return
-        if checksum(content) != written:
+        if (checksum_of_texts(content) if isinstance(content, list) else checksum_of(content)) != written:
             raise damaged(self.path, place, "its content is not what was written (the checksums differ)")
         self._verified.add(place)
 

@@ -2,7 +2,6 @@
 
 import io
 import json
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,10 +21,10 @@ from unisono.embeddings.structure import (
     ROW_TEXTS,
     SEAL,
     SUFFIX,
+    Checksum,
     EncoderRecord,
-    bytes_of,
-    bytes_of_texts,
-    checksum,
+    checksum_of,
+    checksum_of_texts,
     seal,
     window_dim,
 )
@@ -84,26 +83,27 @@ class EmbeddingsWriter:
 
     def _add(self, place: str, values: NDArray[Any]) -> None:
         self._file[place] = values
-        self._checksums[place] = checksum(bytes_of(values))
+        self._checksums[place] = checksum_of(values)
 
     def _add_texts(self, place: str, values: list[str]) -> None:
         self._file[place] = np.array(values, dtype=h5py.string_dtype())
-        self._checksums[place] = checksum(bytes_of_texts([value.encode() for value in values]))
+        self._checksums[place] = checksum_of_texts([value.encode() for value in values])
 
     def _add_blocks(
         self, place: str, shape: tuple[int, ...], blocks: Iterator[NDArray[np.float16]]
     ) -> h5py.Dataset:
         """Store rows that come in blocks."""
         stored = self._file.create_dataset(place, shape, dtype=np.float16)
-        row, found = 0, 0
+        row, found = 0, Checksum()
         for block in blocks:
             values = np.ascontiguousarray(block, np.float16)
             stored[row : row + len(values)] = values
-            found = zlib.crc32(values.data if values.size else b"", found)
+            if values.size:
+                found.update(values.data.cast("B"))
             row += len(values)
         if row != shape[0]:
             raise DataError(f"{place}: {row} embeddings for {shape[0]} rows.")
-        self._checksums[place] = f"{found:08x}"
+        self._checksums[place] = found.hexdigest()
         return stored
 
 
