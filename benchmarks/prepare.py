@@ -40,6 +40,7 @@ from unisono.base.progress import time_in_words
 from unisono.commands import console
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
+from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.embed import embed
 from unisono.embeddings.prepare.executors import Job
 from unisono.embeddings.prepare.executors._runner import Runner, choose_devices
@@ -246,6 +247,7 @@ def end_to_end(items: list[WorkItem], runners: list[Runner], folder: Path) -> No
             LocalExecutor(Job(), runners),
             shards,
             Failures(Path(output) / "failures"),
+            Contents(Path(output) / "contents"),
         )
 
 

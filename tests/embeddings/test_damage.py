@@ -102,7 +102,7 @@ def test_a_file_cut_short_is_refused(path: Path, whole: Path, seed: int) -> None
     content = whole.read_bytes()
     for size in random.Random(seed).sample(range(len(content)), 25):
         path.write_bytes(content[:size])
-        with pytest.raises(UnisonoError, match="embeddings.h5"):
+        with pytest.raises(UnisonoError, match=r"embeddings\.h5"):
             everything(path)
 
 
@@ -230,7 +230,7 @@ def test_what_prepare_never_writes_is_refused(path: Path, how: str, is_sealed: b
         without_checksums(path)
     with h5py.File(path, "r+") as file:
         alter(file)
-    with pytest.raises(DataError, match=says if not is_sealed else "embeddings.h5") as caught:
+    with pytest.raises(DataError, match=says if not is_sealed else r"embeddings\.h5") as caught:
         everything(path)
     assert str(path) in caught.value.message
 

@@ -74,7 +74,12 @@ def remove_left_behind(path: Path) -> None:
 
     Process numbers mean nothing to another host or container, which may be writing to the same folder.
     """
-    for partial in path.parent.glob(f".{escape(path.name)}.*.partial"):
+    remove_left_behind_in(path.parent, escape(path.name))
+
+
+def remove_left_behind_in(folder: Path, names: str = "*") -> None:
+    """Remove such partial files of all paths in a folder whose names match a pattern."""
+    for partial in folder.glob(f".{names}.*.partial"):
         host, _, process = partial.name.removesuffix(".partial").rpartition(".")[2].rpartition("-")
         if not process.isdecimal():
             continue

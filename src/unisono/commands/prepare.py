@@ -52,6 +52,8 @@ class PrepareOptions(StageOptions):
     """What runs the work: local, which is this machine."""
     strict: bool = False
     """Fail if any track could not be embedded."""
+    prune: Annotated[bool, Parameter(negative="")] = False
+    """Remove tracks from `embeddings.h5` that are not among those chosen now; without it they are an error."""
     continue_: Continue = False
     """Continue an interrupted run; this is what happens anyway."""
 
@@ -98,6 +100,7 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> PrepareRepo
         workers=options.workers,
         executor=options.executor,
         strict=options.strict,
+        prune=options.prune,
         recorded_options=record(options),
     )
 
@@ -119,6 +122,8 @@ def show(report: PrepareReport) -> None:
     console.out.print(table)
     for reason, count in report.tally.reasons().most_common():
         console.out.print(f"  {count:,} left out: {reason}", markup=False)
+    for change in report.changes:
+        console.out.print(f"  {change}")
     for encoder in report.encoders:
         terms = f"{encoder.license}{', not for commercial use' if encoder.noncommercial else ''}"
         console.out.print(

@@ -1,8 +1,8 @@
 """Whether an `embeddings.h5` is what it claims to be: its structure, and the checksums of its content.
 
 The structure is checked once, when a file is opened, before anything of a claimed size is allocated. A checksum is compared
-when a dataset is read. The attributes `checksums` (JSON: name of a dataset -> `Checksum` of its content) and `seal` (sha256 of
-the names, types, shapes and attributes of everything, and of the checksums) are written with the file; files of earlier
+when a dataset is read. The attributes `checksums` (JSON: name of a dataset -> `Checksum` of its content) and `seal` (sha256
+of the names, types, shapes and attributes of everything, and of the checksums) are written with the file; files of earlier
 versions have neither. They find damage, not forgery.
 """
 

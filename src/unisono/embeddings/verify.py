@@ -20,7 +20,9 @@ class VerifiedEmbeddings:
     """Datasets without a checksum: their structure and values are possible, more is not known."""
 
     def __repr__(self) -> str:
-        found = f"{self.path} is whole: {self.rows:,} rows, {self.datasets:,} datasets, {self.content_bytes / 1e6:,.1f} MB"
+        found = (
+            f"{self.path} is whole: {self.rows:,} rows, {self.datasets:,} datasets, {self.content_bytes / 1e6:,.1f} MB"
+        )
         if self.unchecked:
             found += f"; {self.unchecked:,} of them have no checksum (the next unisono prepare adds them)"
         return f"{found}."

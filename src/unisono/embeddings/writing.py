@@ -89,9 +89,7 @@ class EmbeddingsWriter:
         self._file[place] = np.array(values, dtype=h5py.string_dtype())
         self._checksums[place] = checksum_of_texts([value.encode() for value in values])
 
-    def _add_blocks(
-        self, place: str, shape: tuple[int, ...], blocks: Iterator[NDArray[np.float16]]
-    ) -> h5py.Dataset:
+    def _add_blocks(self, place: str, shape: tuple[int, ...], blocks: Iterator[NDArray[np.float16]]) -> h5py.Dataset:
         """Store rows that come in blocks."""
         stored = self._file.create_dataset(place, shape, dtype=np.float16)
         row, found = 0, Checksum()

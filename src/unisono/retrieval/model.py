@@ -101,7 +101,7 @@ class Model:
     def text_encoder(self) -> TextEncoder:
         """The text encoder, with its adapters if it was tuned; loaded when first needed."""
         trained_with = self.checkpoint.text_encoder
-        encoder = text_encoders.build(trained_with.name, self.device)
+        encoder = text_encoders.build(trained_with.name, self.device, may_fetch=False)
         for what in ("revision", "instruction", "dim"):
             wanted, here = getattr(trained_with, what), getattr(encoder.spec, what)
             if wanted != here:

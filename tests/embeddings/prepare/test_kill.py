@@ -88,6 +88,39 @@ main(["prepare", *sys.argv[1:]])
     assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
 
 
+@pytest.mark.parametrize("moment", ["EmbeddingsWriter.seal", "sync", "Path.unlink"])
+def test_kills_of_a_run_that_prunes(twenty_tracks: Folder, moment: str) -> None:
+    """Half of the tracks go, one that is new comes; the file is the old one or the new one, never anything else."""
+    more = twenty_tracks.add("new", 3.0)
+    old = digest(twenty_tracks.prepare("killed"))
+    twenty_tracks.write([*twenty_tracks.records[:9], more])
+    undisturbed = digest(twenty_tracks.prepare("whole"))
+    holder = {"EmbeddingsWriter": "EmbeddingsWriter", "Path": "Path", "": "files"}[moment.rpartition(".")[0]]
+    name = moment.rpartition(".")[2]
+    script = f"""
+import os, signal, sys
+from pathlib import Path
+from unisono.base import files
+from unisono.embeddings.file import EmbeddingsWriter
+from unisono.cli import main
+original = {holder}.{name}
+def killing(*arguments, **more):
+    place = str(arguments[0])
+    if "{holder}" == "EmbeddingsWriter" or "embeddings.h5" in place or place.endswith(".safetensors"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(*arguments, **more)
+{holder}.{name} = killing
+main(["prepare", "--prune", *sys.argv[1:]])
+"""
+    arguments = command(twenty_tracks, "killed")[2:]
+    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    path = twenty_tracks.root / "killed" / "embeddings.h5"
+    assert digest(path) == (undisturbed if moment == "Path.unlink" else old)
+    assert digest(twenty_tracks.prepare("killed", prune=True)) == undisturbed
+    assert names_in(path.parent) == names_in(twenty_tracks.root / "whole")
+
+
 @pytest.mark.parametrize("nth", range(4))
 def test_kills_while_the_shards_are_removed(twenty_tracks: Folder, nth: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file is there by then; the next run has nothing to compute and removes the rest."""

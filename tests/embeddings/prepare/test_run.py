@@ -1,10 +1,15 @@
 """`prepare` as a whole: what it writes, what it does not do twice, what it refuses, and what broken files do to it."""
 
 import contextlib
+import errno
 import hashlib
+import os
 import random
 import shutil
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +26,11 @@ from tests.broken_audio import BROKEN, music, write_music
 from tests.embeddings.encoders import tiny
 from tests.embeddings.prepare.conftest import Folder
 from unisono.audio import decode as audio
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.files import partial_path
 from unisono.embeddings.encoders.audio import dsp
 from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.prepare import contents
 from unisono.embeddings.prepare.executors import _runner
 from unisono.embeddings.prepare.run import prepare
 from unisono.tracks.track import SPLITS
@@ -260,8 +267,9 @@ def test_a_file_of_an_earlier_edition_is_written_anew(ten_tracks: Folder, monkey
         patch.setattr("unisono.embeddings.prepare.run._remove_what_is_stored", lambda *_: None)
         path = ten_tracks.prepare()
     with h5py.File(path, "r+") as file:
-        for name in ("train/excerpts", "val/excerpts", "test/excerpts", "faults"):
-            del file[name]
+        for name in ("train", "val", "test"):
+            del file[name]["excerpts"], file[name]["contents"]
+        del file["faults"], file.attrs["checksums"], file.attrs["seal"]
     decoded = count_decoding(monkeypatch)
     ten_tracks.prepare()
     assert decoded == []
@@ -578,3 +586,211 @@ def test_a_unified_file_or_datasets_are_needed(tmp_path: Path) -> None:
         prepare(output_dir=tmp_path)
     with pytest.raises(UsageError, match="There is no"):
         prepare(str(tmp_path / "none.json"), output_dir=str(tmp_path / "out"), encoders=["dsp"])
+
+
+# --- tracks that are not chosen any more, and files that were moved ---
+
+
+def test_fewer_tracks_are_refused_and_pruned_if_asked_for(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = ten_tracks.prepare(encoders=("dsp", "musicnn"))
+    before = digest(path)
+    ten_tracks.write(ten_tracks.records[2:8])
+    fewer = digest(ten_tracks.prepare("fewer", encoders=("dsp", "musicnn")))
+    with pytest.raises(UsageError, match=r"4 tracks that would be lost; the first is t0 \(not among") as caught:
+        ten_tracks.prepare()
+    assert "--prune" in caught.value.hint
+    assert digest(path) == before
+    no_decoding(monkeypatch)
+    ten_tracks.prepare(prune=True)
+    assert digest(path) == fewer
+    assert ten_tracks.done.pruned == 4
+    assert "4 removed: not chosen now" in repr(ten_tracks.done)
+    ten_tracks.prepare(prune=True)
+    assert ten_tracks.done.pruned == 0 and not ten_tracks.done.written
+
+
+def test_tracks_whose_audio_is_away_are_never_pruned(ten_tracks: Folder) -> None:
+    path = ten_tracks.prepare()
+    before = digest(path)
+    Path(ten_tracks.records[3]["audio_path"]).unlink()
+    ten_tracks.write(ten_tracks.records[:5])
+    with pytest.raises(UsageError, match=r"1 tracks that would be lost; the first is t3 \(missing file\)") as caught:
+        ten_tracks.prepare(prune=True)
+    assert "Bring the audio back" in caught.value.hint
+    assert digest(path) == before
+    ten_tracks.write(ten_tracks.records[:3])
+    ten_tracks.prepare(prune=True)
+    assert ten_tracks.done.pruned == 7
+
+
+def touch(record: dict[str, Any]) -> None:
+    stamp = time.time_ns() - 10**12
+    os.utime(record["audio_path"], ns=(stamp, stamp))
+
+
+def rename(record: dict[str, Any]) -> None:
+    path = Path(record["audio_path"])
+    record["audio_path"] = str(path.rename(path.with_name(f"renamed {path.name}")))
+
+
+def move(record: dict[str, Any]) -> None:
+    path = Path(record["audio_path"])
+    (path.parent.parent / "moved").mkdir(exist_ok=True)
+    record["audio_path"] = str(path.rename(path.parent.parent / "moved" / path.name))
+
+
+def copy(record: dict[str, Any]) -> None:
+    path = Path(record["audio_path"])
+    record["audio_path"] = str(shutil.copy(path, path.with_name(f"copy {path.name}")))
+    path.unlink()
+
+
+@pytest.mark.parametrize("change", [touch, rename, move, copy])
+def test_files_are_recognised_by_their_content(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], None]
+) -> None:
+    path = ten_tracks.prepare(keep_windows=True)
+    for record in ten_tracks.records[2:9]:
+        change(record)
+    ten_tracks.write()
+    fresh = digest(ten_tracks.prepare("fresh", keep_windows=True))
+    with monkeypatch.context() as patch:
+        no_decoding(patch)
+        ten_tracks.prepare(keep_windows=True)
+    assert ten_tracks.done.recognised == 7
+    assert digest(path) == fresh
+    assert not (path.parent / "shards").exists()
+
+
+def test_what_was_moved_before_the_first_file_was_whole_is_recognised(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only shards are there, as after a kill."""
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.embeddings.prepare.run.assemble", None)
+        with pytest.raises(TypeError):
+            ten_tracks.prepare()
+    for record in ten_tracks.records:
+        move(record)
+    ten_tracks.write()
+    with monkeypatch.context() as patch:
+        no_decoding(patch)
+        path = ten_tracks.prepare()
+    assert digest(path) == digest(ten_tracks.prepare("fresh"))
+    assert not (path.parent / "shards").exists()
+
+
+def test_another_content_of_the_same_size_is_embedded_again(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_tracks.prepare()
+    write_music(Path(ten_tracks.records[4]["audio_path"]), 5.5, rate_hz=16_000, channels=2, seed=99)
+    ten_tracks.records[5]["start"], ten_tracks.records[5]["duration"] = 1.0, 2.0
+    rename(ten_tracks.records[5])
+    ten_tracks.write()
+    with monkeypatch.context() as patch:
+        decoded = count_decoding(patch)
+        path = ten_tracks.prepare()
+    assert sorted(decoded) == ["renamed t5", "t4"]
+    assert ten_tracks.done.recognised == 0
+    assert digest(path) == digest(ten_tracks.prepare("fresh"))
+
+
+def test_nothing_is_hashed_where_no_file_has_gone(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    ten_tracks.write(ten_tracks.records[:6])
+    ten_tracks.prepare()
+    ten_tracks.write()
+    hashed: list[str] = []
+    original = contents._hash
+    monkeypatch.setattr(contents, "_hash", lambda path: hashed.append(Path(path).stem) or original(path))
+    ten_tracks.prepare(encoders=("dsp", "musicnn"))
+    assert sorted(hashed) == ["t6", "t7", "t8", "t9"], "each new file once, no other"
+
+
+# --- damage ---
+
+
+def test_a_damaged_file_is_not_called_complete(ten_tracks: Folder) -> None:
+    path = ten_tracks.prepare()
+    with h5py.File(path, "r+") as file:
+        file["train/dsp_embeddings"][0, 0] += 1
+    for records in (ten_tracks.records, ten_tracks.records[:5]):
+        ten_tracks.write(records)
+        with pytest.raises(DataError, match="train/dsp_embeddings"):
+            ten_tracks.prepare(prune=True)
+
+
+@pytest.mark.parametrize("kind", ["*/*.safetensors", "failures/*.json", "contents/*.json", "dsp/settings.json"])
+def test_damage_of_what_a_run_left_is_found_or_does_not_matter(
+    ten_tracks: Folder, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ten_tracks.add("silent", broken="silent")
+    ten_tracks.write()
+    expected = digest(ten_tracks.prepare("whole"))
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.embeddings.prepare.run.assemble", None)
+        with pytest.raises(TypeError):
+            ten_tracks.prepare()
+    (left,) = (ten_tracks.root / "out" / "shards").glob(kind)
+    kept = shutil.copytree(ten_tracks.root / "out", ten_tracks.root / "kept")
+    chosen = random.Random(kind)
+    refused = 0
+    for trial in range(20):
+        shutil.rmtree(ten_tracks.root / "out")
+        shutil.copytree(kept, ten_tracks.root / "out")
+        content = bytearray(left.read_bytes())
+        if trial % 5:
+            content[chosen.randrange(len(content))] ^= chosen.randrange(1, 256)
+        else:
+            del content[chosen.randrange(len(content)) :]
+        left.write_bytes(content)
+        try:
+            assert digest(ten_tracks.prepare()) == expected
+        except (DataError, UsageError) as error:
+            assert str(ten_tracks.root / "out") in error.message and error.hint
+            refused += 1
+    assert refused > 10
+    left.unlink()
+
+
+def test_a_partial_file_of_another_container_is_left_alone(ten_tracks: Folder) -> None:
+    out = ten_tracks.root / "out"
+    (out / "shards" / "dsp").mkdir(parents=True)
+    process = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    gone = int(process.stdout)
+    partial = partial_path(Path("x"))
+    mine = partial.name.removeprefix(".x.").rpartition("-")[0]
+    foreign, killed = f"deadbeef-{gone}.partial", f"{mine}-{gone}.partial"
+    for end in (foreign, killed):
+        for path in (out / f".embeddings.h5.{end}", out / "shards" / "dsp" / f".ab.safetensors.{end}"):
+            path.write_bytes(b"half")
+    ten_tracks.prepare()
+    assert {path.name for path in out.rglob("*.partial")} == {
+        f".embeddings.h5.{foreign}",
+        f".ab.safetensors.{foreign}",
+    }
+
+
+def test_a_file_system_without_locks_is_used(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = digest(ten_tracks.prepare("whole"))
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    assert digest(ten_tracks.prepare()) == expected
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES, errno.ENOENT])
+def test_an_output_that_cannot_be_written_is_explained(
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As the root of a file system that is read-only, or full, does."""
+
+    def refuse(path: Path, *_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(UnisonoError, match=r"Cannot write|No space left"):
+            ten_tracks.prepare()

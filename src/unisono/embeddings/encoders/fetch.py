@@ -46,6 +46,13 @@ def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | No
         UnisonoError, DataError: as for `fetch`.
     """
     check_name(name)
+    if "/" in name:
+        from unisono.embeddings.encoders.text._sentence_transformers import fetch as fetch_repository
+
+        if from_dir is not None:
+            raise UsageError(f"{name} is not copied: a folder can be used as it is.", hint=f"train --text-encoder {from_dir}")
+        fetch_repository(name)
+        return None
     if from_dir is not None and (from_dir / name).is_dir():
         from_dir = from_dir / name
     if name in text.names():
@@ -59,13 +66,13 @@ def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | No
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that is no encoder's.
+    """Refuse a name that is no encoder's; any name with a slash may be a repository of the hub.
 
     Raises:
         UsageError: it has the nearest name.
     """
     known = [*audio.names(), *text.names()]
-    if name not in known:
+    if name not in known and "/" not in name:
         raise UsageError(f"There is no encoder {name!r}.{nearest(name, known)}", hint="Known: " + ", ".join(known))
 
 
@@ -128,16 +135,16 @@ def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> WeightsOn
 def _is_fetched(folder: Path, hub: HubWeights) -> bool:
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return (
-        record["repo"] == hub.repo
-        and hub.revision in ("main", record["revision"])
-        and all(
-            (folder / name).is_file() and (folder / name).stat().st_size == stated["size"]
-            for name, stated in record["files"].items()
+        return (
+            record["repo"] == hub.repo
+            and hub.revision in ("main", record["revision"])
+            and all(
+                (folder / name).is_file() and (folder / name).stat().st_size == stated["size"]
+                for name, stated in record["files"].items()
+            )
         )
-    )
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # it is fetched again
+        return False
 
 
 def _copy(hub: HubWeights, source: Path, folder: Path) -> str:

@@ -242,9 +242,11 @@ def check_record(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        sizes = {file_name: measure["size"] for file_name, measure in record["files"].items()}
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is damaged.", hint=f"Fetch it again with: unisono encoders fetch {name}") from error
+        sizes = {file_name: int(measure["size"]) for file_name, measure in record["files"].items()}
+        if not isinstance(record["revision"], str):
+            raise TypeError("the revision is not a text")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DataError(f"{path} is damaged: {error!r}.", hint=f"Fetch it again with: unisono encoders fetch {name}") from error
     for file_name, fetched in sizes.items():
         file = folder / file_name
         size = file.stat().st_size if file.is_file() else 0

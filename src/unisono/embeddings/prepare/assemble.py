@@ -3,7 +3,7 @@ all."""
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from unisono.audio.faults import Fault
 from unisono.curation.splits import assign_splits
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, create_embeddings
+from unisono.embeddings.prepare.contents import UNKNOWN
 from unisono.embeddings.prepare.settings import ContentSettings
 from unisono.embeddings.prepare.sink import EncoderShards, RowReader
 from unisono.tracks.record import ORIGINS, to_record
 from unisono.tracks.track import SPLITS, Split, Track, replace
 
 ROWS_A_BLOCK = 1024
-EDITION = 2
+EDITION = 3
 """Increased when the content written for the same input changes, so that older files are written again."""
 
 
@@ -75,6 +76,7 @@ def assemble(
     folder: Path,
     tracks: dict[Split, list[Track]],
     keys: dict[str, bytes],
+    contents: Mapping[bytes, bytes],
     shards: dict[str, EncoderShards],
     records: list[EncoderRecord],
     config: dict[str, Any],
@@ -87,6 +89,7 @@ def assemble(
         folder: where to write.
         tracks: the tracks of each split, in their order.
         keys: track id -> key of its excerpt.
+        contents: key -> identity of its audio, where that is known.
         shards: encoder -> its embeddings.
         records: of the encoders.
         config: the settings that the file stores.
@@ -97,7 +100,8 @@ def assemble(
         writer.add_faults([(key.hex(), fault.reason, fault.detail) for key, fault in sorted(faults.items())])
         for split, split_tracks in tracks.items():
             writer.add_split(split, split_tracks)
-            writer.add_excerpts(split, [keys[track.id] for track in split_tracks])
+            its_keys = [keys[track.id] for track in split_tracks]
+            writer.add_excerpts(split, its_keys, [contents.get(key, UNKNOWN) for key in its_keys])
         for record in sorted(records, key=lambda record: record.name):
             index = shards[record.name].index()
             for split, split_tracks in tracks.items():

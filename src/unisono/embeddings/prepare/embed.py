@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from unisono.audio.decode import Excerpt
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import Fault
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress, time_in_words
+from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.executors import Embedded, Executor, Outcome
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.sink import ROWS_A_SHARD, EncoderShards, Failures
@@ -19,7 +21,11 @@ LOG_EVERY_S = 60.0
 
 
 def embed(
-    items: list[WorkItem], executor: Executor, shards: Mapping[str, EncoderShards], failures: Failures
+    items: list[WorkItem],
+    executor: Executor,
+    shards: Mapping[str, EncoderShards],
+    failures: Failures,
+    contents: Contents,
 ) -> dict[bytes, Fault]:
     """Embed the items into the shards. Whatever ends it, the results so far are on disk.
 
@@ -30,33 +36,37 @@ def embed(
         UnisonoError: the disk is full, the audio folder has gone away, or a device has too little memory.
     """
     passing: dict[bytes, Fault] = {}
+    fresh: dict[bytes, Excerpt] = {}
     counted = _Counted(items)
     try:
         with hide_decoder_messages(), counted.shown(), closing(executor.map(items)) as results:
             for result in results:
                 if isinstance(result, Embedded):
                     shards[result.encoder].put(result.key, result.embedding, result.windows)
+                    fresh[result.key] = counted.items[result.key].excerpt
                 elif result.fault.lasting:
                     failures.put(result.key, result.fault)
                 else:
                     _refuse_vanished_folder(counted.items[result.key], result.fault)
                     passing[result.key] = result.fault
                 counted.note(result)
-                _flush_if_due(shards, failures, counted)
+                full = any(its_shards.waiting >= ROWS_A_SHARD for its_shards in shards.values())
+                if counted.flush_is_due() or full:
+                    _flush(shards, failures, contents, fresh)
     finally:
-        for its_shards in shards.values():
-            its_shards.flush()
-        failures.flush()
+        _flush(shards, failures, contents, fresh)
     return passing
 
 
-def _flush_if_due(shards: Mapping[str, EncoderShards], failures: Failures, counted: "_Counted") -> None:
-    due = counted.flush_is_due()
+def _flush(
+    shards: Mapping[str, EncoderShards], failures: Failures, contents: Contents, fresh: dict[bytes, Excerpt]
+) -> None:
     for its_shards in shards.values():
-        if due or its_shards.waiting >= ROWS_A_SHARD:
-            its_shards.flush()
-    if due:
-        failures.flush()
+        its_shards.flush()
+    failures.flush()
+    contents.add(fresh)
+    contents.flush()
+    fresh.clear()
 
 
 def _refuse_vanished_folder(item: WorkItem, fault: Fault) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from unisono.audio.decode import Excerpt
 from unisono.audio.faults import MISSING, UNREADABLE, Fault
+from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import Track
 
-KEY_BYTES = 16
+FileStatus = tuple[int, int]
+"""Size, and time of change in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,13 @@ class EmbeddingPlan:
 
 def plan(tracks: Iterable[Track]) -> EmbeddingPlan:
     """Identify the excerpt of each track by its path, start and length, and the file's size and time of change."""
-    status_of: dict[str, tuple[int, int] | Fault] = {}
+    status_of: dict[str, FileStatus | Fault] = {}
     key_of: dict[str, bytes] = {}
     faults: dict[str, Fault] = {}
     excerpts: dict[bytes, Excerpt] = {}
     for track in tracks:
         if track.audio_path not in status_of:
-            status_of[track.audio_path] = _status(track.audio_path)
+            status_of[track.audio_path] = status_of_file(track.audio_path)
         status = status_of[track.audio_path]
         if isinstance(status, Fault):
             faults[track.id] = status
@@ -68,7 +70,8 @@ def excerpt_key(excerpt: Excerpt, size: int, changed_ns: int) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 
-def _status(path: str) -> tuple[int, int] | Fault:
+def status_of_file(path: str) -> FileStatus | Fault:
+    """Return the size of a file and its time of change, in nanoseconds; or why it cannot be read."""
     try:
         status = os.stat(path)  # noqa: PTH116 - called once a file, for up to millions
     except (FileNotFoundError, NotADirectoryError, ValueError):

@@ -43,6 +43,10 @@ class PrepareReport:
     encoders: Sequence[EncoderRecord]
     written: bool
     """False if the file held all of this already."""
+    pruned: int = 0
+    """Tracks that were removed from the file, since they are not among those chosen now."""
+    recognised: int = 0
+    """Excerpts whose files were moved, renamed or touched, and were not embedded again."""
     tally: Tally = field(repr=False)
     """What came in, and what was left out with its reason."""
 
@@ -51,7 +55,14 @@ class PrepareReport:
         lines = [f"PrepareReport: {self.path}", f"  tracks: {splits}"]
         lines += [f"  encoder {encoder.name}: {encoder.shape_in_words}" for encoder in self.encoders]
         lines += [f"  {count:,} left out: {reason}" for reason, count in self.tally.reasons().most_common()]
+        lines += [f"  {change}" for change in self.changes]
         return "\n".join(lines)
+
+    @property
+    def changes(self) -> list[str]:
+        """What became of tracks that the file held before, in words."""
+        counts = ((self.pruned, "removed: not chosen now"), (self.recognised, "recognised: moved, renamed or touched"))
+        return [f"{count:,} {what}" for count, what in counts if count]
 
     def _repr_html_(self) -> str:
         columns = ("dataset", "tracks", "embedded", "left out", "hours", "captions")

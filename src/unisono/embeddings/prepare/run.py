@@ -5,6 +5,7 @@ embed      decode, embed, pool; results go into small shards                    
 assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
 """
 
+import errno
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -16,7 +17,7 @@ from filelock import FileLock, Timeout
 from unisono.audio.faults import Fault
 from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
-from unisono.base.files import explained
+from unisono.base.files import explained, remove_left_behind_in
 from unisono.base.log import log, log_to
 from unisono.base.tally import Dropped, Tally
 from unisono.curation.filters import by_duration
@@ -25,6 +26,7 @@ from unisono.embeddings.encoders import audio
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, open_embeddings
 from unisono.embeddings.prepare import executors, settings
 from unisono.embeddings.prepare.assemble import assemble, by_split, fingerprint, is_assembled
+from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.datasets import unified
 from unisono.embeddings.prepare.embed import embed
 from unisono.embeddings.prepare.executors import Job
@@ -64,6 +66,7 @@ def prepare(
     workers: Count | None = None,
     executor: str = executors.DEFAULT,
     strict: bool = False,
+    prune: bool = False,
     recorded_options: Mapping[str, Any] | None = None,
 ) -> PrepareReport:
     """Embed the tracks of a unified file into `embeddings.h5`; embeddings that are there already are not computed again.
@@ -78,6 +81,7 @@ def prepare(
         split_by: keep the splits of the file and draw the rest by seed, or draw all.
         batch_size, devices, workers, executor: how it is computed.
         strict: fail if a track cannot be embedded.
+        prune: remove from `embeddings.h5` the tracks that are not among those chosen now; else they are an error.
         recorded_options: what the report stores as options; None: the arguments.
 
     Raises:
@@ -97,7 +101,8 @@ def prepare(
         job=Job(pooling=pooling, keep_windows=keep_windows, devices=devices, batch_size=batch_size, workers=workers),
         executor=executor,
     )
-    return run(encoders, layers, arguments if recorded_options is None else recorded_options, strict=strict)
+    given = arguments if recorded_options is None else recorded_options
+    return run(encoders, layers, given, strict=strict, prune=prune)
 
 
 def _float(value: float | None) -> float | None:
@@ -156,7 +161,7 @@ class _Preparation:
     tally: Tally = field(default_factory=Tally)
 
     def __call__(
-        self, names: Iterable[str], layers: Iterable[str], given: Mapping[str, Any], *, strict: bool
+        self, names: Iterable[str], layers: Iterable[str], given: Mapping[str, Any], *, strict: bool, prune: bool
     ) -> PrepareReport:
         tracks = read_tracks(self.source)
         with ExitStack() as stack:
@@ -169,17 +174,19 @@ class _Preparation:
                 for name in sorted({*names, *(there.encoders if there else ())})
             }
             failures = Failures(self.folder / SHARDS / "failures", there)
+            contents = Contents(self.folder / SHARDS / "contents", there)
             states = settings.hidden_states(layers, shards)
             settings.check_shards(shards, self.content, states, self.folder)
             work = plan(chosen)
-            _refuse_to_lose(there, work)
-            faults = self.embed_missing(work, shards, failures, states)
+            pruned = _refuse_to_lose(there, work, prune=prune)
+            same = _recognise_moved(work, shards, contents)
+            faults = self.embed_missing(work, shards, failures, contents, states)
             embedded = self.without_faults(chosen, work, faults)
             self.write_report(given, sorted(shards), embedded, strict=strict)
             splits = by_split(embedded, self.content)
             records = [_record_of(its_shards) for its_shards in shards.values()]
-            written = self.write(splits, work, shards, records, faults, there)
-            _remove_what_is_stored(self.folder, shards, failures)
+            written = self.write(splits, work, contents, shards, records, faults, there)
+            _remove_what_is_stored(self.folder, shards, failures, contents, set(same.values()))
         return PrepareReport(
             path=self.folder / FILE_NAME,
             report_path=self.folder / REPORT,
@@ -187,6 +194,8 @@ class _Preparation:
             datasets=count_datasets(self.tally, embedded),
             encoders=records,
             written=written,
+            pruned=pruned,
+            recognised=len(same),
             tally=self.tally,
         )
 
@@ -229,6 +238,7 @@ class _Preparation:
         work: EmbeddingPlan,
         shards: dict[str, EncoderShards],
         failures: Failures,
+        contents: Contents,
         states: Mapping[str, str],
     ) -> dict[bytes, Fault]:
         """Embed what is missing; return key -> fault of all excerpts that cannot be embedded."""
@@ -254,7 +264,7 @@ class _Preparation:
             for name, spec in executor.specs.items():
                 record = settings.encoder_record(spec, self.content.pooling, states[name])
                 settings.check_built(shards[name], record, self.folder, keep_windows=self.content.keep_windows)
-            passing = embed(items, executor, shards, failures)
+            passing = embed(items, executor, shards, failures, contents)
         return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
 
     def without_faults(self, tracks: list[Track], work: EmbeddingPlan, faults: Mapping[bytes, Fault]) -> list[Track]:
@@ -285,6 +295,7 @@ class _Preparation:
         self,
         splits: dict[Split, list[Track]],
         work: EmbeddingPlan,
+        contents: Contents,
         shards: dict[str, EncoderShards],
         records: list[EncoderRecord],
         faults: Mapping[bytes, Fault],
@@ -299,7 +310,10 @@ class _Preparation:
             return False
         log.info("Writing %s", path)
         lasting = {key: fault for key, fault in faults.items() if fault.lasting}
-        assemble(self.folder, splits, work.key_of, shards, records, config, self.tally.faults, lasting)
+        keys = {work.key_of[track.id] for its_tracks in splits.values() for track in its_tracks}
+        contents.add({key: work.excerpts[key] for key in keys})  # those of files of earlier versions
+        known = contents.known
+        assemble(self.folder, splits, work.key_of, known, shards, records, config, self.tally.faults, lasting)
         return True
 
 
@@ -314,38 +328,80 @@ def _record_of(shards: EncoderShards) -> EncoderRecord:
     return EncoderRecord(**content)
 
 
-def _remove_what_is_stored(folder: Path, shards: Mapping[str, EncoderShards], failures: Failures) -> None:
+def _recognise_moved(
+    work: EmbeddingPlan, shards: Mapping[str, EncoderShards], contents: Contents
+) -> dict[bytes, bytes]:
+    """Let the embeddings of files that were moved, renamed or touched count as those of the files that are there now."""
+    held = {key for its_shards in shards.values() for key in its_shards.held()}
+    same = contents.moved(work.excerpts, held)
+    if same:
+        log.info("%s excerpts were recognised by their content: their files were moved or touched.", f"{len(same):,}")
+    for its_shards in shards.values():
+        its_shards.same = same
+    return same
+
+
+def _remove_what_is_stored(
+    folder: Path,
+    shards: Mapping[str, EncoderShards],
+    failures: Failures,
+    contents: Contents,
+    superseded: set[bytes],
+) -> None:
     """Remove the shards whose content `embeddings.h5` now holds; those of tracks that were not chosen now stay."""
     with open_embeddings(folder) as file:
-        keys = {key for split in SPLITS for key in file.excerpts(split)}
+        keys = {key for split in SPLITS for key in file.excerpts(split)} | superseded
         failed = {bytes.fromhex(key) for key, _, _ in file.faults()}
     for its_shards in shards.values():
         its_shards.remove_stored(keys)
+    contents.remove_stored(keys)
     failures.remove_stored(failed)
     with suppress(OSError):  # some are left
         (folder / SHARDS).rmdir()
 
 
-def _refuse_to_lose(there: EmbeddingsFile | None, work: EmbeddingPlan) -> None:
-    """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds."""
+def _refuse_to_lose(there: EmbeddingsFile | None, work: EmbeddingPlan, *, prune: bool) -> int:
+    """Refuse to write an `embeddings.h5` that lacks tracks which the present one holds, unless they are to be pruned.
+
+    A track that is chosen, but whose file is missing, is never pruned: the audio folder may be away.
+
+    Returns:
+        The number of tracks that are pruned.
+    """
     lost = sorted(id_ for id_ in there.ids if id_ not in work.key_of) if there else []
-    if there and lost:
-        reason = work.faults[lost[0]].reason if lost[0] in work.faults else "not among the tracks chosen now"
+    unreadable = [id_ for id_ in lost if id_ in work.faults]
+    refused = unreadable or ([] if prune else lost)
+    if there and refused:
+        fault = work.faults.get(refused[0])
+        hint = "Choose the same tracks and more, or another --output-dir. To remove them from the file: --prune."
+        if unreadable:
+            hint = "Bring the audio back, or make the unified file again without these tracks and use --prune."
         raise UsageError(
-            f"{there.path} holds {len(lost):,} tracks that would be lost; the first is {lost[0]} ({reason}).",
-            hint=f"Choose the same tracks and more, or another --output-dir; or remove {there.path}: "
-            "then all tracks are embedded again.",
+            f"{there.path} holds {len(refused):,} tracks that would be lost; the first is {refused[0]} "
+            f"({fault.reason if fault else 'not among the tracks chosen now'}).",
+            hint=hint,
         )
+    if lost:
+        log.info("Removing %s tracks that are not among those chosen now; the first is %s.", f"{len(lost):,}", lost[0])
+    return len(lost)
 
 
 def _enter_output(output: Path, stack: ExitStack) -> None:
     """Make the output folder, lock it, remove what a killed run left half-written, and open the log."""
     with explained(output / FILE_NAME):
         output.mkdir(parents=True, exist_ok=True)
-        try:
-            stack.enter_context(FileLock(output / LOCK, timeout=0))
-        except Timeout:
-            raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
-        for partial in (*output.glob(".*.partial"), *(output / SHARDS).glob("*/.*.partial")):
-            partial.unlink(missing_ok=True)
+        _lock(output, stack)
+        for folder in (output, *(output / SHARDS).glob("*/")):
+            remove_left_behind_in(folder)
         stack.enter_context(log_to(output / LOG))
+
+
+def _lock(output: Path, stack: ExitStack) -> None:
+    try:
+        stack.enter_context(FileLock(output / LOCK, timeout=0))
+    except Timeout:
+        raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        log.warning("%s cannot be locked on its file system: let no other run write to it.", output)

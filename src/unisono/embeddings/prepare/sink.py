@@ -1,12 +1,14 @@
 """The embeddings on disk: rows of an earlier `embeddings.h5`, and small shards of the runs since then, each written whole.
 
 <output>/shards/<encoder>/settings.json     what makes these embeddings (`EncoderRecord`, and whether windows are kept)
-<output>/shards/<encoder>/<hash>.safetensors
+<output>/shards/<encoder>/<sha256>.safetensors
     keys        [n, 16] uint8               the excerpts' keys, see `plan`
     embeddings  [n, D] or [n, L, D] float16
     windows     [k, D] or [k, L, D] float16, window_counts [n] int32: only if windows are kept
-<output>/shards/failures/<hash>.json        [[key, reason, detail], ...]
+<output>/shards/failures/<sha256>.json      [[key, reason, detail], ...]
+<output>/shards/contents/<sha256>.json      [[key, content], ...], see `contents`
 
+A file is named by the sha256 of all its bytes, which is compared when it is read; names of earlier versions are shorter.
 Shards are the progress of a run. A shard is removed once `embeddings.h5` holds all of its rows. An embedding may be stored
 twice, by a worker that died, by two runs, or by a kill before that removal. The same key stands for the same numbers, so
 either one is used.
@@ -14,12 +16,13 @@ either one is used.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +30,7 @@ from unisono.audio.faults import Fault
 from unisono.base.errors import DataError
 from unisono.base.files import write_whole
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord
-from unisono.embeddings.prepare.plan import KEY_BYTES
+from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import SPLITS, Split
 
 SETTINGS = "settings.json"
@@ -69,6 +72,8 @@ class EncoderShards:
         self.folder = folder
         self._shards = [Shard(path) for path in sorted(folder.glob("*.safetensors"))]
         self._assembled = assembled if assembled and folder.name in assembled.encoders else None
+        self.same: Mapping[bytes, bytes] = {}
+        """Key -> key under which the embedding of the same audio is held: the file was moved or touched."""
         self._keys: list[bytes] = []
         self._embeddings: list[Half] = []
         self._windows: list[Half] = []
@@ -83,11 +88,12 @@ class EncoderShards:
     def shard_settings(self) -> dict[str, Any] | None:
         """Read the settings that made the shards; None if there are none."""
         path = self.folder / SETTINGS
+        if not path.is_file():
+            return None
         try:
             settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
+            msgspec.convert(settings, EncoderRecord)
+        except (OSError, ValueError, msgspec.ValidationError) as error:
             raise DataError(f"{path} is damaged: {error}.", hint=f"Remove the folder {self.folder}.") from error
         return settings
 
@@ -98,7 +104,8 @@ class EncoderShards:
 
     def held(self) -> set[bytes]:
         """Return the keys of all embeddings on disk."""
-        return {key for rows in self._all_rows() for key in rows.keys()}  # noqa: SIM118 - read from the file
+        keys = {key for rows in self._all_rows() for key in rows.keys()}  # noqa: SIM118 - read from the file
+        return keys | {key for key, other in self.same.items() if other in keys}
 
     def put(self, key: bytes, embedding: Half, windows: Half | None) -> None:
         """Add an embedding; it is on disk after the next `flush`."""
@@ -125,14 +132,14 @@ class EncoderShards:
         if self._windows:
             tensors["windows"] = np.concatenate(self._windows)
             tensors["window_counts"] = np.array([len(windows) for windows in self._windows], np.int32)
-        path = self.folder / f"{_name(self._keys)}.safetensors"
-        write_whole(path, save(tensors))
+        path = _write_named(self.folder, save(tensors), ".safetensors")
         self._shards.append(Shard(path))
         self._keys, self._embeddings, self._windows = [], [], []
 
     def index(self) -> dict[bytes, tuple[RowReader, int]]:
         """Return key -> where its embedding is stored, and in which row."""
-        return {key: (rows, row) for rows in self._all_rows() for row, key in enumerate(rows.keys())}
+        found = {key: (rows, row) for rows in self._all_rows() for row, key in enumerate(rows.keys())}
+        return found | {key: found[other] for key, other in self.same.items() if key not in found and other in found}
 
     def remove_stored(self, keys: set[bytes]) -> None:
         """Remove the shards all of whose keys are in `keys`: their embeddings are stored elsewhere."""
@@ -162,39 +169,38 @@ class Shard:
 
     def keys(self) -> list[bytes]:
         """Read the keys of the rows."""
-        packed = self._slice("keys")[:].tobytes()
+        packed = self._read("keys", slice(None)).tobytes()
         return [packed[begin : begin + KEY_BYTES] for begin in range(0, len(packed), KEY_BYTES)]
 
     def embedding(self, row: int) -> Half:
         """Read one row."""
-        embedding: Half = self._slice("embeddings")[row]
-        return embedding
+        return self._read("embeddings", row)
 
     def window_count(self, row: int) -> int:
         """Read how many windows a row has."""
-        return int(self._slice("window_counts")[row])
+        return int(self._read("window_counts", row))
 
     def windows(self, row: int) -> Half:
         """Read the windows of one row, [W, D] or [W, L, D]."""
         if self._ends is None:
-            self._ends = _ends(self._slice("window_counts")[:])
-        windows: Half = self._slice("windows")[int(self._ends[row]) : int(self._ends[row + 1])]
-        return windows
+            self._ends = _ends(self._read("window_counts", slice(None)))
+        return self._read("windows", slice(int(self._ends[row]), int(self._ends[row + 1])))
 
-    def _slice(self, name: str) -> Any:
-        """Open one tensor to read parts of it; the file is mapped, not read as a whole."""
+    def _read(self, name: str, rows: int | slice) -> NDArray[Any]:
+        """Read rows of one tensor; the file is mapped, not read as a whole, but first compared with its name."""
         from safetensors import SafetensorError, safe_open
 
         try:
             if self._file is None:
+                with self.path.open("rb") as file:
+                    _compare(self.path, hashlib.file_digest(file, "sha256").hexdigest())
                 self._file = safe_open(self.path, "numpy")
             if name not in self._slices:
                 self._slices[name] = self._file.get_slice(name)
-        except (SafetensorError, OSError) as error:
-            raise DataError(
-                f"{self.path} is damaged: {error}.", hint="Remove it; its embeddings are then computed again."
-            ) from error
-        return self._slices[name]
+            values: NDArray[Any] = self._slices[name][rows]
+        except (SafetensorError, OSError, ValueError, TypeError, LookupError) as error:
+            raise _damaged(self.path, str(error)) from error
+        return values
 
 
 class StoredRows:
@@ -229,38 +235,43 @@ class StoredRows:
         return self._windows[self._ends[row] : self._ends[row + 1]]
 
 
-class Failures:
-    """The excerpts that are known to fail, and why; they are not tried again as long as the file is the same."""
+class Notes:
+    """What is known of excerpts besides their embeddings: some texts for each, in files that are each written whole."""
 
-    def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None) -> None:
+    def __init__(self, folder: Path, texts: int) -> None:
+        """Read the notes in a folder: `texts` for each key."""
         self.folder = folder
-        self.known: dict[bytes, Fault] = {}
-        self._waiting: dict[bytes, Fault] = {}
+        self.read: dict[bytes, list[str]] = {}
+        self._waiting: dict[bytes, list[str]] = {}
         self._files: dict[Path, list[bytes]] = {}
-        for key, reason, detail in assembled.faults() if assembled else []:
-            self.known[bytes.fromhex(key)] = Fault(reason, detail)
         for path in sorted(folder.glob("*.json")):
-            self._files[path] = []
-            for key, reason, detail in json.loads(path.read_text(encoding="utf-8")):
-                self._files[path].append(bytes.fromhex(key))
-                self.known[bytes.fromhex(key)] = Fault(reason, detail)
+            try:
+                content = path.read_bytes()
+                _compare(path, hashlib.sha256(content).hexdigest())
+                entries = {
+                    bytes.fromhex(key): rest for key, *rest in msgspec.json.decode(content, type=list[list[str]])
+                }
+                if any(len(rest) != texts for rest in entries.values()):
+                    raise ValueError(f"expected {texts} texts for each key")
+            except (OSError, ValueError, msgspec.MsgspecError) as error:
+                raise _damaged(path, str(error)) from error
+            self._files[path] = list(entries)
+            self.read |= entries
 
-    def put(self, key: bytes, fault: Fault) -> None:
-        """Remember a fault that lies in the file itself."""
-        self.known[key] = fault
-        self._waiting[key] = fault
+    def note(self, key: bytes, *texts: str) -> None:
+        """Add a note; it is on disk after the next `flush`."""
+        self._waiting[key] = list(texts)
 
     def flush(self) -> None:
-        """Write the faults added since the last flush."""
+        """Write the notes added since the last flush."""
         if self._waiting:
-            entries = [[key.hex(), fault.reason, fault.detail] for key, fault in self._waiting.items()]
-            path = self.folder / f"{_name(self._waiting)}.json"
-            write_whole(path, json.dumps(entries, ensure_ascii=False, indent=0) + "\n")
+            entries = [[key.hex(), *texts] for key, texts in self._waiting.items()]
+            path = _write_named(self.folder, json.dumps(entries, indent=0).encode() + b"\n", ".json")
             self._files[path] = list(self._waiting)
             self._waiting = {}
 
     def remove_stored(self, keys: set[bytes]) -> None:
-        """Remove the files all of whose keys are in `keys`: their faults are stored elsewhere."""
+        """Remove the files all of whose keys are in `keys`: what they say is stored elsewhere."""
         for path, its_keys in self._files.items():
             if keys.issuperset(its_keys):
                 path.unlink(missing_ok=True)
@@ -268,9 +279,36 @@ class Failures:
             self.folder.rmdir()
 
 
+class Failures(Notes):
+    """The excerpts that are known to fail, and why; they are not tried again as long as the file is the same."""
+
+    def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None) -> None:
+        super().__init__(folder, texts=2)
+        stored = assembled.faults() if assembled else []
+        self.known = {bytes.fromhex(key): Fault(reason, detail) for key, reason, detail in stored}
+        self.known |= {key: Fault(reason, detail) for key, (reason, detail) in self.read.items()}
+
+    def put(self, key: bytes, fault: Fault) -> None:
+        """Remember a fault that lies in the file itself."""
+        self.known[key] = fault
+        self.note(key, fault.reason, fault.detail)
+
+
 def _ends(counts: NDArray[Any]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 
 
-def _name(keys: Iterable[bytes]) -> str:
-    return hashlib.blake2b(b"".join(keys), digest_size=8).hexdigest()
+def _write_named(folder: Path, content: bytes, ending: str) -> Path:
+    """Write a file that is named by its content."""
+    path = folder / f"{hashlib.sha256(content).hexdigest()}{ending}"
+    write_whole(path, content)
+    return path
+
+
+def _compare(path: Path, sha256: str) -> None:
+    if len(path.stem) == len(sha256) and path.stem != sha256:
+        raise ValueError("its content is not what was written (its name is the sha256 of that)")
+
+
+def _damaged(path: Path, found: str) -> DataError:
+    return DataError(f"{path} is damaged: {found}.", hint="Remove it; what it holds is then computed again.")

@@ -130,13 +130,15 @@ def module(name: str) -> ModuleType:
     return _registry()[name][1]
 
 
-def build(name: str, device: str = "cpu", weights: Path | None = None) -> TextEncoder:
+def build(name: str, device: str = "cpu", weights: Path | None = None, *, may_fetch: bool = True) -> TextEncoder:
     """Load a text encoder onto a device.
 
     Args:
         name: one of `names()`, or `<owner>/<model>` of the hub, or the path of a sentence-transformers folder.
         device: "cpu", "cuda:0", ...
         weights: folder of the weights; None: from the package or the hub's cache.
+        may_fetch: fetch weights that are not on this machine. False where the name is not the user's own choice, but
+            that of a checkpoint.
 
     Raises:
         UsageError: there is no encoder of that name.
@@ -145,10 +147,24 @@ def build(name: str, device: str = "cpu", weights: Path | None = None) -> TextEn
     if "/" in name:
         from unisono.embeddings.encoders.text._sentence_transformers import build as build_any
 
-        return build_any(name, device)
+        return build_any(name, device, may_fetch=may_fetch)
     found = spec(name)
+    if weights is None and not may_fetch:
+        from unisono.embeddings.encoders.text._files import is_here
+
+        if not is_here(name):
+            raise _not_here(found.source, name)
     encoder: TextEncoder = _registry()[name][1].build(found, device, weights)
     return encoder
+
+
+def _not_here(repository: str, name: str) -> UsageError:
+    """Return the error for weights that nobody has asked to fetch."""
+    return UsageError(
+        f"The text encoder {name} is not on this machine, and nobody asked to fetch it: it is {repository} "
+        "on the Hugging Face Hub, as the model names it.",
+        hint=f"If you trust that repository, fetch it, and run the same command again: unisono encoders fetch {name}",
+    )
 
 
 def _registry() -> dict[str, tuple[TextEncoderSpec, ModuleType]]:
