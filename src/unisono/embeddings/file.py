@@ -1,4 +1,5 @@
-"""The layout of `embeddings.h5`, and reading it (`writing` writes it, `structure` checks it): the contract between `prepare` and what follows.
+"""The layout of `embeddings.h5`, the contract between `prepare` and what follows, and reading it. `writing` writes it,
+`structure` checks it.
 
 /                       attributes: format, config (JSON), failures (number of tracks that could not be embedded)
 /train, /val, /test     a group for each split

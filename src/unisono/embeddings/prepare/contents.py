@@ -39,7 +39,7 @@ class Contents(Notes):
         self.known |= {key: bytes.fromhex(content) for key, (content,) in self.read.items()}
 
     def add(self, excerpts: Mapping[bytes, Excerpt]) -> None:
-        """Identify the audio of excerpts, each named by its key; those whose files are not the same any more stay unknown."""
+        """Identify the audio of excerpts, by key; those whose files have changed since then stay unknown."""
         for key, content in _identify({key: each for key, each in excerpts.items() if key not in self.known}).items():
             self.known[key] = content
             self.note(key, content.hex())

@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +34,8 @@ from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import SPLITS, Split
 
 SETTINGS = "settings.json"
+SHA256 = "sha256"
+"""The setting that is the sha256 of the others."""
 ROWS_A_SHARD = 1024
 
 Half = NDArray[np.float16]
@@ -92,14 +94,20 @@ class EncoderShards:
             return None
         try:
             settings: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            written = settings.pop(SHA256, None)
+            if written is not None and written != _sha256(settings):
+                raise ValueError("its content is not what was written")
+            if settings.keys() - {each.name for each in fields(EncoderRecord)} != {"keep_windows"}:
+                raise ValueError(f"expected the settings of an encoder, found {', '.join(map(repr, settings))}")
             msgspec.convert(settings, EncoderRecord)
-        except (OSError, ValueError, msgspec.ValidationError) as error:
+        except (OSError, ValueError, AttributeError, msgspec.ValidationError) as error:
             raise DataError(f"{path} is damaged: {error}.", hint=f"Remove the folder {self.folder}.") from error
         return settings
 
     def write_settings(self, record: EncoderRecord, *, keep_windows: bool) -> None:
         """Write the settings, before the first shard is written."""
         content = {**asdict(record), "keep_windows": keep_windows}
+        content[SHA256] = _sha256(content)
         write_whole(self.folder / SETTINGS, json.dumps(content, indent=1, sort_keys=True) + "\n")
 
     def held(self) -> set[bytes]:
@@ -303,6 +311,10 @@ def _write_named(folder: Path, content: bytes, ending: str) -> Path:
     path = folder / f"{hashlib.sha256(content).hexdigest()}{ending}"
     write_whole(path, content)
     return path
+
+
+def _sha256(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def _compare(path: Path, sha256: str) -> None:
