@@ -1,5 +1,7 @@
 """Reading `embeddings.h5` from Python: with and without `with`, what it shows, and what it refuses."""
 
+import errno
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.making import make_track
-from unisono.base.errors import DataError, UsageError
+from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, create_embeddings, open_embeddings
 from unisono.tracks.track import SPLITS, Split
 
@@ -145,3 +147,36 @@ def test_a_wrong_path_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected embeddings of format 1, found None"):
         open_embeddings(tmp_path / "b.h5")
     (tmp_path / "b.h5").unlink()  # was closed, so that other systems allow it
+
+
+def test_a_locked_file_is_called_locked(path: Path) -> None:
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(UnisonoError, match=r"embeddings\.h5 is locked: another program") as caught:
+            open_embeddings(path)
+    assert "HDF5_USE_FILE_LOCKING=FALSE" in caught.value.hint and "prepare" not in caught.value.hint
+    open_embeddings(path).close()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.EIO])
+def test_reading_needs_no_locks(path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """As on a network folder without locks."""
+    opened = h5py.File
+
+    def without_locks(*arguments: Any, **options: Any) -> h5py.File:
+        if options.get("locking") is not False:
+            raise OSError(number, f"Unable to synchronously open file (unable to lock file, errno = {number})")
+        return opened(*arguments, **options)
+
+    monkeypatch.setattr("unisono.embeddings.file.h5py.File", without_locks)
+    with open_embeddings(path) as file:
+        assert len(file.ids) == 7
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Unable to open file (Permission denied)")
+
+    monkeypatch.setattr("unisono.embeddings.file.h5py.File", refuse)
+    with pytest.raises(UnisonoError, match=r"Cannot read .*embeddings\.h5: Permission denied"):
+        open_embeddings(path)

@@ -1,3 +1,5 @@
+import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +123,81 @@ def test_weights_put_where_weights_are_kept_are_used(tmp_path: Path, monkeypatch
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path))
     return text_store.folder_of(WordEncoder.spec)
+
+
+def test_damaged_rows_are_found_and_embedded_again(folder: Path):
+    captions = [f"piano {number}" for number in range(40)]
+    expected = embed(captions, WordEncoder())
+    path = folder / "embeddings.f32"
+    whole = path.read_bytes()
+    chosen = random.Random(0)
+    for _ in range(30):
+        damaged = bytearray(whole)
+        damaged[chosen.randrange(len(damaged))] ^= chosen.randrange(1, 256)
+        path.write_bytes(damaged)
+        for other in ("embeddings.sum", "captions.md5"):
+            rest = (folder / other).read_bytes()
+            (folder / other).write_bytes(rest[: 40 * {"embeddings.sum": 8, "captions.md5": 16}[other]])
+        encoder = Counting()
+        assert np.array_equal(embed(captions, encoder), expected)
+        assert len(encoder.asked) == 1
+        again = Counting()
+        assert np.array_equal(embed(captions[::-1], again), expected[::-1])
+        assert again.asked == [], "the row that was appended counts"
+
+
+@pytest.mark.parametrize("name", ["embeddings.sum", "captions.md5"])
+def test_damage_of_the_other_files_of_the_store_does_not_matter(folder: Path, name: str):
+    captions = [f"piano {number}" for number in range(40)]
+    expected = embed(captions, WordEncoder())
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:5] + bytes([whole[5] ^ 1]) + whole[6:])
+    assert np.array_equal(embed(captions, WordEncoder()), expected)
+
+
+def test_a_store_without_sums_is_used(folder: Path):
+    captions = ["piano", "slow choir"]
+    expected = embed(captions, WordEncoder())
+    (folder / "embeddings.sum").unlink()
+    encoder = Counting()
+    assert np.array_equal(embed(captions, encoder), expected)
+    assert encoder.asked == [] and (folder / "embeddings.sum").stat().st_size == 16
+
+
+@pytest.mark.parametrize(
+    "kind", ["evil_mod.Evil", "sentence_transformers_evil.X", "sentence_transformers", "os.system", None]
+)
+def test_a_model_with_modules_of_its_own_is_refused(tmp_path: Path, kind: str | None):
+    write_bert(tmp_path)
+    (tmp_path / "evil_mod.py").write_text("raise AssertionError('code of the model was run')")
+    modules = [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"}]
+    (tmp_path / "modules.json").write_text(json.dumps([*modules, {"idx": 1, "name": "1", "path": "", "type": kind}]))
+    for may_fetch in (True, False):
+        with pytest.raises(UsageError, match=r"asks to run code of its own: .*modules\.json"):
+            text.build(str(tmp_path), may_fetch=may_fetch)
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", '{"a": 1}', "[{}]"])
+def test_a_broken_list_of_modules_is_named(tmp_path: Path, content: str):
+    write_bert(tmp_path)
+    (tmp_path / "modules.json").write_text(content)
+    with pytest.raises(UsageError, match=r"modules\.json is not the list"):
+        text.build(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["someone/a-model", "e5-base", "qwen3-0.6b"])
+def test_what_a_checkpoint_names_is_not_fetched_unasked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+
+    def refuse(*_, **__):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    with pytest.raises(UsageError, match=f"{name} is not on this machine, and nobody asked to fetch it") as caught:
+        text.build(name, may_fetch=False)
+    assert f"unisono encoders fetch {name}" in caught.value.hint
 
 
 class Counting(WordEncoder):

@@ -614,7 +614,9 @@ def test_tracks_whose_audio_is_away_are_never_pruned(ten_tracks: Folder) -> None
     before = digest(path)
     Path(ten_tracks.records[3]["audio_path"]).unlink()
     ten_tracks.write(ten_tracks.records[:5])
-    with pytest.raises(UsageError, match=r"1 tracks that would be lost; the first is t3 \(missing file\)") as caught:
+    with pytest.raises(
+        UsageError, match=r"1 tracks that would be lost; the first is t3 \(audio file missing\)"
+    ) as caught:
         ten_tracks.prepare(prune=True)
     assert "Bring the audio back" in caught.value.hint
     assert digest(path) == before

@@ -50,7 +50,9 @@ def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | No
         from unisono.embeddings.encoders.text._sentence_transformers import fetch as fetch_repository
 
         if from_dir is not None:
-            raise UsageError(f"{name} is not copied: a folder can be used as it is.", hint=f"train --text-encoder {from_dir}")
+            raise UsageError(
+                f"{name} is not copied: a folder can be used as it is.", hint=f"train --text-encoder {from_dir}"
+            )
         fetch_repository(name)
         return None
     if from_dir is not None and (from_dir / name).is_dir():

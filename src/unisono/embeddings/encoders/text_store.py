@@ -4,10 +4,12 @@ There is one folder for each version of an encoder, below `$UNISONO_CAPTIONS`, o
 folder:
 
     embeddings.f32  [R, T] float32, row by row
+    embeddings.sum  [R] uint64, the sum of each row's bits, taken as numbers of 32 bits
     captions.md5    [R, 16] bytes, the digest of each row's caption
 
-Rows are only appended, embeddings first, and a row counts once both files hold it, so a run that is killed at any instant
-loses the block it was writing. The folder may be deleted at any time.
+Rows are only appended, embeddings first, and a row counts once all files hold it, so a run that is killed at any instant
+loses the block it was writing. Rows are compared with their sums when they are used; damaged ones are computed again and
+appended: the last row of a caption counts. The folder may be deleted at any time.
 
 This is a matrix rather than a `base.store.Store`: training reads millions of rows at random, which are mapped from the disk
 as they are, without a copy for each row.
@@ -25,7 +27,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
-from unisono.base.files import explained
+from unisono.base.files import explained, write_whole
+from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
 
@@ -89,11 +92,12 @@ def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], Te
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             row_of = _index(folder, spec.dim)
+            _forget_damaged(folder, spec.dim, row_of, names)
             missing = {name: caption for name, caption in zip(names, captions, strict=True) if name not in row_of}
             if missing:
                 _append(folder, missing, row_of, build())
     position = np.array([row_of[name] for name in names], dtype=np.int64)
-    matrix = np.memmap(folder / "embeddings.f32", np.float32, "r", shape=(len(row_of), spec.dim))
+    matrix = _matrix(folder, spec.dim)
     used, position_in_used = np.unique(position, return_inverse=True)
     if len(used) * spec.dim * 4 <= IN_MEMORY:
         return TextTable(np.asarray(matrix[used]), position_in_used.astype(np.int64))
@@ -106,20 +110,59 @@ def _digest(caption: str) -> bytes:
 
 def _index(folder: Path, dim: int) -> dict[bytes, int]:
     """Return digest of a caption -> row; cut off the rest of an interrupted write."""
-    embeddings, captions = folder / "embeddings.f32", folder / "captions.md5"
-    for path in (embeddings, captions):
-        path.touch()
-    count = min(embeddings.stat().st_size // (4 * dim), captions.stat().st_size // DIGEST)
-    os.truncate(embeddings, count * 4 * dim)
-    os.truncate(captions, count * DIGEST)
-    digests = captions.read_bytes()
+    widths = {"embeddings.f32": 4 * dim, "captions.md5": DIGEST, "embeddings.sum": 8}
+    if not (folder / "embeddings.sum").is_file():
+        _write_sums(folder, dim)
+    for name in widths:
+        (folder / name).touch()
+    count = min((folder / name).stat().st_size // width for name, width in widths.items())
+    for name, width in widths.items():
+        os.truncate(folder / name, count * width)
+    digests = (folder / "captions.md5").read_bytes()
     return {digests[row * DIGEST : (row + 1) * DIGEST]: row for row in range(count)}
+
+
+def _matrix(folder: Path, dim: int) -> NDArray[np.float32]:
+    path = folder / "embeddings.f32"
+    rows = path.stat().st_size // (4 * dim)
+    return np.memmap(path, np.float32, "r", shape=(rows, dim)) if rows else np.empty((0, dim), np.float32)
+
+
+def _sums(rows: NDArray[np.float32]) -> NDArray[np.uint64]:
+    sums: NDArray[np.uint64] = np.ascontiguousarray(rows, "<f4").view("<u4").sum(axis=1, dtype=np.uint64)
+    return sums
+
+
+def _write_sums(folder: Path, dim: int) -> None:
+    """Add the sums to a store of an earlier version."""
+    path = folder / "embeddings.f32"
+    matrix = _matrix(folder, dim) if path.is_file() else np.empty((0, dim), np.float32)
+    blocks = [_sums(matrix[begin : begin + BLOCK]) for begin in range(0, len(matrix), BLOCK)]
+    write_whole(folder / "embeddings.sum", b"".join(block.astype("<u8").tobytes() for block in blocks))
+
+
+def _forget_damaged(folder: Path, dim: int, row_of: dict[bytes, int], names: Sequence[bytes]) -> None:
+    """Remove from the index those of the named captions whose rows are damaged."""
+    rows = np.unique(np.array([row_of[name] for name in names if name in row_of], dtype=np.int64))
+    written = np.fromfile(folder / "embeddings.sum", "<u8")
+    matrix = _matrix(folder, dim)
+    damaged = {
+        int(row)
+        for begin in range(0, len(rows), BLOCK)
+        for row in (block := rows[begin : begin + BLOCK])[_sums(matrix[block]) != written[block]]
+    }
+    if damaged:
+        log.warning("%s captions in %s are damaged; they are embedded again.", f"{len(damaged):,}", folder)
+        for name in [name for name, row in row_of.items() if row in damaged]:
+            del row_of[name]
 
 
 def _append(folder: Path, missing: dict[bytes, str], row_of: dict[bytes, int], encoder: TextEncoder) -> None:
     names = list(missing)
+    count = (folder / "captions.md5").stat().st_size // DIGEST
     with (
         (folder / "embeddings.f32").open("ab") as embeddings,
+        (folder / "embeddings.sum").open("ab") as sums,
         (folder / "captions.md5").open("ab") as captions,
         progress("captions") as bar,
     ):
@@ -130,10 +173,12 @@ def _append(folder: Path, missing: dict[bytes, str], row_of: dict[bytes, int], e
             if not np.isfinite(vectors).all():
                 worst = missing[block[int((~np.isfinite(vectors)).any(axis=1).argmax())]]
                 raise DataError(f"{encoder.spec.name} returned no finite embedding of the caption {worst!r}.")
-            for file, content in ((embeddings, vectors.astype("<f4").tobytes()), (captions, b"".join(block))):
+            rows = vectors.astype("<f4")
+            contents = {embeddings: rows.tobytes(), sums: _sums(rows).tobytes(), captions: b"".join(block)}
+            for file, content in contents.items():
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            for name in block:
-                row_of[name] = len(row_of)
+            row_of |= {name: count + place for place, name in enumerate(block)}
+            count += len(block)
             bar.advance(task, len(block))

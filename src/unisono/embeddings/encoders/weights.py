@@ -246,7 +246,9 @@ def check_record(folder: Path, name: str) -> dict[str, Any] | None:
         if not isinstance(record["revision"], str):
             raise TypeError("the revision is not a text")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is damaged: {error!r}.", hint=f"Fetch it again with: unisono encoders fetch {name}") from error
+        raise DataError(
+            f"{path} is damaged: {error!r}.", hint=f"Fetch it again with: unisono encoders fetch {name}"
+        ) from error
     for file_name, fetched in sizes.items():
         file = folder / file_name
         size = file.stat().st_size if file.is_file() else 0
