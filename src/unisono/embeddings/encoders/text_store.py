@@ -146,11 +146,8 @@ def _forget_damaged(folder: Path, dim: int, row_of: dict[bytes, int], names: Seq
     rows = np.unique(np.array([row_of[name] for name in names if name in row_of], dtype=np.int64))
     written = np.fromfile(folder / "embeddings.sum", "<u8")
     matrix = _matrix(folder, dim)
-    damaged = {
-        int(row)
-        for begin in range(0, len(rows), BLOCK)
-        for row in (block := rows[begin : begin + BLOCK])[_sums(matrix[block]) != written[block]]
-    }
+    blocks = [rows[begin : begin + BLOCK] for begin in range(0, len(rows), BLOCK)]
+    damaged = {int(row) for block in blocks for row in block[_sums(matrix[block]) != written[block]]}
     if damaged:
         log.warning("%s captions in %s are damaged; they are embedded again.", f"{len(damaged):,}", folder)
         for name in [name for name, row in row_of.items() if row in damaged]:
