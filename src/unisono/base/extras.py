@@ -1,9 +1,10 @@
 """Packages that only some work needs: what is missing, and the command that installs it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import metadata
+from importlib.util import find_spec
 from urllib.parse import unquote, urlsplit
 
 from unisono.base.errors import UsageError
@@ -28,6 +29,18 @@ def extra(name: str, work: str) -> Iterator[None]:
         raise MissingExtraError(
             f"{work} needs the package {error.name}.", hint=f"Install it with: {install_command(name)}"
         ) from error
+
+
+def require(name: str, work: str, packages: Iterable[str]) -> None:
+    """Refuse to begin work for which a package of the extra `name` is not installed; nothing is imported.
+
+    Raises:
+        MissingExtraError: names the first package, and the command that installs the extra.
+    """
+    with extra(name, work):
+        for package in packages:
+            if find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 
 def install_command(name: str) -> str:

@@ -8,11 +8,14 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.commands import console
 from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
-from unisono.embeddings.prepare import run as stage
-from unisono.embeddings.prepare.report import PrepareReport
 from unisono.tracks.workspace import Workspace
+
+with extra("embed", "unisono prepare"):
+    from unisono.embeddings.prepare import run as stage
+    from unisono.embeddings.prepare.report import PrepareReport
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.extras import require
 from unisono.base.files import explained, whole_file, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
@@ -46,6 +47,7 @@ def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | No
         UnisonoError, DataError: as for `fetch`.
     """
     check_name(name)
+    require("embed", "Fetching encoders", ("huggingface_hub", "safetensors", "torch"))
     if "/" in name:
         from unisono.embeddings.encoders.text._sentence_transformers import fetch as fetch_repository
 

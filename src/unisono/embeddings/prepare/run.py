@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from unisono.audio.faults import Fault
 from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.extras import require
 from unisono.base.files import explained, remove_left_behind_in
 from unisono.base.log import log, log_to
 from unisono.base.tally import Dropped, Tally
@@ -42,6 +43,8 @@ SHARDS = "shards"
 REPORT = "prepare.report.json"
 LOG = "prepare.log"
 LOCK = ".prepare.lock"
+NEEDED = ("h5py", "safetensors", "soxr", "torch", "transformers")
+"""Packages that a run needs, some of them only at its end: all are looked for before it begins."""
 DEFAULT_ENCODERS = ("muq", "mert", "latent")
 
 
@@ -86,9 +89,11 @@ def prepare(
 
     Raises:
         UsageError: the arguments contradict each other, or the files in the output folder.
+        MissingExtraError: a package is not installed.
         UnisonoError: weights or audio are not there, the disk is full, or `strict` found faults.
     """
     arguments = {name: _plain(value) for name, value in locals().items() if name != "recorded_options"}
+    require("embed", "prepare", NEEDED)
     _check_arguments(encoders, min_duration, max_duration, executor)
     folder = as_path(output_dir)
     run = _Preparation(
