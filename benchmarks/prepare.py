@@ -3,6 +3,7 @@
     python benchmarks/prepare.py                       # with musicnn and dsp
     python benchmarks/prepare.py --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
     python benchmarks/prepare.py --memory              # peak memory of 1,000 and of 10,000 tracks
+    python benchmarks/prepare.py --checksums           # what comparing the checksums adds to reading 10,000 tracks
 
 It makes clips of 30 s (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that alternate, so that other
 work on the machine affects all of them equally. Each line has the ratio of times and that of CPU seconds: on a busy machine
@@ -40,6 +41,7 @@ from unisono.base.progress import time_in_words
 from unisono.commands import console
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
+from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
 from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.embed import embed
 from unisono.embeddings.prepare.executors import Job
@@ -48,6 +50,7 @@ from unisono.embeddings.prepare.executors.local import LocalExecutor
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.run import prepare
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
+from unisono.tracks.track import SPLITS, Caption, Track
 
 CLIP_S = 30.0
 RATE_HZ = 24_000
@@ -73,6 +76,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=48)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="only compare peak memory")
+    parser.add_argument("--checksums", action="store_true", help="only measure what comparing checksums costs")
     parser.add_argument("--memory-tracks", type=int, nargs=2, default=[1_000, 10_000])
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -81,6 +85,9 @@ def main() -> None:
         return
     if arguments.memory:
         compare_memory(*arguments.memory_tracks)
+        return
+    if arguments.checksums:
+        compare_checksums(10_000, 10 * arguments.repeat)
         return
     with tempfile.TemporaryDirectory() as folder:
         items = make_clips(Path(folder), arguments.clips)
@@ -274,6 +281,50 @@ def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> N
     for name, seconds in total_s.items():
         times = ", ".join(f"{count:,} clips {time_in_words(seconds * count)}" for count in (10_000, 100_000, 1_000_000))
         say(f"  {name}: {1 / seconds:,.1f} clips/s; {times}")
+
+
+def compare_checksums(count: int, repeat: int) -> None:
+    """Compare reading a split, from the system's memory, with and without comparing its checksums."""
+    record = EncoderRecord(
+        name="e", weights="", revision="", license="", rate_hz=1, window_s=1, hop_s=1, pooling="mean", dim=1024
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "embeddings.h5"
+        with create_embeddings(path, {}, 0) as writer:
+            for split in SPLITS:
+                captions = (Caption("A calm piano piece with soft strings", "human"), Caption("calm piano", "tags"))
+                tracks = [
+                    Track(
+                        id=f"{split}_{i}",
+                        audio_path=f"/music/{i:06}.mp3",
+                        captions=captions,
+                        duration=30.0,
+                        dataset="music",
+                        artist=f"Artist {i % 100}",
+                        title=f"Title {i}",
+                        license="CC-BY-4.0",
+                        recording=f"recording {i}",
+                        tags=["calm", "piano"],
+                    )
+                    for i in range(count if split == "train" else 0)
+                ]
+                rows = np.random.default_rng(0).standard_normal((len(tracks), record.dim)).astype(np.float16)
+                writer.add_split(split, tracks)
+                writer.add_embeddings(split, record, iter([rows]))
+
+        def read(*, compare: bool) -> None:
+            with open_embeddings(path) as file:
+                if not compare:
+                    file.checksums = {}
+                file.read("train")
+
+        plain, compared = best(repeat, lambda: read(compare=False), lambda: read(compare=True))
+        report(
+            f"reading {count:,} tracks of {record.dim} numbers, with checksums over without",
+            compared,
+            plain,
+            "at most 1.05",
+        )
 
 
 def compare_memory(few: int, many: int) -> None:
