@@ -38,11 +38,13 @@ from unisono.base import html
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.embeddings.structure import (
+    BLOCK_BYTES,
     CHECKSUMS,
     MOST_COMPRESSED,
     ROW_TEXTS,
     SUFFIX,
     TEXTS_A_BLOCK,
+    Checksum,
     EncoderRecord,
     check_structure,
     checksum_of,
@@ -285,9 +287,29 @@ class EmbeddingsFile:
         return int(self._mapped(place).nbytes)
 
     def _numbers(self, place: str) -> NDArray[Any]:
+        """Read a dataset; sum each block of it for the checksum while the processor still holds the block."""
+        found = Checksum() if self._is_to_compare(place) else None
         with reading(self.path, place):
-            values: NDArray[Any] = self._file[place][()]
-        self._compare(place, values)
+            dataset = self._file[place]
+            offset = dataset.id.get_offset()
+            values: NDArray[Any]
+            if offset is None or not dataset.size:
+                values = dataset[()]
+                if found and values.size:
+                    found.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+            else:
+                values = np.empty(dataset.shape, dataset.dtype)
+                content = values.reshape(-1).view(np.uint8)
+                with self.path.open("rb", buffering=0) as file:
+                    file.seek(offset)
+                    for begin in range(0, len(content), BLOCK_BYTES):
+                        block = content[begin : begin + BLOCK_BYTES].data
+                        if file.readinto(block) != len(block):
+                            raise ValueError("the file ends within it")
+                        if found:
+                            found.update(block)
+        if found:
+            self._compare(place, found.hexdigest())
         return values
 
     def _mapped(self, place: str) -> NDArray[Any]:
@@ -300,7 +322,8 @@ class EmbeddingsFile:
                 values = dataset[()]
             else:
                 values = np.memmap(self.path, dataset.dtype, "r", offset, dataset.shape)
-        self._compare(place, values)
+        if self._is_to_compare(place):
+            self._compare(place, checksum_of(values))
         return values
 
     def _texts(self, place: str) -> list[str]:
@@ -314,7 +337,8 @@ class EmbeddingsFile:
                 if total > size * MOST_COMPRESSED:
                     raise ValueError("it claims more text than the file holds")
                 found += block
-        self._compare(place, found)
+        if self._is_to_compare(place):
+            self._compare(place, checksum_of_texts(found))
         with reading(self.path, place):
             return [text.decode() for text in found]
 
@@ -334,12 +358,12 @@ class EmbeddingsFile:
             raise damaged(self.path, place, "expected seconds, found a number that is not finite")
         return seconds
 
-    def _compare(self, place: str, content: NDArray[Any] | list[bytes]) -> None:
-        """Compare the content of a dataset with its checksum, once while the file is open."""
-        written = self.checksums.get(place)
-        if written is None or place in self._verified:
-            return
-        if (checksum_of_texts(content) if isinstance(content, list) else checksum_of(content)) != written:
+    def _is_to_compare(self, place: str) -> bool:
+        """Return whether a dataset has a checksum that was not compared since the file was opened."""
+        return place in self.checksums and place not in self._verified
+
+    def _compare(self, place: str, found: str) -> None:
+        if found != self.checksums[place]:
             raise damaged(self.path, place, "its content is not what was written (the checksums differ)")
         self._verified.add(place)
 

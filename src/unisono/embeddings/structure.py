@@ -41,7 +41,7 @@ MOST_COMPRESSED = 1032
 """Bytes that one byte of a deflate stream can become."""
 REFERENCE_BYTES = 16
 """Bytes that a string of any length takes in its dataset."""
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18
 SUMMED_BYTES = 4096
 TEXTS_A_BLOCK = 4096
 
