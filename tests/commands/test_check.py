@@ -13,10 +13,13 @@ from tests.audio.test_speech import RATE_HZ as SPEECH_HZ
 from tests.audio.test_speech import babble
 from tests.making import make_track
 from unisono.audio.quality import listen
+from unisono.base.errors import DataError
 from unisono.cli import main
+from unisono.commands.check import check
 from unisono.curation.caption_quality import contradiction, shared, short
+from unisono.embeddings.file import create_embeddings
 from unisono.tracks.files import read_tracks, write_tracks
-from unisono.tracks.track import Track
+from unisono.tracks.track import SPLITS, Track
 
 RATE_HZ = 8000
 
@@ -130,3 +133,19 @@ def test_what_only_the_audio_shows_is_not_dropped_without_it(tmp_path: Path) -> 
         main(["check", str(tmp_path / "unified.json"), "--no-audio", "--drop", "speech", "short-caption"])
     assert end.value.code == 2 and "--drop speech needs the audio" in " ".join(said.getvalue().split())
     assert not (tmp_path / "unified.checked.json").exists()
+
+
+def test_embeddings_are_compared_with_their_checksums(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "embeddings.h5"
+    with create_embeddings(path, {}, 0) as writer:
+        for split in SPLITS:
+            writer.add_split(split, [track(f"{split}_{number}") for number in range(3)])
+    check(path)
+    assert "is whole: 9 rows, 45 datasets" in capsys.readouterr().out.replace("\n", " ")
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"train_1", b"train_7"))
+    with pytest.raises(DataError, match="train/ids"):
+        check(path)
+    path.write_bytes(content[:-100])
+    with pytest.raises(DataError, match=r"embeddings\.h5"):
+        check(path)

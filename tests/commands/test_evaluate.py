@@ -4,10 +4,10 @@ import dataclasses
 import subprocess
 import sys
 
-import h5py
 import numpy as np
 import pytest
 
+from tests.altered import altering
 from tests.synthetic import RECORD, make, write_checkpoint
 from unisono.base.errors import DataError, UsageError
 from unisono.commands.evaluate import EvaluateOptions, run
@@ -160,7 +160,7 @@ def test_embeddings_made_otherwise_are_refused_with_what_differs(world, tmp_path
 
 def test_embeddings_that_are_not_finite_are_refused_with_the_track(tmp_path):
     world = make(tmp_path)
-    with h5py.File(world.data_dir / "embeddings.h5", "r+") as file:
+    with altering(world.data_dir / "embeddings.h5") as file:
         file["test/dsp_embeddings"][5, 3] = np.nan
     with pytest.raises(DataError, match=r"1 dsp embeddings are not finite \(first: fma_test5\)"):
         run(options(world))
@@ -174,7 +174,7 @@ def test_an_empty_split_is_refused(tmp_path):
 
 def test_equal_captions_are_one_query(tmp_path):
     world = make(tmp_path)
-    with h5py.File(world.data_dir / "embeddings.h5", "r+") as file:
+    with altering(world.data_dir / "embeddings.h5") as file:
         file["test/captions"][:] = "music"
     result = run(options(world))
     found = result.retrieval["text_to_music"]["all"]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from unisono.audio.findings import HEARD, FindingKind
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.base.files import write_whole
 from unisono.commands import console
 from unisono.commands.options import Count
@@ -44,13 +45,16 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     Parameters
     ----------
     path
-        Unified file.
+        Unified file; or an `embeddings.h5`, which is read whole and compared with its checksums.
 
     Raises:
         UsageError: a finding to drop cannot be made without the audio, or there is no such file.
         DataError: the file is broken.
         UnisonoError: an output cannot be written.
     """
+    if path.suffix == ".h5":
+        console.out.print(_verify(path), soft_wrap=True, markup=False)
+        return
     if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
         raise UsageError(f"--drop {' '.join(unheard)} needs the audio, and --no-audio says not to decode it.")
     tracks = read_tracks(path)
@@ -65,6 +69,13 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     console.out.print(f"All findings: {report}", soft_wrap=True)
     if options.drop:
         console.out.print(f"{count:,} records are in {output}; {len(dropped):,} were left out.", soft_wrap=True)
+
+
+def _verify(path: Path) -> str:
+    """Compare an `embeddings.h5` with its checksums."""
+    with extra("embed", "Checking embeddings.h5"):
+        from unisono.embeddings.verify import verify
+    return repr(verify(path))
 
 
 def _show(found: checking.CheckReport) -> None:

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +315,9 @@ class _Checker:
 
 def record_of(dataset: h5py.Dataset, name: str) -> EncoderRecord:
     """Read what made the embeddings of a dataset."""
-    record = msgspec.json.decode(_attribute(dataset, "record") or "", type=EncoderRecord)
+    content = msgspec.json.decode(_attribute(dataset, "record") or "", type=dict[str, Any])
+    msgspec.convert(content, EncoderRecord)  # only checks: it would make floats of whole numbers
+    record = EncoderRecord(**{each.name: content[each.name] for each in fields(EncoderRecord) if each.name in content})
     if record.name != name or record.dim < 1 or record.layers < 1 or not 0 < record.window_s < math.inf:
         raise ValueError("its record describes other embeddings")
     return record

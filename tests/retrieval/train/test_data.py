@@ -1,11 +1,11 @@
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.altered import altering
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import EncoderRecord, open_embeddings
@@ -138,7 +138,7 @@ def test_windows_that_cannot_be_trained_on_are_refused(tmp_path: Path):
     with pytest.raises(UsageError, match="are pooled by stats"):
         read(stats, "musicnn", windows=True)
     path = write_embeddings(tmp_path / "bad", windows=3)
-    with h5py.File(path, "r+") as file:
+    with altering(path) as file:
         file["train/musicnn_windows"][5, 2] = np.inf
     with pytest.raises(DataError, match="a window of synthetic_2 is not finite"):
         read(path, "musicnn", windows=True)
