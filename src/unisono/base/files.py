@@ -133,7 +133,8 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.filename is not None and not str(error.filename).startswith(str(path.parent)):
+        about = str(error.filename or path)
+        if not about.startswith(str(path.parent)) and not path.is_relative_to(about):
             raise  # another file's error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UnisonoError(
@@ -144,4 +145,6 @@ def explained(path: Path) -> Iterator[None]:
             raise UnisonoError(
                 f"Cannot write {path}: {error.strerror}.", hint="Choose a folder that you may write to."
             ) from error
-        raise UnisonoError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise UnisonoError(
+            f"Cannot write {path}: {error.strerror or error}.", hint="Choose another place for the output."
+        ) from error

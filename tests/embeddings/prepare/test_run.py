@@ -783,16 +783,18 @@ def test_a_file_system_without_locks_is_used(ten_tracks: Folder, monkeypatch: py
     assert digest(ten_tracks.prepare()) == expected
 
 
+@pytest.mark.parametrize("above", [0, 1], ids=["the folder", "the folder above"])
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES, errno.ENOENT])
 def test_an_output_that_cannot_be_written_is_explained(
-    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, number: int
+    ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch, number: int, above: int
 ) -> None:
     """As the root of a file system that is read-only, or full, does."""
 
     def refuse(path: Path, *_: Any, **__: Any) -> None:
-        raise OSError(number, os.strerror(number), str(path))
+        raise OSError(number, os.strerror(number), str([path, *path.parents][above]))
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", refuse)
-        with pytest.raises(UnisonoError, match=r"Cannot write|No space left"):
+        with pytest.raises(UnisonoError, match=r"Cannot write|No space left") as caught:
             ten_tracks.prepare()
+    assert caught.value.hint
