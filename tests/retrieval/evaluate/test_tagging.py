@@ -5,7 +5,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from unisono.base.errors import DataError, UsageError
-from unisono.embeddings.file import ROW_TEXTS, SplitRows
+from unisono.embeddings.file import SplitRows
+from unisono.embeddings.structure import ROW_TEXTS
 from unisono.retrieval.evaluate.tagging import TagQueries, measure_tags, read_queries, tag_queries
 
 
