@@ -12,7 +12,7 @@ import pytest
 from tests import synthetic
 from tests.making import make_track
 from unisono.cli import main
-from unisono.curation.attribution import attribution_line, license_url, report_of
+from unisono.curation.license_terms import attribution_line, license_url, report_of
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.tracks.files import write_tracks
 from unisono.tracks.licenses import normalise

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import torch
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class TextEncoderSpec:
     """The properties of a text encoder that are known before its weights are loaded; stored in checkpoints."""
