@@ -8,7 +8,6 @@ from rich.table import Table
 from unisono.commands import console
 from unisono.commands.caption_options import CaptionOptions
 from unisono.commands.options import Count
-from unisono.curation.preview import preview
 from unisono.tracks.track import Track
 
 
@@ -30,6 +29,8 @@ def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) 
     path
         Unified file.
     """
+    from unisono.curation.preview import preview
+
     shown = preview(
         path,
         captions=options.captions,

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 from rich import box
@@ -14,8 +15,10 @@ from unisono.base.extras import extra
 from unisono.base.files import write_whole
 from unisono.commands import console
 from unisono.commands.options import Count
-from unisono.curation import check as checking
 from unisono.tracks.files import read_tracks, write_tracks
+
+if TYPE_CHECKING:
+    from unisono.curation.check import CheckReport
 
 EXAMPLES = 3
 
@@ -55,6 +58,8 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     if path.suffix == ".h5":
         console.out.print(_verify(path), soft_wrap=True, markup=False)
         return
+    from unisono.curation import check as checking
+
     if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
         raise UsageError(f"--drop {' '.join(unheard)} needs the audio, and --no-audio says not to decode it.")
     tracks = read_tracks(path)
@@ -78,7 +83,7 @@ def _verify(path: Path) -> str:
     return repr(verify(path))
 
 
-def _show(found: checking.CheckReport) -> None:
+def _show(found: "CheckReport") -> None:
     if not found.findings:
         console.out.print(f"Nothing was found in {found.records:,} records.")
         return

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from unisono.commands import console
 from unisono.commands.options import Count, StageOptions
-from unisono.curation import dedupe as deduping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,8 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
     path
         Unified file.
     """
+    from unisono.curation import dedupe as deduping
+
     output = options.output or path.with_suffix(f".deduped{path.suffix}")
     report = deduping.dedupe(
         path,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import rich.table
 from cyclopts import Parameter
@@ -11,8 +11,9 @@ from rich import box
 from unisono.base.errors import DataError
 from unisono.base.table import Table
 from unisono.commands import console
-from unisono.curation import statistics
-from unisono.curation.statistics import Statistics
+
+if TYPE_CHECKING:
+    from unisono.curation.statistics import Statistics
 
 _LONGEST_WORDS = {"written by": len("human 100%,")}
 """Columns that a narrow terminal would cut -> number of letters that must stay together."""
@@ -37,6 +38,8 @@ def describe(path: Path, *, options: DescribeOptions = DescribeOptions()) -> Non
     """
     if options.html:
         from unisono.commands.report.card import write  # tells at once what is not installed
+    from unisono.curation import statistics
+
     found = statistics.describe(path)
     if not found.all.tracks:
         raise DataError(f"{path} holds no tracks.")
@@ -46,7 +49,7 @@ def describe(path: Path, *, options: DescribeOptions = DescribeOptions()) -> Non
         console.out.print(f"The page is {options.html}.", soft_wrap=True)
 
 
-def _show(found: Statistics, title: str) -> None:
+def _show(found: "Statistics", title: str) -> None:
     console.out.print(f"[bold]{console.escape(title)}[/]", soft_wrap=True)
     console.out.print(found.headline, soft_wrap=True)
     console.out.print()

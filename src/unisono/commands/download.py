@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -14,10 +14,9 @@ from unisono.commands import console
 from unisono.commands.dataset_options import dataset_options, with_dataset_options
 from unisono.commands.options import Continue, Count, Positive, StageOptions
 from unisono.sources import registry
-from unisono.sources.download.listing import list_datasets
-from unisono.sources.download.plan import size_in_words
-from unisono.sources.download.run import DatasetDownload, DownloadError, DownloadReport
-from unisono.sources.download.run import download as run
+
+if TYPE_CHECKING:
+    from unisono.sources.download.run import DatasetDownload, DownloadReport
 
 
 @with_dataset_options("choices")
@@ -56,6 +55,9 @@ def download(*names: str, options: DownloadOptions = DownloadOptions()) -> None:
     if options.list_:
         _print_list(options.data_root)
         return
+    from unisono.sources.download.run import DownloadError
+    from unisono.sources.download.run import download as run
+
     try:
         report = run(
             asked := (*names, *options.datasets),
@@ -92,6 +94,9 @@ def _choices(options: DownloadOptions, names: list[str] | tuple[str, ...]) -> di
 
 
 def _print_list(data_root: Path) -> None:
+    from unisono.sources.download.listing import list_datasets
+    from unisono.sources.download.plan import size_in_words
+
     sizes = Table(box=SIMPLE, title="Datasets", title_justify="left")
     sizes.add_column("dataset", no_wrap=True)
     sizes.add_column("tracks", justify="right", no_wrap=True)
@@ -116,7 +121,7 @@ def _print_list(data_root: Path) -> None:
         console.err.print(f"[bold red]{console.escape(error.message)}[/]", soft_wrap=True)
 
 
-def _print_report(report: DownloadReport) -> None:
+def _print_report(report: "DownloadReport") -> None:
     for each in report.datasets:
         if report.dry_run:
             _print_dry_run(each)
@@ -127,7 +132,9 @@ def _print_report(report: DownloadReport) -> None:
             console.out.print(console.escape(f"{each.name}, not fetched: {each.not_fetched}"), soft_wrap=True)
 
 
-def _print_dry_run(each: DatasetDownload) -> None:
+def _print_dry_run(each: "DatasetDownload") -> None:
+    from unisono.sources.download.plan import size_in_words
+
     rows = Table(title=f"{each.title} -> {each.folder}", title_justify="left")
     rows.add_column("file", overflow="fold")
     for title in ("size", "from", "here"):

@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 from rich.table import Table
 
 from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.embeddings.encoders import audio, text, weights
-from unisono.embeddings.encoders.fetch import check_name, fetch_encoder, is_here
-from unisono.embeddings.encoders.weights import WeightsOnDisk
+
+if TYPE_CHECKING:
+    from unisono.embeddings.encoders.weights import WeightsOnDisk
 
 HERE = {True: "yes", False: "no", None: "needs none"}
 
@@ -26,6 +27,9 @@ class FetchOptions:
 
 def list_encoders() -> None:
     """Show the encoders, the licences of their weights, and whether the weights are on this machine."""
+    from unisono.embeddings.encoders import audio, text, weights
+    from unisono.embeddings.encoders.fetch import is_here
+
     table = _table("name", "what", "dim", "rate", "licence", "size", "here")
     for name in audio.usable():
         spec = audio.spec(name)
@@ -55,6 +59,9 @@ def list_encoders() -> None:
 
 def fetch_encoders(*names: str, options: FetchOptions = FetchOptions()) -> None:
     """Fetch the weights of encoders from their publishers' repositories on the Hugging Face Hub, verified."""
+    from unisono.embeddings.encoders import audio, text
+    from unisono.embeddings.encoders.fetch import check_name, fetch_encoder
+
     if not names:
         raise UsageError("Name the encoders to fetch.", hint="Known: " + ", ".join([*audio.names(), *text.names()]))
     for name in names:  # before the first is fetched
@@ -65,7 +72,7 @@ def fetch_encoders(*names: str, options: FetchOptions = FetchOptions()) -> None:
         console.out.print(f"{name}: {state}", soft_wrap=True)
 
 
-def _known(found: WeightsOnDisk) -> str:
+def _known(found: "WeightsOnDisk") -> str:
     if found.published:
         return "the published file."
     return "whole. Whether it is the published one is not known here."

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.commands import console
 from unisono.commands.options import StageOptions, record
-from unisono.retrieval.evaluate import run as evaluating
-from unisono.retrieval.evaluate.result import NOTE, Result
-from unisono.retrieval.model import load_model
 from unisono.tracks.workspace import Workspace
+
+if TYPE_CHECKING:
+    from unisono.retrieval.evaluate.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,7 @@ class EvaluateOptions(StageOptions):
     """Seed of the bootstrap intervals."""
 
 
-def run(options: EvaluateOptions) -> Result:
+def run(options: EvaluateOptions) -> "Result":
     """Evaluate, print the tables, write the files and return the result.
 
     Raises:
@@ -71,7 +72,10 @@ def run(options: EvaluateOptions) -> Result:
     return result
 
 
-def _evaluate(options: EvaluateOptions) -> Result:
+def _evaluate(options: EvaluateOptions) -> "Result":
+    with extra("train", "Evaluating"):
+        from unisono.retrieval.evaluate import run as evaluating
+        from unisono.retrieval.model import load_model
     model = load_model(options.checkpoint, options.device)
     if options.dataset_file:
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)
@@ -96,7 +100,9 @@ def _evaluate(options: EvaluateOptions) -> Result:
     )
 
 
-def _show(result: Result) -> None:
+def _show(result: "Result") -> None:
+    from unisono.retrieval.evaluate.result import NOTE
+
     for table in result.tables():
         console.out.print(f"\n[bold]{console.escape(table.title)}[/]", soft_wrap=True)
         console.out.print(console.escape(str(replace(table, title=""))), soft_wrap=True)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
+from unisono.base.extras import extra
 from unisono.commands import console
-from unisono.retrieval import export as exporting
-from unisono.retrieval.model import load_model
 
 
 @Parameter(name="*")
@@ -25,6 +24,9 @@ class ExportOptions:
 
 def run(options: ExportOptions) -> None:
     """Export a checkpoint and print what was written."""
+    with extra("export", "Exporting"):
+        from unisono.retrieval import export as exporting
+        from unisono.retrieval.model import load_model
     report = exporting.export(load_model(options.checkpoint), options.output, onnx=options.onnx)
     console.out.print(console.escape(str(report)), soft_wrap=True)
 

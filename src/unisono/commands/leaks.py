@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
 from rich.table import Table
@@ -11,9 +11,9 @@ from rich.table import Table
 from unisono.base.errors import UnisonoError
 from unisono.commands import console
 from unisono.commands.options import Count, StageOptions
-from unisono.curation import leaks as leaking
-from unisono.curation.collection import write_tracks
-from unisono.curation.leaks import LeakReport
+
+if TYPE_CHECKING:
+    from unisono.curation.leaks import LeakReport
 
 SHOWN = 10
 
@@ -53,6 +53,8 @@ def leaks(trained_on: Path, benchmark: Path, *, options: LeaksOptions = LeaksOpt
     benchmark
         Unified file that is evaluated on.
     """
+    from unisono.curation import leaks as leaking
+
     report = leaking.leaks(
         trained_on,
         benchmark,
@@ -81,7 +83,9 @@ def leaks(trained_on: Path, benchmark: Path, *, options: LeaksOptions = LeaksOpt
         )
 
 
-def _remove(report: LeakReport, output: Path) -> None:
+def _remove(report: "LeakReport", output: Path) -> None:
+    from unisono.curation.collection import write_tracks
+
     count = write_tracks(report.clean(), output)
     doubtful = (
         f", {report.doubtful:,} more match by text alone and are still there (--match text removes them)."
@@ -93,7 +97,7 @@ def _remove(report: LeakReport, output: Path) -> None:
     )
 
 
-def _show(report: LeakReport, trained_on: Path, benchmark: Path) -> None:
+def _show(report: "LeakReport", trained_on: Path, benchmark: Path) -> None:
     if not report.matches:
         console.out.print(
             f"No leaks: {len(report.first):,} records of {trained_on} share nothing with {len(report.second):,} of "

@@ -2,15 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cyclopts import Parameter
 from rich import box
 from rich.table import Table
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
 from unisono.commands import console
-from unisono.curation.collection import read_tracks
-from unisono.curation.license_terms import LicenseReport, licenses_of, report_of, write_attributions
+
+if TYPE_CHECKING:
+    from unisono.curation.attribution import LicenseReport
 
 
 @Parameter(name="*")
@@ -38,6 +41,9 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
             )
         _show_checkpoint(path)
         return
+    from unisono.curation.attribution import licenses_of, write_attributions
+    from unisono.curation.collection import read_tracks
+
     tracks = read_tracks(path)
     _show(licenses_of(tracks), path)
     if options.attribution:
@@ -50,7 +56,9 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
 def _show_checkpoint(path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    from unisono.retrieval.checkpoint import load  # torch is slow to import
+    with extra("train", "Reading a checkpoint"):
+        from unisono.retrieval.checkpoint import load
+    from unisono.curation.attribution import report_of
 
     checkpoint = load(path)
     audio, text = checkpoint.audio_encoder, checkpoint.text_encoder
@@ -61,7 +69,7 @@ def _show_checkpoint(path: Path) -> None:
     _show(report_of(trained_on.licenses, trained_on.datasets), path)
 
 
-def _show(report: LicenseReport, path: Path) -> None:
+def _show(report: "LicenseReport", path: Path) -> None:
     found = report.table()
     table = Table(title=f"Licences in {path}", title_justify="left", box=box.SIMPLE_HEAD)
     for at, heading in enumerate(found.headings):

@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from unisono.base.extras import extra
 from unisono.commands import console
 from unisono.commands.options import StageOptions
-from unisono.retrieval.pairing import TEXT_TO_MUSIC
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
-from unisono.retrieval.train.run import TrainedModel
-from unisono.retrieval.train.run import train as train_model
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
+
+if TYPE_CHECKING:
+    from unisono.retrieval.train.run import TrainedModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +34,10 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
         return Workspace(self.data_root).embeddings
 
 
-def run(options: TrainOptions) -> TrainedModel:
+def run(options: TrainOptions) -> "TrainedModel":
     """Train, print how it went, and return the model."""
+    with extra("train", "Training"):
+        from unisono.retrieval.train.run import train as train_model
     own = {"data_root", "data_dir", "resume"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
     defaults = {each.name: each.default for each in fields(options)}
@@ -56,7 +60,9 @@ def _first_process_alone() -> Iterator[None]:
         console.err.quiet, console.out.quiet = before
 
 
-def _show(model: TrainedModel) -> None:
+def _show(model: "TrainedModel") -> None:
+    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+
     training = model.training
     best = training.history[training.best_epoch - 1] if training.history else {}
     if TEXT_TO_MUSIC in best:

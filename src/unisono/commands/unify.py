@@ -9,7 +9,6 @@ from unisono.commands.caption_options import CaptionOptions
 from unisono.commands.dataset_options import dataset_options, with_dataset_options
 from unisono.commands.options import Continue, Count, Seconds
 from unisono.commands.unify_table import show
-from unisono.curation import unify as unifying
 from unisono.curation.unify_report import UnifyFailedError, UnifyReport
 
 
@@ -86,6 +85,8 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:
 
 
 def _unify(options: UnifyOptions) -> UnifyReport:
+    from unisono.curation import unify as unifying  # numpy and libsndfile are slow to load
+
     return unifying.unify(
         options.datasets,
         output=options.output,
