@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from unisono.commands import console
 from unisono.commands.caption_options import CaptionOptions
@@ -66,6 +68,8 @@ class UnifyOptions(CaptionOptions):
     """Threads that measure durations. Default: the number of cores."""
     continue_: Continue = False
     """Continue an interrupted run."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace an earlier mix of the same name even if it was held out or sampled in another way."""
 
 
 def unify(options: UnifyOptions = UnifyOptions()) -> None:
@@ -116,4 +120,5 @@ def _unify(options: UnifyOptions) -> UnifyReport:
         strict=options.strict,
         workers=options.workers,
         resume=options.continue_,
+        overwrite=options.overwrite,
     )

@@ -19,6 +19,7 @@ from unisono.curation.licensing import LICENSE_UNKNOWN, LicenseRule
 from unisono.curation.matching import Kind
 from unisono.curation.read import read_dataset
 from unisono.curation.releases import Options, Parsing, Release, find_releases
+from unisono.curation.replacing import check_replacing
 from unisono.curation.sampling import Stratification
 from unisono.curation.selection import Selection
 from unisono.curation.splitting import SplitRule, with_splits
@@ -60,6 +61,7 @@ def unify(
     strict: bool = False,
     workers: Count | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> UnifyReport:
     """Read releases of datasets, keep the tracks that can be used, and write one unified file.
 
@@ -93,17 +95,19 @@ def unify(
         strict: raise if a track was dropped for a fault of its own.
         workers: threads that measure durations; by default, the number of cores.
         resume: continue an interrupted run.
+        overwrite: replace an earlier mix at `output` even if it was held out or sampled in another way.
 
     Raises:
-        UsageError: the arguments contradict each other, or a release is not there.
+        UsageError: the arguments contradict each other, a release is not there, or `overwrite` is needed.
         DataError: a release is malformed.
         UnifyFailedError: no track is left, or `strict` found a fault.
         UnisonoError: the output cannot be written, or the language model cannot be asked.
     """
-    asked = dict(locals())
+    options = _as_options(dict(locals()))
     workspace = Workspace.at(data_root)
     output = as_path(output) if output is not None else workspace.unified_file
     file_kind(output)
+    check_replacing(output, output.with_suffix(".report.json"), options, overwrite=overwrite or dry_run)
     plan = CaptionPlan(ways=captions, of_all=caption_all, model=(llm or LanguageModel()).with_cache_in(workspace.root))
     selection = Selection(
         min_duration_s=min_duration,
@@ -150,7 +154,7 @@ def unify(
             notes=notes,
             ways=ways,
         )
-        _finish(tracks, report, _as_options(asked), strict=strict)
+        _finish(tracks, report, options, strict=strict)
     return report
 
 
@@ -218,6 +222,7 @@ def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *
 
 def _as_options(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments under the names of the command line's options, as the report lists them."""
+    del asked["overwrite"]  # not for the next run
     llm = asdict(asked["llm"] or LanguageModel())
     options = {name: asked.pop(name) for name in ("data_root", "captions", "caption_all")}
     options |= {
