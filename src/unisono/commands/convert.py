@@ -6,6 +6,7 @@ from typing import Literal
 
 from cyclopts import Parameter
 
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import Count
 from unisono.tracks.croissant import About
@@ -74,6 +75,7 @@ def convert(source: Path, target: Path, *, options: ConvertOptions = ConvertOpti
         console.log.warning("%s left out: %s", f"{count:,}", reason)
     if done.report:
         console.log.warning("They are listed in %s", done.report)
-    console.out.print(f"{done.tracks:,} tracks are in {done.output}.", soft_wrap=True)
+    verb = "is" if done.tracks == 1 else "are"
+    console.out.print(f"{counted(done.tracks, 'track')} {verb} in {done.output}.", soft_wrap=True, markup=False)
     if done.audio_folder:
-        console.out.print(f"Their audio is in {done.audio_folder}.", soft_wrap=True)
+        console.out.print(f"Their audio is in {done.audio_folder}.", soft_wrap=True, markup=False)

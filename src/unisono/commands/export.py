@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
 from unisono.commands import console
 
 
@@ -24,6 +24,8 @@ class ExportOptions:
 
 def run(options: ExportOptions) -> None:
     """Export a checkpoint and print what was written."""
+    if options.onnx:
+        require("export", "Exporting to ONNX", ("onnx", "onnxruntime", "onnxscript"))
     with extra("export", "Exporting"):
         from unisono.retrieval import export as exporting
         from unisono.retrieval.model import load_model

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
+from unisono.base.table import Table
 from unisono.commands import console
 from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
 from unisono.tracks.workspace import Workspace
@@ -111,19 +111,16 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareRep
 
 def show(report: "PrepareReport") -> None:
     """Print the datasets, why tracks were left out, the encoders, and the splits."""
-    table = Table(title="Prepared")
-    for name in ("dataset", "tracks", "embedded", "left out", "hours", "captions"):
-        table.add_column(name, justify="left" if name == "dataset" else "right")
-    for each in report.datasets:
-        table.add_row(
+    rows = [
+        (
             each.name,
-            f"{each.tracks:,}",
-            f"{each.embedded:,}",
-            f"{each.left_out:,}",
+            *(f"{count:,}" for count in (each.tracks, each.embedded, each.left_out)),
             f"{each.hours:,.1f}",
             f"{each.captions:,}",
         )
-    console.out.print(table)
+        for each in report.datasets
+    ]
+    console.show(Table("Prepared", ("dataset", "tracks", "embedded", "left out", "hours", "captions"), rows))
     for reason, count in report.tally.reasons().most_common():
         console.out.print(f"  {count:,} left out: {reason}", markup=False)
     for change in report.changes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
 from unisono.commands import console
 from unisono.commands.options import StageOptions
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
@@ -36,6 +36,9 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
 
 def run(options: TrainOptions) -> "TrainedModel":
     """Train, print how it went, and return the model."""
+    require("train", "Training", ("tensorboard",))
+    if options.lora:
+        require("lora", "Tuning a text encoder", ("peft",))
     with extra("train", "Training"):
         from unisono.retrieval.train.run import train as train_model
     own = {"data_root", "data_dir", "resume"}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.caption_options import CaptionOptions
 from unisono.commands.dataset_options import dataset_options, with_dataset_options
@@ -80,12 +81,13 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:
         show(error.report)
         raise
     show(report)
-    count = f"{report.tracks:,} tracks"
+    count = counted(report.tracks, "track")
     if report.report is None:
         said = f"Dry run: {count} would go to {report.output}; nothing was written."
     else:
-        said = f"{count} are in {report.output.absolute()}; what was left out: {report.report}"
-    console.out.print(said, soft_wrap=True)
+        verb = "is" if report.tracks == 1 else "are"
+        said = f"{count} {verb} in {report.output.absolute()}; what was left out: {report.report}"
+    console.out.print(said, soft_wrap=True, markup=False)
 
 
 def _unify(options: UnifyOptions) -> UnifyReport:
