@@ -84,7 +84,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     other = tracks[0] | {"id": "e", "audio_path": "/e.wav", "caption": "loud metal with screaming"}
     (folder / "other.json").write_text(json.dumps([other]))
     (folder / "table.csv").write_text("file,text\nmusic/0.wav,calm piano\n")
-    (folder / "table.toml").write_text('table = "table.csv"\naudio = "file"\n[columns]\ncaption = "text"\n')
+    (folder / "table.toml").write_text('table = "table.csv"\naudio = "{file}"\n[columns]\ncaption = "text"\n')
     for line in (
         "prepare --dataset-file u.json --output-dir processed --encoders dsp",
         "train --data-dir processed --audio-encoder dsp --epochs 1",

@@ -54,7 +54,8 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
         said = f"{options.attribution} names the sources of {counted(len(tracks), 'track')}."
         console.out.print(said, soft_wrap=True, markup=False)
     if incomplete:
-        console.log.warning("Artist or title unknown: %d; look them up at their source.", incomplete)
+        lack = "lacks" if incomplete == 1 else "lack"
+        console.log.warning("%d of them %s an artist or a title; see their source.", incomplete, lack)
 
 
 def _show_checkpoint(path: Path, *, as_json: bool) -> None:
