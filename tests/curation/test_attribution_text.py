@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.making import make_track
-from unisono.curation.attribution import attribution_line, write_attributions
+from unisono.curation.license_terms import attribution_line, write_attributions
 
 
 @pytest.mark.parametrize(

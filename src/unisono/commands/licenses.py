@@ -12,7 +12,7 @@ from unisono.base.words import counted
 from unisono.commands import console
 
 if TYPE_CHECKING:
-    from unisono.curation.attribution import LicenseReport
+    from unisono.curation.license_terms import LicenseReport
 
 
 @Parameter(name="*")
@@ -42,8 +42,8 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
             )
         _show_checkpoint(path, as_json=options.json)
         return
-    from unisono.curation.attribution import licenses_of, write_attributions
     from unisono.curation.collection import read_tracks
+    from unisono.curation.license_terms import licenses_of, write_attributions
 
     tracks = read_tracks(path)
     incomplete = 0
@@ -63,7 +63,7 @@ def _show_checkpoint(path: Path, *, as_json: bool) -> None:
         raise UsageError(f"There is no file {path}.")
     with extra("train", "Reading a checkpoint"):
         from unisono.retrieval.checkpoint import load
-    from unisono.curation.attribution import report_of
+    from unisono.curation.license_terms import report_of
 
     checkpoint = load(path)
     audio, text, trained_on = checkpoint.audio_encoder, checkpoint.text_encoder, checkpoint.trained_on
