@@ -5,6 +5,7 @@ from functools import cache, lru_cache
 
 import msgspec
 
+from unisono.audio.faults import MISSING
 from unisono.audio.probe import Probed
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -50,7 +51,10 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
             )
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
         if found is None:
-            yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
+            detail = index.where(item.audio_path)
+            if index.is_outside(item.audio_path):
+                detail = f"{item.audio_path}: expected a path relative to {release.root}, or an absolute one below it"
+            yield Dropped(id=item.id, reason=MISSING, detail=detail)
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
 

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from unisono.base.errors import UnisonoError
 
@@ -18,16 +18,19 @@ class AudioIndex:
     """
 
     def __init__(self, root: Path, folders: Sequence[str]) -> None:
-        self._root = os.path.abspath(root)  # noqa: PTH100 - unlike resolve(), it keeps the user's links
+        # unlike resolve(), abspath keeps the user's links; "" is the root of the file system
+        self._root = os.path.abspath(root).rstrip("/")  # noqa: PTH100
         self._folders = [_below(self._root, folder) for folder in folders]
         self._names: dict[str, dict[str, str]] = {}
         self._anywhere: dict[str, dict[str, str]] = {}
 
     def find(self, audio_path: str) -> str | None:
         """Return the absolute path of a file; None if it is not in the dataset's folder."""
-        pure = PurePosixPath(audio_path) if ".." in audio_path or audio_path[:1] == "/" else None
-        if pure is not None and (pure.is_absolute() or ".." in pure.parts):
-            return None
+        if ".." in audio_path or audio_path[:1] == "/":
+            inside = self._inside(audio_path)
+            if inside is None:
+                return None
+            audio_path = inside
         inner, _, name = audio_path.rpartition("/")
         for folder, is_anywhere in self._folders:
             if is_anywhere:
@@ -43,6 +46,19 @@ class AudioIndex:
         """Return the absolute path where a file is looked for first; for plans made before the audio is there."""
         folder, is_anywhere = self._folders[0]
         return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
+
+    def is_outside(self, audio_path: str) -> bool:
+        """Return whether a path leads out of the dataset's folder."""
+        return (".." in audio_path or audio_path[:1] == "/") and self._inside(audio_path) is None
+
+    def _inside(self, audio_path: str) -> str | None:
+        """Return an absolute path, or one with `..`, relative to the folder that it is in; None if it is in none."""
+        for folder, is_anywhere in self._folders:
+            for base in dict.fromkeys((folder, os.path.realpath(folder))):
+                path = os.path.normpath(os.path.join(base or "/", audio_path))  # noqa: PTH118
+                if path.startswith(f"{base}/") and (audio_path[:1] == "/" or ".." not in audio_path.split("/")):
+                    return path.rpartition("/")[2] if is_anywhere else path[len(base) + 1 :]
+        return None
 
     def _names_in(self, directory: str) -> dict[str, str]:
         names = self._names.get(directory)
@@ -81,7 +97,7 @@ def _is_text(path: str) -> bool:
 
 def _files(directory: str) -> list[str]:
     try:
-        with os.scandir(directory) as entries:
+        with os.scandir(directory or "/") as entries:
             return [entry.name for entry in entries if entry.is_file()]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return []

@@ -26,8 +26,8 @@ _BATCH = 64
 _SEPARATORS = re.compile(r"[;,/|\x00\n]+")
 
 
-def folder_dataset(folder: Path) -> Dataset:
-    """Make a dataset of a folder; its name is the folder's.
+def folder_dataset(folder: Path, suffix: str = "") -> Dataset:
+    """Make a dataset of a folder; its name is the folder's, or ends in another suffix.
 
     Raises:
         UsageError: there is no such folder.
@@ -35,7 +35,7 @@ def folder_dataset(folder: Path) -> Dataset:
     folder = folder.absolute()
     if not folder.is_dir():
         raise UsageError(f"There is no folder {folder}.", hint="Name a folder of audio files: folder:<path>")
-    name = f"folder_{key(folder.name) or 'root'}"
+    name = f"folder_{suffix or key(folder.name) or 'root'}"
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         return read_folder(root, name)
