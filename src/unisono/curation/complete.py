@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
+from typing import Any
 
 import msgspec
 
@@ -13,11 +14,10 @@ from unisono.captions.ways import metadata, template
 from unisono.curation.releases import Release
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset
+from unisono.sources.cells import tidy, without_controls
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
-
-_PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
 
 
 class Draft(msgspec.Struct, gc=False):
@@ -96,7 +96,12 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
         duration=duration,
         artist=_tidy_name(track.artist),
         title=_tidy_name(track.title),
+        genre=_tidy_name(track.genre),
+        tags=tags if all(tags := list(map(_tidy_name, track.tags))) else list(filter(None, tags)),
         license=normalise(track.license),
+        attribution=tidy(track.attribution),
+        url=tidy(track.url),
+        extra={field: _tidy_extra(value) for field, value in track.extra.items()} if track.extra else track.extra,
     )
 
 
@@ -121,13 +126,11 @@ def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float
     return min(track.duration, left) if track.duration > 0 else left
 
 
-def tidy(text: str) -> str:
-    """Return a text with single spaces between words, without line breaks and lone surrogates."""
-    # For ASCII, deleting what is printable is several times faster than `isprintable`.
-    is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
-    if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
-        return text
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+def _tidy_extra(value: Any) -> Any:
+    """Return a further field without control characters, except those that are blanks."""
+    if isinstance(value, str):
+        return value if value.isprintable() else without_controls(value)
+    return [_tidy_extra(item) for item in value] if isinstance(value, list) else value
 
 
 _tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name are mostly neighbours

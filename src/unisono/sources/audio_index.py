@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from unisono.base.errors import UnisonoError
@@ -70,7 +70,7 @@ class AudioIndex:
         names = self._anywhere.get(folder)
         if names is None:
             names = self._anywhere[folder] = {}
-            for directory, files in walk(folder):
+            for directory, files in sorted(walk(folder, _refuse if os.path.exists(folder) else lambda error: None)):  # noqa: PTH110
                 for name in files:
                     names.setdefault(name, f"{directory}/{name}")
         return names
@@ -105,16 +105,36 @@ def _files(directory: str) -> list[str]:
         raise UnisonoError(f"Cannot list the audio folder {directory}: {error.strerror or error}.") from error
 
 
-def walk(folder: str) -> list[tuple[str, list[str]]]:
-    """Walk a folder in alphabetical order, following links, but into no folder twice."""
+def _refuse(error: OSError) -> None:
+    raise UnisonoError(f"Cannot list the audio folder {error.filename}: {error.strerror or error}.") from error
+
+
+def walk(
+    folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders below a folder, and their files, in alphabetical order; those behind links come last.
+
+    Links are followed, but no folder is entered twice, so that circles end.
+
+    Args:
+        folder: where to begin; it is yielded first.
+        on_error: called for a folder that cannot be listed, which is then left out.
+        skip: whether to leave out a folder of this name.
+    """
     seen: set[tuple[int, int]] = set()
-    walked: list[tuple[str, list[str]]] = []
-    for directory, inner, files in os.walk(folder, followlinks=True):
-        status = os.stat(directory)  # noqa: PTH116
-        if (status.st_dev, status.st_ino) in seen:
-            inner.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        inner.sort()
-        walked.append((directory, sorted(files)))
-    return walked
+    waiting = [folder]
+    for start in waiting:  # grows while it is walked
+        for directory, inner, files in os.walk(start, onerror=on_error):
+            try:
+                status = os.stat(directory)  # noqa: PTH116
+            except OSError as error:
+                on_error(error)
+                inner.clear()
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                inner.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            inner[:] = sorted(name for name in inner if not skip(name))
+            waiting += [path for name in inner if os.path.islink(path := os.path.join(directory, name))]  # noqa: PTH114, PTH118
+            yield directory, sorted(files)

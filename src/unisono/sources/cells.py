@@ -22,14 +22,18 @@ __all__ = [
     "one_genre",
     "seconds",
     "text_of",
+    "tidy",
     "tidy_tags",
     "time_s",
     "whole_number",
+    "without_controls",
     "year_field",
 ]
 
 LONGEST_S = 1e6
 """Over eleven days: a longer duration is a mistake."""
+_PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
+_CONTROLS = dict.fromkeys(code for code in (*range(32), *range(127, 160)) if not chr(code).isspace())
 _EMPTY = frozenset({
     "nan", "NaN", "NAN", "None", "(None)", "NONE", "null", "(null)", "Null", "NULL", "N/A", "n/a", "NA", "#N/A", "<NA>",
 })  # fmt: skip
@@ -65,6 +69,20 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def tidy(text: str) -> str:
+    """Return a text with single spaces between words, without line breaks, control characters and lone surrogates."""
+    # For ASCII, deleting what is printable is several times faster than `isprintable`.
+    is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
+    if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join(without_controls(text).split())
+
+
+def without_controls(text: str) -> str:
+    """Return a text without control characters other than blanks, and with `?` for lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8").translate(_CONTROLS)
 
 
 def text_of(cell: str | None) -> str:

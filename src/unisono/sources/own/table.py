@@ -24,6 +24,7 @@ from unisono.sources.cells import (
     list_literal,
     name_of,
     text_of,
+    tidy,
     tidy_tags,
     time_s,
 )
@@ -469,7 +470,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return text_of(" ".join(_as_written(value).split()))
+    return text_of(tidy(_as_written(value)))
 
 
 def _as_written(value: Any) -> str:
