@@ -96,12 +96,12 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
         duration=duration,
         artist=_tidy_name(track.artist),
         title=_tidy_name(track.title),
-        genre=_tidy_name(track.genre),
-        tags=tags if all(tags := list(map(_tidy_name, track.tags))) else list(filter(None, tags)),
+        genre=_without_controls(track.genre),
+        tags=_without_controls(track.tags),
         license=normalise(track.license),
-        attribution=tidy(track.attribution),
-        url=tidy(track.url),
-        extra={field: _tidy_extra(value) for field, value in track.extra.items()} if track.extra else track.extra,
+        attribution=_without_controls(track.attribution),
+        url=_without_controls(track.url),
+        extra={field: _without_controls(value) for field, value in track.extra.items()} if track.extra else track.extra,
     )
 
 
@@ -126,11 +126,13 @@ def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float
     return min(track.duration, left) if track.duration > 0 else left
 
 
-def _tidy_extra(value: Any) -> Any:
-    """Return a further field without control characters, except those that are blanks."""
+def _without_controls(value: Any) -> Any:
+    """Return a value without control characters in its texts, except those that are blanks."""
     if isinstance(value, str):
         return value if value.isprintable() else without_controls(value)
-    return [_tidy_extra(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list) and not all(isinstance(item, str) and item.isprintable() for item in value):
+        return [item for item in map(_without_controls, value) if item != ""]
+    return value
 
 
 _tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name are mostly neighbours
