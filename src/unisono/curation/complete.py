@@ -39,7 +39,7 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
     index = AudioIndex(release.root, dataset.audio_folders)
     find = cache(_finder(index, release, check_audio=check_audio))  # excerpts share a file
     places: dict[str, int] = {}
-    for number, item in enumerate(release.parse(), 1):
+    for number, item in enumerate(release.parse(planning=not check_audio), 1):
         if isinstance(item, Dropped):
             yield item
             continue
@@ -49,6 +49,8 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
                 f"{dataset.name}: records {first} and {number} ({item.audio_path}) in {release.root} have the same id "
                 f"{item.id!r}; ids must be unique."
             )
+        if not check_audio and not item.duration and dataset.typical_s:
+            item = replace(item, duration=dataset.typical_s, extra=item.extra | {"duration_unknown": True})
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
         if found is None:
             detail = index.where(item.audio_path)

@@ -53,14 +53,33 @@ class Release:
     spelling: str = ""
     """What it was asked for as, in one spelling."""
 
-    def parse(self) -> Iterator[Track | Dropped]:
-        """Parse the metadata of the release.
+    def parse(self, *, planning: bool = False) -> Iterator[Track | Dropped]:
+        """Parse the metadata of the release; for a plan, of tracks whose audio is not on disk, too.
 
         Raises:
             UsageError: the dataset has no such option, or it cannot have such a value.
             DataError: the release is malformed or incomplete.
         """
-        return self.dataset.records(self.root, self.options, years=self.parsing.years, unpack_to=self.parsing.unpack_to)
+        return self.dataset.records(
+            self.root,
+            self.options,
+            years=self.parsing.years,
+            unpack_to=self.parsing.unpack_to,
+            planning=planning,
+        )
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether its folder holds something, but nothing by which the release is recognised."""
+        try:
+            return not self.is_there and any(not path.name.startswith(".") for path in self.root.iterdir())
+        except OSError:
+            return False
+
+    @property
+    def expected(self) -> str:
+        """The files by which the release is recognised, in words."""
+        return " or ".join(self.dataset.marker_files)
 
     @property
     def is_there(self) -> bool:
@@ -86,8 +105,7 @@ class Release:
                 hint="Bring it there, or correct audio_root in the recipe.",
             )
         raise UsageError(
-            f"The release of {self.dataset.name} is not in {self.root}: expected "
-            f"{' or '.join(self.dataset.marker_files)} there.",
+            f"The release of {self.dataset.name} is not in {self.root}: expected {self.expected} there.",
             hint=f"Fetch it with: {self.download_command}",
         )
 
@@ -159,6 +177,15 @@ def names_of(asked: Iterable[str], releases: Iterable[Release]) -> set[str]:
 def _all_there(parsing: Parsing) -> list[Release]:
     known = [parsing.release(dataset.name) for dataset in registry.usable()]
     there = [release for release in known if release.dataset.in_default_mix and release.is_there]
+    for release in known:
+        if release.is_incomplete:
+            log.warning(
+                "%s is left out: %s is there, but not %s. Fetch it with: %s",
+                release.dataset.name,
+                release.root,
+                release.expected,
+                release.download_command,
+            )
     if not there:
         names = [release.dataset.name for release in known]
         example = known[0].root if known else "..."
