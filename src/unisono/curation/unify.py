@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 
 from unisono.audio.probe import Journal
 from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
+from unisono.base.errors import DataError
 from unisono.base.files import remove_left_behind
 from unisono.base.log import log, log_to
 from unisono.base.tally import Tally
@@ -18,7 +19,7 @@ from unisono.captions.language_model import LanguageModel
 from unisono.curation.licensing import LICENSE_UNKNOWN, LicenseRule
 from unisono.curation.matching import Kind
 from unisono.curation.read import read_dataset
-from unisono.curation.releases import Options, Parsing, Release, find_releases
+from unisono.curation.releases import Options, Parsing, Release, find_releases, names_of
 from unisono.curation.replacing import check_replacing
 from unisono.curation.sampling import Stratification
 from unisono.curation.selection import Selection
@@ -138,6 +139,7 @@ def unify(
         workspace=workspace, options=dataset_options or {}, years="metadata" in captions, unpack_to=unpack_to
     )
     releases = find_releases(datasets, parsing, hold_out=hold_out)
+    splits = replace(splits, hold_out=names_of(hold_out, releases))
     with ExitStack() as stack:
         stack.enter_context(without_garbage_collection())
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
@@ -174,7 +176,24 @@ def _read(
         tally.dropped += read.tally.dropped
         made |= read.made
         notes += read.notes
+    _refuse_duplicates(tracks)
     return tracks, tally, made, notes
+
+
+def _refuse_duplicates(tracks: Sequence[Track]) -> None:
+    """Refuse tracks of several datasets that have one id.
+
+    Raises:
+        DataError: there are some; names both files.
+    """
+    if len({track.id for track in tracks}) == len(tracks):
+        return
+    first: dict[str, Track] = {}
+    for track in tracks:
+        if (other := first.setdefault(track.id, track)) is not track:
+            raise DataError(
+                f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique."
+            )
 
 
 def _with_captions(
@@ -214,6 +233,8 @@ def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *
             report,
             hint="Tracks whose licence is not known are kept with --allow-unknown-license."
             if report.dropped[LICENSE_UNKNOWN]
+            else f"Each is listed with what was found in {where}."
+            if report.dropped
             else "",
         )
     if report.report:
