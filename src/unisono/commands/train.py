@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from unisono.commands import console
 from unisono.commands.options import StageOptions
@@ -23,6 +26,9 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     resume: Path | None = None
     """Checkpoint to resume exactly; its options hold, except those given here that do not change the result."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
+    command continues an interrupted training, and another one is refused."""
 
     @property
     def data_path(self) -> Path | None:
@@ -34,12 +40,12 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
 
 def run(options: TrainOptions) -> TrainedModel:
     """Train, print how it went, and return the model."""
-    own = {"data_root", "data_dir", "resume"}
+    own = {"data_root", "data_dir", "resume", "overwrite"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
     defaults = {each.name: each.default for each in fields(options)}
     changed = {name: value for name, value in given.items() if value != defaults[name]}
     with _first_process_alone():
-        model = train_model(options.data_path, resume=options.resume, **changed)
+        model = train_model(options.data_path, resume=options.resume, overwrite=options.overwrite, **changed)
         _show(model)
     return model
 

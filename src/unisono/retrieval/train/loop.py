@@ -23,6 +23,7 @@ from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import COLDEST, HOTTEST, RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import curves
 from unisono.retrieval.train.data import Batch, Sampler
+from unisono.retrieval.train.earlier import remove_earlier_run
 from unisono.retrieval.train.step import Step
 from unisono.retrieval.train.validation import Validation
 
@@ -128,6 +129,11 @@ class Training:
         """Where the weights of the best epoch are saved."""
         return self.path_of("best.pt")
 
+    def begin_folder_again(self) -> None:
+        """Remove what an earlier training left in the folder."""
+        if distributed.rank() == 0:
+            remove_earlier_run(self.settings.checkpoint_dir, self.config.audio_encoder)
+
     def run(self) -> None:
         """Train until all epochs are done, or none was better for `patience` epochs.
 
@@ -135,6 +141,12 @@ class Training:
             UnisonoError: the loss is no longer a number, or a checkpoint cannot be written.
             InterruptionError: a signal came; the state was saved.
         """
+        if self.state.epoch >= self.config.epochs or self._out_of_patience():
+            self.save()
+            log.info("%s is complete: %d epochs were trained.", self.last_path, self.state.epoch)
+            return
+        if self.state.step:
+            log.info("Continuing %s at step %d of %d.", self.last_path, self.state.step, self.steps)
         folder = self.settings.checkpoint_dir / "tensorboard" / self.config.audio_encoder
         with signals_noted() as received, progress("steps") as bar, curves(folder, self.state.step) as add_to_curves:
             task = bar.add_task("Training", total=self.steps, completed=self.state.step)
