@@ -88,6 +88,8 @@ class Checkpoint:
     optimizer: dict[str, Any] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     """The state of the training: epoch, step, best, history, ..."""
+    music: dict[str, torch.Tensor] = field(default_factory=dict)
+    """What tells music that is unlike the train split (`doubts.py`); empty in checkpoints of earlier versions."""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -119,6 +121,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizer": checkpoint.optimizer,
         "progress": checkpoint.progress,
     }
+    if checkpoint.music:
+        content["music"] = checkpoint.music
     buffer = io.BytesIO()  # torch.save hides errors of the operating system
     torch.save(_canonical(content), buffer)
     write_whole(path, buffer.getvalue())
@@ -163,6 +167,7 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
             adapter=content["adapter"],
             optimizer=content["optimizer"],
             progress=content["progress"],
+            music=content.get("music", {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: a part of the checkpoint is missing or unknown: {error}.") from error

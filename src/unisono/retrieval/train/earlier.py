@@ -15,7 +15,10 @@ from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.train.resume import MAY_CHANGE, AskedTraining, refuse_other_data, refuse_other_options
 
-HINT = "Choose another folder with checkpoint_dir (--checkpoint-dir), or replace the earlier model: overwrite=True (--overwrite)."
+HINT = (
+    "Choose another folder with checkpoint_dir (--checkpoint-dir), "
+    "or replace the earlier model with overwrite=True (--overwrite)."
+)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ class TrainingState:
     """Metrics of a random ranking of the val split, text to music."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Loss and metrics of each finished epoch."""
+    warnings: list[str] = field(default_factory=list)
+    """What speaks against the data."""
+    mrr_by_luck: float = 0.0
+    """The MRR, text to music, that a random ranking may reach on the val split."""
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
@@ -109,6 +113,7 @@ class Training:
         self.optimizer = make_optimizer(step, config)
         self.state = TrainingState(**base.progress)
         self.state.chance = validation.chance if validation else {}
+        self.state.mrr_by_luck = validation.mrr_by_luck if validation else 0.0
         if base.optimizer:
             self.optimizer.load_state_dict(base.optimizer)
         self.steps = config.epochs * len(sampler)

@@ -20,6 +20,7 @@ from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
+from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
@@ -73,6 +74,8 @@ class TrainingSummary:
     """The model card."""
     curve_path: Path | None
     """Image of the learning curve; None without matplotlib."""
+    warnings: tuple[str, ...] = ()
+    """What speaks against the model, in sentences."""
 
 
 class TrainedModel(Model):
@@ -246,8 +249,14 @@ def _prepare(
             architecture=heads.architecture,
             trained_on=asked.trained_on,
             weights={},
+            music=doubts.measure_music(train.audio),
         )
-    return Training(config, how, step, sampler, validation, base)
+    training = Training(config, how, step, sampler, validation, base)
+    recordings = len(set(train.pairing.recording.tolist()))
+    training.state.warnings = doubts.of_data(recordings, train.rows.captions, train.rows.caption_of)
+    for sentence in training.state.warnings:
+        log.warning("%s", sentence)
+    return training
 
 
 def _texts(
@@ -349,5 +358,9 @@ def _conclude(training: Training, device: str) -> TrainedModel:
         last_path=training.last_path,
         card_path=card,
         curve_path=curve if drawn else None,
+        warnings=tuple(doubts.of_model(best)),
     )
+    for sentence in model.training.warnings:
+        if sentence not in state.warnings:  # those were said when the training began
+            log.warning("%s", sentence)
     return model
