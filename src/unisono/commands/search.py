@@ -61,15 +61,22 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
     found = searching.search(
         model, queries, collection, top=options.top, where=options.where, max_per_artist=options.max_per_artist
     )
+    if options.playlist:  # before anything is printed: whoever reads along may end early
+        _write(options.playlist, found)
     if options.json:
         console.out.print_json(json.dumps(_plain(found), ensure_ascii=False))
     else:
         for query, hits in found.items():
             _show(query, hits)
-    if options.playlist:
-        count = write_playlist(options.playlist, [hit.track for hits in found.values() for hit in hits])
-        console.log.info("Wrote %s: %d files.", options.playlist, count)
     return found
+
+
+def _write(path: Path, found: dict[str, Hits]) -> None:
+    written = write_playlist(path, [hit.track for hits in found.values() for hit in hits])
+    console.log.info("Wrote %s: %s.", path, counted(written.files, "file"))
+    for paths, what in ((written.missing, "not there now"), (written.left_out, "left out, as no absolute path")):
+        if paths:
+            console.log.warning("%s %s: %s%s", counted(len(paths), "file"), what, paths[0], " ..." if paths[1:] else "")
 
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
