@@ -45,14 +45,14 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     Parameters
     ----------
     path
-        Unified file; or an `embeddings.h5`, which is read whole and compared with its checksums.
+        Unified file; or an `embeddings.h5` or a checkpoint (.pt), which is read whole and compared with its checksums.
 
     Raises:
         UsageError: a finding to drop cannot be made without the audio, or there is no such file.
         DataError: the file is broken.
         UnisonoError: an output cannot be written.
     """
-    if path.suffix == ".h5":
+    if path.suffix in (".h5", ".pt"):
         console.out.print(_verify(path), soft_wrap=True, markup=False)
         return
     if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
@@ -72,8 +72,12 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
 
 
 def _verify(path: Path) -> str:
-    """Compare an `embeddings.h5` with its checksums."""
-    with extra("embed", "Checking embeddings.h5"):
+    """Compare an `embeddings.h5` or a checkpoint with its checksums."""
+    with extra("embed", f"Checking {path.name}"):
+        if path.suffix == ".pt":
+            from unisono.retrieval.checkpoint import verify as verify_checkpoint
+
+            return repr(verify_checkpoint(path))
         from unisono.embeddings.verify import verify
     return repr(verify(path))
 

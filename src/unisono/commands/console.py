@@ -30,7 +30,18 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import show_with
 
-__all__ = ["configure", "err", "escape", "failed", "failed_unexpectedly", "finished", "in_options", "log", "out"]
+__all__ = [
+    "configure",
+    "counted",
+    "err",
+    "escape",
+    "failed",
+    "failed_unexpectedly",
+    "finished",
+    "in_options",
+    "log",
+    "out",
+]
 
 _UNSAFE = dict.fromkeys(
     (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�"
@@ -116,6 +127,11 @@ def finished() -> int:
         err.print(f"[bold red]Error:[/] The results could not be printed: {escape(error.strerror or str(error))}.")
         return 1
     return 0
+
+
+def counted(number: int, thing: str) -> str:
+    """Return "1 file", "2 files", "1,000 files"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def in_options(error: UnisonoError) -> str:

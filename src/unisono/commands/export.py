@@ -2,12 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from unisono.base.extras import extra, require
 from unisono.commands import console
-from unisono.retrieval import export as exporting
-from unisono.retrieval.model import load_model
+from unisono.commands.options import the_checkpoint
+
+with extra("export", "unisono export"):
+    from unisono.retrieval import export as exporting
+    from unisono.retrieval.export_onnx import ONNX_PACKAGES
+    from unisono.retrieval.model import load_model
 
 
 @Parameter(name="*")
@@ -15,20 +21,25 @@ from unisono.retrieval.model import load_model
 class ExportOptions:
     """Options of `unisono export`."""
 
-    checkpoint: Path
-    """The model to export."""
+    checkpoint: Path | None = None
+    """The model to export. Default: the only best checkpoint in `checkpoints/`."""
     output: Path | None = None
     """Folder to write to. Default: next to the checkpoint, with its name."""
     onnx: bool = True
     """Also write the text tower (text encoder and head together) as ONNX, checked against torch."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace an earlier export."""
 
 
 def run(options: ExportOptions) -> None:
     """Export a checkpoint and print what was written."""
-    report = exporting.export(load_model(options.checkpoint), options.output, onnx=options.onnx)
+    if options.onnx:
+        require("export", "Exporting to ONNX", ONNX_PACKAGES)
+    model = load_model(the_checkpoint(options.checkpoint))
+    report = exporting.export(model, options.output, onnx=options.onnx, overwrite=options.overwrite)
     console.out.print(console.escape(str(report)), soft_wrap=True)
 
 
-def export(options: ExportOptions) -> None:
+def export(options: ExportOptions = ExportOptions()) -> None:
     """Write a trained model as safetensors with a description, and its text tower as ONNX."""
     run(options)

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.curation.license_terms import LicenseReport, licenses_of, report_of, write_attributions
 from unisono.curation.collection import read_tracks
+from unisono.curation.license_terms import LicenseReport, licenses_of, report_of, write_attributions
 
 
 @Parameter(name="*")

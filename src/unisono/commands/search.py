@@ -7,21 +7,24 @@ from pathlib import Path
 from typing import Literal
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra, require
 from unisono.commands import console
-from unisono.commands.options import Count, StageOptions
-from unisono.retrieval.collection import Collection, Hits
-from unisono.retrieval.model import Model, load_model
-from unisono.search import run as searching
-from unisono.search.playlist import check_ending, write_playlist
+from unisono.commands.options import Count, StageOptions, the_checkpoint
 from unisono.tracks.workspace import Workspace
+
+with extra("train", "unisono search"):
+    from unisono.retrieval.collection import Collection, Hits
+    from unisono.retrieval.model import Model, load_model
+    from unisono.search import run as searching
+    from unisono.search.playlist import check_ending, write_playlist
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions(StageOptions):
     """Options of `unisono search`."""
 
-    checkpoint: Path
-    """The model that embeds the descriptions."""
+    checkpoint: Path | None = None
+    """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
@@ -52,7 +55,7 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
         DataError: no track is left to search among.
     """
     _check(queries, options)
-    model = load_model(options.checkpoint, options.device)
+    model = load_model(the_checkpoint(options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
@@ -73,10 +76,12 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
 
 def _write(path: Path, found: dict[str, Hits]) -> None:
     written = write_playlist(path, [hit.track for hits in found.values() for hit in hits])
-    console.log.info("Wrote %s: %s.", path, counted(written.files, "file"))
+    console.log.info("Wrote %s: %s.", path, console.counted(written.files, "file"))
     for paths, what in ((written.missing, "not there now"), (written.left_out, "left out, as no absolute path")):
         if paths:
-            console.log.warning("%s %s: %s%s", counted(len(paths), "file"), what, paths[0], " ..." if paths[1:] else "")
+            console.log.warning(
+                "%s %s: %s%s", console.counted(len(paths), "file"), what, paths[0], " ..." if paths[1:] else ""
+            )
 
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
@@ -86,6 +91,8 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
         )
     if options.serve and (queries or options.json or options.playlist):
         raise UsageError("--serve takes its descriptions on the page, and excludes --json and --playlist.")
+    if options.serve:
+        require("serve", "The search page", ("starlette", "uvicorn"))
     if options.playlist:
         check_ending(options.playlist)
 
@@ -97,7 +104,10 @@ def _serve(model: Model, collection: Collection, options: SearchOptions) -> None
     service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
 
     def announce(address: str) -> None:
-        console.out.print(f"Searching {service.tracks:,} tracks at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
+        console.out.print(
+            f"Searching {console.counted(service.tracks, 'track')} at [bold]{address}[/]; Ctrl-C ends it.",
+            soft_wrap=True,
+        )
 
     serve(service, port=options.port, announce=announce)
     console.out.print("Ended.")
@@ -112,7 +122,9 @@ def _plain(found: dict[str, Hits]) -> list[dict[str, object]]:
 
 def _show(query: str, hits: Hits) -> None:
     """Print the hits; a path is on a line of its own, so that it can be copied whatever its length."""
-    console.out.print(f"[bold]“{console.escape(query)}”[/] among {hits.searched:,} tracks", soft_wrap=True)
+    console.out.print(
+        f"[bold]“{console.escape(query)}”[/] among {console.counted(hits.searched, 'track')}", soft_wrap=True
+    )
     for place, hit in enumerate(hits, 1):
         track = hit.track
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
@@ -120,6 +132,6 @@ def _show(query: str, hits: Hits) -> None:
         console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
 
 
-def search(*queries: str, options: SearchOptions) -> None:
+def search(*queries: str, options: SearchOptions = SearchOptions()) -> None:
     """Find the tracks that fit a description best; several descriptions are searched for one after the other."""
     run(queries, options)

@@ -9,13 +9,16 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from unisono.base.extras import extra
 from unisono.commands import console
 from unisono.commands.options import StageOptions
-from unisono.retrieval.pairing import TEXT_TO_MUSIC
-from unisono.retrieval.train.config import RunSettings, TrainingConfig
-from unisono.retrieval.train.run import TrainedModel
-from unisono.retrieval.train.run import train as train_model
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
+
+with extra("train", "unisono train"):
+    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+    from unisono.retrieval.train.config import RunSettings, TrainingConfig
+    from unisono.retrieval.train.run import TrainedModel
+    from unisono.retrieval.train.run import train as train_model
 
 
 @dataclass(frozen=True, kw_only=True)

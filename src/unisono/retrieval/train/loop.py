@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from unisono.base.errors import UnisonoError
+from unisono.base.errors import DataError, UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.retrieval import checkpoint as checkpoints
@@ -81,6 +81,30 @@ def make_optimizer(step: Step, config: TrainingConfig) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
+def _restore(optimizer: torch.optim.AdamW, saved: dict[str, Any]) -> None:
+    """Restore the state of the optimizer from a checkpoint.
+
+    Raises:
+        DataError: it is that of other parameters, or of another optimizer.
+    """
+    fresh = optimizer.state_dict()["param_groups"]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    shapes = {number: each.shape for number, each in enumerate(parameters)}
+    fits = len(fresh) == len(saved["param_groups"]) and set(saved["state"]) <= set(shapes)
+    for new, old in zip(fresh, saved["param_groups"], strict=False):
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in new.items() if name != "lr"
+        }
+        fits = fits and all(old.get(name, value) == value for name, value in settings.items())
+    for number, state in saved["state"].items() if fits else ():
+        moments = [state.get("exp_avg"), state.get("exp_avg_sq")]
+        fits = fits and "step" in state and all(each is not None and each.shape == shapes[number] for each in moments)
+        fits = fits and state["step"].numel() == 1
+    if not fits:
+        raise DataError("The optimizer of the checkpoint is not that of its model.", hint="Train a new model.")
+    optimizer.load_state_dict(saved)
+
+
 class Training:
     """A run of the loop."""
 
@@ -115,7 +139,7 @@ class Training:
         self.state.chance = validation.chance if validation else {}
         self.state.mrr_by_luck = validation.mrr_by_luck if validation else 0.0
         if base.optimizer:
-            self.optimizer.load_state_dict(base.optimizer)
+            _restore(self.optimizer, base.optimizer)
         self.steps = config.epochs * len(sampler)
         self._best: Checkpoint | None = None
         self._saved = time.monotonic()
