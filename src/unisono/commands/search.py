@@ -104,10 +104,8 @@ def _serve(model: Model, collection: Collection, options: SearchOptions) -> None
     service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
 
     def announce(address: str) -> None:
-        console.out.print(
-            f"Searching {console.counted(service.tracks, 'track')} at [bold]{address}[/]; Ctrl-C ends it.",
-            soft_wrap=True,
-        )
+        tracks = console.counted(service.tracks, "track")
+        console.out.print(f"Searching {tracks} at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
 
     serve(service, port=options.port, announce=announce)
     console.out.print("Ended.")

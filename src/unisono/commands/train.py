@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -15,10 +15,17 @@ from unisono.commands.options import StageOptions
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
 with extra("train", "unisono train"):
-    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+    from unisono.retrieval.metrics import TEXT_TO_MUSIC
+    from unisono.retrieval.train import losses
     from unisono.retrieval.train.config import RunSettings, TrainingConfig
     from unisono.retrieval.train.run import TrainedModel
     from unisono.retrieval.train.run import train as train_model
+
+
+if TYPE_CHECKING:
+    LossName = str
+else:
+    LossName = Literal[tuple(losses.names())]  # so that --help lists them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +39,9 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     overwrite: Annotated[bool, Parameter(negative="")] = False
     """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
     command continues an interrupted training, and another one is refused."""
+
+    loss: LossName = "infonce"
+    """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
 
     @property
     def data_path(self) -> Path | None:
@@ -73,7 +83,8 @@ def _show(model: TrainedModel) -> None:
         console.out.print(
             f"Best epoch {training.best_epoch} of {training.epochs}: val text to music recall@10 {found['recall@10']:.1%} "
             f"(chance {chance['recall@10']:.1%}), MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f}), "
-            f"{training.queries:,} queries, {training.candidates:,} candidates."
+            f"{console.counted(training.candidates, 'candidate')}, "
+            + (f"{training.queries:,} queries." if training.queries != 1 else "1 query.")
         )
     if training.curve_path:
         console.out.print(f"Learning curve: {training.curve_path}", soft_wrap=True)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unisono.retrieval.checkpoint import Checkpoint
-from unisono.retrieval.metrics import Relevance, chance
-from unisono.retrieval.pairing import TEXT_TO_MUSIC
+from unisono.retrieval.metrics import TEXT_TO_MUSIC, Relevance, chance
 
 FEW_RECORDINGS = 50
 MOST = 0.5

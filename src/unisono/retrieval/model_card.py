@@ -4,7 +4,7 @@ from typing import Any
 
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.doubts import of_model
-from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
+from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 SETTINGS = (

@@ -17,8 +17,9 @@ from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Floats, Model
-from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
 from unisono.tracks.track import Split
 from unisono.tracks.workspace import Workspace

@@ -18,7 +18,7 @@ from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
-from unisono.retrieval.pairing import TEXT_TO_MUSIC
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import COLDEST, HOTTEST, RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import curves
