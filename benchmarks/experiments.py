@@ -27,8 +27,9 @@ from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embedding
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.ranking import query_results, rank_both
 from unisono.retrieval.evaluate.result import QueryResult
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Model
-from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.train.run import train
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace

@@ -116,7 +116,7 @@ def test_the_command_reports_and_drops(tmp_path: Path) -> None:
     with redirect_stdout(said), redirect_stderr(said), pytest.raises(SystemExit) as end:
         main(["check", str(path), "--drop", "silent", "unreadable"])
     assert not end.value.code, said.getvalue()
-    assert "clipped" in said.getvalue() and "1 were left out" in said.getvalue()
+    assert "clipped" in said.getvalue() and "1 left out" in said.getvalue()
     assert [item.id for item in read_tracks(tmp_path / "unified.checked.json")] == ["tone", "clipped", "talk"]
     findings = json.loads((tmp_path / "unified.check.json").read_text())["findings"]
     assert {name: list(found) for name, found in findings.items()} == {

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import pytest
 
@@ -17,7 +18,8 @@ def test_a_playlist_in_utf8_with_each_file_once(tmp_path):
         dataclasses.replace(BLANK, id="4", audio_path="/a/4.mp3"),
     ]
     path = tmp_path / "found.m3u8"
-    assert write_playlist(path, tracks) == 3
+    found = write_playlist(path, tracks)
+    assert (found.files, found.missing, found.left_out) == (3, ["/a/ö.mp3", "/a/2.mp3", "/a/4.mp3"], [])
     assert path.read_bytes().decode("utf-8").splitlines() == [
         "#EXTM3U",
         "#EXTINF:30,Дмитрий - Nr. 1 #EXTM3U",
@@ -32,3 +34,23 @@ def test_a_playlist_in_utf8_with_each_file_once(tmp_path):
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"must end in \.m3u8 or \.m3u"):
         write_playlist(tmp_path / "found.txt", [])
+
+
+def test_what_is_no_path_is_left_out_and_what_is_not_there_is_said(tmp_path):
+    there = tmp_path / "there.mp3"
+    there.write_bytes(b"ID3")
+    strange = ["http://elsewhere/x.mp3", "file:///etc/passwd", "relative.mp3", "", "/a\nhttp://x/", "/a\0b", "C:\\x"]
+    paths = [str(there), "/gone.mp3", str(tmp_path), *strange]
+    tracks = [dataclasses.replace(BLANK, id=str(row), audio_path=path) for row, path in enumerate(paths)]
+    tracks.append(dataclasses.replace(BLANK, id="nan", audio_path="/nan.mp3", duration_s=float("nan")))
+    found = write_playlist(tmp_path / "p.m3u8", tracks)
+    lines = (tmp_path / "p.m3u8").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [str(there), "/gone.mp3", str(tmp_path), "/nan.mp3"]
+    assert found.missing == ["/gone.mp3", str(tmp_path), "/nan.mp3"] and found.left_out == strange
+    assert lines[-2].startswith("#EXTINF:-1,")
+
+
+def test_file_names_that_are_no_text_come_back_as_their_bytes(tmp_path):
+    name = os.fsdecode(b"/music/caf\xe9.mp3")
+    write_playlist(tmp_path / "p.m3u8", [dataclasses.replace(BLANK, audio_path=name)])
+    assert b"\n/music/caf\xe9.mp3\n" in (tmp_path / "p.m3u8").read_bytes()

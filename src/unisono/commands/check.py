@@ -19,6 +19,8 @@ from unisono.tracks.files import read_tracks, write_tracks
 
 if TYPE_CHECKING:
     from unisono.curation.check import CheckReport
+    from unisono.embeddings.verify import VerifiedEmbeddings
+    from unisono.retrieval.checkpoint import CheckedCheckpoint
 
 EXAMPLES = 3
 
@@ -50,14 +52,14 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     Parameters
     ----------
     path
-        Unified file; or an `embeddings.h5`, which is read whole and compared with its checksums.
+        Unified file; or an `embeddings.h5` or a checkpoint (.pt), which is read whole and compared with its checksums.
 
     Raises:
         UsageError: a finding to drop cannot be made without the audio, or there is no such file.
         DataError: the file is broken.
         UnisonoError: an output cannot be written.
     """
-    if path.suffix == ".h5":
+    if path.suffix in (".h5", ".pt"):
         _verify(path, as_json=options.json)
         return
     from unisono.curation import check as checking
@@ -83,10 +85,16 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
 
 
 def _verify(path: Path, *, as_json: bool) -> None:
-    """Compare an `embeddings.h5` with its checksums."""
-    with extra("embed", "Checking embeddings.h5"):
-        from unisono.embeddings.verify import verify
-    found = verify(path)
+    """Compare an `embeddings.h5` or a checkpoint with its checksums."""
+    found: VerifiedEmbeddings | CheckedCheckpoint
+    if path.suffix == ".pt":
+        with extra("train", f"Checking {path.name}"):
+            from unisono.retrieval.checkpoint import verify as verify_checkpoint
+        found = verify_checkpoint(path)
+    else:
+        with extra("embed", f"Checking {path.name}"):
+            from unisono.embeddings.verify import verify
+        found = verify(path)
     if as_json:
         console.print_json({**asdict(found), "path": str(found.path)})
     else:

@@ -8,8 +8,9 @@ import msgspec
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
+from unisono.base.files import remove_left_behind
 from unisono.commands import console
-from unisono.commands.options import StageOptions, record
+from unisono.commands.options import StageOptions, record, the_checkpoint
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class EvaluateOptions(StageOptions):
     """Options of `unisono evaluate`."""
 
-    checkpoint: Path
-    """The model to evaluate."""
+    checkpoint: Path | None = None
+    """The model to evaluate. Default: the only best checkpoint in `checkpoints/`."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`; with --dataset-file a folder of its own,
     `DATA-ROOT/benchmarks/DATASET-FILE_ENCODER`."""
@@ -61,22 +62,27 @@ def run(options: EvaluateOptions) -> "Result":
         raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
     if options.report:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
-    result = msgspec.structs.replace(_evaluate(options), options=record(options))
-    _show(result)
-    output = options.output or options.checkpoint.with_name(f"{options.checkpoint.stem}_{result.called}.json")
-    result.write(output)
-    console.log.info("Wrote %s.", output)
+    checkpoint = the_checkpoint(options.checkpoint)
+    options = replace(options, checkpoint=checkpoint)
+    result = msgspec.structs.replace(_evaluate(checkpoint, options), options=record(options))
+    output = options.output or checkpoint.with_name(f"{checkpoint.stem}_{result.called}.json")
+    remove_left_behind(output)
+    result.write(output)  # before the tables are printed: whoever reads along may end early
     if options.report:
+        remove_left_behind(options.report)
         write_report(result, options.report, clips=options.report_audio)
-        console.log.info("Wrote %s.", options.report)
+    _show(result)
+    for written in (output, options.report):
+        if written:
+            console.log.info("Wrote %s.", written)
     return result
 
 
-def _evaluate(options: EvaluateOptions) -> "Result":
+def _evaluate(checkpoint: Path, options: EvaluateOptions) -> "Result":
     with extra("train", "Evaluating"):
         from unisono.retrieval.evaluate import run as evaluating
         from unisono.retrieval.model import load_model
-    model = load_model(options.checkpoint, options.device)
+    model = load_model(checkpoint, options.device)
     if options.dataset_file:
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)
         return evaluating.evaluate_benchmark(
@@ -111,6 +117,6 @@ def _show(result: "Result") -> None:
         console.out.print(f"- {console.escape(sentence)}")
 
 
-def evaluate(options: EvaluateOptions) -> None:
+def evaluate(options: EvaluateOptions = EvaluateOptions()) -> None:
     """Measure how well a model finds held-out music by its descriptions, and descriptions by their music."""
     run(options)

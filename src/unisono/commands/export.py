@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from unisono.base.extras import extra, require
 from unisono.commands import console
+from unisono.commands.options import the_checkpoint
 
 
 @Parameter(name="*")
@@ -14,12 +16,14 @@ from unisono.commands import console
 class ExportOptions:
     """Options of `unisono export`."""
 
-    checkpoint: Path
-    """The model to export."""
+    checkpoint: Path | None = None
+    """The model to export. Default: the only best checkpoint in `checkpoints/`."""
     output: Path | None = None
     """Folder to write to. Default: next to the checkpoint, with its name."""
     onnx: bool = True
     """Also write the text tower (text encoder and head together) as ONNX, checked against torch."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace an earlier export."""
 
 
 def run(options: ExportOptions) -> None:
@@ -29,10 +33,11 @@ def run(options: ExportOptions) -> None:
     with extra("export", "Exporting"):
         from unisono.retrieval import export as exporting
         from unisono.retrieval.model import load_model
-    report = exporting.export(load_model(options.checkpoint), options.output, onnx=options.onnx)
+    model = load_model(the_checkpoint(options.checkpoint))
+    report = exporting.export(model, options.output, onnx=options.onnx, overwrite=options.overwrite)
     console.out.print(console.escape(str(report)), soft_wrap=True)
 
 
-def export(options: ExportOptions) -> None:
+def export(options: ExportOptions = ExportOptions()) -> None:
     """Write a trained model as safetensors with a description, and its text tower as ONNX."""
     run(options)

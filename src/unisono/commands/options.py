@@ -12,6 +12,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unisono.base import arguments
+from unisono.base.errors import UsageError
+from unisono.base.log import log
 from unisono.tracks.workspace import DEFAULT_ROOT
 
 
@@ -53,3 +55,24 @@ def record(options: StageOptions) -> dict[str, Any]:
         return value
 
     return {name: plain(value) for name, value in asdict(options).items()}
+
+
+def the_checkpoint(named: Path | None, folder: Path = Path("checkpoints")) -> Path:
+    """Return the checkpoint that was named, or the only best one in `checkpoints/`.
+
+    Raises:
+        UsageError: none was named, and there is none there, or several.
+    """
+    if named is not None:
+        return named
+    found = sorted(folder.glob("*_best.pt"))
+    if len(found) == 1:
+        log.info("Using %s.", found[0])
+        return found[0]
+    if found:
+        raise UsageError(
+            f"There are several checkpoints: {', '.join(map(str, found))}.", hint=f"Name one: --checkpoint {found[0]}"
+        )
+    raise UsageError(
+        f"There is no checkpoint in {folder}.", hint="Name one with --checkpoint, or train one with: unisono train"
+    )

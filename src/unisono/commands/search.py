@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
+from unisono.base.words import counted
 from unisono.commands import console
-from unisono.commands.options import Count, StageOptions
+from unisono.commands.options import Count, StageOptions, the_checkpoint
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 class SearchOptions(StageOptions):
     """Options of `unisono search`."""
 
-    checkpoint: Path
-    """The model that embeds the descriptions."""
+    checkpoint: Path | None = None
+    """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
@@ -55,9 +56,8 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     with extra("train", "Searching"):
         from unisono.retrieval.model import load_model
         from unisono.search import run as searching
-        from unisono.search.playlist import write_playlist
     _check(queries, options)
-    model = load_model(options.checkpoint, options.device)
+    model = load_model(the_checkpoint(options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
@@ -66,15 +66,24 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     found = searching.search(
         model, queries, collection, top=options.top, where=options.where, max_per_artist=options.max_per_artist
     )
+    if options.playlist:  # before anything is printed: whoever reads along may end early
+        _write(options.playlist, found)
     if options.json:
         console.out.print_json(json.dumps(_plain(found), ensure_ascii=False))
     else:
         for query, hits in found.items():
             _show(query, hits)
-    if options.playlist:
-        count = write_playlist(options.playlist, [hit.track for hits in found.values() for hit in hits])
-        console.log.info("Wrote %s: %d files.", options.playlist, count)
     return found
+
+
+def _write(path: Path, found: "dict[str, Hits]") -> None:
+    from unisono.search.playlist import write_playlist
+
+    written = write_playlist(path, [hit.track for hits in found.values() for hit in hits])
+    console.log.info("Wrote %s: %s.", path, counted(written.files, "file"))
+    for paths, what in ((written.missing, "not there now"), (written.left_out, "left out, as no absolute path")):
+        if paths:
+            console.log.warning("%s %s: %s%s", counted(len(paths), "file"), what, paths[0], " ..." if paths[1:] else "")
 
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
@@ -84,6 +93,8 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
         )
     if options.serve and (queries or options.json or options.playlist):
         raise UsageError("--serve takes its descriptions on the page, and excludes --json and --playlist.")
+    if options.serve:
+        require("serve", "The search page", ("starlette", "uvicorn"))
     if options.playlist:
         from unisono.search.playlist import check_ending
 
@@ -98,7 +109,8 @@ def _serve(model: "Model", collection: "Collection", options: SearchOptions) -> 
     service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
 
     def announce(address: str) -> None:
-        console.out.print(f"Searching {service.tracks:,} tracks at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
+        tracks = counted(service.tracks, "track")
+        console.out.print(f"Searching {tracks} at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
 
     serve(service, port=options.port, announce=announce)
     console.out.print("Ended.")
@@ -113,7 +125,7 @@ def _plain(found: "dict[str, Hits]") -> list[dict[str, object]]:
 
 def _show(query: str, hits: "Hits") -> None:
     """Print the hits; a path is on a line of its own, so that it can be copied whatever its length."""
-    console.out.print(f"[bold]“{console.escape(query)}”[/] among {hits.searched:,} tracks", soft_wrap=True)
+    console.out.print(f"[bold]“{console.escape(query)}”[/] among {counted(hits.searched, 'track')}", soft_wrap=True)
     for place, hit in enumerate(hits, 1):
         track = hit.track
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
@@ -121,6 +133,6 @@ def _show(query: str, hits: "Hits") -> None:
         console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
 
 
-def search(*queries: str, options: SearchOptions) -> None:
+def search(*queries: str, options: SearchOptions = SearchOptions()) -> None:
     """Find the tracks that fit a description best; several descriptions are searched for one after the other."""
     run(queries, options)

@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from unisono.base.extras import extra, require
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import StageOptions
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
@@ -25,6 +28,9 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     resume: Path | None = None
     """Checkpoint to resume exactly; its options hold, except those given here that do not change the result."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
+    command continues an interrupted training, and another one is refused."""
 
     @property
     def data_path(self) -> Path | None:
@@ -41,12 +47,12 @@ def run(options: TrainOptions) -> "TrainedModel":
         require("lora", "Tuning a text encoder", ("peft",))
     with extra("train", "Training"):
         from unisono.retrieval.train.run import train as train_model
-    own = {"data_root", "data_dir", "resume"}
+    own = {"data_root", "data_dir", "resume", "overwrite"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
     defaults = {each.name: each.default for each in fields(options)}
     changed = {name: value for name, value in given.items() if value != defaults[name]}
     with _first_process_alone():
-        model = train_model(options.data_path, resume=options.resume, **changed)
+        model = train_model(options.data_path, resume=options.resume, overwrite=options.overwrite, **changed)
         _show(model)
     return model
 
@@ -64,7 +70,7 @@ def _first_process_alone() -> Iterator[None]:
 
 
 def _show(model: "TrainedModel") -> None:
-    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+    from unisono.retrieval.metrics import TEXT_TO_MUSIC
 
     training = model.training
     best = training.history[training.best_epoch - 1] if training.history else {}
@@ -73,7 +79,7 @@ def _show(model: "TrainedModel") -> None:
         console.out.print(
             f"Best epoch {training.best_epoch} of {training.epochs}: val text to music recall@10 {found['recall@10']:.1%} "
             f"(chance {chance['recall@10']:.1%}), MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f}), "
-            f"{training.queries:,} queries, {training.candidates:,} candidates."
+            f"{counted(training.queries, 'query', 'queries')}, {counted(training.candidates, 'candidate')}."
         )
     if training.curve_path:
         console.out.print(f"Learning curve: {training.curve_path}", soft_wrap=True)

@@ -1,11 +1,13 @@
 """Checkpoints: one file without any code, with all that search, evaluation and resuming the training need.
 
-A checkpoint is read with `torch.load(weights_only=True)`, which refuses pickles that would run code.
+A checkpoint is read with `torch.load(weights_only=True)`, which refuses pickles that would run code. It is a zip archive;
+the checksums of its parts are compared first, and then every part is checked (`checkpoint_content.py`).
 """
 
 import io
 import pickle
 import sys
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,11 +18,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import EncoderRecord
+from unisono.retrieval.checkpoint_content import ContentError, check_content
 from unisono.retrieval.heads import Architecture
 
 KIND = "unisono checkpoint"
@@ -88,6 +92,8 @@ class Checkpoint:
     optimizer: dict[str, Any] = field(default_factory=dict)
     progress: dict[str, Any] = field(default_factory=dict)
     """The state of the training: epoch, step, best, history, ..."""
+    music: dict[str, torch.Tensor] = field(default_factory=dict)
+    """What tells music that is unlike the train split (`doubts.py`); empty in checkpoints of earlier versions."""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -119,6 +125,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizer": checkpoint.optimizer,
         "progress": checkpoint.progress,
     }
+    if checkpoint.music:
+        content["music"] = checkpoint.music
     buffer = io.BytesIO()  # torch.save hides errors of the operating system
     torch.save(_canonical(content), buffer)
     write_whole(path, buffer.getvalue())
@@ -140,45 +148,123 @@ def load(path: Path, device: str = "cpu") -> Checkpoint:
 
     Raises:
         UsageError: there is no such file.
-        DataError: it is truncated, holds something else, or would run code when read.
+        DataError: it is damaged, holds something else, or would run code when read.
     """
+    _refuse_missing(path)
+    return _loaded(path, device)[0]
+
+
+@dataclass(frozen=True)
+class CheckedCheckpoint:
+    """What `verify` found: the file is whole, and each part is what it must be."""
+
+    path: Path
+    parts: int
+    """Files in the archive whose checksums were compared."""
+    size_bytes: int
+
+    def __repr__(self) -> str:
+        return f"{self.path} is whole: {self.size_bytes:,} bytes in {self.parts:,} parts, all of them as they were written."
+
+
+def verify(path: AnyPath) -> CheckedCheckpoint:
+    """Read a checkpoint, compare its checksums, and check its content.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is damaged, holds something else, or would run code when read.
+    """
+    path = as_path(path)
+    _refuse_missing(path)
+    _, parts = _loaded(path, "cpu")
+    return CheckedCheckpoint(path, parts, path.stat().st_size)
+
+
+def _refuse_missing(path: Path) -> None:
     if not path.is_file():
         raise UsageError(f"There is no checkpoint {path}.", hint="Train one with: unisono train")
-    content = _read(path, device)
+
+
+def _loaded(path: Path, device: str) -> tuple[Checkpoint, int]:
+    content, parts = _read(path, device)
     if not isinstance(content, Mapping) or content.get("kind") != KIND:
         raise DataError(f"{path} is not a checkpoint of unisono.", hint="Train one with: unisono train")
     if content.get("format") != FORMAT:
         raise DataError(f"{path}: expected a checkpoint of format {FORMAT}, found {content.get('format')!r}.")
     try:
-        trained_on = dict(content["trained_on"])
-        for each in ("digests", "val_digests"):
-            trained_on[each] = {what: found.cpu().numpy() for what, found in trained_on.get(each, {}).items()}
-        return Checkpoint(
-            options=content["options"],
-            audio_encoder=EncoderRecord(**content["audio_encoder"]),
-            text_encoder=TextEncoderSpec(**content["text_encoder"]),
-            architecture=Architecture(**content["architecture"]),
-            trained_on=TrainedOn(**trained_on),
-            weights=content["weights"],
-            adapter=content["adapter"],
-            optimizer=content["optimizer"],
-            progress=content["progress"],
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: a part of the checkpoint is missing or unknown: {error}.") from error
-
-
-def _read(path: Path, device: str) -> Any:
-    if not zipfile.is_zipfile(path):
+        check_content(content)
+    except ContentError as error:
         raise DataError(
-            f"{path} is truncated or is not a checkpoint.", hint="Use another one, or train a new one: unisono train"
-        )
+            f"{path}: a part of the checkpoint is missing or wrong: {error}.",
+            hint="Use another one, or train a new one: unisono train",
+        ) from error
+    trained_on = dict(content["trained_on"])
+    for each in ("digests", "val_digests"):
+        trained_on[each] = {what: found.cpu().numpy() for what, found in trained_on.get(each, {}).items()}
+    loaded = Checkpoint(
+        options=content["options"],
+        audio_encoder=EncoderRecord(**content["audio_encoder"]),
+        text_encoder=TextEncoderSpec(**content["text_encoder"]),
+        architecture=Architecture(**content["architecture"]),
+        trained_on=TrainedOn(**trained_on),
+        weights=content["weights"],
+        adapter=content["adapter"],
+        optimizer=content["optimizer"],
+        progress=content["progress"],
+        music=content.get("music", {}),
+    )
+    return loaded, parts
+
+
+def _read(path: Path, device: str) -> tuple[Any, int]:
+    """Read the content, and count the parts of the archive; their checksums are compared, which torch does not do."""
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        file = io.BytesIO(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        if not zipfile.is_zipfile(file):
+            raise DataError(
+                f"{path} is truncated or is not a checkpoint.",
+                hint="Use another one, or train a new one: unisono train",
+            )
+        file, parts = _verified(file)
+    except DataError:
+        raise
+    except Exception as error:  # zipfile raises several kinds, NotImplementedError and struct.error among them
+        raise DataError(
+            f"{path} is damaged: {error or type(error).__name__}.",
+            hint="Copy it again from where it came, or train a new one: unisono train --overwrite",
+        ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of foreign files
+            return torch.load(file, map_location=device, weights_only=True), parts
     except pickle.UnpicklingError as error:
         raise DataError(
             f"{path} holds Python objects that would run code when read; it was not loaded.",
             hint="Use only checkpoints that `unisono train` wrote.",
         ) from error
-    except (RuntimeError, ValueError, EOFError, OSError, KeyError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
+    except Exception as error:  # torch raises any on a file that was made to fail
+        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        raise DataError(f"{path} cannot be read: {reason or type(error).__name__}.") from error
+
+
+def _verified(file: io.BytesIO) -> tuple[io.BytesIO, int]:
+    """Copy an archive by its parts, whose checksums are compared, and count them.
+
+    Torch reads the copy: it trusts fields of an archive that no checksum covers.
+    """
+    copy = io.BytesIO()
+    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(copy, "w") as verified:
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise ValueError("its parts are compressed, which those of a checkpoint never are")
+        if len({part.filename for part in parts}) < len(parts):
+            raise ValueError("two of its parts have one name")
+        if sum(part.file_size for part in parts) > file.getbuffer().nbytes:
+            raise ValueError("its parts claim to be larger than the file")
+        for part in parts:
+            verified.writestr(part.filename, archive.read(part))
+    copy.seek(0)
+    return copy, len(parts)

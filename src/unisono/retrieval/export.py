@@ -1,17 +1,21 @@
 """Export a trained model for other programs: safetensors with a description, and the text tower as ONNX."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import UsageError
-from unisono.base.files import explained, whole_file, write_whole
-from unisono.retrieval.export_onnx import export_text_tower
+from unisono.base.extras import require
+from unisono.base.files import explained, partial_path, remove_left_behind, whole_folder
+from unisono.retrieval.export_onnx import ONNX_PACKAGES, TOKENIZER, export_text_tower
 from unisono.retrieval.model import Model
 from unisono.retrieval.model_card import model_card
 
@@ -19,6 +23,8 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOWER = "text_tower.onnx"
 CARD = "README.md"
+PRIVATE = ("data_root", "data_dir", "checkpoint_dir", "resume")
+"""Options that say where things lie on this machine."""
 
 
 @dataclass(frozen=True)
@@ -42,40 +48,89 @@ class ExportReport:
 
 
 @checked
-def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True) -> ExportReport:
-    """Write a model as safetensors with a description, and its text tower as ONNX.
+def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True, overwrite: bool = False) -> ExportReport:
+    """Write a model as safetensors with a description, and its text tower as ONNX. The folder appears whole or not at all.
 
     Args:
         model: the model.
         output: folder to write to. Default: next to the checkpoint, with its name.
         onnx: also write the text tower, which is the text encoder and its head together, as ONNX.
+        overwrite: replace an earlier export, which is otherwise an error.
 
     Raises:
-        UsageError: the model was not read from a file and there is no `output`, or packages of ONNX are not installed.
+        UsageError: the model was not read from a file and there is no `output`, packages of ONNX are not installed, or
+            the folder is there already.
         UnisonoError: the folder cannot be written, or the ONNX model does not compute what the torch model does.
     """
+    if onnx:
+        require("export", "Exporting to ONNX", ONNX_PACKAGES)
     if output is None:
         if model.path is None:
             raise UsageError("output must be a folder: the model was not read from a file.", parameter="output")
         output = model.path.with_suffix("")
     folder = as_path(output)
-    with explained(folder / CONFIG):
-        folder.mkdir(parents=True, exist_ok=True)
-    adapter = {f"text_encoder.{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
-    tensors = {**model.heads.state_dict(), **adapter}
-    with whole_file(folder / WEIGHTS) as partial:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial)
-    found = description(model)
-    if onnx:
-        found["onnx"] = export_text_tower(model, folder / TOWER)
-    write_whole(folder / CONFIG, json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n")
-    write_whole(folder / CARD, model_card(model.checkpoint))
+    _refuse_to_lose(folder, overwrite=overwrite)
+    with _replacing(folder) as new:
+        found = _write(model, new, onnx=onnx)
     return ExportReport(
         folder=folder,
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
         difference=found["onnx"]["largest_difference"] if onnx else None,
         checked=found["onnx"]["checked"] if onnx else "",
     )
+
+
+def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
+    """Write the files of an export, and return its description."""
+    adapter = {f"text_encoder.{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
+    tensors = {**model.heads.state_dict(), **adapter}
+    content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
+    (folder / WEIGHTS).write_bytes(content)  # its own writing hides errors of the operating system
+    found = description(model)
+    if onnx:
+        found["onnx"] = export_text_tower(model, folder / TOWER)
+    (folder / CONFIG).write_text(
+        json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    (folder / CARD).write_text(model_card(model.checkpoint), encoding="utf-8")
+    return found
+
+
+def _refuse_to_lose(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that holds anything, unless it is an earlier export that may be replaced."""
+    with explained(folder):
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if not names or not names <= {WEIGHTS, CONFIG, TOWER, TOKENIZER, CARD}:
+        raise UsageError(
+            f"{folder} is there already, and is not an export.",
+            hint="Choose another folder with output (--output).",
+            parameter="output",
+        )
+    if not overwrite:
+        raise UsageError(
+            f"{folder} holds an export already.",
+            hint="Choose another folder with output (--output), or replace it with overwrite=True (--overwrite).",
+        )
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Yield a new folder that takes the place of `folder` when the block ends without an error."""
+    if not folder.exists():
+        with whole_folder(folder) as partial:
+            yield partial
+        return
+    earlier = partial_path(folder.with_name(f"{folder.name}.earlier"))
+    remove_left_behind(folder)
+    remove_left_behind(folder.with_name(f"{folder.name}.earlier"))
+    with whole_folder(folder.with_name(f"{folder.name}.new")) as partial:
+        yield partial
+    with explained(folder):
+        folder.replace(earlier)
+        folder.with_name(f"{folder.name}.new").replace(folder)
+        shutil.rmtree(earlier, ignore_errors=True)
 
 
 def description(model: Model) -> dict[str, Any]:
@@ -89,9 +144,9 @@ def description(model: Model) -> dict[str, Any]:
         "unisono": __version__,
         "architecture": checkpoint.architecture.record(),
         "audio_encoder": asdict(checkpoint.audio_encoder),
-        "text_encoder": asdict(checkpoint.text_encoder),
+        "text_encoder": _public(asdict(checkpoint.text_encoder)),
         "tuned_text_encoder": bool(checkpoint.adapter),
-        "training_options": checkpoint.options,
+        "training_options": _public(checkpoint.options),
         "trained_on": trained_on,
         "validation": checkpoint.metrics,
         "how_to": {
@@ -100,4 +155,13 @@ def description(model: Model) -> dict[str, Any]:
             "times scaling.rotation if it is not empty, through audio_head if there is one, scaled to length 1",
             "score": "dot product of both",
         },
+    }
+
+
+def _public(values: dict[str, Any]) -> dict[str, Any]:
+    """Return settings without the folders of this machine: of a path, only its last part."""
+    kept = {name: value for name, value in values.items() if name not in PRIVATE}
+    return {
+        name: Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value
+        for name, value in kept.items()
     }

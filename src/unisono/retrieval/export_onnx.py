@@ -17,6 +17,7 @@ from unisono.base.files import whole_file
 from unisono.embeddings.encoders.text import tunable
 from unisono.retrieval.model import Model
 
+ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
 INPUTS = ("input_ids", "attention_mask")
 OUTPUT = "vector"
 TOKENIZER = "tokenizer.json"
@@ -61,7 +62,8 @@ def export_text_tower(model: Model, path: Path) -> dict[str, Any]:
         if not difference <= TOLERANCE:
             raise UnisonoError(f"The ONNX text tower differs from torch by {difference:g}; it was not kept.")
     folder = path.parent
-    tower.encoder.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
+    content = tower.encoder.tokenizer.backend_tokenizer.to_str(pretty=True)
+    (folder / TOKENIZER).write_text(content, encoding="utf-8")
     spec = model.checkpoint.text_encoder
     return {
         "file": path.name,
@@ -96,6 +98,8 @@ def _export(tower: TextTower, path: Path) -> None:
                 external_data=False,
                 verbose=False,
             )
+    except OSError:  # the disk's
+        raise
     except Exception as error:  # the exporter passes on any error of the code of a model
         reason = str(error).strip().split("\n", maxsplit=1)[0]
         raise UnisonoError(

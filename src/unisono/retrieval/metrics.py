@@ -21,6 +21,10 @@ Floats = NDArray[np.float32]
 PerQuery = dict[str, NDArray[np.float64]]
 """Name of a measure -> its value for each query [Q]."""
 
+TEXT_TO_MUSIC = "text_to_music"
+MUSIC_TO_TEXT = "music_to_text"
+DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
+"""Both directions of retrieval, and their names in print."""
 CUTOFFS = (1, 5, 10)
 TIE = 1e-6
 """Cosines closer than this are equal: a few times the rounding error of a float32 dot product of 1,000 numbers."""

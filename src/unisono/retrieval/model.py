@@ -13,11 +13,13 @@ from torch import Tensor
 
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import DataError, UsageError
+from unisono.base.log import log
 from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
+from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
 from unisono.retrieval.device import local_device
@@ -198,7 +200,12 @@ class Model:
                 vectors = np.concatenate([self.project_rows(file, rows) for rows in parts])
                 tracks = [track for rows in parts for track in indexed_tracks(rows)]
                 self._collection = key, Collection(tracks, vectors, index)
+                if said := doubts.of_music(self.checkpoint.music, self._embeddings_of(parts)):
+                    log.warning("%s: %s", file.path, said)
         return self._collection[1]
+
+    def _embeddings_of(self, parts: list[SplitRows]) -> NDArray[np.floating]:
+        return np.concatenate([rows.embeddings[self.audio_encoder.name] for rows in parts])
 
     def _trained_data(self) -> Path:
         if self.data is None or not self.data.exists():

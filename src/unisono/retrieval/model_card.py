@@ -3,7 +3,8 @@
 from typing import Any
 
 from unisono.retrieval.checkpoint import Checkpoint
-from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
+from unisono.retrieval.doubts import of_model
+from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 SETTINGS = (
@@ -29,12 +30,13 @@ def model_card(checkpoint: Checkpoint) -> str:
         if noncommercial
         else ""
     )
+    warnings = "".join(f"\n**Warning**: {sentence}\n" for sentence in of_model(checkpoint))
     tuned = ", tuned with LoRA adapters" if checkpoint.adapter else ", frozen"
     return f"""# {audio.name} + {text.name}: music by description
 
 A model that maps descriptions and music into one space of {checkpoint.architecture.dim} dimensions, where the music
 that fits a description best is the nearest. Made with unisono.
-{restrictions}
+{restrictions}{warnings}
 ## Parts
 
 | part | what | licence of its weights |

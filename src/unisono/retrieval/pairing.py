@@ -11,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.embeddings.file import SplitRows
-from unisono.retrieval.metrics import Relevance, per_query, ranks, summary
-
-TEXT_TO_MUSIC = "text_to_music"
-MUSIC_TO_TEXT = "music_to_text"
-DIRECTIONS = {TEXT_TO_MUSIC: "text to music", MUSIC_TO_TEXT: "music to text"}
-"""Both directions of retrieval, and their names in print."""
+from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Relevance, per_query, ranks, summary
 
 
 @dataclass(frozen=True)

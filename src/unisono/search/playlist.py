@@ -1,29 +1,49 @@
 """Playlists of search results: extended M3U in UTF-8 (.m3u8)."""
 
+import math
+import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from unisono.base.errors import UsageError
-from unisono.base.files import write_whole
+from unisono.base.files import remove_left_behind, write_whole
 from unisono.retrieval.collection import IndexedTrack
 
 
-def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> int:
-    """Write a playlist of the files of tracks, each file once; return the number of files.
+@dataclass(frozen=True)
+class Playlist:
+    """What was written."""
+
+    path: Path
+    files: int
+    missing: list[str]
+    """Files in the playlist that are not there now, as on a disk that is not mounted."""
+    left_out: list[str]
+    """What an index calls a file and is no absolute path, such as an address on the web."""
+
+
+def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> Playlist:
+    """Write a playlist of the files of tracks, each file once.
 
     Raises:
         UsageError: the ending is neither .m3u8 nor .m3u.
+        UnisonoError: it cannot be written.
     """
     check_ending(path)
     first_of_file: dict[str, IndexedTrack] = {}
     for track in tracks:
         first_of_file.setdefault(track.audio_path, track)
+    left_out = [found for found in first_of_file if not found.startswith("/") or _one_line(found) != found]
     lines = ["#EXTM3U"]
-    for audio_path, track in first_of_file.items():
+    kept = {audio_path: track for audio_path, track in first_of_file.items() if audio_path not in left_out}
+    for audio_path, track in kept.items():
         name = " - ".join(part for part in (track.artist, track.title or track.id) if part)
-        lines += [f"#EXTINF:{round(track.duration_s)},{_one_line(name)}", _one_line(audio_path)]
-    write_whole(path, "\n".join(lines) + "\n")
-    return len(first_of_file)
+        seconds = round(track.duration_s) if math.isfinite(track.duration_s) else -1  # -1 is M3U's word for unknown
+        lines += [f"#EXTINF:{seconds},{_one_line(name)}", audio_path]
+    remove_left_behind(path)
+    write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+    return Playlist(path, len(kept), [found for found in kept if not os.path.isfile(found)], left_out)  # noqa: PTH113
 
 
 def check_ending(path: Path) -> None:
@@ -37,4 +57,4 @@ def check_ending(path: Path) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.splitlines())
+    return " ".join(text.replace("\0", " ").splitlines())

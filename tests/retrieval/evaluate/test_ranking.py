@@ -3,7 +3,8 @@ import pytest
 
 from tests.retrieval.evaluate.test_tagging import rows as blank_rows
 from unisono.retrieval.evaluate import ranking
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, keep_rows
 
 

@@ -198,7 +198,7 @@ def test_windows_go_on_exactly(
     assert last.read_bytes() == expected
     with pytest.raises(UsageError, match="audio_windows 5 is not what"):
         train(resume=last, audio_windows=5)
-    train(**windowed | {"audio_windows": None})
+    train(**windowed | {"audio_windows": None, "overwrite": True})
     assert not torch.equal(load(last).weights["text_head.0.weight"], _weights(expected, tmp_path))
 
 

@@ -11,8 +11,7 @@ from unisono.base.errors import DataError
 from unisono.base.table import Table
 from unisono.retrieval.evaluate.result import QueryResult, Result, read_result
 from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say
-from unisono.retrieval.metrics import PerQuery, interval, resampled, summary
-from unisono.retrieval.pairing import DIRECTIONS
+from unisono.retrieval.metrics import DIRECTIONS, PerQuery, interval, resampled, summary
 
 NOTE = (
     "In per cent except ranks; a lower rank is better. Intervals of the difference: 95 %, paired bootstrap over "

@@ -8,8 +8,18 @@ from numpy.typing import NDArray
 from unisono.embeddings.file import SplitRows
 from unisono.retrieval.evaluate.measured import Estimate, Measured
 from unisono.retrieval.evaluate.result import QueryResult
-from unisono.retrieval.metrics import PerQuery, Relevance, chance, intervals, per_query, ranks, summary
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Pairing
+from unisono.retrieval.metrics import (
+    MUSIC_TO_TEXT,
+    TEXT_TO_MUSIC,
+    PerQuery,
+    Relevance,
+    chance,
+    intervals,
+    per_query,
+    ranks,
+    summary,
+)
+from unisono.retrieval.pairing import Pairing
 
 ALL = "all"
 

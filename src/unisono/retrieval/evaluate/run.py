@@ -9,6 +9,7 @@ from unisono.base.arguments import AnyPath, checked
 from unisono.base.errors import DataError
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.retrieval import doubts
 from unisono.retrieval.evaluate import ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
 from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark
@@ -16,8 +17,9 @@ from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Floats, Model
-from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
 from unisono.tracks.track import Split
 from unisono.tracks.workspace import Workspace
@@ -119,6 +121,9 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
         notes += asked.benchmark.protocol(rows)
     pairing = pair_rows(rows)
     music = model.project_rows(file, rows)
+    if unlike := doubts.of_music(model.checkpoint.music, rows.embeddings[model.audio_encoder.name]):
+        log.warning("%s", unlike)
+        notes.append(unlike)
     log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
     texts = model.embed_text(pairing.texts)
     ranked = ranking.rank_both(pairing, texts, music)

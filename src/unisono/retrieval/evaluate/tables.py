@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from unisono.base.table import Table
 from unisono.retrieval.evaluate.measured import CategoryResult, Estimate, Measured
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 """The measures that tables show."""

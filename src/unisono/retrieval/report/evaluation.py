@@ -16,7 +16,7 @@ from unisono.base.files import write_whole
 from unisono.retrieval.evaluate.measured import Measured
 from unisono.retrieval.evaluate.result import FoundExcerpt, Result
 from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say, say_interval
-from unisono.retrieval.pairing import DIRECTIONS, TEXT_TO_MUSIC
+from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 from unisono.retrieval.report import plots
 from unisono.retrieval.report.clips import folder_of, write_clips
 

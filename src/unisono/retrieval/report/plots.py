@@ -8,7 +8,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.tables import TITLES
-from unisono.retrieval.pairing import MUSIC_TO_TEXT, TEXT_TO_MUSIC
+from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC
 from unisono.retrieval.report.drawing import LOOK, new_figure, svg
 
 COLOURS = {TEXT_TO_MUSIC: "#1f6f8b", MUSIC_TO_TEXT: "#c8553d"}

@@ -8,7 +8,7 @@ from typing import Any
 from unisono.base.extras import MissingExtraError, extra
 from unisono.base.files import whole_file
 from unisono.base.log import log
-from unisono.retrieval.pairing import DIRECTIONS
+from unisono.retrieval.metrics import DIRECTIONS
 from unisono.retrieval.train import distributed
 
 

@@ -13,16 +13,17 @@ from typing import Any
 
 import torch
 
-from unisono.base.errors import UnisonoError
+from unisono.base.errors import DataError, UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
-from unisono.retrieval.pairing import TEXT_TO_MUSIC
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import COLDEST, HOTTEST, RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import curves
 from unisono.retrieval.train.data import Batch, Sampler
+from unisono.retrieval.train.earlier import remove_earlier_run
 from unisono.retrieval.train.step import Step
 from unisono.retrieval.train.validation import Validation
 
@@ -52,6 +53,10 @@ class TrainingState:
     """Metrics of a random ranking of the val split, text to music."""
     history: list[dict[str, Any]] = field(default_factory=list)
     """Loss and metrics of each finished epoch."""
+    warnings: list[str] = field(default_factory=list)
+    """What speaks against the data."""
+    mrr_by_luck: float = 0.0
+    """The MRR, text to music, that a random ranking may reach on the val split."""
 
 
 def learning_rate(step: int, steps: int, warmup: int) -> float:
@@ -74,6 +79,30 @@ def make_optimizer(step: Step, config: TrainingConfig) -> torch.optim.AdamW:
     ]
     groups = [{"peak": config.learning_rate, **group} for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def _restore(optimizer: torch.optim.AdamW, saved: dict[str, Any]) -> None:
+    """Restore the state of the optimizer from a checkpoint.
+
+    Raises:
+        DataError: it is that of other parameters, or of another optimizer.
+    """
+    fresh = optimizer.state_dict()["param_groups"]
+    parameters = [each for group in optimizer.param_groups for each in group["params"]]
+    shapes = {number: each.shape for number, each in enumerate(parameters)}
+    fits = len(fresh) == len(saved["param_groups"]) and set(saved["state"]) <= set(shapes)
+    for new, old in zip(fresh, saved["param_groups"], strict=False):
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in new.items() if name != "lr"
+        }
+        fits = fits and all(old.get(name, value) == value for name, value in settings.items())
+    for number, state in saved["state"].items() if fits else ():
+        moments = [state.get("exp_avg"), state.get("exp_avg_sq")]
+        fits = fits and "step" in state and all(each is not None and each.shape == shapes[number] for each in moments)
+        fits = fits and state["step"].numel() == 1
+    if not fits:
+        raise DataError("The optimizer of the checkpoint is not that of its model.", hint="Train a new model.")
+    optimizer.load_state_dict(saved)
 
 
 class Training:
@@ -108,8 +137,9 @@ class Training:
         self.optimizer = make_optimizer(step, config)
         self.state = TrainingState(**base.progress)
         self.state.chance = validation.chance if validation else {}
+        self.state.mrr_by_luck = validation.mrr_by_luck if validation else 0.0
         if base.optimizer:
-            self.optimizer.load_state_dict(base.optimizer)
+            _restore(self.optimizer, base.optimizer)
         self.steps = config.epochs * len(sampler)
         self._best: Checkpoint | None = None
         self._saved = time.monotonic()
@@ -128,6 +158,11 @@ class Training:
         """Where the weights of the best epoch are saved."""
         return self.path_of("best.pt")
 
+    def begin_folder_again(self) -> None:
+        """Remove what an earlier training left in the folder."""
+        if distributed.rank() == 0:
+            remove_earlier_run(self.settings.checkpoint_dir, self.config.audio_encoder)
+
     def run(self) -> None:
         """Train until all epochs are done, or none was better for `patience` epochs.
 
@@ -135,6 +170,12 @@ class Training:
             UnisonoError: the loss is no longer a number, or a checkpoint cannot be written.
             InterruptionError: a signal came; the state was saved.
         """
+        if self.state.epoch >= self.config.epochs or self._out_of_patience():
+            self.save()
+            log.info("%s is complete: %d epochs were trained.", self.last_path, self.state.epoch)
+            return
+        if self.state.step:
+            log.info("Continuing %s at step %d of %d.", self.last_path, self.state.step, self.steps)
         folder = self.settings.checkpoint_dir / "tensorboard" / self.config.audio_encoder
         with signals_noted() as received, progress("steps") as bar, curves(folder, self.state.step) as add_to_curves:
             task = bar.add_task("Training", total=self.steps, completed=self.state.step)

@@ -1,15 +1,17 @@
 """The settings of a training as a checkpoint records them, and what may differ when it is resumed."""
 
-from dataclasses import asdict, fields
+from collections.abc import Set
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
-from unisono.embeddings.file import FILE_NAME
-from unisono.retrieval.checkpoint import Checkpoint
+from unisono.embeddings.file import FILE_NAME, EncoderRecord
+from unisono.retrieval.checkpoint import Checkpoint, TrainedOn
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
-from unisono.retrieval.train.data import TrainingData, trained_on
 from unisono.tracks.workspace import DEFAULT_ROOT
 
 LEADING = (
@@ -26,6 +28,18 @@ LEADING = (
 """The first options of a checkpoint's record; the order decides the bytes of the file."""
 MAY_CHANGE = {"epochs", "patience", *(each.name for each in fields(RunSettings))}
 """Options that may differ when a training is resumed."""
+
+
+@dataclass(frozen=True)
+class AskedTraining:
+    """What tells one training from another."""
+
+    options: dict[str, Any]
+    """As a checkpoint records them."""
+    audio_encoder: EncoderRecord
+    trained_on: TrainedOn
+    data: Path
+    """The file of the embeddings."""
 
 
 def sorted_settings(given: dict[str, Any]) -> tuple[TrainingConfig, RunSettings]:
@@ -80,19 +94,41 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
-def refuse_other_data(path: Path, found: Checkpoint, data: TrainingData) -> None:
-    """Refuse to resume on other data than the training began with.
+def refuse_other_options(path: Path, found: Checkpoint, options: dict[str, Any], may_differ: Set[str]) -> None:
+    """Refuse a checkpoint that was trained with other options, as far as they decide the model.
 
     Raises:
-        UsageError: the embeddings were made in another way, or are of other tracks.
+        UsageError: an option differs.
+    """
+    known = {name: _plain(value) for name, value in asdict(TrainingConfig()).items()}
+    saved = known | found.options  # an earlier version had fewer options
+    for name in known:
+        if name not in may_differ and saved[name] != options[name]:
+            raise UsageError(f"{path} is of another training: its {name} is {saved[name]}, not {options[name]}.")
+
+
+def refuse_other_data(path: Path, found: Checkpoint, asked: AskedTraining) -> None:
+    """Refuse to continue on other data than the training began with.
+
+    Raises:
+        UsageError: the embeddings were made in another way, or are of other tracks or captions.
     """
     hint = "Use the embeddings that it was trained on, or train a new model without resuming."
-    for name, value in asdict(data.encoder).items():
+    for name, value in asdict(asked.audio_encoder).items():
         saved = getattr(found.audio_encoder, name)
         if saved != value:
             raise UsageError(
-                f"{path} was trained on {data.encoder.name} embeddings with {name} {saved!r}; {data.path} has {value!r}.",
+                f"{path} was trained on {asked.audio_encoder.name} embeddings with {name} {saved!r}; "
+                f"{asked.data} has {value!r}.",
                 hint=hint,
             )
-    if trained_on(data.train.rows).ids_sha256 != found.trained_on.ids_sha256:
-        raise UsageError(f"The train split of {data.path} is not the one that {path} was trained on.", hint=hint)
+    before, now = found.trained_on, asked.trained_on
+    for split, old, new in (("train", before.digests, now.digests), ("val", before.val_digests, now.val_digests)):
+        differ = [what for what in old if not np.array_equal(old[what], new.get(what, ()))]
+        if differ or (split == "train" and before.ids_sha256 != now.ids_sha256):
+            what = "captions" if differ == ["caption"] else f"{split} split"
+            raise UsageError(f"The {what} of {asked.data} {_are(what)} that {path} was trained on.", hint=hint)
+
+
+def _are(what: str) -> str:
+    return "are not those" if what == "captions" else "is not the one"

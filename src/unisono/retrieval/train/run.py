@@ -1,7 +1,6 @@
 """Train a model on `embeddings.h5`, or resume a training."""
 
 import inspect
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -21,6 +20,7 @@ from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
+from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
@@ -42,8 +42,9 @@ from unisono.retrieval.train.data import (
     trained_on,
     weights_from,
 )
+from unisono.retrieval.train.earlier import claimed, find_earlier_run
 from unisono.retrieval.train.loop import Training
-from unisono.retrieval.train.resume import recorded, refuse_other_data, resumed, sorted_settings
+from unisono.retrieval.train.resume import AskedTraining, recorded, refuse_other_data, resumed, sorted_settings
 from unisono.retrieval.train.step import Step, StoredTexts, TextSource
 from unisono.retrieval.train.tag_dropout import with_variants
 from unisono.retrieval.train.validation import Validation
@@ -73,6 +74,8 @@ class TrainingSummary:
     """The model card."""
     curve_path: Path | None
     """Image of the learning curve; None without matplotlib."""
+    warnings: tuple[str, ...] = ()
+    """What speaks against the model, in sentences."""
 
 
 class TrainedModel(Model):
@@ -92,25 +95,33 @@ class TrainedModel(Model):
 
 @checked
 def train(
-    embeddings: EmbeddingsFile | AnyPath | None = None, *, resume: AnyPath | None = None, **settings: Any
+    embeddings: EmbeddingsFile | AnyPath | None = None,
+    *,
+    resume: AnyPath | None = None,
+    overwrite: bool = False,
+    **settings: Any,
 ) -> TrainedModel:
     """Train a model that finds music by description; return the model of the best epoch.
 
     Writes to `checkpoint_dir`: `<encoder>_best.pt`, `<encoder>_last.pt` (the state every `save_seconds`), a log, a model
-    card, and the learning curve. An interrupted training is resumed exactly where it stopped.
+    card, and the learning curve. The same call continues an interrupted training exactly where it stopped, and returns the
+    model of one that is complete.
 
     Args:
         embeddings: an `embeddings.h5`, or its folder. When a training is resumed, by default that of the checkpoint.
         resume: checkpoint of the training to resume. Its settings apply, and of those given here only the ones that do not
             change what is learned may differ, and `epochs` and `patience`.
+        overwrite: replace what an earlier training left in `checkpoint_dir`, which is otherwise an error if its settings
+            or its data differ.
         settings: the fields of `TrainingConfig` (`audio_encoder`, `text_encoder`, `epochs`, `batch_size`, `seed`, ...) and
             of `RunSettings` (`checkpoint_dir`, `device`, ...).
 
     Raises:
-        UsageError: a setting is unknown, out of its bounds, or does not fit the data or the checkpoint.
+        UsageError: a setting is unknown, out of its bounds, or does not fit the data or the checkpoint, or `checkpoint_dir`
+            holds the checkpoints of another training.
         DataError: nothing can be learned from the data.
         InterruptionError: SIGINT or SIGTERM came; the state was saved.
-        UnisonoError: the training failed; the message says at which step.
+        UnisonoError: the training failed, and the message says at which step; or another run writes to `checkpoint_dir`.
     """
     found = checkpoints.load(as_path(resume)) if resume else None
     if found and resume:
@@ -124,12 +135,26 @@ def train(
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
         file = stack.enter_context(opened(embeddings))
-        data = read(file, config.audio_encoder, windows=config.audio_windows is not None)
-        if found and resume:
-            refuse_other_data(as_path(resume), found, data)
+        data = _chosen(config, read(file, config.audio_encoder, windows=config.audio_windows is not None))
+        asked = AskedTraining(
+            recorded(config, how, data.path), data.encoder, trained_on(data.train.rows, data.val.rows), data.path
+        )
+        if distributed.rank() == 0:
+            stack.enter_context(claimed(how.checkpoint_dir, config.audio_encoder))
+        distributed.any_process(False, device)  # all wait for the first process: nobody else writes there from here on
+        if resume:
+            found = checkpoints.load(as_path(resume))
+            refuse_other_data(as_path(resume), found, asked)
+        earlier = find_earlier_run(how.checkpoint_dir, asked, resumes=found is not None)
+        if earlier.refusal and not overwrite:
+            raise earlier.refusal
+        if earlier.state and not (overwrite and not resume):
+            found = _further(found, earlier.state)
         if distributed.rank() == 0:
             stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
-        training = _prepare(config, how, device, data, found)
+        training = _prepare(config, how, device, data, asked, found)
+        if overwrite and (earlier.refusal or not resume):
+            training.begin_folder_again()
         if resume:
             _bring_best(training, as_path(resume))
         training.run()
@@ -156,13 +181,37 @@ def _not_shared(what: str) -> UsageError:
     )
 
 
-def _prepare(
-    config: TrainingConfig, how: RunSettings, device: torch.device, data: TrainingData, found: Checkpoint | None
-) -> Training:
+def _chosen(config: TrainingConfig, data: TrainingData) -> TrainingData:
+    """Return the data with the captions that are added to the train split, and the sample of the val split."""
     train, val = data.train, sampled(data.val, config.val_limit, config.seed)
     if config.tag_dropout:
         train = replace(train, rows=with_variants(train.rows, config.tag_dropout, config.tag_variants, config.seed))
+    return replace(data, train=train, val=val)
+
+
+def _further(resumed: Checkpoint | None, there: Checkpoint) -> Checkpoint:
+    """Return the further of two states of one training."""
+    if resumed is None:
+        return there
+    return max(resumed, there, key=lambda found: int(found.progress["step"]))
+
+
+def _prepare(
+    config: TrainingConfig,
+    how: RunSettings,
+    device: torch.device,
+    data: TrainingData,
+    asked: AskedTraining,
+    found: Checkpoint | None,
+) -> Training:
+    train, val = data.train, data.val
     encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found)
+    if found and (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
+        raise UsageError(
+            f"The checkpoint was trained with another version of the text encoder {encoder.name} "
+            f"({found.text_encoder.revision}) than the one here ({encoder.revision}).",
+            hint="Fetch that version, or train a new model.",
+        )
     weights = mixing_weights(
         train.rows,
         config.mix_temperature,
@@ -189,15 +238,25 @@ def _prepare(
         f"{_count(step):,}",
         f"{len(val):,}",
     )
-    base = found or Checkpoint(
-        options=recorded(config, how, data.path),
-        audio_encoder=data.encoder,
-        text_encoder=encoder,
-        architecture=heads.architecture,
-        trained_on=trained_on(train.rows, val.rows),
-        weights={},
-    )
-    return Training(config, how, step, sampler, validation, base)
+    if found:
+        may_change = {"epochs": config.epochs, "patience": config.patience}
+        base = replace(found, options=found.options | may_change)
+    else:
+        base = Checkpoint(
+            options=asked.options,
+            audio_encoder=data.encoder,
+            text_encoder=encoder,
+            architecture=heads.architecture,
+            trained_on=asked.trained_on,
+            weights={},
+            music=doubts.measure_music(train.audio),
+        )
+    training = Training(config, how, step, sampler, validation, base)
+    recordings = len(set(train.pairing.recording.tolist()))
+    training.state.warnings = doubts.of_data(recordings, train.rows.captions, train.rows.caption_of)
+    for sentence in training.state.warnings:
+        log.warning("%s", sentence)
+    return training
 
 
 def _texts(
@@ -280,7 +339,9 @@ def _conclude(training: Training, device: str) -> TrainedModel:
     drawn = False
     if distributed.rank() == 0:
         if not training.best_path.exists():
-            shutil.copyfile(training.last_path, training.best_path)
+            if training.validation and state.best_epoch != state.epoch:
+                log.warning("%s is gone: the last epoch takes its place.", training.best_path)
+            write_whole(training.best_path, training.last_path.read_bytes())
         best = checkpoints.load(training.best_path, device)
         write_whole(card, model_card(best))
         drawn = bool(state.history) and draw_curve(state.history, curve, training.config.select_by)
@@ -297,5 +358,9 @@ def _conclude(training: Training, device: str) -> TrainedModel:
         last_path=training.last_path,
         card_path=card,
         curve_path=curve if drawn else None,
+        warnings=tuple(doubts.of_model(best)),
     )
+    for sentence in model.training.warnings:
+        if sentence not in state.warnings:  # those were said when the training began
+            log.warning("%s", sentence)
     return model

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unisono.retrieval import doubts
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.metrics import chance
 from unisono.retrieval.pairing import validate
@@ -26,7 +27,9 @@ class Validation:
         self.data = data
         _, first = np.unique(data.pairing.text_of, return_index=True)
         self._captions = first_caption + first.astype(np.int64)
-        self.chance = chance(data.pairing.relevance)
+        pairing = data.pairing
+        self.chance = chance(pairing.relevance)
+        self.mrr_by_luck = doubts.mrr_by_luck(pairing.relevance, len(set(pairing.recording_of_text.tolist())))
 
     @torch.no_grad()
     def __call__(self, heads: ProjectionHeads, texts: TextSource) -> dict[str, dict[str, float]]:
