@@ -27,6 +27,26 @@ VERBS = {
     "export": "Write a trained model as safetensors with a description, and its text tower as ONNX.",
 }
 """Verb -> help, in the order of work; a verb is a function of its name in `unisono.commands.<verb>`."""
+EXAMPLES = {
+    "download": "song_describer fma --fma-size small",
+    "unify": "--datasets song_describer folder:~/Music --hold-out song_describer",
+    "describe": "data/unified_dataset.json --html card.html",
+    "check": "data/unified_dataset.json --drop silent damaged",
+    "dedupe": "data/unified_dataset.json --audio",
+    "licenses": "data/unified_dataset.json --attribution ATTRIBUTION.md",
+    "leaks": "data/train.json data/song_describer.json --match audio --remove",
+    "convert": "data/unified_dataset.json shards --to webdataset",
+    "prepare": "--encoders muq mert",
+    "train": "--audio-encoder muq",
+    "evaluate": "--checkpoint checkpoints/muq_best.pt --report report.html",
+    "compare": "one_test.json other_test.json",
+    "search": '"a calm acoustic song with guitar" --checkpoint checkpoints/muq_best.pt',
+    "export": "--checkpoint checkpoints/muq_best.pt --output muq",
+    "captions preview": "data/unified_dataset.json --captions varied",
+    "encoders list": "",
+    "encoders fetch": "muq minilm",
+}
+"""Verb -> the words that follow it in the example at the end of its help."""
 GROUPS = {
     "captions": (
         "Look at the ways of making captions.",
@@ -50,13 +70,28 @@ app = App(
     default_parameter=Parameter(consume_multiple=True, negative_iterable=""),
     suppress_keyboard_interrupt=False,
 )
+
+
+def _add(parent: App, verb: str, place: str, text: str, sort_key: int | None = None) -> None:
+    """Bind a verb to its function, given as `module:function`; its full name is in EXAMPLES."""
+    example = f"Example: unisono {verb} {EXAMPLES[verb]}".rstrip()
+    parent.command(
+        f"unisono.commands.{place}",
+        name=verb.split()[-1],
+        help=text,
+        help_epilogue=example,
+        help_format="markdown",
+        sort_key=sort_key,
+    )
+
+
 for _place, (_verb, _help) in enumerate(VERBS.items()):
-    app.command(f"unisono.commands.{_verb}:{_verb}", name=_verb, help=_help, sort_key=_place, help_format="markdown")
+    _add(app, _verb, f"{_verb}:{_verb}", _help, _place)
 for _group, (_help, _verbs) in GROUPS.items():
     _app = App(name=_group, help=_help, help_format="markdown", sort_key=len(VERBS))
     app.command(_app)
     for _verb, _help in _verbs.items():
-        _app.command(f"unisono.commands.{_group}:{_verb}_{_group}", name=_verb, help=_help, help_format="markdown")
+        _add(_app, f"{_group} {_verb}", f"{_group}:{_verb}_{_group}", _help)
 
 
 app.register_install_completion_command(help="Install completion for this shell.", sort_key=len(VERBS) + 1)

@@ -72,3 +72,22 @@ def test_only_what_nobody_writes_any_more_is_removed(tmp_path: Path) -> None:
     os.utime(paths["abandoned"], (1e9, 1e9))
     remove_left_behind(target)
     assert {kind for kind, path in paths.items() if path.exists()} == {"busy", "foreign", "unknown"}
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_written_through(tmp_path: Path, exists: bool) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "x.json"
+    if exists:
+        target.write_text("old")
+    (tmp_path / "x.json").symlink_to("elsewhere/x.json")
+    write_whole(tmp_path / "x.json", "new")
+    assert (tmp_path / "x.json").is_symlink() and target.read_text() == "new"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["elsewhere", "x.json", "x.json"]
+
+
+def test_a_loop_of_links_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(UnisonoError, match="Cannot write"):
+        write_whole(tmp_path / "a" / "x.json", "new")

@@ -36,6 +36,18 @@ FOREIGN_FORMATS = (
     (0, b"MPCK", "Musepack"),
     (0, b"MP+", "Musepack"),
     (0, b"DSD ", "DSD"),
+    (0, b"FRM8", "DSD"),
+    (0, b"TTA1", "TTA"),
+    (0, b"TTA2", "TTA"),
+    (0, b"tBaK", "TAK"),
+    (0, b"\x0b\x77", "AC-3"),
+    (0, b"\x7f\xfe\x80\x01", "DTS"),
+    (0, b"#!AMR", "AMR"),
+    (0, b".RMF", "RealAudio"),
+    (0, b".ra\xfd", "RealAudio"),
+    (0, b"ajkg", "Shorten"),
+    (0, b"OFR ", "OptimFROG"),
+    (28, b"Speex   ", "Speex"),
 )
 """Audio that libsndfile cannot decode: offset in bytes, the bytes found there, name."""
 

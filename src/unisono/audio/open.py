@@ -333,7 +333,7 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
         audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
         return
     begin = mp3.behind_tags(audio.descriptor)
-    if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 16, begin)):
+    if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 64, begin)):
         raise UnusableError(foreign) from error
     _use(audio, mp3.walk(audio.descriptor, audio.size))
     if audio.streams:

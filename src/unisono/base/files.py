@@ -22,9 +22,12 @@ ABANDONED_AFTER_S = 7 * 86400
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path in the same folder to write to. On success sync it and rename it into place, on any failure remove it.
 
+    If `path` is a symbolic link, the file that it leads to is written.
+
     Raises:
         UnisonoError: the folder is not writable, the disk is full, or another reason of the operating system.
     """
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     partial = partial_path(path)
     try:
         with explained(path):

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
+from unisono.base.table import Table
 from unisono.commands import console
 from unisono.commands.caption_options import CaptionOptions
 from unisono.commands.options import Count
-from unisono.curation.preview import preview
 from unisono.tracks.track import Track
 
 
@@ -30,6 +28,8 @@ def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) 
     path
         Unified file.
     """
+    from unisono.curation.preview import preview
+
     shown = preview(
         path,
         captions=options.captions,
@@ -46,13 +46,9 @@ def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) 
 
 
 def _show(before: Track, after: Track) -> None:
-    table = Table(
-        title=console.escape(before.id), title_justify="left", title_style="bold", box=None, show_header=False
-    )
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for when, track in (("before", before), ("after", after)):
-        for number, caption in enumerate(track.captions):
-            table.add_row("" if number else when, caption.origin or "unmarked", console.escape(caption.text))
-    console.out.print(table)
+    rows = [
+        ("" if number else when, caption.origin or "unmarked", caption.text)
+        for when, track in (("before", before), ("after", after))
+        for number, caption in enumerate(track.captions)
+    ]
+    console.show(Table(before.id, ("when", "origin", "caption"), rows, words=(0, 1, 2)))

@@ -1,21 +1,24 @@
 """`unisono check`: findings about the audio and the captions of a unified file, and a copy without them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich import box
-from rich.table import Table
 
 from unisono.audio.findings import HEARD, FindingKind
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.base.files import write_whole
+from unisono.base.table import Table
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import Count
-from unisono.curation import check as checking
 from unisono.tracks.files import read_tracks, write_tracks
+
+if TYPE_CHECKING:
+    from unisono.curation.check import CheckReport
 
 EXAMPLES = 3
 
@@ -37,6 +40,8 @@ class CheckOptions:
     """Where every finding is listed. Default: `<name>.check.json` in the file's folder."""
     workers: Count | None = None
     """Threads that decode. Default: the number of cores."""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print the findings as JSON."""
 
 
 def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
@@ -55,6 +60,8 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     if path.suffix in (".h5", ".pt"):
         console.out.print(_verify(path), soft_wrap=True, markup=False)
         return
+    from unisono.curation import check as checking
+
     if unheard := sorted(HEARD & set(options.drop)) if not options.audio else []:
         raise UsageError(f"--drop {' '.join(unheard)} needs the audio, and --no-audio says not to decode it.")
     tracks = read_tracks(path)
@@ -65,10 +72,14 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
     dropped = found.ids(*options.drop) if options.drop else set()
     output = options.output or path.with_suffix(f".checked{path.suffix}")
     count = write_tracks(output, (track for track in tracks if track.id not in dropped)) if options.drop else 0
+    if options.json:
+        console.print_json(content)
+        return
     _show(found)
-    console.out.print(f"All findings: {report}", soft_wrap=True)
+    console.out.print(f"All findings: {report}", soft_wrap=True, markup=False)
     if options.drop:
-        console.out.print(f"{count:,} records are in {output}; {len(dropped):,} were left out.", soft_wrap=True)
+        said = f"{output} holds {counted(count, 'record')}; {len(dropped):,} left out."
+        console.out.print(said, soft_wrap=True, markup=False)
 
 
 def _verify(path: Path) -> str:
@@ -79,18 +90,20 @@ def _verify(path: Path) -> str:
 
             return repr(verify_checkpoint(path))
         from unisono.embeddings.verify import verify
-    return repr(verify(path))
+    found = verify(path)
+    if as_json:
+        console.print_json({**asdict(found), "path": str(found.path)})
+    else:
+        console.out.print(repr(found), soft_wrap=True, markup=False)
 
 
-def _show(found: checking.CheckReport) -> None:
+def _show(found: "CheckReport") -> None:
+    records = counted(found.records, "record")
     if not found.findings:
-        console.out.print(f"Nothing was found in {found.records:,} records.")
+        console.out.print(f"Nothing was found in {records}.")
         return
-    table = Table(title=f"Findings in {found.records:,} records", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("finding", no_wrap=True)
-    table.add_column("records", justify="right")
-    table.add_column("for example", overflow="fold")
-    for name, its_records in found.findings.items():
-        examples = [f"{track_id}: {detail}" for track_id, detail in list(its_records.items())[:EXAMPLES]]
-        table.add_row(name, f"{len(its_records):,}", console.escape("\n".join(examples)))
-    console.out.print(table)
+    rows = [
+        (name, f"{len(its):,}", "\n".join(f"{track_id}: {detail}" for track_id, detail in list(its.items())[:EXAMPLES]))
+        for name, its in found.findings.items()
+    ]
+    console.show(Table(f"Findings in {records}", ("finding", "records", "for example"), rows, words=(0, 2)))

@@ -1,10 +1,13 @@
 """`unisono compare`: two results of `unisono evaluate`, query by query."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from unisono.base.extras import extra
 from unisono.commands import console
-from unisono.retrieval.evaluate import compare as comparing
-from unisono.retrieval.evaluate.compare import Comparison
+
+if TYPE_CHECKING:
+    from unisono.retrieval.evaluate.compare import Comparison
 
 
 def compare(first: Path, second: Path, *, seed: int = 42) -> None:
@@ -22,8 +25,10 @@ def compare(first: Path, second: Path, *, seed: int = 42) -> None:
     run(first, second, seed)
 
 
-def run(first: Path, second: Path, seed: int = 42) -> Comparison:
+def run(first: Path, second: Path, seed: int = 42) -> "Comparison":
     """Compare two results, print the tables and return the comparison."""
+    with extra("embed", "Comparing"):
+        from unisono.retrieval.evaluate import compare as comparing
     found = comparing.compare(first, second, seed=seed)
     console.out.print(console.escape(str(found)), soft_wrap=True)
     return found

@@ -1,6 +1,7 @@
 """What a command shows: results on standard output; messages and progress bars on standard error."""
 
 import errno
+import json
 import logging
 import os
 import sys
@@ -8,6 +9,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
@@ -17,18 +19,20 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
-    SpinnerColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import show_with
+from unisono.base.table import Table
 
 __all__ = [
     "configure",
@@ -47,6 +51,10 @@ _UNSAFE = dict.fromkeys(
     (*range(9), 11, 12, *range(14, 32), *range(127, 160), *range(8234, 8239), *range(8294, 8298)), "�"
 )
 """Control characters, and those that reorder text: titles come from anywhere, and a terminal would obey them."""
+
+
+SHORTEST_COLUMN = 16
+"""A column of words is at least this wide, or as wide as its longest word."""
 
 
 class SafeConsole(Console):
@@ -96,6 +104,30 @@ def _make_streams_safe() -> None:
             stream.reconfigure(errors="replace")
 
 
+def show(table: Table) -> None:
+    """Print a table; words are folded where the terminal is narrow, numbers are not."""
+    shown = RichTable(
+        title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for at, heading in enumerate(table.headings):
+        words = at in table.words
+        cells = [len(word) for row in table.rows for word in row[at].split()]
+        least = min(max([len(heading), *cells]), SHORTEST_COLUMN) if words else None
+        shown.add_column(
+            heading, justify="left" if words else "right", overflow="fold", no_wrap=not words, min_width=least
+        )
+    for row in table.rows:
+        shown.add_row(*map(escape, row))
+    out.print(shown)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; control characters and those that reorder text are escaped, so that nothing is changed."""
+    text = json.dumps(value, ensure_ascii=False, indent=1)
+    odd = {code: f"\\u{code:04x}" for code in (*_UNSAFE, *range(0xD800, 0xE000)) if code not in (10,)}
+    out.print(text.translate(odd), markup=False, soft_wrap=True, emoji=False)
+
+
 def failed(error: UnisonoError, *, debug: bool) -> int:
     """Print an error that is meant for users, and return its exit code."""
     if debug:
@@ -114,7 +146,7 @@ def failed_unexpectedly(error: Exception, *, debug: bool) -> int:
         traceback.print_exception(error)
     err.print(f"[bold red]Unexpected error:[/] {escape(f'{type(error).__name__}: {error}')}", soft_wrap=True)
     err.print("This is a fault of unisono. Run the same command with --debug to see where it happened.")
-    return 1
+    return getattr(error, "exit_code", 1)
 
 
 def finished() -> int:
@@ -143,7 +175,7 @@ def in_options(error: UnisonoError) -> str:
 
 
 class RateColumn(ProgressColumn):
-    """Items a second, over the whole task."""
+    """The rate of the whole task."""
 
     def __init__(self, unit: str) -> None:
         super().__init__()
@@ -151,20 +183,26 @@ class RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Render the rate of one task."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.1f} {self.unit}/s" if speed else "", style="cyan")
+        return Text(rate_in_words(task.finished_speed or task.speed or 0, self.unit), style="cyan")
+
+
+def rate_in_words(per_second: float, unit: str) -> str:
+    """Write a rate with a number from 1 on: "23 tracks/s", "7 tracks/min", "2 tracks/h"."""
+    for seconds, name in ((1, "s"), (60, "min"), (3600, "h")):
+        if (rate := per_second * seconds) >= 1:
+            return f"{rate:,.1f} {unit}/{name}" if rate < 10 else f"{rate:,.0f} {unit}/{name}"
+    return ""
 
 
 def _bars(unit: str) -> Progress:
     """Make progress bars with count, rate and time left."""
     counted = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), RateColumn(unit)]
     return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", max_width=24)),
+        BarColumn(bar_width=None, table_column=Column(min_width=4, max_width=30)),
         *counted,
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("left", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(),
         console=err,
     )

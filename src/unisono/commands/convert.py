@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cyclopts import Parameter
 
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import Count
-from unisono.tracks.convert import FolderFormat
-from unisono.tracks.convert import convert as convert_tracks
 from unisono.tracks.croissant import About
 
 
@@ -17,7 +17,7 @@ from unisono.tracks.croissant import About
 class ConvertOptions:
     """Options of `unisono convert`."""
 
-    to: FolderFormat | None = None
+    to: Literal["webdataset", "huggingface"] | None = None
     """What kind of folder to write; a file's ending says what it is."""
     with_audio: bool = False
     """Carry the audio along: into the Parquet files of `huggingface`, or out of a folder into `<name>_audio` next to the
@@ -51,6 +51,8 @@ def convert(source: Path, target: Path, *, options: ConvertOptions = ConvertOpti
     target
         File, known by its ending, or with --to a new folder.
     """
+    from unisono.tracks.convert import convert as convert_tracks
+
     about = None
     if options.croissant:
         about = About(
@@ -73,6 +75,7 @@ def convert(source: Path, target: Path, *, options: ConvertOptions = ConvertOpti
         console.log.warning("%s left out: %s", f"{count:,}", reason)
     if done.report:
         console.log.warning("They are listed in %s", done.report)
-    console.out.print(f"{done.tracks:,} tracks are in {done.output}.", soft_wrap=True)
+    verb = "is" if done.tracks == 1 else "are"
+    console.out.print(f"{counted(done.tracks, 'track')} {verb} in {done.output}.", soft_wrap=True, markup=False)
     if done.audio_folder:
-        console.out.print(f"Their audio is in {done.audio_folder}.", soft_wrap=True)
+        console.out.print(f"Their audio is in {done.audio_folder}.", soft_wrap=True, markup=False)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from unisono.commands import console
 from unisono.commands.options import Count, StageOptions
-from unisono.curation import dedupe as deduping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,8 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
     path
         Unified file.
     """
+    from unisono.curation import dedupe as deduping
+
     output = options.output or path.with_suffix(f".deduped{path.suffix}")
     report = deduping.dedupe(
         path,
@@ -50,13 +51,9 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
         console.out.print(console.escape(said), soft_wrap=True)
     if len(report.choices) > deduping.SHOWN:
         console.out.print(f"... and {len(report.choices) - deduping.SHOWN:,} more")
-    console.out.print(
-        f"{report.came:,} records, {len(report.choices):,} recordings with duplicates, "
-        f"{len(report.tracks):,} records left",
-        soft_wrap=True,
-    )
+    console.out.print(report.headline, soft_wrap=True)
     if options.dry_run:
         console.out.print("Dry run: nothing was written.")
         return
     listed = output.with_suffix(".report.json")
-    console.out.print(f"They are in {output}; all choices: {listed}", soft_wrap=True)
+    console.out.print(f"They are in {output}; all choices: {listed}", soft_wrap=True, markup=False)

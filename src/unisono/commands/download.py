@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.box import SIMPLE
-from rich.table import Table
 
 from unisono.base.errors import UsageError
+from unisono.base.table import Table
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.dataset_options import dataset_options, with_dataset_options
 from unisono.commands.options import Continue, Count, Positive, StageOptions
 from unisono.sources import registry
-from unisono.sources.download.listing import list_datasets
-from unisono.sources.download.plan import size_in_words
-from unisono.sources.download.run import DatasetDownload, DownloadError, DownloadReport
-from unisono.sources.download.run import download as run
+
+if TYPE_CHECKING:
+    from unisono.sources.download.run import DatasetDownload, DownloadReport
 
 
 @with_dataset_options("choices")
@@ -56,6 +55,9 @@ def download(*names: str, options: DownloadOptions = DownloadOptions()) -> None:
     if options.list_:
         _print_list(options.data_root)
         return
+    from unisono.sources.download.run import DownloadError
+    from unisono.sources.download.run import download as run
+
     try:
         report = run(
             asked := (*names, *options.datasets),
@@ -92,51 +94,50 @@ def _choices(options: DownloadOptions, names: list[str] | tuple[str, ...]) -> di
 
 
 def _print_list(data_root: Path) -> None:
-    sizes = Table(box=SIMPLE, title="Datasets", title_justify="left")
-    sizes.add_column("dataset", no_wrap=True)
-    sizes.add_column("tracks", justify="right", no_wrap=True)
-    for title in ("captions", "to fetch", "here"):
-        sizes.add_column(title)
-    licences = Table(box=SIMPLE, title="Licences", title_justify="left")
-    licences.add_column("dataset", no_wrap=True)
-    licences.add_column("captions", ratio=3)
-    licences.add_column("audio", ratio=2)
-    for each in list_datasets(data_root):
-        dataset = each.dataset
-        sizes.add_row(
+    from unisono.sources.download.listing import list_datasets
+    from unisono.sources.download.plan import size_in_words
+
+    found = [(each, each.dataset) for each in list_datasets(data_root)]
+    sizes = [
+        (
             dataset.name,
             f"{dataset.tracks:,}",
             dataset.captions_in_words + (" (for evaluation only)" if dataset.evaluation_only else ""),
             "\n".join(f"{size_in_words(size)} {what}".strip() for what, size in each.sizes) or "not by program",
             each.here,
         )
-        licences.add_row(dataset.name, dataset.caption_license, dataset.audio_license)
-    console.out.print(sizes, licences)
+        for each, dataset in found
+    ]
+    licences = [(dataset.name, dataset.caption_license, dataset.audio_license) for _, dataset in found]
+    console.show(Table("Datasets", ("dataset", "tracks", "captions", "to fetch", "here"), sizes, words=(0, 2, 3, 4)))
+    console.show(Table("Licences", ("dataset", "captions", "audio"), licences, words=(0, 1, 2)))
     for error in registry.unusable():
         console.err.print(f"[bold red]{console.escape(error.message)}[/]", soft_wrap=True)
 
 
-def _print_report(report: DownloadReport) -> None:
+def _print_report(report: "DownloadReport") -> None:
     for each in report.datasets:
         if report.dry_run:
             _print_dry_run(each)
         if each.known_bad:
             lines = "".join(f"\n  {path}: {fault}" for path, fault in each.known_bad.items())
-            console.out.print(console.escape(f"{each.name}: {len(each.known_bad)} files are bad as published:{lines}"))
+            console.out.print(
+                console.escape(f"{each.name}: bad as published, {counted(len(each.known_bad), 'file')}:{lines}")
+            )
         if each.not_fetched:
             console.out.print(console.escape(f"{each.name}, not fetched: {each.not_fetched}"), soft_wrap=True)
 
 
-def _print_dry_run(each: DatasetDownload) -> None:
-    rows = Table(title=f"{each.title} -> {each.folder}", title_justify="left")
-    rows.add_column("file", overflow="fold")
-    for title in ("size", "from", "here"):
-        rows.add_column(title, no_wrap=True)
+def _print_dry_run(each: "DatasetDownload") -> None:
+    from unisono.sources.download.plan import size_in_words
+
+    rows = []
     for file in each.files:
         here = "complete" if file.complete else size_in_words(file.received) if file.received else "no"
-        rows.add_row(file.name, size_in_words(file.size), file.source, here)
-    if each.files:
-        console.out.print(rows)
+        rows.append((file.name, size_in_words(file.size), file.source, here))
+    if rows:
+        title = f"{each.title} -> {each.folder}"
+        console.show(Table(title, ("file", "size", "from", "here"), rows, words=(0, 2, 3)))
     to_fetch, room = size_in_words(each.bytes_to_fetch), size_in_words(each.bytes_of_room)
     console.out.print(
         f"{each.name}: {to_fetch} to fetch; {room} of room needed while unpacking."

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -53,7 +53,7 @@ class EvaluateOptions(StageOptions):
     """Seed of the bootstrap intervals."""
 
 
-def run(options: EvaluateOptions) -> Result:
+def run(options: EvaluateOptions) -> "Result":
     """Evaluate, print the tables, write the files and return the result.
 
     Raises:
@@ -105,7 +105,9 @@ def _evaluate(checkpoint: Path, options: EvaluateOptions) -> Result:
     )
 
 
-def _show(result: Result) -> None:
+def _show(result: "Result") -> None:
+    from unisono.retrieval.evaluate.result import NOTE
+
     for table in result.tables():
         console.out.print(f"\n[bold]{console.escape(table.title)}[/]", soft_wrap=True)
         console.out.print(console.escape(str(replace(table, title=""))), soft_wrap=True)

@@ -1,13 +1,14 @@
 """`unisono licenses`: what the licences of a unified file, or of what a checkpoint was trained on, allow."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich import box
-from rich.table import Table
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.curation.collection import read_tracks
 from unisono.curation.license_terms import LicenseReport, licenses_of, report_of, write_attributions
@@ -20,6 +21,8 @@ class LicensesOptions:
 
     attribution: Path | None = None
     """Write the attributions of all tracks to this Markdown file."""
+    json: Annotated[bool, Parameter(negative="")] = False
+    """Print the counts as JSON."""
 
 
 def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> None:
@@ -36,40 +39,53 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
                 f"{path} does not hold the tracks themselves.",
                 hint="Write the attributions from the unified file that it was trained on.",
             )
-        _show_checkpoint(path)
+        _show_checkpoint(path, as_json=options.json)
         return
+    from unisono.curation.collection import read_tracks
+    from unisono.curation.license_terms import licenses_of, write_attributions
+
     tracks = read_tracks(path)
-    _show(licenses_of(tracks), path)
+    incomplete = 0
     if options.attribution:
         incomplete = write_attributions(tracks, options.attribution, name=path.name)
-        console.out.print(f"Attributions of {len(tracks):,} tracks are in {options.attribution}.", soft_wrap=True)
-        if incomplete:
-            console.log.warning("%d of them lack an artist or a title; look them up at their source.", incomplete)
+    _show(licenses_of(tracks), path, as_json=options.json)
+    if options.attribution and not options.json:
+        said = f"{options.attribution} names the sources of {counted(len(tracks), 'track')}."
+        console.out.print(said, soft_wrap=True, markup=False)
+    if incomplete:
+        lack = "lacks" if incomplete == 1 else "lack"
+        console.log.warning("%d of them %s an artist or a title; see their source.", incomplete, lack)
 
 
-def _show_checkpoint(path: Path) -> None:
+def _show_checkpoint(path: Path, *, as_json: bool) -> None:
     if not path.is_file():
         raise UsageError(f"There is no file {path}.")
-    from unisono.retrieval.checkpoint import load  # torch is slow to import
+    with extra("train", "Reading a checkpoint"):
+        from unisono.retrieval.checkpoint import load
+    from unisono.curation.license_terms import report_of
 
     checkpoint = load(path)
-    audio, text = checkpoint.audio_encoder, checkpoint.text_encoder
+    audio, text, trained_on = checkpoint.audio_encoder, checkpoint.text_encoder, checkpoint.trained_on
+    report = report_of(trained_on.licenses, trained_on.datasets)
+    if as_json:
+        weights = {audio.name: audio.license, text.name: text.weights_license}
+        _show(report, path, as_json=True, weights=weights, noncommercial=audio.noncommercial)
+        return
     use = "not for commercial use" if audio.noncommercial else "commercial use allowed"
-    console.out.print(f"Weights of the audio encoder {audio.name}: {audio.license}, {use}", soft_wrap=True)
-    console.out.print(f"Weights of the text encoder {text.name}: {text.weights_license}", soft_wrap=True)
-    trained_on = checkpoint.trained_on
-    _show(report_of(trained_on.licenses, trained_on.datasets), path)
+    for said in (
+        f"Weights of the audio encoder {audio.name}: {audio.license}, {use}",
+        f"Weights of the text encoder {text.name}: {text.weights_license}",
+    ):
+        console.out.print(said, soft_wrap=True, markup=False)
+    _show(report, path)
 
 
-def _show(report: LicenseReport, path: Path) -> None:
-    found = report.table()
-    table = Table(title=f"Licences in {path}", title_justify="left", box=box.SIMPLE_HEAD)
-    for at, heading in enumerate(found.headings):
-        table.add_column(heading, justify="left" if at in found.words else "right")
-    for row in found.rows:
-        table.add_row(*row)
-    console.out.print(table)
+def _show(report: "LicenseReport", path: Path, *, as_json: bool = False, **more: Any) -> None:
+    if as_json:
+        console.print_json({**asdict(report), "totals": report.totals, **more})
+        return
+    console.show(report.table(f"Licences in {path}"))
     for name, count in report.totals.items():
         console.out.print(f"{name}: {count:,} of {sum(report.licenses.values()):,}")
     for title, license in report.captions.items():
-        console.out.print(f"Captions of {title}: {license}", soft_wrap=True)
+        console.out.print(f"Captions of {title}: {license}", soft_wrap=True, markup=False)

@@ -2,19 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
+from unisono.base.table import Table
 from unisono.commands import console
 from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
 from unisono.tracks.workspace import Workspace
 
-with extra("embed", "unisono prepare"):
-    from unisono.embeddings.prepare import run as stage
+if TYPE_CHECKING:
     from unisono.embeddings.prepare.report import PrepareReport
 
 
@@ -78,8 +77,10 @@ def prepare(
     show(run(options, use_musicbench=use_musicbench))
 
 
-def run(options: PrepareOptions, *, use_musicbench: bool = False) -> PrepareReport:
+def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareReport":
     """Embed as the options ask for, and return the report."""
+    with extra("embed", "unisono prepare"):
+        from unisono.embeddings.prepare import run as stage
     if use_musicbench and options.dataset_file:
         raise UsageError("--use-musicbench makes a unified file of its own: it excludes --dataset-file.")
     workspace = Workspace(options.data_root)
@@ -108,21 +109,18 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> PrepareRepo
     )
 
 
-def show(report: PrepareReport) -> None:
+def show(report: "PrepareReport") -> None:
     """Print the datasets, why tracks were left out, the encoders, and the splits."""
-    table = Table(title="Prepared")
-    for name in ("dataset", "tracks", "embedded", "left out", "hours", "captions"):
-        table.add_column(name, justify="left" if name == "dataset" else "right")
-    for each in report.datasets:
-        table.add_row(
+    rows = [
+        (
             each.name,
-            f"{each.tracks:,}",
-            f"{each.embedded:,}",
-            f"{each.left_out:,}",
+            *(f"{count:,}" for count in (each.tracks, each.embedded, each.left_out)),
             f"{each.hours:,.1f}",
             f"{each.captions:,}",
         )
-    console.out.print(table)
+        for each in report.datasets
+    ]
+    console.show(Table("Prepared", ("dataset", "tracks", "embedded", "left out", "hours", "captions"), rows))
     for reason, count in report.tally.reasons().most_common():
         console.out.print(f"  {count:,} left out: {reason}", markup=False)
     for change in report.changes:

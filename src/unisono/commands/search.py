@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
@@ -47,13 +47,17 @@ class SearchOptions(StageOptions):
     """Port of that page."""
 
 
-def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
+def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     """Search for each query, show what was found and return it: query -> hits, best first.
 
     Raises:
         UsageError: a query is empty, or an option is not of the right form.
         DataError: no track is left to search among.
     """
+    with extra("train", "Searching"):
+        from unisono.retrieval.model import load_model
+        from unisono.search import run as searching
+        from unisono.search.playlist import write_playlist
     _check(queries, options)
     model = load_model(the_checkpoint(options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
@@ -94,10 +98,13 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
     if options.serve:
         require("serve", "The search page", ("starlette", "uvicorn"))
     if options.playlist:
+        from unisono.search.playlist import check_ending
+
         check_ending(options.playlist)
 
 
-def _serve(model: Model, collection: Collection, options: SearchOptions) -> None:
+def _serve(model: "Model", collection: "Collection", options: SearchOptions) -> None:
+    from unisono.search import run as searching
     from unisono.search.serve import SearchService, serve  # needs the packages of an extra
 
     among = searching.narrowed(collection, options.where)
@@ -111,14 +118,14 @@ def _serve(model: Model, collection: Collection, options: SearchOptions) -> None
     console.out.print("Ended.")
 
 
-def _plain(found: dict[str, Hits]) -> list[dict[str, object]]:
+def _plain(found: "dict[str, Hits]") -> list[dict[str, object]]:
     return [
         {"query": query, "hits": [{"score": round(hit.score, 6), **asdict(hit.track)} for hit in hits]}
         for query, hits in found.items()
     ]
 
 
-def _show(query: str, hits: Hits) -> None:
+def _show(query: str, hits: "Hits") -> None:
     """Print the hits; a path is on a line of its own, so that it can be copied whatever its length."""
     console.out.print(
         f"[bold]“{console.escape(query)}”[/] among {console.counted(hits.searched, 'track')}", soft_wrap=True

@@ -51,7 +51,7 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
         return Workspace(self.data_root).embeddings
 
 
-def run(options: TrainOptions) -> TrainedModel:
+def run(options: TrainOptions) -> "TrainedModel":
     """Train, print how it went, and return the model."""
     own = {"data_root", "data_dir", "resume", "overwrite"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
@@ -75,7 +75,9 @@ def _first_process_alone() -> Iterator[None]:
         console.err.quiet, console.out.quiet = before
 
 
-def _show(model: TrainedModel) -> None:
+def _show(model: "TrainedModel") -> None:
+    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+
     training = model.training
     best = training.history[training.best_epoch - 1] if training.history else {}
     if TEXT_TO_MUSIC in best:

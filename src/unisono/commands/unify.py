@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from cyclopts import Parameter
+
+from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.caption_options import CaptionOptions
 from unisono.commands.dataset_options import dataset_options, with_dataset_options
 from unisono.commands.options import Continue, Count, Seconds
 from unisono.commands.unify_table import show
-from unisono.curation import unify as unifying
 from unisono.curation.unify_report import UnifyFailedError, UnifyReport
 
 
@@ -67,6 +69,8 @@ class UnifyOptions(CaptionOptions):
     """Threads that measure durations. Default: the number of cores."""
     continue_: Continue = False
     """Continue an interrupted run."""
+    overwrite: Annotated[bool, Parameter(negative="")] = False
+    """Replace an earlier mix of the same name even if it was held out or sampled in another way."""
 
 
 def unify(options: UnifyOptions = UnifyOptions()) -> None:
@@ -77,15 +81,18 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:
         show(error.report)
         raise
     show(report)
-    count = f"{report.tracks:,} tracks"
+    count = counted(report.tracks, "track")
     if report.report is None:
         said = f"Dry run: {count} would go to {report.output}; nothing was written."
     else:
-        said = f"{count} are in {report.output.absolute()}; what was left out: {report.report}"
-    console.out.print(said, soft_wrap=True)
+        verb = "is" if report.tracks == 1 else "are"
+        said = f"{count} {verb} in {report.output.absolute()}; what was left out: {report.report}"
+    console.out.print(said, soft_wrap=True, markup=False)
 
 
 def _unify(options: UnifyOptions) -> UnifyReport:
+    from unisono.curation import unify as unifying  # numpy and libsndfile are slow to load
+
     return unifying.unify(
         options.datasets,
         output=options.output,
@@ -115,4 +122,5 @@ def _unify(options: UnifyOptions) -> UnifyReport:
         strict=options.strict,
         workers=options.workers,
         resume=options.continue_,
+        overwrite=options.overwrite,
     )

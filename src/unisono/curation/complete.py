@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
+from typing import Any
 
 import msgspec
 
+from unisono.audio.faults import MISSING
 from unisono.audio.probe import Probed
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -12,11 +14,10 @@ from unisono.captions.ways import metadata, template
 from unisono.curation.releases import Release
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset
+from unisono.sources.cells import tidy, without_controls
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
-
-_PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
 
 
 class Draft(msgspec.Struct, gc=False):
@@ -38,7 +39,7 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
     index = AudioIndex(release.root, dataset.audio_folders)
     find = cache(_finder(index, release, check_audio=check_audio))  # excerpts share a file
     places: dict[str, int] = {}
-    for number, item in enumerate(release.parse(), 1):
+    for number, item in enumerate(release.parse(planning=not check_audio), 1):
         if isinstance(item, Dropped):
             yield item
             continue
@@ -48,9 +49,14 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
                 f"{dataset.name}: records {first} and {number} ({item.audio_path}) in {release.root} have the same id "
                 f"{item.id!r}; ids must be unique."
             )
+        if not check_audio and not item.duration and dataset.typical_s:
+            item = replace(item, duration=dataset.typical_s, extra=item.extra | {"duration_unknown": True})
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
         if found is None:
-            yield Dropped(id=item.id, reason="audio file missing", detail=index.where(item.audio_path))
+            detail = index.where(item.audio_path)
+            if index.is_outside(item.audio_path):
+                detail = f"{item.audio_path}: expected a path relative to {release.root}, or an absolute one below it"
+            yield Dropped(id=item.id, reason=MISSING, detail=detail)
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
 
@@ -92,7 +98,12 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
         duration=duration,
         artist=_tidy_name(track.artist),
         title=_tidy_name(track.title),
+        genre=_without_controls(track.genre),
+        tags=_without_controls(track.tags),
         license=normalise(track.license),
+        attribution=_without_controls(track.attribution),
+        url=_without_controls(track.url),
+        extra={field: _without_controls(value) for field, value in track.extra.items()} if track.extra else track.extra,
     )
 
 
@@ -117,13 +128,13 @@ def _duration(track: Track, probed: Probed | None, *, is_excerpt: bool) -> float
     return min(track.duration, left) if track.duration > 0 else left
 
 
-def tidy(text: str) -> str:
-    """Return a text with single spaces between words, without line breaks and lone surrogates."""
-    # For ASCII, deleting what is printable is several times faster than `isprintable`.
-    is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
-    if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
-        return text
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+def _without_controls(value: Any) -> Any:
+    """Return a value without control characters in its texts, except those that are blanks."""
+    if isinstance(value, str):
+        return value if value.isprintable() else without_controls(value)
+    if isinstance(value, list) and not all(isinstance(item, str) and item.isprintable() for item in value):
+        return [item for item in map(_without_controls, value) if item != ""]
+    return value
 
 
 _tidy_name = lru_cache(maxsize=4096)(tidy)  # records that share a name are mostly neighbours

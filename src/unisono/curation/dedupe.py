@@ -18,6 +18,7 @@ from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError
 from unisono.base.files import write_whole
 from unisono.base.table import Table
+from unisono.base.words import counted
 from unisono.curation.collection import Tracks, as_tracks, write_tracks
 from unisono.curation.groups import Identity, connected
 from unisono.curation.matching import Published, hash_lists, read_published
@@ -68,6 +69,12 @@ class DedupeReport:
         }
         write_whole(as_path(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")
 
+    @property
+    def headline(self) -> str:
+        """The counts, in a sentence."""
+        merged = counted(len(self.choices), "recording")
+        return f"{counted(self.came, 'record')}, {merged} with duplicates, {counted(len(self.tracks), 'record')} left"
+
     def __repr__(self) -> str:
         return str(self._table())
 
@@ -75,11 +82,10 @@ class DedupeReport:
         return self._table().html()
 
     def _table(self) -> Table:
-        title = f"{self.came:,} records, {len(self.choices):,} recordings with duplicates, {len(self.tracks):,} records left"
         rows = [(each.kept, each.audio, ", ".join(each.merged), ", ".join(each.by)) for each in self.choices[:SHOWN]]
         if len(self.choices) > SHOWN:
             rows.append(("...", "", f"{len(self.choices) - SHOWN:,} more", ""))
-        return Table(title, ("kept", "audio", "merged", "by"), rows, words=(0, 1, 2, 3))
+        return Table(self.headline, ("kept", "audio", "merged", "by"), rows, words=(0, 1, 2, 3))
 
 
 @checked
@@ -119,7 +125,7 @@ def dedupe(
         alike = [(one, other) for one, other in duplicates(heard) if decoded[one] != decoded[other]]
         if not_heard and strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
-            raise UnisonoError(f"--strict: {len(not_heard):,} records could not be listened to: {listed}.")
+            raise UnisonoError(f"--strict: {counted(len(not_heard), 'record')} could not be listened to: {listed}.")
     kept, choices = merge_duplicates(with_hashes_of_copies(came), published, alike, decoded)
     report = DedupeReport(Tracks(kept), len(came), choices, not_heard)
     if output is not None:

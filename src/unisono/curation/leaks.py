@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from unisono.audio.copies import with_hashes_of_copies
 from unisono.audio.listening import listen, unheard
@@ -60,12 +61,9 @@ class LeakReport:
         """Return the tracks that were given first, without those that leak."""
         return self.everything.filter(lambda track: track.id not in self.leaking)
 
-    def write(self, path: AnyPath) -> None:
-        """Write every match with its evidence to a JSON file.
-
-        Raises:
-            UnisonoError: it cannot be written.
-        """
+    @property
+    def content(self) -> dict[str, Any]:
+        """Every match with its evidence, as plain values."""
         rows = [
             {
                 "first": self.first[match.first].id,
@@ -76,8 +74,16 @@ class LeakReport:
             }
             for match in self.matches
         ]
-        content = {"matches": rows, "unheard": self.unheard}
-        write_whole(as_path(path), json.dumps(content, ensure_ascii=False, indent=1) + "\n")
+        return {"matches": rows, "unheard": self.unheard}
+
+    def write(self, path: AnyPath) -> None:
+        """Write every match with its evidence to a JSON file.
+
+        Raises:
+            UnisonoError: it cannot be written.
+        """
+        text = json.dumps(self.content, ensure_ascii=False, indent=1) + "\n"
+        write_whole(as_path(path), text.encode(errors="surrogatepass"))
 
     def counts(self) -> list[tuple[Kind, int, int]]:
         """Return (kind, tracks in `first`, tracks in `second`) for each kind of match that was found."""

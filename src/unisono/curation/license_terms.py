@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.files import whole_file
@@ -20,6 +21,7 @@ OBLIGES = (
     "its line with it, say what you changed, and imply nobody's endorsement; what a licence obliges you to beyond that "
     "stands in its text."
 )
+_IN_ADDRESSES = "!#$%&'()*+,/:;=?@[]~"
 _CC_SITE = "https://creativecommons.org"
 _SAMPLING = re.compile(r"CC-(NC-)?Sampling(-Plus)?-(\d\.\d)(?:-([A-Z]+))?")
 _URLS = {
@@ -109,7 +111,7 @@ def write_attributions(tracks: AnyPath | Iterable[Track], path: AnyPath, *, name
         + (", only excerpts used" if any(record.start for record in records) else "")
         for records in of_recording.values()
     ]
-    with whole_file(as_path(path)) as partial, partial.open("w", encoding="utf-8") as file:
+    with whole_file(as_path(path)) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
         file.write(
             f"# Attributions\n\nMusic that was used by way of {_plain(name)}. No audio file was changed; where a "
             f"record stands for an excerpt, only that part was used. {OBLIGES}\n\n"
@@ -142,15 +144,22 @@ def attribution_line(track: Track, dataset: Dataset | None = None) -> str:
     else:
         name = _plain(track.attribution) or f"{_plain(track.id)}, title and artist not named"
     if track.url and _plain(track.url) not in name:
-        name = f"{name}, <{track.url.replace('>', '%3E').replace(' ', '%20')}>"
+        name = f"{name}, {_link(track.url)}"
     elif dataset and not track.url:
         name = f"{name}, {_plain(track.id)} of {_plain(dataset.title)}, <{dataset.homepage}>"
     return f"{name}, {_license_text(track.license)}"
 
 
+def _link(address: str) -> str:
+    """Return an address as a link if it is one of the web, else as text: `javascript:` and others can act."""
+    if not address.casefold().startswith(("http://", "https://")):
+        return _plain(address)
+    return f"<{quote(' '.join(address.split()), safe=_IN_ADDRESSES, errors='replace')}>"
+
+
 def _license_text(license: str) -> str:
     if url := license_url(license):
-        return f"licensed under [{license}]({url})"
+        return f"licensed under [{_plain(license)}]({quote(url, safe=':/+')})"
     return "licence unknown" if license == "unknown" else f"licence: {_plain(license)}"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from unisono.audio.faults import MISSING
 from unisono.audio.probe import Journal, Probed, probe_all
 from unisono.base.errors import MissingFileError
 from unisono.base.log import log
@@ -70,7 +71,7 @@ def read_dataset(
     for item in incomplete:
         tally.drop(name, item)
     tally.kept[name] = len(read.tracks)
-    if check_audio and tally.came[name] and not (read.tracks or incomplete):
+    if check_audio and not read.tracks and set(tally.reasons()) == {MISSING}:
         _warn_of_missing_audio(release)
     return read
 

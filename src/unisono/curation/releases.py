@@ -1,5 +1,6 @@
 """The releases of datasets on this machine: which are there, and where."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.base.log import log
 from unisono.base.tally import Dropped
-from unisono.sources import registry
+from unisono.sources import own, registry
 from unisono.sources.base import Dataset
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import Workspace
@@ -29,15 +30,15 @@ class Parsing:
     unpack_to: Path | None = None
     """Where audio in tables is unpacked to; None if it is not."""
 
-    def release(self, name: str, root: Path | None = None) -> "Release":
+    def release(self, name: str, root: Path | None = None, *, suffix: str = "") -> "Release":
         """Return the release of a dataset, which may not be there; by default in its usual folder.
 
         Raises:
             UsageError: there is no such dataset.
         """
-        dataset = registry.get(name)
+        dataset = registry.get(name, suffix)
         root = root or dataset.root or self.workspace.release(dataset.name)
-        return Release(dataset, root, self.options.get(dataset.name, {}), self)
+        return Release(dataset, root, self.options.get(dataset.name, {}), self, own.one_spelling(name))
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,36 @@ class Release:
     options: Mapping[str, Any]
     """Values of the dataset's own options."""
     parsing: "Parsing"
+    spelling: str = ""
+    """What it was asked for as, in one spelling."""
 
-    def parse(self) -> Iterator[Track | Dropped]:
-        """Parse the metadata of the release.
+    def parse(self, *, planning: bool = False) -> Iterator[Track | Dropped]:
+        """Parse the metadata of the release; for a plan, of tracks whose audio is not on disk, too.
 
         Raises:
             UsageError: the dataset has no such option, or it cannot have such a value.
             DataError: the release is malformed or incomplete.
         """
-        return self.dataset.records(self.root, self.options, years=self.parsing.years, unpack_to=self.parsing.unpack_to)
+        return self.dataset.records(
+            self.root,
+            self.options,
+            years=self.parsing.years,
+            unpack_to=self.parsing.unpack_to,
+            planning=planning,
+        )
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether its folder holds something, but nothing by which the release is recognised."""
+        try:
+            return not self.is_there and any(not path.name.startswith(".") for path in self.root.iterdir())
+        except OSError:
+            return False
+
+    @property
+    def expected(self) -> str:
+        """The files by which the release is recognised, in words."""
+        return " or ".join(self.dataset.marker_files)
 
     @property
     def is_there(self) -> bool:
@@ -83,8 +105,7 @@ class Release:
                 hint="Bring it there, or correct audio_root in the recipe.",
             )
         raise UsageError(
-            f"The release of {self.dataset.name} is not in {self.root}: expected "
-            f"{' or '.join(self.dataset.marker_files)} there.",
+            f"The release of {self.dataset.name} is not in {self.root}: expected {self.expected} there.",
             hint=f"Fetch it with: {self.download_command}",
         )
 
@@ -106,19 +127,12 @@ def find_releases(names: Iterable[str] | None, parsing: Parsing, *, hold_out: Co
                 f"dataset_options names {name!r}, which is not a dataset.{nearest(name, registry.names())}",
                 parameter="dataset_options",
             )
-    if names:
-        chosen = [parsing.release(name) for name in sorted(set(names))]
-        for release in chosen:
-            release.refuse_absent()
-    else:
-        chosen = _all_there(parsing)
+    chosen = [] if names else _all_there(parsing)
     there = {release.dataset.name for release in chosen}
-    for name in sorted(set(hold_out) - there):
-        release = parsing.release(name)
-        release.refuse_absent()
-        chosen.append(release)
+    chosen += _named([*(names or ()), *(name for name in hold_out if name not in there)], parsing)
+    held_out = names_of(hold_out, chosen)
     for release in chosen:
-        if release.dataset.evaluation_only and release.dataset.name not in hold_out:
+        if release.dataset.evaluation_only and release.dataset.name not in held_out:
             log.warning(
                 "The authors of %s ask that nobody trains on it: hold it out with --hold-out %s",
                 release.dataset.title,
@@ -127,9 +141,51 @@ def find_releases(names: Iterable[str] | None, parsing: Parsing, *, hold_out: Co
     return sorted(chosen, key=lambda release: release.dataset.name)
 
 
+def _named(names: Iterable[str], parsing: Parsing) -> list[Release]:
+    """Return the releases of names, each once; folders of one name become datasets of distinct names.
+
+    Raises:
+        UsageError: two recipes have one name, or a release is not there.
+    """
+    asked: dict[str, str] = {}
+    for name in sorted(set(names)):
+        asked.setdefault(own.one_spelling(name), name)
+    same: dict[str, list[str]] = defaultdict(list)
+    for name in asked.values():
+        same[registry.get(name).name].append(name)
+    found = []
+    for dataset, its_names in same.items():
+        suffixes = own.distinct_suffixes(its_names) if len(its_names) > 1 else [""]
+        if len(its_names) > 1 and not all(suffixes):
+            raise UsageError(
+                f"{' and '.join(its_names)} are both called {dataset!r}.",
+                hint='Add a line such as name = "another" to the recipe of one of them.',
+            )
+        for name, suffix in zip(its_names, suffixes, strict=True):
+            found.append(parsing.release(name, suffix=suffix))
+    for release in found:
+        release.refuse_absent()
+    return found
+
+
+def names_of(asked: Iterable[str], releases: Iterable[Release]) -> set[str]:
+    """Return the names of the datasets that were asked for by name, path, or `folder:<path>`."""
+    spellings = {spelling for name in asked for spelling in (name, own.one_spelling(name))}
+    return {release.dataset.name for release in releases if {release.dataset.name, release.spelling} & spellings}
+
+
 def _all_there(parsing: Parsing) -> list[Release]:
     known = [parsing.release(dataset.name) for dataset in registry.usable()]
     there = [release for release in known if release.dataset.in_default_mix and release.is_there]
+    for release in known:
+        if release.is_incomplete:
+            log.warning(
+                "%s is left out: %s is there, but not %s. Fetch it with: %s",
+                release.dataset.name,
+                release.root,
+                release.expected,
+                release.download_command,
+            )
     if not there:
         names = [release.dataset.name for release in known]
         example = known[0].root if known else "..."

@@ -4,15 +4,16 @@ import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from os import PathLike
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.table import Table
+from unisono.base.words import counted
 from unisono.curation.groups import whole
 from unisono.tracks.files import iter_tracks
 from unisono.tracks.licenses import terms
@@ -69,6 +70,12 @@ class PartStatistics:
         self.durations_s.append(track.duration)
         self.caption_words.extend(words)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as plain values."""
+        counts = {name: getattr(self, name) for name in ("tracks", "seconds", "captions", "origins", "splits")}
+        lengths: dict[str, Sequence[float]] = {"duration_s": self.durations_s, "caption_words": self.caption_words}
+        return counts | {name: quantiles(values) for name, values in lengths.items() if values}
+
 
 @dataclass(frozen=True)
 class SharedMusic:
@@ -116,12 +123,24 @@ class Statistics:
     def _repr_html_(self) -> str:
         return "".join([f"<p>{self.headline}</p>", *(table.html() for table in self.tables()), f"<p>{self.words}</p>"])
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the counts as plain values, durations and numbers of words as quantiles."""
+        return {
+            "all": self.all.as_json(),
+            "datasets": {name: part.as_json() for name, part in self.datasets.items()},
+            "splits": {name: part.as_json() for name, part in self.splits.items()},
+            **{name: getattr(self, name) for name in ("distinct", "filled", "licenses", "genres", "tags")},
+            "vocabulary": asdict(self.vocabulary),
+            "shared": [asdict(each) for each in self.shared],
+        }
+
     @property
     def headline(self) -> str:
         """How much there is, in a sentence."""
-        distinct = ", ".join(f"{self.distinct[name]:,} {name}" for name in SHAREABLE if self.distinct[name])
+        distinct = ", ".join(counted(self.distinct[name], name[:-1]) for name in SHAREABLE if self.distinct[name])
         named = f"; {distinct} as far as they are named" if distinct else ""
-        return f"{self.all.tracks:,} tracks, {self.all.hours} hours, {self.all.captions:,} captions{named}."
+        tracks, captions = counted(self.all.tracks, "track"), counted(self.all.captions, "caption")
+        return f"{tracks}, {self.all.hours} hours, {captions}{named}."
 
     @property
     def words(self) -> str:
@@ -129,8 +148,8 @@ class Statistics:
         found = self.vocabulary
         once = found.once / found.distinct if found.distinct else 0
         return (
-            f"Vocabulary: {found.distinct:,} words, {once:.0%} of which occur once, in {found.words:,} running words; "
-            f"{found.distinct_captions:,} of {self.all.captions:,} captions differ."
+            f"Vocabulary: {counted(found.distinct, 'word')}, {once:.0%} of which occur once, in {found.words:,} running "
+            f"words. Different captions: {found.distinct_captions:,} of {self.all.captions:,}."
         )
 
     def tables(self, most: int = MOST) -> list[Table]:

@@ -58,7 +58,7 @@ def _inputs(datasets: Sequence[str], data_root: Path, settings: dict[str, Any]) 
     for name in names:
         root = parsing.release(name).root
         digest.update(f"{os.path.abspath(root)}\n".encode(errors="surrogateescape"))  # noqa: PTH100 - keeps links as they are
-        for folder, files in walk(str(root)):
+        for folder, files in walk(str(root), lambda error: None):
             if not any(part.startswith(".") for part in Path(folder).relative_to(root).parts):  # a download's own files
                 for file in files:
                     digest.update(_line(f"{folder}/{file}").encode(errors="surrogateescape"))

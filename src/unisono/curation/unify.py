@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import msgspec
 
 from unisono.audio.probe import Journal
 from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
+from unisono.base.errors import DataError
 from unisono.base.files import remove_left_behind
 from unisono.base.log import log, log_to
 from unisono.base.tally import Tally
@@ -18,7 +19,8 @@ from unisono.captions.language_model import LanguageModel
 from unisono.curation.licensing import LICENSE_UNKNOWN, LicenseRule
 from unisono.curation.matching import Kind
 from unisono.curation.read import read_dataset
-from unisono.curation.releases import Options, Parsing, Release, find_releases
+from unisono.curation.releases import Options, Parsing, Release, find_releases, names_of
+from unisono.curation.replacing import check_replacing
 from unisono.curation.sampling import Stratification
 from unisono.curation.selection import Selection
 from unisono.curation.splitting import SplitRule, with_splits
@@ -60,6 +62,7 @@ def unify(
     strict: bool = False,
     workers: Count | None = None,
     resume: bool = False,
+    overwrite: bool = False,
 ) -> UnifyReport:
     """Read releases of datasets, keep the tracks that can be used, and write one unified file.
 
@@ -93,17 +96,19 @@ def unify(
         strict: raise if a track was dropped for a fault of its own.
         workers: threads that measure durations; by default, the number of cores.
         resume: continue an interrupted run.
+        overwrite: replace an earlier mix at `output` even if it was held out or sampled in another way.
 
     Raises:
-        UsageError: the arguments contradict each other, or a release is not there.
+        UsageError: the arguments contradict each other, a release is not there, or `overwrite` is needed.
         DataError: a release is malformed.
         UnifyFailedError: no track is left, or `strict` found a fault.
         UnisonoError: the output cannot be written, or the language model cannot be asked.
     """
-    asked = dict(locals())
+    options = _as_options(dict(locals()))
     workspace = Workspace.at(data_root)
     output = as_path(output) if output is not None else workspace.unified_file
     file_kind(output)
+    check_replacing(output, output.with_suffix(".report.json"), options, overwrite=overwrite or dry_run)
     plan = CaptionPlan(ways=captions, of_all=caption_all, model=(llm or LanguageModel()).with_cache_in(workspace.root))
     selection = Selection(
         min_duration_s=min_duration,
@@ -134,6 +139,7 @@ def unify(
         workspace=workspace, options=dataset_options or {}, years="metadata" in captions, unpack_to=unpack_to
     )
     releases = find_releases(datasets, parsing, hold_out=hold_out)
+    splits = replace(splits, hold_out=names_of(hold_out, releases))
     with ExitStack() as stack:
         stack.enter_context(without_garbage_collection())
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
@@ -150,7 +156,7 @@ def unify(
             notes=notes,
             ways=ways,
         )
-        _finish(tracks, report, _as_options(asked), strict=strict)
+        _finish(tracks, report, options, strict=strict)
     return report
 
 
@@ -170,7 +176,24 @@ def _read(
         tally.dropped += read.tally.dropped
         made |= read.made
         notes += read.notes
+    _refuse_duplicates(tracks)
     return tracks, tally, made, notes
+
+
+def _refuse_duplicates(tracks: Sequence[Track]) -> None:
+    """Refuse tracks of several datasets that have one id.
+
+    Raises:
+        DataError: there are some; names both files.
+    """
+    if len({track.id for track in tracks}) == len(tracks):
+        return
+    first: dict[str, Track] = {}
+    for track in tracks:
+        if (other := first.setdefault(track.id, track)) is not track:
+            raise DataError(
+                f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique."
+            )
 
 
 def _with_captions(
@@ -210,6 +233,8 @@ def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *
             report,
             hint="Tracks whose licence is not known are kept with --allow-unknown-license."
             if report.dropped[LICENSE_UNKNOWN]
+            else f"Each is listed with what was found in {where}."
+            if report.dropped
             else "",
         )
     if report.report:
@@ -218,6 +243,7 @@ def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *
 
 def _as_options(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments under the names of the command line's options, as the report lists them."""
+    del asked["overwrite"]  # not for the next run
     llm = asdict(asked["llm"] or LanguageModel())
     options = {name: asked.pop(name) for name in ("data_root", "captions", "caption_all")}
     options |= {

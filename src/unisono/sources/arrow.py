@@ -64,10 +64,23 @@ def rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, 
         labels = _labels(table.schema)
         holds_audio = any(_is_audio(table.schema.field(column).type) for column in present)
         for batch in table.batches(present, ROWS_AT_ONCE if holds_audio else _ROWS_OF_TEXT):
-            cells = [_with_labels(batch.column(column).to_pylist(), labels.get(column)) for column in present]
+            cells = [_with_labels(_cells(path, column, batch.column(column)), labels.get(column)) for column in present]
             for values in zip(*cells, strict=True):
                 number += 1
                 yield f"{name}: row {number}", dict(zip(present, values, strict=True))
+
+
+def _cells(path: Path, name: str, column: pa.Array) -> list[Any]:
+    """Return the values of a column; times that Python cannot hold as texts."""
+    try:
+        return list(column.to_pylist())
+    except pa.ArrowException:
+        raise
+    except (OverflowError, ValueError) as error:
+        try:
+            return list(column.cast(pa.string()).to_pylist())
+        except (pa.ArrowException, OverflowError, ValueError):
+            raise DataError(f"{path}: column {name!r}: a value cannot be read: {error}.") from error
 
 
 class _Parquet:
@@ -99,6 +112,7 @@ class _Arrow:
     def batches(self, columns: Sequence[str], size: int) -> Iterator[pa.RecordBatch]:
         for batch in self._reader:
             wanted = batch.select(list(columns))
+            wanted.validate(full=True)  # an offset outside the mapped file would end the process
             for start in range(0, wanted.num_rows, size):
                 yield wanted.slice(start, size)
 
@@ -116,8 +130,8 @@ def _opened(path: Path) -> Iterator[_Parquet | _Arrow]:
             raise DataError(f"{path}: two columns have the same name; found {', '.join(table.schema.names)}.")
         yield table
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        kind = "Arrow" if path.suffix.lower() == ".arrow" else "Parquet"
-        raise DataError(f"{path}: not a {kind} file that can be read: {error}.") from error
+        kind = "an Arrow file" if path.suffix.lower() == ".arrow" else "a Parquet file"
+        raise DataError(f"{path}: not {kind} that can be read: {error}.") from error
     finally:
         if table is not None:
             table.close()

@@ -2,8 +2,8 @@
 
 import os
 import unicodedata
-from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from unisono.base.errors import UnisonoError
 
@@ -18,16 +18,19 @@ class AudioIndex:
     """
 
     def __init__(self, root: Path, folders: Sequence[str]) -> None:
-        self._root = os.path.abspath(root)  # noqa: PTH100 - unlike resolve(), it keeps the user's links
+        # unlike resolve(), abspath keeps the user's links; "" is the root of the file system
+        self._root = os.path.abspath(root).rstrip("/")  # noqa: PTH100
         self._folders = [_below(self._root, folder) for folder in folders]
         self._names: dict[str, dict[str, str]] = {}
         self._anywhere: dict[str, dict[str, str]] = {}
 
     def find(self, audio_path: str) -> str | None:
         """Return the absolute path of a file; None if it is not in the dataset's folder."""
-        pure = PurePosixPath(audio_path) if ".." in audio_path or audio_path[:1] == "/" else None
-        if pure is not None and (pure.is_absolute() or ".." in pure.parts):
-            return None
+        if ".." in audio_path or audio_path[:1] == "/":
+            inside = self._inside(audio_path)
+            if inside is None:
+                return None
+            audio_path = inside
         inner, _, name = audio_path.rpartition("/")
         for folder, is_anywhere in self._folders:
             if is_anywhere:
@@ -44,6 +47,19 @@ class AudioIndex:
         folder, is_anywhere = self._folders[0]
         return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
 
+    def is_outside(self, audio_path: str) -> bool:
+        """Return whether a path leads out of the dataset's folder."""
+        return (".." in audio_path or audio_path[:1] == "/") and self._inside(audio_path) is None
+
+    def _inside(self, audio_path: str) -> str | None:
+        """Return an absolute path, or one with `..`, relative to the folder that it is in; None if it is in none."""
+        for folder, is_anywhere in self._folders:
+            for base in dict.fromkeys((folder, os.path.realpath(folder))):
+                path = os.path.normpath(os.path.join(base or "/", audio_path))  # noqa: PTH118
+                if path.startswith(f"{base}/") and (audio_path[:1] == "/" or ".." not in audio_path.split("/")):
+                    return path.rpartition("/")[2] if is_anywhere else path[len(base) + 1 :]
+        return None
+
     def _names_in(self, directory: str) -> dict[str, str]:
         names = self._names.get(directory)
         if names is None:
@@ -54,7 +70,7 @@ class AudioIndex:
         names = self._anywhere.get(folder)
         if names is None:
             names = self._anywhere[folder] = {}
-            for directory, files in walk(folder):
+            for directory, files in sorted(walk(folder, _refuse if os.path.exists(folder) else lambda error: None)):  # noqa: PTH110
                 for name in files:
                     names.setdefault(name, f"{directory}/{name}")
         return names
@@ -81,7 +97,7 @@ def _is_text(path: str) -> bool:
 
 def _files(directory: str) -> list[str]:
     try:
-        with os.scandir(directory) as entries:
+        with os.scandir(directory or "/") as entries:
             return [entry.name for entry in entries if entry.is_file()]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return []
@@ -89,16 +105,36 @@ def _files(directory: str) -> list[str]:
         raise UnisonoError(f"Cannot list the audio folder {directory}: {error.strerror or error}.") from error
 
 
-def walk(folder: str) -> list[tuple[str, list[str]]]:
-    """Walk a folder in alphabetical order, following links, but into no folder twice."""
+def _refuse(error: OSError) -> None:
+    raise UnisonoError(f"Cannot list the audio folder {error.filename}: {error.strerror or error}.") from error
+
+
+def walk(
+    folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders below a folder, and their files, in alphabetical order; those behind links come last.
+
+    Links are followed, but no folder is entered twice, so that circles end.
+
+    Args:
+        folder: where to begin; it is yielded first.
+        on_error: called for a folder that cannot be listed, which is then left out.
+        skip: whether to leave out a folder of this name.
+    """
     seen: set[tuple[int, int]] = set()
-    walked: list[tuple[str, list[str]]] = []
-    for directory, inner, files in os.walk(folder, followlinks=True):
-        status = os.stat(directory)  # noqa: PTH116
-        if (status.st_dev, status.st_ino) in seen:
-            inner.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        inner.sort()
-        walked.append((directory, sorted(files)))
-    return walked
+    waiting = [folder]
+    for start in waiting:  # grows while it is walked
+        for directory, inner, files in os.walk(start, onerror=on_error):
+            try:
+                status = os.stat(directory)  # noqa: PTH116
+            except OSError as error:
+                on_error(error)
+                inner.clear()
+                continue
+            if (status.st_dev, status.st_ino) in seen:
+                inner.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            inner[:] = sorted(name for name in inner if not skip(name))
+            waiting += [path for name in inner if os.path.islink(path := os.path.join(directory, name))]  # noqa: PTH114, PTH118
+            yield directory, sorted(files)

@@ -137,6 +137,8 @@ class ParseOptions:
     unpack_to: Path | None = None
     """Where audio that tables contain is unpacked: a folder of the dataset's name in this one. None in a dry run: tracks
     with such audio are left out."""
+    planning: bool = False
+    """The audio need not be there: yield all tracks of the release, not only those of the parts on disk."""
     own: Mapping[str, Any] = field(default_factory=dict)
     """Name -> value, of all of the dataset's own options."""
 
@@ -178,6 +180,9 @@ class Dataset:
     is_excerpt: Callable[[Track], bool] = lambda track: track.start > 0
     """Return whether a track's `start` and `duration` are those of an excerpt of its file. If not, the duration is
     measured, whatever is published."""
+    typical_s: float = 0
+    """Seconds that its audio lasts, roughly. A plan without audio states them, marked by the further field
+    `duration_unknown`, for tracks whose duration is not published; 0 leaves such tracks out."""
     captions: dict[CaptionOrigin, int]
     """Origin -> number of captions in the whole release; for captions made from tags, the number of tracks; 0 if unknown."""
     tracks: int
@@ -196,7 +201,13 @@ class Dataset:
     """What cannot be downloaded, and how to get it."""
 
     def records(
-        self, root: Path, own: Mapping[str, Any] | None = None, *, years: bool = False, unpack_to: Path | None = None
+        self,
+        root: Path,
+        own: Mapping[str, Any] | None = None,
+        *,
+        years: bool = False,
+        unpack_to: Path | None = None,
+        planning: bool = False,
     ) -> Iterator[Track | Dropped]:
         """Yield the tracks of the release in a folder, and `Dropped` for rows that cannot be read.
 
@@ -205,13 +216,14 @@ class Dataset:
             own: name -> value, of the dataset's own options; the others have their defaults.
             years: see `ParseOptions`.
             unpack_to: see `ParseOptions`.
+            planning: see `ParseOptions`.
 
         Raises:
             UsageError: there is no such option, or it cannot have such a value.
             DataError: the release is malformed.
         """
         values = self.complete(self.options, own or {})
-        return self.parse(root, ParseOptions(years=years, unpack_to=unpack_to, own=values))
+        return self.parse(root, ParseOptions(years=years, unpack_to=unpack_to, planning=planning, own=values))
 
     def complete(self, options: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
         """Check values of this dataset's options and add the defaults of those that are not given.

@@ -15,19 +15,44 @@ from unisono.tracks.vocabulary import key, spell
 
 __all__ = [
     "LONGEST_S",
+    "artist_key",
     "is_text",
     "list_literal",
+    "name_of",
     "one_genre",
     "seconds",
     "text_of",
+    "tidy",
     "tidy_tags",
+    "time_s",
     "whole_number",
+    "without_controls",
     "year_field",
 ]
 
 LONGEST_S = 1e6
 """Over eleven days: a longer duration is a mistake."""
-_EMPTY = ("nan", "NaN", "None", "null")
+_PRINTABLE_ASCII = bytes(range(ord(" "), ord("~") + 1))
+_CONTROLS = dict.fromkeys(code for code in (*range(32), *range(127, 160)) if not chr(code).isspace())
+_EMPTY = frozenset({
+    "nan", "NaN", "NAN", "None", "(None)", "NONE", "null", "(null)", "Null", "NULL", "N/A", "n/a", "NA", "#N/A", "<NA>",
+})  # fmt: skip
+_NO_NAME = re.compile(
+    r"[(<\[]?(none|null|nan|n/?a|unknown|undefined|untagged|(unknown|no)[ _](artist|title|album|genre|name|author)|"
+    r"(track|titel|piste|pista|audiotrack)[ _]?\d+)[)>\]]?",
+    re.IGNORECASE,
+)
+_NOBODY = frozenset({
+    "variousartists", "various", "va", "vvaa", "diverse", "diverseinterpreten", "verschiedene", "verschiedeneinterpreten",
+    "variosartistas", "variosinterpretes", "artistivari", "artistesvaries", "artistesdivers", "artist", "noartist",
+    "unknown", "unknownartist", "artistunknown", "unbekannterkunstler", "unbekannterinterpret", "artisteinconnu",
+    "artistasconosciuto", "artistadesconocido", "artistadesconhecido", "разныеисполнители", "неизвестныйисполнитель",
+    "群星", "未知艺术家", "オムニバス", "ヴァリアスアーティスト", "不明なアーティスト", "anonymous", "traditional", "trad",
+})  # fmt: skip
+"""What stands for no artist, or for several."""
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:[.,]\d*)?|[.,]\d+)")
+_AMBIGUOUS = re.compile(r"[1-9]\d{0,2},\d{3}")
+"""A thousand and more, or one and a fraction."""
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
 _WORD = re.compile(r"[^\W_]+")
 _SMALL_WORDS = frozenset({"and", "the"})
@@ -46,14 +71,47 @@ def is_text(text: str) -> bool:
     return True
 
 
+def tidy(text: str) -> str:
+    """Return a text with single spaces between words, without line breaks, control characters and lone surrogates."""
+    # For ASCII, deleting what is printable is several times faster than `isprintable`.
+    is_printable = not text.encode().translate(None, _PRINTABLE_ASCII) if text.isascii() else text.isprintable()
+    if is_printable and "  " not in text and text[:1] != " " and text[-1:] != " ":
+        return text
+    return " ".join(without_controls(text).split())
+
+
+def without_controls(text: str) -> str:
+    """Return a text without control characters other than blanks, and with `?` for lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8").translate(_CONTROLS)
+
+
 def text_of(cell: str | None) -> str:
-    """Return a cell's text without blanks around it; empty for the placeholders nan, NaN, None and null.
+    """Return a cell's text without blanks around it; empty for placeholders such as nan, None, null and N/A.
 
     >>> text_of(" Rock "), text_of("nan"), text_of(None)
     ('Rock', '', '')
     """
     text = cell.strip() if cell else ""
     return "" if text in _EMPTY else text
+
+
+def name_of(text: str) -> str:
+    """Return a name, a title, a genre or a tag; empty for what programs write if there is none.
+
+    >>> name_of("Alpha"), name_of("<Unknown>"), name_of("Track 01")
+    ('Alpha', '', '')
+    """
+    return "" if _NO_NAME.fullmatch(text) else text
+
+
+def artist_key(artist: str) -> str:
+    """Return what the spellings of an artist's name share; empty if the name stands for nobody, or for several.
+
+    >>> artist_key("Zoë"), artist_key("Various Artists")
+    ('zoe', '')
+    """
+    found = key(artist)
+    return "" if found in _NOBODY else found
 
 
 def whole_number(cell: str | float | None) -> int | None:
@@ -83,6 +141,33 @@ def seconds(cell: str | float | None) -> float:
     except ValueError:
         return 0.0
     return number if 0 < number < LONGEST_S else 0.0
+
+
+def time_s(cell: str) -> float:
+    """Parse a time that a person wrote: seconds with a decimal point or comma, `mm:ss` or `h:mm:ss`.
+
+    >>> time_s("2,5"), time_s("00:02"), time_s("1:02:03.5")
+    (2.5, 2.0, 3723.5)
+
+    Raises:
+        ValueError: it is none of these, or longer than `LONGEST_S`.
+    """
+    match = _CLOCK.fullmatch(cell)
+    if match and match[2] is None and not _AMBIGUOUS.fullmatch(cell):
+        number = float(cell.replace(",", "."))
+    elif match and match[2] is not None:
+        hours, minutes, rest = int(match[1] or 0), int(match[2]), float(match[3].replace(",", "."))
+        number = 3600 * hours + 60 * minutes + rest
+        if rest >= 60 or (match[1] and minutes >= 60):
+            number = math.nan
+    else:
+        try:
+            number = float(cell if "," not in cell and "_" not in cell else "")  # such as 1e2
+        except ValueError:
+            number = math.nan
+    if not 0 <= number < LONGEST_S:
+        raise ValueError(f"expected seconds, mm:ss or h:mm:ss, found {cell!r}")
+    return number
 
 
 def year_field(date: object) -> dict[str, Any]:

@@ -53,11 +53,12 @@ def list_files(
         raise _in_words(error, repo, revision, kind) from error
     commit = info.sha or revision
     files = {}
-    for file in sorted(info.siblings or [], key=lambda file: file.rfilename):
+    named = [file for file in info.siblings or [] if isinstance(file.rfilename, str) and file.rfilename]
+    for file in sorted(named, key=lambda file: file.rfilename):
         files[file.rfilename] = RemoteFile(
             name=file.rfilename,
             urls=(hf_hub_url(repo, file.rfilename, repo_type=kind, revision=commit),),
-            size=file.size or 0,
+            size=file.size if isinstance(file.size, int) and file.size > 0 else 0,
             checksum=f"sha256:{file.lfs.sha256}" if file.lfs else f"git:{file.blob_id}" if file.blob_id else "",
             hub=True,
         )

@@ -17,6 +17,7 @@ For authors of datasets, together with `unisono.sources.cells`. A row that canno
 
 import csv
 import json
+import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -54,6 +55,10 @@ _BLOCK = 1 << 18
 _LONGEST_CELL = 1 << 24
 _ROWS_BEFORE_GIVING_UP = 100
 
+_JSON_TOKENS = re.compile(
+    rb'(?P<key>"(?:[^"\\]|\\.)*+")(?=\s*:)|"(?:[^"\\]|\\.)*+"|(?P<name>-?\b(?:NaN|Infinity)\b)', re.DOTALL
+)
+
 csv.field_size_limit(_LONGEST_CELL)
 
 
@@ -63,8 +68,8 @@ class CsvTable:
     Cells are text, in the order of `columns` and `optional`. Columns are found by name, in any order; the names of several
     header rows are joined by a dot. The cells of an optional column that the file lacks are empty.
 
-    With pyarrow the file is parsed several times faster. A file that pyarrow refuses is read by Python's `csv`, which
-    tells where the fault is.
+    With pyarrow the file is parsed several times faster. A file that pyarrow refuses, or one with an odd number of quotes,
+    is read by Python's `csv`, which tells where the fault is; with `exact` every file is.
 
     Raises:
         DataError: the file cannot be read, a column is missing, or a quote is never closed.
@@ -80,6 +85,7 @@ class CsvTable:
         header_rows: int = 1,
         encoding: str = "utf-8-sig",
         delimiter: str = ",",
+        exact: bool = False,
     ) -> None:
         refuse_lfs_pointer(path)
         self._encoding = encoding
@@ -88,6 +94,7 @@ class CsvTable:
         self._name = relative_name(path, root)
         self._header_rows = header_rows
         self._lines: array[int] | None = None
+        self._exact = exact
         self.names = self._header()
         """All columns of the file."""
         self._columns = [*columns, *optional]
@@ -100,6 +107,8 @@ class CsvTable:
     def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         done = 0
         try:
+            if self._exact or self._quotes_are_odd():
+                raise _StumbledError
             for rows in self._fast():
                 yield from enumerate(rows, done + 1)
                 done += len(rows)
@@ -108,7 +117,7 @@ class CsvTable:
 
     def where(self, number: int) -> str:
         """Return `file:line` of a row by its number."""
-        if self._lines is None:
+        if self._lines is None or len(self._lines) < number:
             self._lines = array("L", self._read_lines())
         return f"{self._name}:{self._lines[number - 1]}"
 
@@ -127,6 +136,14 @@ class CsvTable:
     def malformed(self, number: int, detail: str) -> Dropped:
         """Return the `Dropped` that stands for a row; `detail` says what was expected and what was found."""
         return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
+
+    def _quotes_are_odd(self) -> bool:
+        """Return whether a quote is missing somewhere; pyarrow would take the rows up to the next one for one cell."""
+        count = 0
+        with self._path.open("rb") as file:
+            while block := file.read(_CSV_BLOCK):
+                count += block.count(b'"')
+        return count % 2 == 1
 
     def _open(self) -> Any:
         return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
@@ -176,28 +193,34 @@ class CsvTable:
     def _careful(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         """Read all rows with Python's csv; yield one item for each row, so that the row numbers are those of `_fast`."""
         with self._open() as file:
-            reader = csv.reader(file, delimiter=self._delimiter)
+            reader = csv.reader(file, delimiter=self._delimiter, strict=True)
             for _ in range(self._header_rows):
                 next(reader)
-            number, line, good = 0, reader.line_num + 1, False
-            try:
-                for row in reader:
-                    if row:
-                        number += 1
-                        fault = self._fault(row)
-                        if fault and not good and number >= _ROWS_BEFORE_GIVING_UP:
-                            raise DataError(f"{self._path}: line {line}: {fault}; no row before it was any better.")
-                        good = good or not fault
-                        yield (
-                            Dropped(id=f"{self._name}:{line}", reason=MALFORMED, detail=fault)
-                            if fault
-                            else (number, tuple(row[index] if index >= 0 else "" for index in self._indices))
-                        )
-                    line = reader.line_num + 1
-            except csv.Error as error:
-                raise DataError(
-                    f"{self._path}: line {line}: {error}; is there a quote that is never closed?"
-                ) from error
+            self._lines, good = array("L"), False
+            while True:
+                line = reader.line_num + 1
+                try:
+                    row = next(reader, None)
+                    if row is None:
+                        return
+                    if not row:
+                        continue
+                    fault = self._fault(row)
+                except csv.Error as error:
+                    if "end of data" in str(error) or "field limit" in str(error):
+                        raise DataError(
+                            f"{self._path}: line {line}: {error}; is there a quote that is never closed?"
+                        ) from error
+                    row, fault = [], f"{error}; is there a quote that is never closed, or not doubled?"
+                self._lines.append(line)
+                if fault and not good and len(self._lines) >= _ROWS_BEFORE_GIVING_UP:
+                    raise DataError(f"{self._path}: line {line}: {fault}; no row before it was any better.")
+                good = good or not fault
+                yield (
+                    Dropped(id=f"{self._name}:{line}", reason=MALFORMED, detail=fault)
+                    if fault
+                    else (len(self._lines), tuple(row[index] if index >= 0 else "" for index in self._indices))
+                )
 
     def _fault(self, row: list[str]) -> str:
         if len(row) != len(self.names):
@@ -265,7 +288,7 @@ class JsonLines(Generic[T]):
             except msgspec.ValidationError as error:
                 fault = _field(error)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                fault = f"not valid JSON: {error}"
+                fault = _not_json(line)[2] or f"not valid JSON: {error}"
             bad += 1
             if not is_good and bad >= _ROWS_BEFORE_GIVING_UP:
                 raise DataError(f"{self._path}: line {number}: {fault}; no line before it was any better.")
@@ -333,7 +356,23 @@ def _json_fault(content: bytes) -> str:
         return f": line {error.lineno}, column {error.colno}: not valid JSON: {error.msg}"
     except RecursionError:
         return ": nested too deeply"
-    return ": not valid JSON"
+    except ValueError as error:  # a number with thousands of digits
+        return f": {error}"
+    line, column, fault = _not_json(content)
+    return f": line {line}, column {column}: {fault}" if fault else ": not valid JSON"
+
+
+def _not_json(content: bytes) -> tuple[int, int, str]:
+    """Return line, column and fault of the first NaN or Infinity, which Python writes and JSON does not know."""
+    key = b""
+    for match in _JSON_TOKENS.finditer(content):
+        if match["name"]:
+            begin = content.rfind(b"\n", 0, match.start()) + 1
+            field = f"field {key[1:-1].decode(errors='replace')!r}: " if key else ""
+            fault = f"{field}{match['name'].decode()} is not JSON; write null"
+            return content.count(b"\n", 0, begin) + 1, match.start() - begin + 1, fault
+        key = match["key"] or key
+    return 0, 0, ""
 
 
 def tab_rows(path: Path, root: Path) -> Iterator[tuple[int, list[str]] | Dropped]:

@@ -29,8 +29,10 @@ def names() -> list[str]:
     return sorted({*_modules(), *entry_points.names(GROUP)})
 
 
-def get(name: str) -> Dataset:
+def get(name: str, suffix: str = "") -> Dataset:
     """Return the dataset of that name, or the user's own: `folder:<path>`, `hf:...`, or the path of a recipe (`*.toml`).
+
+    The suffix tells the user's own folders of one name apart, see `unisono.sources.own.distinct_suffixes`.
 
     Raises:
         UsageError: there is none, with the nearest name; or the package that adds it cannot be used.
@@ -40,7 +42,7 @@ def get(name: str) -> Dataset:
         return dataset
     if name in entry_points.names(GROUP):
         return _of_package(name)
-    found = own.find(name)
+    found = own.find(name, suffix)
     if found is None:
         known = [*names(), *own.recipe_names()]
         raise UsageError(

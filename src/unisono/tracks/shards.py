@@ -10,6 +10,8 @@ from unisono.base.errors import DataError
 
 ROWS_AT_ONCE = 8
 """Rows with audio that are held in memory; each may be a whole recording."""
+_BYTES_AT_ONCE = 1 << 28
+"""Decoded bytes that a batch may have, as far as the file tells."""
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.(?:parquet|arrow)")
 
 
@@ -31,4 +33,20 @@ def refuse_missing_shards(paths: Sequence[Path]) -> None:
 def batches(file: Any, columns: Sequence[str], rows: int) -> Iterator[Any]:
     """Read a Parquet file row group by row group: the library keeps them all in memory when asked for the whole file."""
     for group in range(file.num_row_groups):
-        yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=list(columns))
+        size = max(1, min(rows, _BYTES_AT_ONCE // _bytes_a_row(file.metadata.row_group(group), columns)))
+        yield from file.iter_batches(batch_size=size, row_groups=[group], columns=list(columns))
+
+
+def _bytes_a_row(group: Any, columns: Sequence[str]) -> int:
+    """Return how large a row may be: as the mean of its column, or as all values of the column's dictionary."""
+    largest = 1
+    for number in range(group.num_columns):
+        column = group.column(number)
+        if column.path_in_schema.partition(".")[0] not in columns:
+            continue
+        size = column.total_uncompressed_size // max(1, group.num_rows)
+        if column.has_dictionary_page and column.dictionary_page_offset is not None:
+            packed = column.data_page_offset - column.dictionary_page_offset
+            size = max(size, packed * column.total_uncompressed_size // max(1, column.total_compressed_size))
+        largest = max(largest, size)
+    return largest

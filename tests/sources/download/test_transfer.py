@@ -336,3 +336,52 @@ def test_large_files_are_hashed_by_another_thread(server: Server, tmp_path: Path
     fetch(remote(server, content=content), tmp_path)
     assert_whole(tmp_path, content)
     assert not [thread for thread in threading.enumerate() if thread.name == "hash"]
+
+
+@pytest.mark.parametrize("checksum", ["", None])
+def test_a_packed_answer_is_not_stored_unless_a_checksum_vouches_for_it(
+    server: Server, tmp_path: Path, checksum: str | None
+) -> None:
+    def packed(handler: misbehaviour.Handler, content: bytes) -> None:
+        handler.answer(200, content, {"Content-Encoding": "gzip"})
+
+    server.otherwise = packed
+    file = remote(server, checksum=checksum)
+    if checksum is None:
+        fetch(file, tmp_path)
+        assert_whole(tmp_path)
+        return
+    with pytest.raises(FetchError, match="it sends the file packed"):
+        fetch(file, tmp_path)
+
+
+@pytest.mark.parametrize("header", ["Content-Length", "Content-Range"])
+def test_numbers_of_thousands_of_digits_end_nothing(server: Server, tmp_path: Path, header: str) -> None:
+    def endless(handler: misbehaviour.Handler, content: bytes) -> None:
+        value = "9" * 5000
+        handler.answer(206, content, {header: f"bytes 0-1/{value}" if header == "Content-Range" else value})
+        handler.hang_up()
+
+    server.script["/a"] = [endless] * 99
+    server.files["/b"] = CONTENT
+    fetch(remote(server, "/a", "/b"), tmp_path)
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("target", ["http://[::1", "http://", "ftp://x/y", "http://a b/"])
+def test_redirects_to_nonsense_are_no_reason_to_end(server: Server, tmp_path: Path, target: str) -> None:
+    server.script["/a"] = [misbehaviour.redirect(target)] * 99
+    server.files["/b"] = CONTENT
+    fetch(remote(server, "/a", "/b"), tmp_path)
+    assert_whole(tmp_path)
+
+
+def test_no_redirect_leaves_encryption() -> None:
+    import requests
+
+    session = Web(QUICK, 1).session
+    request = requests.Request("GET", "http://example.org/b").prepare()
+    response = requests.Response()
+    response.request = requests.Request("GET", "https://example.org/a").prepare()
+    with pytest.raises(requests.exceptions.InvalidSchema, match="from https to"):
+        session.rebuild_auth(request, response)

@@ -171,8 +171,8 @@ Too,few,cells
     }
     assert report["reasons"] == {
         "audio file empty": 1,
-        "audio file missing": 6,
-        "malformed row": 1,
+        "audio file missing": 5,
+        "malformed row": 2,
         "not an audio file": 3,
     }
     assert report["came"] == {"mine": 14}, "rows of one file are one track"

@@ -113,6 +113,7 @@ DATASET = Dataset(
     parse=parse,
     marker_files=("clotho_captions_*.csv",),
     audio_folders=(".", "audio", "clotho_audio"),
+    typical_s=22.5,
     captions={"human": 29_645},
     tracks=5929,
     caption_license="Tampere University, non-commercial with attribution",

@@ -82,7 +82,7 @@ CHOICES = (
 
 
 def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-    """Read `fma_metadata/`; yield the tracks of the largest subset whose folder is there, or all if none is."""
+    """Read `fma_metadata/`; yield the tracks of the largest subset whose folder is there; all for a plan, or if none is."""
     folder = root / "fma_metadata" if (root / "fma_metadata" / "tracks.csv").exists() else root
     titles, roots = _read_genres(folder / "genres.csv", root)
     more = ("album.date_released",) if options.years else ()
@@ -100,7 +100,7 @@ def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         if track_id is None:
             yield table.malformed(number, f"field 'track_id': expected a whole number, found {cell!r}")
             continue
-        if subset not in subsets:
+        if subset not in subsets and not options.planning:
             yield Dropped(id=f"fma_{track_id}", reason="not in the subset on disk", detail=subset, fault=False)
             continue
         try:

@@ -20,14 +20,17 @@ from unisono.sources.download.ledger import STATE_FOLDER, state_folder
 _NO_PART_OF_THE_QUESTION = ("optional", "limit")
 """Fields of `HubFiles` that change no answer."""
 
+_LONGEST_NAME = 240
+"""Bytes that a file system takes as a name, without what is appended while the file is received."""
+
 
 def known_files(files: HubFiles, folder: Path) -> list[RemoteFile] | None:
     """Return the files if the Hub has been asked before, else None."""
     try:
         listing = json.loads(_listing_path(files, folder).read_bytes())
-    except (OSError, ValueError):
+        return _remote_files(files, listing["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):  # damaged: ask again
         return None
-    return _remote_files(files, listing["files"])
 
 
 def find_files(files: HubFiles, folder: Path) -> list[RemoteFile]:
@@ -54,9 +57,10 @@ def find_files(files: HubFiles, folder: Path) -> list[RemoteFile]:
 
 
 def _leads_elsewhere(path: str) -> bool:
-    """Return whether a path would leave the dataset's folder, or reach the state of its download."""
+    """Return whether a path would leave the dataset's folder, reach the state of its download, or be no path."""
     parts = path.replace("\\", "/").split("/")
-    return path.startswith("/") or ".." in parts or parts[0] == STATE_FOLDER
+    is_name = all(len(part.encode(errors="replace")) <= _LONGEST_NAME for part in parts) and "\0" not in path
+    return path.startswith("/") or ".." in parts or STATE_FOLDER in parts or not is_name
 
 
 def _remote_files(files: HubFiles, entries: Sequence[dict[str, Any]]) -> list[RemoteFile]:

@@ -54,6 +54,9 @@ def is_packed(file: RemoteFile | HubFiles) -> bool:
     return file.unpack_to is not None or file.audio_column is not None
 
 
+_FIELDS = {"name", "size", "checksum", "published", "accepted", "unpacked", "sample", "keep"}
+
+
 class Ledger:
     """Which files of a release are here, verified and unpacked. Several threads may share it."""
 
@@ -66,9 +69,10 @@ class Ledger:
         for line in content.split(b"\n")[:-1]:
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue  # a line that a kill cut short
-            self._done[record["name"]] = record
+            if isinstance(record, dict) and record.keys() >= _FIELDS:
+                self._done[str(record["name"])] = record
         self._torn = not content.endswith(b"\n") and bool(content)
 
     def holds(self, file: RemoteFile) -> bool:

@@ -31,6 +31,9 @@ TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 """Status codes after which another try may succeed."""
 
 
+_MOST_DIGITS = 18
+
+
 class StoppedError(Exception):
     """The run ends, because another thread failed or the user interrupted it. Received bytes are kept."""
 
@@ -151,6 +154,9 @@ class Transfer:
                 if not 0 < announced < WORTH_REMEMBERING:
                     self.part.remember()
             self._stream(response, announced)
+            if self.part.size > announced > 0 and not self.file.checksum:
+                self._reset()
+                raise TryAgainError(f"more than the {announced:,} bytes came that the server announced")
             if self.part.size < announced and self.part.size != self.file.size:
                 raise TryAgainError(f"the connection ended after {self.part.size:,} of {announced:,} bytes")
 
@@ -174,14 +180,18 @@ class Transfer:
             raise TryAgainError("the server cannot continue from there")
         if status not in (200, 206):
             raise SourceError(f"the server answered {status} {response.reason}")
+        encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+        if encoding not in ("", "identity") and not self.file.checksum:
+            raise SourceError(
+                f"it sends the file packed ({encoding}), though asked not to, and no checksum is published"
+            )
         if _is_web_page(response):
             raise TryAgainError("the server sent a web page instead of the file")
         if status == 200:
             if offset:
                 log.debug("%s: the server begins again instead of continuing.", self.file.name)
                 self._reset()
-            length = response.headers.get("Content-Length", "")
-            return int(length) if length.isdecimal() else 0
+            return _number(response.headers.get("Content-Length", ""))
         start, total = _content_range(response)
         if start != offset:
             self._reset()
@@ -194,7 +204,8 @@ class Transfer:
     def _stream(self, response: requests.Response, announced: int) -> None:
         """Write and hash the response."""
         self._content()  # hash the bytes of an earlier run first
-        limit = 2 * self.file.size + CHUNK if self.file.size else sys.maxsize
+        expected = self.file.size or announced or 2 * self.file.about
+        limit = 2 * expected + CHUNK if expected else sys.maxsize
         stall = self.web.patience.stall
         mark, size_at_mark = time.monotonic(), self.part.size
         digest = self.part.digest
@@ -207,7 +218,7 @@ class Transfer:
                 self.advance(len(chunk))
                 self._check_stop()
                 if self.part.size > limit:
-                    raise SourceError(f"it sent more than twice the {self.file.size:,} bytes published")
+                    raise SourceError(f"it sent more than twice the {expected:,} bytes expected")
                 if (now := time.monotonic()) > mark + stall:
                     if self.part.size - size_at_mark < SLOWEST * stall:
                         raise TryAgainError(f"less than {SLOWEST:,} bytes came a second", slow=True)
@@ -265,9 +276,13 @@ def _content_range(response: requests.Response) -> tuple[int, int]:
     unit, _, rest = response.headers.get("Content-Range", "").partition(" ")
     span, _, total = rest.partition("/")
     start = span.partition("-")[0]
-    if unit != "bytes" or not start.isdecimal():
+    if unit != "bytes" or not start.isdecimal() or len(start) > _MOST_DIGITS:
         raise TryAgainError("the server does not say which part of the file it sends")
-    return int(start), int(total) if total.isdecimal() else 0
+    return int(start), _number(total)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
 
 
 def _is_web_page(response: requests.Response) -> bool:

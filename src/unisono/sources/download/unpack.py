@@ -6,6 +6,7 @@ target, with the usual permissions of new files, and with a limit on their total
 """
 
 import calendar
+import errno
 import gzip
 import lzma
 import os
@@ -29,6 +30,17 @@ CHUNK = 1 << 20
 SUSPICIOUS_GROWTH = 50
 """The most that an archive of unknown content may grow, as a multiple of its size."""
 MEMBERS_AT_ONCE = 64
+LONGEST_HEADER = 1 << 20
+"""Bytes of a tar member's name or attributes."""
+LATEST_S = 1 << 33
+"""Seconds since 1970, in the year 2242: later times cannot be set on every file system."""
+_LONG_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 Advance = Callable[[int], None]
 
 
@@ -41,6 +53,16 @@ class ArchiveMember:
     modified: int
     """Seconds since 1970."""
     crc32: int | None = None
+
+
+class _TarInfo(tarfile.TarInfo):
+    """A member of a tar archive whose name and attributes are of a plausible length: tarfile reads them into memory."""
+
+    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _LONG_HEADERS and self.size > LONGEST_HEADER:
+            raise tarfile.TarError(f"a header of {self.size:,} bytes")
+        found: tarfile.TarInfo = super()._proc_member(archive)  # type: ignore[misc]
+        return found
 
 
 class Unpacker:
@@ -78,7 +100,8 @@ class Unpacker:
 
     def _zip(self) -> None:
         with zipfile.ZipFile(self.archive) as archive:
-            members = {info.filename: info for info in archive.infolist() if not info.is_dir()}.values()
+            infos = [info for info in archive.infolist() if not (info.filename and info.is_dir())]
+            members = {info.filename: info for info in infos}.values()
             for info in members:
                 kind = stat.S_IFMT(info.external_attr >> 16)
                 self._check(info.filename, plain=kind in (0, stat.S_IFREG))
@@ -104,12 +127,12 @@ class Unpacker:
         with self.archive.open("rb") as file:
             if file.peek(2).startswith(b"\x1f\x8b"):
                 # tarfile alone would not compare the checksum at the end
-                with gzip.open(file) as content, tarfile.open(fileobj=content, mode="r|") as archive:
+                with gzip.open(file) as content, tarfile.open(fileobj=content, mode="r|", tarinfo=_TarInfo) as archive:
                     self._tar_members(archive)
                     while content.read(CHUNK):
                         pass
             else:
-                with tarfile.open(fileobj=file, mode="r:") as archive:
+                with tarfile.open(fileobj=file, mode="r:", tarinfo=_TarInfo) as archive:
                     self._tar_members(archive)
 
     def _tar_members(self, archive: tarfile.TarFile) -> None:
@@ -118,7 +141,7 @@ class Unpacker:
             if info.isdir():
                 continue
             self._check(info.name, plain=info.isreg())
-            member = ArchiveMember(info.name, info.size, int(info.mtime))
+            member = ArchiveMember(info.name, info.size, int(info.mtime) if 0 <= info.mtime < LATEST_S else 0)
             if not self._has(member):
                 source = archive.extractfile(info)
                 assert source is not None  # it is a plain file
@@ -261,6 +284,6 @@ def _explained(archive: Path) -> Iterator[None]:
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unknown compression
         raise DataError(f"{archive}: this archive cannot be read: {error}.") from error
     except OSError as error:
-        if error.errno is None:  # bz2 reports damaged data so
+        if error.errno is None or (error.errno == errno.EINVAL and error.filename is None):  # an offset before the file
             raise DataError(f"{archive}: this archive is broken: {error}.") from error
         raise

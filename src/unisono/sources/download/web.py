@@ -53,7 +53,9 @@ class _Session(requests.Session):
         self.auth = lambda request: request
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Drop credentials where a redirect leads to another host."""
+        """Drop credentials where a redirect leads to another host; follow none that leaves encryption."""
+        if str(response.request.url).startswith("https:") and not str(prepared_request.url).startswith("https:"):
+            raise requests.exceptions.InvalidSchema(f"it redirects from https to {prepared_request.url}")
         strip: Callable[[str, str], bool] = self.should_strip_auth
         if strip(str(response.request.url), str(prepared_request.url)):
             prepared_request.headers.pop("Authorization", None)
@@ -79,9 +81,8 @@ class Web:
             SourceError: another try cannot succeed.
             TryAgainError: another try may succeed.
         """
-        timeout = (self.patience.connect, self.patience.stall)
         try:
-            with self.session.get(url, headers=headers, stream=True, timeout=timeout) as response:
+            with self._request(url, headers) as response:
                 yield response
         except requests.TooManyRedirects as error:
             raise SourceError("it redirects in a circle") from error
@@ -94,6 +95,15 @@ class Web:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise SourceError(f"its certificate cannot be trusted ({cause.verify_message})") from error
             raise TryAgainError(f"the connection failed ({cause or type(cause).__name__})") from error
+
+    def _request(self, url: str, headers: dict[str, str]) -> requests.Response:
+        timeout = (self.patience.connect, self.patience.stall)
+        try:
+            return self.session.get(url, headers=headers, stream=True, timeout=timeout)
+        except requests.RequestException:
+            raise
+        except ValueError as error:  # of a redirect's address
+            raise SourceError(f"it is no address that can be opened ({error})") from error
 
 
 def _innermost(error: BaseException) -> BaseException:

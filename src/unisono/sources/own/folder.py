@@ -6,36 +6,57 @@ those words of the comment that the vocabulary knows. Files are read by one thre
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-from unisono.audio.faults import MISSING, NOT_A_FILE
+from unisono.audio.faults import MISSING, NOT_A_FILE, foreign_format
 from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.base.tally import Dropped
+from unisono.sources.audio_index import walk
 from unisono.sources.base import Dataset, ParseOptions
-from unisono.sources.cells import is_text, tidy_tags, year_field
+from unisono.sources.cells import artist_key, is_text, name_of, tidy_tags, year_field
+from unisono.sources.own.tags import Tags, read_tags
 from unisono.tracks.track import Track, batched
 from unisono.tracks.vocabulary import key, look_up
 
-ENDINGS = (".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav")
+ENDINGS = frozenset({
+    ".3gp", ".aac", ".aax", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".asf", ".au", ".caf", ".dff", ".dsf", ".dts",
+    ".eac3", ".flac", ".m4a", ".m4b", ".m4p", ".m4r", ".mka", ".mp+", ".mp1", ".mp2", ".mp3", ".mp4", ".mpc", ".mpga",
+    ".mpp", ".oga", ".ofr", ".ogg", ".opus", ".ra", ".rf64", ".rm", ".shn", ".snd", ".spx", ".tak", ".tta", ".w64", ".wav",
+    ".wave", ".weba", ".webm", ".wma", ".wv",
+})  # fmt: skip
+"""Of audio, whether it can be decoded or not: what cannot is listed with the command that converts it."""
+OF_SYSTEMS = frozenset(
+    {
+        "@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot", "@tmp", "$recycle.bin", "recycler", "recycled",
+        "lost+found", "system volume information", ".appledouble", ".appledb", ".trash", ".trashes", "__macosx",
+        "network trash folder", "temporary items",
+    }
+)  # fmt: skip
+"""Folders in which systems keep what was deleted, thumbnails and the like, in lower case."""
 _BATCH = 64
-_SEPARATORS = re.compile(r"[;,/|\x00\n]+")
+_SEPARATORS = re.compile(r"[;,/|\\\x00\n]+")
 
 
-def folder_dataset(folder: Path) -> Dataset:
-    """Make a dataset of a folder; its name is the folder's.
+def folder_dataset(folder: Path, suffix: str = "") -> Dataset:
+    """Make a dataset of a folder; its name is the folder's, or ends in another suffix.
 
     Raises:
         UsageError: there is no such folder.
     """
     folder = folder.absolute()
-    if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.", hint="Name a folder of audio files: folder:<path>")
-    name = f"folder_{key(folder.name) or 'root'}"
+    try:
+        with os.scandir(folder):
+            pass
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise UsageError(f"There is no folder {folder}.", hint="Name a folder of audio files: folder:<path>") from error
+    except OSError as error:
+        raise UsageError(f"The folder {folder} cannot be read: {error.strerror or error}.") from error
+    name = f"folder_{suffix or key(folder.name) or 'root'}"
 
     def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
         return read_folder(root, name)
@@ -63,71 +84,107 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
     with extra("folder", "Reading the tags of audio files"):
         import tinytag  # noqa: F401
 
+    scan = _Scan(root, name)
+
     def read_batch(paths: list[str]) -> list[Track | Dropped]:
         return [_read(root, path, name) for path in paths]
 
     with ThreadPoolExecutor(available_cores()) as pool:
         # a few batches at a time, so that memory does not grow with the folder
-        for batches in batched(batched(_audio_files(root), _BATCH), 4 * available_cores()):
+        for batches in batched(batched(scan.audio_files(), _BATCH), 4 * available_cores()):
             for items in pool.map(read_batch, batches):
                 yield from items
+    yield from scan.left_out()
 
 
-def _audio_files(root: Path) -> Iterator[str]:
-    """Yield the paths of audio files relative to the folder; hidden files and folders are skipped."""
-    for folder, inner, files in os.walk(root):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for file in sorted(files):
-            if file.lower().endswith(ENDINGS) and not file.startswith("."):
-                yield os.path.relpath(os.path.join(folder, file), root).replace(os.sep, "/")  # noqa: PTH118
+class _Scan:
+    """A walk through a folder that remembers what it left out."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self._root, self._name = root, name
+        self._unreadable: list[OSError] = []
+        self._of_systems: Counter[str] = Counter()
+
+    def audio_files(self) -> Iterator[str]:
+        """Yield the paths of audio files relative to the folder; hidden files and folders are left out."""
+        for folder, files in walk(str(self._root), self._unreadable.append, skip=self._skip):
+            for file in files:
+                if file.startswith("._"):
+                    self._of_systems["._*"] += 1
+                elif not file.startswith(".") and os.path.splitext(file)[1].lower() in ENDINGS:  # noqa: PTH122
+                    yield os.path.relpath(os.path.join(folder, file), self._root).replace(os.sep, "/")  # noqa: PTH118
+
+    def _skip(self, folder: str) -> bool:
+        if folder.lower() in OF_SYSTEMS:
+            self._of_systems[folder] += 1
+            return True
+        return folder.startswith(".")
+
+    def left_out(self) -> Iterator[Dropped]:
+        """Yield what stands for unreadable folders, and for what systems keep next to the music."""
+        for error in self._unreadable:
+            path = os.path.relpath(error.filename, self._root).encode(errors="replace").decode()
+            yield Dropped(
+                id=f"{self._name}_{path}",
+                reason="folder unreadable",
+                detail=f"{error.filename}: {error.strerror or error}".encode(errors="replace").decode(),
+            )
+        for kind, count in sorted(self._of_systems.items()):
+            yield Dropped(
+                id=f"{self._name}_{kind}",
+                reason="recycle bin or metadata of a system",
+                detail=f"{count} of this name, not read",
+                fault=False,
+            )
 
 
 def _read(root: Path, path: str, name: str) -> Track | Dropped:
-    from tinytag import TinyTag
-
     if not is_text(path):
         return Dropped(id=path.encode(errors="replace").decode(), reason="file name is not UTF-8")
     if not (root / path).is_file():  # a pipe would wait for its other end
         reason = NOT_A_FILE if (root / path).exists() else MISSING
         return Dropped(id=f"{name}_{path}", reason=reason, detail=str(root / path))
     try:
-        tag = TinyTag.get(root / path)
+        tags = read_tags(root / path)
     except Exception as error:  # whatever the library does with a damaged file is that file's fault
-        return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
-    other: dict[str, Any] = tag.other
-    artist, title = _text(tag.artist), _text(tag.title)
-    genre, more_genres = _genres(_texts(tag.genre))
-    moods = [word for text in _texts(other.get("mood")) for word in _SEPARATORS.split(text)]
-    comment = [word for text in _texts(tag.comment) for word in _SEPARATORS.split(text) if look_up(word)]
-    further = {"album": _text(tag.album), "comment": " ".join(map(_text, _texts(tag.comment)))} | year_field(tag.year)
+        if not _is_foreign(root / path):
+            return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
+        tags = Tags(0, {}, {})
+    artist, title = ", ".join(tags.values.get("artist", ())), tags.first("title")
+    genre, more_genres = _genres(tags.values.get("genre", ()))
+    moods = [word for text in tags.values.get("mood", ()) for word in _SEPARATORS.split(text)]
+    comments = tags.values.get("comment", [])
+    words = [word for text in comments for word in _SEPARATORS.split(text) if look_up(word)]
+    further = {"album": tags.first("album"), "comment": "; ".join(comments)} | year_field(tags.first("year"))
+    further |= {f"{field}_as_tagged": "; ".join(texts) for field, texts in tags.doubtful.items()}
+    its_key = artist_key(tags.first("artist"))
     return Track(
         id=f"{name}_{path}",
         audio_path=path,
-        duration=tag.duration or 0,
+        duration=tags.duration_s,
         dataset=name,
         artist=artist,
         title=title,
         genre=genre,
-        tags=tidy_tags([*more_genres, *tidy_tags([*moods, *comment], artist=artist)], genre=genre),
-        license=_text(other.get("license")) or _text(other.get("copyright")),
-        artist_id=f"folder-artist:{key(artist)}" if key(artist) else "",
+        tags=tidy_tags([*more_genres, *tidy_tags([*moods, *words], artist=artist)], genre=genre),
+        license=tags.first("license") or tags.first("copyright"),
+        artist_id=f"folder-artist:{its_key}" if its_key else "",
         attribution=f"{title} by {artist}" if title and artist else "",
-        url=_text(other.get("url")),
+        url=tags.first("url"),
         extra={field: text for field, text in further.items() if text},
     )
+
+
+def _is_foreign(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return foreign_format(str(path), file.read(64)) is not None
+    except OSError:
+        return False
 
 
 def _genres(texts: Iterable[str]) -> tuple[str, list[str]]:
     """Split a field with several genres; a genre whose name contains a separator stays whole."""
     genres = [part.strip() for text in texts for part in ([text] if look_up(text) else _SEPARATORS.split(text))]
-    genres = [genre for genre in genres if genre]
+    genres = [genre for genre in map(name_of, genres) if genre]
     return (genres[0], genres[1:]) if genres else ("", [])
-
-
-def _texts(value: Any) -> list[str]:
-    values = value if isinstance(value, (list, tuple)) else [value]
-    return [str(text) for text in values if text]
-
-
-def _text(value: Any) -> str:
-    return " ".join(next(iter(_texts(value)), "").split())

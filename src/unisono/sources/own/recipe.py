@@ -81,7 +81,9 @@ def read_recipe(path: Path) -> Recipe:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UsageError(f"There is no recipe {path}.", hint="How to write one: docs/your-own-music.md") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, nested too deeply, or a path with NUL
         raise UsageError(f"{path}: not valid TOML: {error}.") from error
     try:
         recipe = msgspec.convert(content, Recipe)

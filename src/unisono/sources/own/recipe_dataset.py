@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,31 +62,29 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
         return _hub_dataset(recipe, name, asked_as=name if is_shipped else str(path))
     folder = path.absolute().parent
 
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        table = (root if is_shipped else folder) / Path(recipe.table).expanduser()
-        return parse_table(recipe, name, table, root, options)
-
     return _dataset(
         recipe,
         name,
+        lambda root: (root if is_shipped else folder) / Path(recipe.table).expanduser(),
         title=recipe.title or name,
         homepage=recipe.homepage,
         root=None if is_shipped else folder / Path(recipe.audio_root).expanduser(),
-        parse=parse,
         marker_files=(recipe.table,) if is_shipped else ("*",),
         audio_folders=(recipe.audio_root,) if is_shipped else (".",),
     )
 
 
-def huggingface_dataset(source: str) -> Dataset:
+def huggingface_dataset(source: str, suffix: str = "") -> Dataset:
     """Make a dataset of `hf:<folder>` or `hf:owner/name`; the meaning of the columns is guessed from their names and types.
+
+    The name of a folder's dataset ends in the folder's name, or in another suffix.
 
     Raises:
         UsageError: it is neither a folder nor the name of a repository.
     """
     folder = Path(source.removeprefix(HUB)).expanduser().absolute()
     if source != HUB and folder.is_dir():
-        return _folder_dataset(_unmapped(str(folder)), folder)
+        return _folder_dataset(_unmapped(str(folder)), folder, suffix)
     if OnHub.of(source) is None:
         raise UsageError(
             f"There is no folder {folder}.",
@@ -100,19 +98,16 @@ def _unmapped(table: str) -> Recipe:
     return Recipe(table=table, audio="", columns=Columns(), caption_origin=None)
 
 
-def _folder_dataset(recipe: Recipe, folder: Path) -> Dataset:
-    name = f"hf_{key(folder.name) or 'root'}"
-
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        return parse_table(recipe, name, folder, root, options)
+def _folder_dataset(recipe: Recipe, folder: Path, suffix: str) -> Dataset:
+    name = f"hf_{suffix or key(folder.name) or 'root'}"
 
     return _dataset(
         recipe,
         name,
+        lambda root: folder,
         title=folder.name,
         homepage="",
         root=folder,
-        parse=parse,
         marker_files=("*",),
     )
 
@@ -121,28 +116,36 @@ def _hub_dataset(recipe: Recipe, name: str, *, asked_as: str) -> Dataset:
     there = OnHub.of(recipe.table)
     if there is None:
         raise UsageError(f"{asked_as}: {recipe.table!r} is no repository of the Hub.", hint="Spell it hf:owner/name")
-
-    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
-        return parse_table(recipe, name, root / there.part, root, options)
-
     return _dataset(
         recipe,
         name,
+        lambda root: root / there.part,
         title=recipe.title or there.repo,
         homepage=recipe.homepage or f"https://huggingface.co/datasets/{there.repo}",
         asked_as=asked_as,
-        parse=parse,
         marker_files=tuple(f"**/{pattern}" for pattern in ((recipe.files,) if recipe.files else KINDS)),
         audio_folders=(recipe.audio_root,),
         files=there.files(recipe.files),
     )
 
 
-def _dataset(recipe: Recipe, name: str, **others: Any) -> Dataset:
-    """Make a dataset of a recipe and of further fields."""
+def _dataset(recipe: Recipe, name: str, place: Callable[[Path], Path], **others: Any) -> Dataset:
+    """Make a dataset of a recipe, of the place of its table for a folder of the dataset, and of further fields."""
     describes_parts = bool(recipe.columns.start)
+    tidy_paths: dict[str, str] = {}
+
+    def parse(root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+        return parse_table(recipe, name, place(root), root, options, tidy_paths)
+
+    def other_names(track: Track) -> Iterator[str]:
+        path = tidy_paths.get(track.audio_path, track.audio_path)
+        yield path
+        yield path.replace("\\", "/")
+
     return Dataset(
         name=name,
+        parse=parse,
+        audio_names=other_names,
         holds_audio=True,
         is_excerpt=lambda track: describes_parts,
         captions={recipe.caption_origin: recipe.captions} if recipe.caption_origin else {},

@@ -3,34 +3,51 @@
 import difflib
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from unisono.base.errors import DataError, UsageError
+from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.base.tally import Dropped
 from unisono.sources.base import ParseOptions
-from unisono.sources.cells import is_text, list_literal, seconds, tidy_tags
+from unisono.sources.cells import (
+    artist_key,
+    is_text,
+    list_literal,
+    name_of,
+    text_of,
+    tidy,
+    tidy_tags,
+    time_s,
+)
 from unisono.sources.own.guess import guessed
 from unisono.sources.own.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.sources.own.recipe import Recipe
-from unisono.sources.readers import CsvTable, JsonLines, json_items
+from unisono.sources.readers import MALFORMED, CsvTable, JsonLines, json_items
 from unisono.tracks.track import Caption, Split, Track, captions_of, replace
 from unisono.tracks.unpacked import AudioFolder
-from unisono.tracks.vocabulary import key
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 _ROWS_SEARCHED_FOR_COLUMNS = 100
 _ARROW = (".parquet", ".arrow")
 _HELD_OUT: dict[Split | None, int] = {None: 0, "train": 1, "val": 2, "test": 3}
 
+_DELIMITERS = (",", ";", "\t", "|")
+_CLOSE_S = 0.5
+"""Lengths that differ by less are one length."""
+
 Values = dict[str, Any]
-Rows = Iterable[tuple[str, Values] | Dropped]
+Where = Callable[[], str]
+"""The place of a row, for messages."""
+Rows = Iterable[tuple[Where, Values] | Dropped]
 
 
 @dataclass(frozen=True)
@@ -50,31 +67,85 @@ class _Table:
         return self.path.suffix.lower() in _ARROW
 
 
-def parse_table(recipe: Recipe, name: str, place: Path, root: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
+class _Excerpt(NamedTuple):
+    """What a row describes."""
+
+    id: str
+    """As the row states it; else made from the path of its audio."""
+    is_stated: bool
+    audio_path: str
+    start_s: float
+    duration_s: float
+
+
+def parse_table(
+    recipe: Recipe, name: str, place: Path, root: Path, options: ParseOptions, tidy_paths: dict[str, str]
+) -> Iterator[Track | Dropped]:
     """Yield the tracks of a table, or of all tables of a folder; audio in them is unpacked first.
 
+    `tidy_paths` is filled: path of audio, as written -> the same without blanks that a person may have added.
+
     Raises:
-        DataError: a table is missing or damaged, or lacks a column that the recipe names.
+        DataError: a table is missing or damaged, lacks a column that the recipe names, or has one id for two files.
         UsageError: the meaning of the columns is unclear, or a package is missing.
     """
     tables = _tables(recipe, name, place, root)
+    recipes = [recipe] * len(tables)
     if not recipe.audio:
-        names = _column_names(tables[0])
-        recipe = guessed(recipe, tables[0].path, names, _audio_columns(tables[0]))
-    tracks: dict[str, Track] = {}
+        recipes = [guessed(recipe, table.path, _column_names(table), _audio_columns(table)) for table in tables]
+    tracks: dict[_Excerpt, Track] = {}
+    where: dict[_Excerpt, Where] = {}
     with ExitStack() as stack:
         unpacked = None
         if options.unpack_to is not None:
             unpacked = AudioFolder(options.unpack_to / name)
             stack.callback(unpacked.close)
-        for row, table in _all_rows(recipe, tables, stack):
-            item = row if isinstance(row, Dropped) else _track(recipe, name, *row, table, unpacked)
+        for row, table, its_recipe in _all_rows(recipes, tables, stack):
+            item = row if isinstance(row, Dropped) else _Row(its_recipe, name, *row, table).track(unpacked, tidy_paths)
             if isinstance(item, Dropped):
                 yield item
-            else:
-                first = tracks.get(item.id)
-                tracks[item.id] = _merged(first, item) if first else item
-    yield from tracks.values()
+                continue
+            assert not isinstance(row, Dropped)
+            excerpt, track = item
+            first = tracks.get(excerpt)
+            tracks[excerpt] = _merged(first, track) if first else track
+            where.setdefault(excerpt, row[0])
+    ids = _distinct_ids(where)
+    for excerpt, track in tracks.items():
+        id = f"{name}_{ids[excerpt]}"
+        yield track if track.id == id else replace(track, id=id)
+
+
+def _distinct_ids(where: dict[_Excerpt, Where]) -> dict[_Excerpt, str]:
+    """Return an id for each excerpt that does not depend on the order of the rows.
+
+    Raises:
+        DataError: rows state one id for two files.
+    """
+    same: dict[str, list[_Excerpt]] = defaultdict(list)
+    for excerpt in where:
+        same[excerpt.id].append(excerpt)
+    ids: dict[_Excerpt, str] = {}
+    for id, excerpts in same.items():
+        paths = {excerpt.audio_path: excerpt for excerpt in reversed(excerpts)}
+        if len(paths) > 1 and any(excerpt.is_stated for excerpt in excerpts):
+            one, other, *_ = reversed(paths.values())
+            raise DataError(
+                f"{where[one]()} and {where[other]()} have the id {id!r}, but two files: {one.audio_path} and "
+                f"{other.audio_path}.",
+                hint="Correct the table, or leave out id in the recipe: then the file's path is the id.",
+            )
+        starts = [excerpt.audio_path for excerpt in excerpts]
+        for excerpt in excerpts:
+            base = id if len(paths) == 1 else excerpt.audio_path
+            several = starts.count(excerpt.audio_path) > 1 if len(paths) > 1 else len(starts) > 1
+            ids[excerpt] = base + (f"_{_part(excerpt)}" if several else "")
+    return ids
+
+
+def _part(excerpt: _Excerpt) -> str:
+    end = f"{excerpt.start_s + excerpt.duration_s:.10g}" if excerpt.duration_s else ""
+    return f"{excerpt.start_s:.10g}-{end}"
 
 
 def _tables(recipe: Recipe, name: str, place: Path, root: Path) -> list[_Table]:
@@ -107,20 +178,21 @@ def _merged(first: Track, more: Track) -> Track:
 
 
 def _all_rows(
-    recipe: Recipe, tables: Sequence[_Table], stack: ExitStack
-) -> Iterator[tuple[tuple[str, Values] | Dropped, _Table]]:
+    recipes: Sequence[Recipe], tables: Sequence[_Table], stack: ExitStack
+) -> Iterator[tuple[tuple[Where, Values] | Dropped, _Table, Recipe]]:
     """Yield the rows of all tables; show progress if they contain audio."""
-    wanted = _wanted(recipe)
+    wanted = [_wanted(recipe) for recipe in recipes]
     bar = task = None
-    if any(column in wanted for table in tables for column in _audio_columns(table)):
+    if any(column in its for table, its in zip(tables, wanted, strict=True) for column in _audio_columns(table)):
         from unisono.sources import arrow
 
         bar = stack.enter_context(progress("rows"))
         total = sum(arrow.count_rows(table.path) for table in tables if table.is_arrow)
         task = bar.add_task("Unpacking audio", total=total)
-    for table in tables:
-        for row in _rows(table, recipe, wanted):
-            yield row, table
+    elsewhere = {name for table in tables for name in _column_names(table)} if len(tables) > 1 else set()
+    for table, recipe, its_wanted in zip(tables, recipes, wanted, strict=True):
+        for row in _rows(table, recipe, its_wanted, elsewhere - set(_FIELD.findall(recipe.audio))):
+            yield row, table, recipe
             if bar is not None and task is not None:
                 bar.advance(task)
 
@@ -142,8 +214,11 @@ def _column_names(table: _Table) -> list[str]:
         from unisono.sources import arrow
 
         return arrow.column_names(table.path)
-    if table.path.suffix.lower() == ".csv":
-        return [name for name in CsvTable(table.path, table.folder, ()).names if name]
+    if table.path.suffix.lower() in (".csv", ".tsv"):
+        return [name for name in _csv_table(table, ()).names if name]
+    if table.path.suffix.lower() == ".json":
+        first: Iterable[Any] = json_items(table.path, table.folder, Values)
+        return list(dict.fromkeys(name for row in first if not isinstance(row, Dropped) for name in row[1]))
     first = itertools.islice(JsonLines(table.path, table.folder, Values), _ROWS_SEARCHED_FOR_COLUMNS)
     return list(dict.fromkeys(name for row in first if not isinstance(row, Dropped) for name in row[1]))
 
@@ -157,44 +232,69 @@ def _audio_columns(table: _Table) -> list[str]:
     return arrow.audio_columns(table.path)
 
 
-def _rows(table: _Table, recipe: Recipe, wanted: list[str]) -> Rows:
+def _rows(table: _Table, recipe: Recipe, wanted: list[str], elsewhere: set[str]) -> Rows:
+    """Yield the rows of a table; a column of `elsewhere` may be missing here, and is empty then."""
     path, folder, ending = table.path, table.folder, table.path.suffix.lower()
+
+    def refuse_missing(found: list[str]) -> None:
+        missing = [column for column in wanted if column not in found]
+        _refuse_missing([column for column in missing if column not in elsewhere], found, path)
+        if missing:
+            log.warning("%s: there is no column %s; it is empty for these rows.", path, ", ".join(missing))
+
     if ending in (".csv", ".tsv"):
-        rows = CsvTable(path, folder, (), optional=wanted, delimiter="\t" if ending == ".tsv" else ",")
-        _refuse_missing([column for column in wanted if column not in rows.names], rows.names, path)
+        rows = _csv_table(table, wanted)
+        refuse_missing(rows.names)
         for row in rows:
             yield (
                 row
                 if isinstance(row, Dropped)
-                else (f"{path.name}: row {row[0]}", dict(zip(wanted, row[1], strict=True)))
+                else (partial(rows.where, row[0]), dict(zip(wanted, row[1], strict=True)))
             )
     elif ending == ".jsonl":
-        yield from _with_columns(_lines(JsonLines(path, folder, Values)), wanted, path)
+        lines = JsonLines(path, folder, Values)
+        named: Rows = (row if isinstance(row, Dropped) else (partial(lines.where, row[0]), row[1]) for row in lines)
+        yield from _with_columns(named, refuse_missing)
     elif ending == ".json":
-        yield from _with_columns(json_items(path, folder, Values), wanted, path)
+        yield from _with_columns(_placed(json_items(path, folder, Values)), refuse_missing)
     elif table.is_arrow:
         from unisono.sources import arrow
 
-        names = arrow.column_names(path)
-        _refuse_missing([column for column in wanted if column not in names], names, path)
+        refuse_missing(arrow.column_names(path))
         _refuse_misused_audio(recipe, _audio_columns(table), path)
-        yield from arrow.rows(path, folder, wanted)
+        yield from _placed(arrow.rows(path, folder, wanted))
     else:
         raise UsageError(f"{path}: a table ends in .csv, .tsv, .jsonl, .json, .parquet or .arrow, not in {ending!r}.")
 
 
-def _lines(lines: JsonLines[Values]) -> Rows:
-    for item in lines:
-        yield item if isinstance(item, Dropped) else (lines.where(item[0]), item[1])
+def _placed(rows: Iterable[tuple[str, Values] | Dropped]) -> Rows:
+    for row in rows:
+        yield row if isinstance(row, Dropped) else (partial(str, row[0]), row[1])
 
 
-def _with_columns(rows: Rows, wanted: list[str], table: Path) -> Rows:
+def _csv_table(table: _Table, wanted: Sequence[str]) -> CsvTable:
+    """Open a table separated by commas or tabs, as its ending says, or by what gives it the columns that are wanted."""
+    usual = "\t" if table.path.suffix.lower() == ".tsv" else ","
+    found = {
+        delimiter: CsvTable(table.path, table.folder, (), optional=wanted, delimiter=delimiter, exact=True)
+        for delimiter in dict.fromkeys((usual, *_DELIMITERS))
+    }
+    if wanted:
+        return next((each for each in found.values() if set(wanted) <= set(each.names)), _widest(found, usual))
+    return _widest(found, usual)
+
+
+def _widest(tables: dict[str, CsvTable], usual: str) -> CsvTable:
+    return tables[usual] if len(tables[usual].names) > 1 else max(tables.values(), key=lambda each: len(each.names))
+
+
+def _with_columns(rows: Rows, refuse_missing: Callable[[list[str]], None]) -> Rows:
     """Return the rows, after checking in the first ones that every column is there."""
     iterator = iter(rows)
     first = list(itertools.islice(iterator, _ROWS_SEARCHED_FOR_COLUMNS))
     found = {column: None for row in first if not isinstance(row, Dropped) for column in row[1]}
     if found:
-        _refuse_missing([column for column in wanted if column not in found], list(found), table)
+        refuse_missing(list(found))
     return itertools.chain(first, iterator)
 
 
@@ -227,67 +327,128 @@ def _refuse_misused_audio(recipe: Recipe, audio_columns: list[str], table: Path)
             )
 
 
-def _track(
-    recipe: Recipe, name: str, where: str, values: Values, table: _Table, unpacked: AudioFolder | None
-) -> Track | Dropped:
-    columns = recipe.columns
+class _Row:
+    """A row of a table, and what a recipe says about its columns."""
 
-    def get(column: str) -> str:
-        return _text(values.get(column)) if column else ""
+    def __init__(self, recipe: Recipe, name: str, where: Where, values: Values, table: _Table) -> None:
+        self._recipe, self._name, self._where, self._values, self._table = recipe, name, where, values, table
 
-    audio_path = _audio(recipe, where, values, table, unpacked)
-    if isinstance(audio_path, Dropped):
-        return audio_path
-    captions = [text for column in _list(columns.caption) for text in _texts(values.get(column))]
-    captions = list(dict.fromkeys(captions))
-    tags = [
-        tag for column in _list(columns.tags) for text in _texts(values.get(column)) for tag in re.split("[;,|]", text)
-    ]
-    artist, genre = get(columns.artist), get(columns.genre)
-    start_s = seconds(get(columns.start))
-    end_s = seconds(get(columns.end))
-    return Track(
-        id=f"{name}_{get(columns.id) or audio_path}",
-        audio_path=audio_path,
-        captions=captions_of(captions, recipe.caption_origin),
-        duration=seconds(get(columns.duration)) or max(0.0, end_s - start_s),
-        dataset=name,
-        artist=artist,
-        title=get(columns.title),
-        genre=genre,
-        tags=tidy_tags(tags, genre=genre, artist=artist),
-        license=get(columns.license) or recipe.license,
-        start=start_s,
-        recording=_fill(recipe.recording, values),
-        artist_id=f"{name}-artist:{key(artist)}".replace("_", "-") if key(artist) else "",
-        split=SPLITS.get(get(columns.split).lower()) or table.split,
-        url=get(columns.url),
-        extra={"year": year} if (year := get(columns.year)) else {},
-    )
+    def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[_Excerpt, Track] | Dropped:
+        """Return what the row describes, or what is wrong with it."""
+        recipe, columns, name = self._recipe, self._recipe.columns, self._name
+        try:
+            start_s, duration_s = self._part()
+            split = self._split()
+        except ValueError as error:
+            return Dropped(id=self._where(), reason=MALFORMED, detail=str(error))
+        paths = self._audio(unpacked)
+        if isinstance(paths, Dropped):
+            return paths
+        audio_path, tidy_path = paths
+        if tidy_path != audio_path:
+            tidy_paths[audio_path] = tidy_path
+        id = self._get(columns.id)
+        artist, genre = name_of(self._get(columns.artist)), name_of(self._get(columns.genre))
+        captions = [text for column in _list(columns.caption) for text in _texts(self._values.get(column))]
+        tags = [
+            name_of(tag)
+            for column in _list(columns.tags)
+            for text in _texts(self._values.get(column))
+            for tag in re.split("[;,|]", text)
+        ]
+        its_key = artist_key(artist)
+        track = Track(
+            id=f"{name}_{id or tidy_path}",
+            audio_path=audio_path,
+            captions=captions_of(captions, recipe.caption_origin),
+            duration=duration_s,
+            dataset=name,
+            artist=artist,
+            title=name_of(self._get(columns.title)),
+            genre=genre,
+            tags=tidy_tags(tags, genre=genre, artist=artist),
+            license=self._get(columns.license) or recipe.license,
+            start=start_s,
+            recording=_fill(recipe.recording, self._values, _text),
+            artist_id=f"{name}-artist:{its_key}".replace("_", "-") if its_key else "",
+            split=split,
+            url=self._get(columns.url),
+            extra={"year": year} if (year := self._get(columns.year)) else {},
+        )
+        part = (start_s, duration_s) if columns.start else (0.0, 0.0)
+        return _Excerpt(id or tidy_path, bool(id), audio_path, *part), track
+
+    def _get(self, column: str) -> str:
+        return _text(self._values.get(column)) if column else ""
+
+    def _part(self) -> tuple[float, float]:
+        """Return start and duration in seconds; 0 where they are not stated.
+
+        Raises:
+            ValueError: one cannot be read, or they contradict each other.
+        """
+        columns = self._recipe.columns
+        start_s = self._time(columns.start) or 0.0
+        end_s, duration_s = self._time(columns.end), self._time(columns.duration)
+        if end_s is None:
+            return start_s, duration_s or 0.0
+        if end_s <= start_s:
+            raise ValueError(
+                f"column {columns.end!r}: expected an end after the start, {start_s:g} s, found {end_s:g} s"
+            )
+        if columns.start and duration_s and abs(end_s - start_s - duration_s) > _CLOSE_S:
+            raise ValueError(
+                f"column {columns.duration!r}: expected {end_s - start_s:g} s, as start and end say, found {duration_s:g} s"
+            )
+        return start_s, duration_s or end_s - start_s
+
+    def _time(self, column: str) -> float | None:
+        value = self._values.get(column) if column else None
+        text = _text(value)
+        if isinstance(value, (list, dict, bytes)):
+            text = repr(value)
+        try:
+            return time_s(text) if text else None
+        except ValueError as error:
+            raise ValueError(f"column {column!r}: {error}") from error
+
+    def _split(self) -> Split | None:
+        column = self._recipe.columns.split
+        text = self._get(column)
+        if text and text.lower() not in SPLITS:
+            raise ValueError(f"column {column!r}: expected train, val or test, found {text!r}")
+        return SPLITS[text.lower()] if text else self._table.split
+
+    def _audio(self, unpacked: AudioFolder | None) -> tuple[str, str] | Dropped:
+        """Return the path of the audio, as written and tidy, relative to its folders; audio in the row becomes a file."""
+        recipe, values = self._recipe, self._values
+        cell = values.get(recipe.audio[1:-1])
+        path = tidy_path = ""
+        if isinstance(cell, dict) and "bytes" in cell:
+            path, tidy_path = _as_written(cell.get("path")), _text(cell.get("path"))
+            cell = cell["bytes"]
+        if isinstance(cell, bytes):
+            if not cell:
+                return Dropped(id=self._where(), reason="audio file empty", detail=tidy_path)
+            if unpacked is None:
+                return Dropped(
+                    id=self._where(), reason="audio not unpacked in a dry run", detail=tidy_path, fault=False
+                )
+            file = unpacked.put(cell, tidy_path)
+            return file, file
+        path = path or _fill(recipe.audio, values, _as_written)
+        tidy_path = tidy_path or _fill(recipe.audio, values, _text)
+        if not path or not tidy_path:
+            return Dropped(id=self._where(), reason="no audio named", detail=f"a column of {recipe.audio!r} is empty")
+        folder = self._table.audio_folder
+        if folder and not path.startswith("/"):
+            return f"{folder}/{path}", f"{folder}/{tidy_path}"
+        return path, tidy_path
 
 
-def _audio(recipe: Recipe, where: str, values: Values, table: _Table, unpacked: AudioFolder | None) -> str | Dropped:
-    """Return the path of a row's audio, relative to the audio's folders; audio in the row itself becomes a file."""
-    cell = values.get(recipe.audio[1:-1])
-    path = ""
-    if isinstance(cell, dict) and "bytes" in cell:
-        path = _text(cell.get("path"))
-        cell = cell["bytes"]
-    if isinstance(cell, bytes):
-        if not cell:
-            return Dropped(id=where, reason="audio file empty", detail=path)
-        if unpacked is None:
-            return Dropped(id=where, reason="audio not unpacked in a dry run", detail=path, fault=False)
-        return unpacked.put(cell, path)
-    path = path or _fill(recipe.audio, values)
-    if not path:
-        return Dropped(id=where, reason="no audio named", detail=f"a column of {recipe.audio!r} is empty")
-    return f"{table.audio_folder}/{path}" if table.audio_folder else path
-
-
-def _fill(template: str, values: Values) -> str:
+def _fill(template: str, values: Values, read: Callable[[Any], str]) -> str:
     """Fill the `{column}` slots of a template; empty if one of the columns is empty."""
-    texts = {column: _text(values.get(column)) for column in _FIELD.findall(template)}
+    texts = {column: read(values.get(column)) for column in _FIELD.findall(template)}
     return _FIELD.sub(lambda match: texts[match[1]], template) if all(texts.values()) else ""
 
 
@@ -309,8 +470,13 @@ def _texts(value: Any) -> list[str]:
 
 
 def _text(value: Any) -> str:
+    return text_of(tidy(_as_written(value)))
+
+
+def _as_written(value: Any) -> str:
+    """Return a cell as a text, blanks included; empty for one that holds nothing, or no text."""
     if value is None or value != value or isinstance(value, (bytes, dict, list)):  # nan is not equal to itself
         return ""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return " ".join(str(value).split())
+    return "" if str(value).isspace() else str(value)

@@ -11,27 +11,30 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
-from unisono.retrieval.positives import Positives
+
+if TYPE_CHECKING:  # torch is slow to load, and the options of `unisono train` are checked here
+    from torch import Tensor
+
+    from unisono.retrieval.positives import Positives
 
 
 @dataclass(frozen=True)
 class EmbeddedBatch:
     """A batch in the common space, as one process sees it; all vectors have length 1."""
 
-    text: Tensor
+    text: "Tensor"
     """[b, D], of this process."""
-    audio: Tensor
+    audio: "Tensor"
     """[b, D], of this process."""
-    all_text: Tensor
+    all_text: "Tensor"
     """[B, D], of all processes; `text` itself if there is only one."""
-    all_audio: Tensor
+    all_audio: "Tensor"
     """[B, D], of all processes; `audio` itself if there is only one."""
-    positive: Positives
+    positive: "Positives"
     """Of b x B; the same for text against music and for music against text."""
 
 
@@ -40,7 +43,7 @@ class Loss:
     """One entry of the registry."""
 
     name: str
-    compute: Callable[[EmbeddedBatch, Tensor, Tensor], Tensor]
+    compute: "Callable[[EmbeddedBatch, Tensor, Tensor], Tensor]"
     """The loss of this process's rows, given 1 / temperature and the bias."""
     initial_bias: float | None
     """The bias at the beginning of training, if the loss has one to learn."""

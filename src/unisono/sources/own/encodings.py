@@ -1,0 +1,106 @@
+"""Repair texts whose bytes were read in the wrong encoding, where the evidence is strong.
+
+Old taggers wrote the bytes of their own code page into fields that are defined as Latin-1.
+"""
+
+import re
+
+_RUN = re.compile(r"(?<![A-Za-z])(?=[\u00a1-\u00bf]*[\u00c0-\u00ff])[\u00a1-\u00ff]{3,}(?![A-Za-z])")
+"""Three letters and more, none of which is ASCII: no word of a language that is written in Latin-1."""
+_CONTROL = re.compile(r"[\u0080-\u009f]")
+_CYRILLIC = re.compile(r"[\u0400-\u045f]+")
+_CYRILLIC_BYTES = re.compile(rb"[\xa8\xb8\xc0-\xff]+")
+_COMMON = frozenset("оеаинтсрвлкмдпу")
+_VOWELS = frozenset("аеёиоуыэюя")
+_EAST_ASIAN = re.compile(r"[\u3005-\u30ff\u4e00-\u9fff]")
+
+
+def repaired(text: str) -> str | None:
+    """Return a text as it was meant; None if it was misread and cannot be told what was meant.
+
+    >>> repaired("BjÃ¶rk"), repaired("Äæàç"), repaired("Björk"), repaired("áéíóúñüç")
+    ('Björk', 'Джаз', 'Björk', None)
+    """
+    if text.isascii():
+        return text
+    if "\ufffd" in text:
+        return None
+    content = _bytes(text)
+    if content is None:  # letters of other scripts are right
+        return text
+    try:
+        return repaired(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        pass
+    if not _CONTROL.search(text) and not _RUN.search(text):
+        return text
+    return _quotes(text, content) or _cyrillic(content) or _japanese(text, content) or _chinese(content)
+
+
+def _bytes(text: str) -> bytes | None:
+    """Return the bytes that make this text if they are read as Latin-1 or Windows-1252."""
+    try:
+        return b"".join(bytes([ord(letter)]) if letter < "\u0100" else letter.encode("windows-1252") for letter in text)
+    except UnicodeEncodeError:
+        return None
+
+
+def _quotes(text: str, content: bytes) -> str | None:
+    """Return a text in Latin letters whose quotes and dashes are those of Windows-1252."""
+    letters, controls = len(re.findall(r"[A-Za-z]", text)), len(_CONTROL.findall(text))
+    if not controls or letters < 2 * controls or _RUN.search(text):
+        return None
+    try:
+        return content.decode("windows-1252")
+    except UnicodeDecodeError:
+        return None
+
+
+def _cyrillic(content: bytes) -> str | None:
+    """Return a text in Windows-1251 or KOI8-R: every word in one case, with vowels, of common letters."""
+    rest = _CYRILLIC_BYTES.sub(b"", content)
+    found = {}
+    for encoding, needed in (("windows-1251", 0.5), ("koi8-r", 0.65)):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        words = _CYRILLIC.findall(text)
+        is_plausible = all(
+            (word.islower() or word.istitle() or word.isupper()) and (len(word) < 3 or _VOWELS & set(word.lower()))
+            for word in words
+        )
+        letters = "".join(words).lower()
+        share = sum(letter in _COMMON for letter in letters) / max(1, len(letters))
+        if rest.isascii() and is_plausible and len(letters) >= 3 and share >= needed:
+            found[text] = share
+    return max(found, key=found.__getitem__, default=None)
+
+
+def _japanese(text: str, content: bytes) -> str | None:
+    """Return a text in Shift-JIS; its first bytes of letters are control characters in Latin-1."""
+    try:
+        found = content.decode("cp932")
+    except UnicodeDecodeError:
+        return None
+    asian = _EAST_ASIAN.findall(found)
+    others = [letter for letter in found if not letter.isascii() and letter not in asian]
+    return found if _CONTROL.search(text) and len(asian) >= 2 and not others else None
+
+
+def _chinese(content: bytes) -> str | None:
+    """Return a text in GB 2312, all in its common characters, which is not Korean as well."""
+    try:
+        found = content.decode("gb2312")
+    except UnicodeDecodeError:
+        return None
+    asian = [letter for letter in found if not letter.isascii()]
+    is_common = all(0xB0 <= letter.encode("gb2312")[0] <= 0xD7 for letter in asian)
+    return found if len(asian) >= 2 and is_common and not _is_korean(content) else None
+
+
+def _is_korean(content: bytes) -> bool:
+    try:
+        return all(letter.isascii() or "\uac00" <= letter <= "\ud7a3" for letter in content.decode("euc_kr"))
+    except UnicodeDecodeError:
+        return False

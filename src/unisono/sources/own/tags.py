@@ -1,0 +1,211 @@
+"""Read the tags of an audio file: all values of each field, whatever the file's ending says it is.
+
+Tags are read by tinytag. What it does not know is read here: APE tags, genres by number, and those of CAF and its like.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import soundfile
+
+from unisono.sources.cells import name_of, text_of, tidy
+from unisono.sources.own.encodings import repaired
+
+_NUMBERED = re.compile(r"\((\d{1,3}|RX|CR)\)")
+_MISSING_GENRES = ((139, "Crossover"), (164, "Global"), (165, "IDM"))
+"""tinytag's list lacks them, so that the later ones are off by one to three."""
+_LARGEST_TAG = 1 << 20
+_APE_FIELDS = {"artist": "artist", "title": "title", "album": "album", "genre": "genre", "comment": "comment",
+               "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url"}  # fmt: skip
+
+
+class Tags(NamedTuple):
+    """What the tags of a file say."""
+
+    duration_s: float
+    values: dict[str, list[str]]
+    """Field -> its values, repaired and tidy, without placeholders."""
+    doubtful: dict[str, list[str]]
+    """Field -> values in an encoding that cannot be told."""
+
+    def first(self, field: str) -> str:
+        """Return the first value of a field, or an empty text."""
+        return next(iter(self.values.get(field, ())), "")
+
+
+def read_tags(path: Path) -> Tags:
+    """Read the tags of a regular file; raise whatever tinytag does with a damaged one."""
+    with path.open("rb") as file:
+        tag = _tag(path, file)
+        found = {
+            field: [getattr(tag, field), *tag.other.get(field, ())] for field in ("title", "artist", "album", "genre")
+        }
+        found["comment"] = [tag.comment, *tag.other.get("comment", ())]
+        found["year"] = [tag.year]
+        found["mood"] = [*tag.other.get("mood", ()), *tag.other.get("tmoo", ())]
+        for field in ("license", "copyright", "url"):
+            found[field] = list(tag.other.get(field, ()))
+        found["genre"] = [name for text in _texts(found["genre"]) for name in _genres(text, by_number=_is_id3(tag))]
+        if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
+            for field, texts in _ape(file).items():
+                if not any(found.get(field, ())):
+                    found[field] = texts
+            if not found["genre"]:
+                found["genre"] = _first_version_genre(file)
+    values: dict[str, list[str]] = {}
+    doubtful: dict[str, list[str]] = {}
+    for field, texts in found.items():
+        for text in _texts(texts):
+            right = repaired(text)
+            plain = text_of(tidy(text if right is None else right))
+            if plain := plain if field == "comment" else name_of(plain):
+                (doubtful if right is None else values).setdefault(field, []).append(plain)
+    return Tags(tag.duration or 0, {field: list(dict.fromkeys(each)) for field, each in values.items()}, doubtful)
+
+
+def _texts(values: Iterable[Any]) -> list[str]:
+    """Return the values of a field one by one; NUL separates those of ID3."""
+    return [part for value in values if value for part in str(value).split("\0") if part]
+
+
+def _is_id3(tag: Any) -> bool:
+    return isinstance(tag, _id3_reader())
+
+
+def _tag(path: Path, file: BinaryIO) -> Any:
+    """Read a file by its first bytes; by its ending if they are not known."""
+    from tinytag import TinyTag, UnsupportedFormatError
+
+    head = file.read(12)
+    file.seek(0)
+    is_mpeg = head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
+    try:
+        tag = (_id3_reader() if is_mpeg else TinyTag).get(file_obj=file)
+    except UnsupportedFormatError:
+        try:
+            tag = (_id3_reader() if path.suffix.lower() in (".mp1", ".mp2", ".mp3") else TinyTag).get(path)
+        except UnsupportedFormatError:
+            tag = TinyTag()
+            _add_from_libsndfile(tag, path)
+    if head[:4] in (b"RIFF", b"FORM") and (content := _id3_chunk(file, "little" if head[:4] == b"RIFF" else "big")):
+        inner = _id3_reader().get(file_obj=BytesIO(content), duration=False)
+        if inner.genre:
+            numbers = [name for text in _texts([inner.genre, *inner.other.get("genre", ())]) for name in _genres(text)]
+            tag.genre, tag.other["genre"] = next(iter(numbers), None), numbers[1:]
+    return tag
+
+
+@cache
+def _id3_reader() -> Any:
+    """Return tinytag's reader of ID3, told to leave numbers of genres as they are."""
+    from tinytag import tinytag
+
+    return type("_Id3", (tinytag._ID3,), {"_ID3V1_GENRES": ()})
+
+
+@cache
+def _genre_names() -> list[str]:
+    from tinytag import tinytag
+
+    names = list(tinytag._ID3._ID3V1_GENRES)
+    for number, name in _MISSING_GENRES:
+        if name not in names:
+            names.insert(number, name)
+    return names
+
+
+def _genres(text: str, *, by_number: bool = True) -> list[str]:
+    """Return the genres of an ID3 field: `17`, `(51)(39)`, and `(4)Eurodisco`, which are a genre and its refinement."""
+    text = text.strip()
+    if not by_number:
+        return [text]
+    found = [text] if text.isdecimal() else []
+    rest = text if not found else ""
+    while match := _NUMBERED.match(rest):
+        found.append(match[1])
+        rest = rest[match.end() :]
+    if rest:
+        found.append(rest[1:] if rest.startswith("((") else rest)
+    return [_genre_of(each) for each in found]
+
+
+def _genre_of(text: str) -> str:
+    if text.isdecimal() and int(text) < len(_genre_names()):
+        return _genre_names()[int(text)]
+    return {"RX": "Remix", "CR": "Cover"}.get(text, text)
+
+
+def _first_version_genre(file: BinaryIO) -> list[str]:
+    """Return the genre of an ID3v1 tag, the last 128 bytes of a file."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 128))
+    content = file.read(128)
+    if len(content) == 128 and content.startswith(b"TAG") and content[127] < len(_genre_names()):
+        return [_genre_names()[content[127]]]
+    return []
+
+
+def _ape(file: BinaryIO) -> dict[str, list[str]]:
+    """Return the texts of an APE tag at the end of a file, before an ID3v1 tag if there is one."""
+    size = file.seek(0, os.SEEK_END)
+    for end in (size, size - 128):
+        if end < 32:
+            continue
+        file.seek(end - 32)
+        footer = file.read(32)
+        length, count = int.from_bytes(footer[12:16], "little"), int.from_bytes(footer[16:20], "little")
+        if footer.startswith(b"APETAGEX") and 32 <= length <= min(end, _LARGEST_TAG):
+            file.seek(end - length)
+            return _ape_items(file.read(length - 32), count)
+    return {}
+
+
+def _ape_items(content: bytes, count: int) -> dict[str, list[str]]:
+    """Parse the items of an APE tag; see https://wiki.hydrogenaud.io/index.php?title=APE_Tag_Item."""
+    found: dict[str, list[str]] = {}
+    at = 0
+    for _ in range(count):
+        length, flags = int.from_bytes(content[at : at + 4], "little"), content[at + 4 : at + 5]
+        key_end = content.find(b"\0", at + 8)
+        if key_end < 0 or not flags:
+            break
+        field = _APE_FIELDS.get(content[at + 8 : key_end].decode("latin-1").lower())
+        at = key_end + 1 + length
+        if field and not flags[0] & 0b110:  # a text
+            found[field] = content[key_end + 1 : at].decode("utf-8", "replace").split("\0")
+    return found
+
+
+def _id3_chunk(file: BinaryIO, order: Any) -> bytes:
+    """Return the ID3 tag in a WAV or AIFF file."""
+    at, size = 12, file.seek(0, os.SEEK_END)
+    while at + 8 <= size:
+        file.seek(at)
+        header = file.read(8)
+        length = int.from_bytes(header[4:], order)
+        if header[:4].lower() == b"id3 ":
+            return file.read(min(length, _LARGEST_TAG))
+        at += 8 + length + length % 2
+    return b""
+
+
+def _add_from_libsndfile(tag: Any, path: Path) -> None:
+    """Add what libsndfile knows of a format that tinytag does not read."""
+    try:
+        with soundfile.SoundFile(str(path)) as sound:
+            texts = {
+                field: getattr(sound, field) for field in ("title", "artist", "album", "genre", "comment", "license")
+            }
+            tag.year, tag.duration = sound.date or None, sound.frames / sound.samplerate
+    except (soundfile.SoundFileError, OSError, RuntimeError, TypeError, ValueError):
+        return
+    license = texts.pop("license")
+    if license:
+        tag.other["license"] = [license]
+    for field, text in texts.items():
+        setattr(tag, field, text or None)
