@@ -30,7 +30,6 @@ def run(words: list[str], folder: Path, blocked: tuple[str, ...] = HEAVY) -> sub
     ("words", "extra"),
     [
         (["train", "--audio-encoder", "dsp"], "train"),
-        (["train", "--help"], "train"),
         (["evaluate", "--checkpoint", "x.pt"], "train"),
         (["search", "calm piano"], "train"),
         (["export", "--checkpoint", "x.pt"], "export"),

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -58,7 +58,7 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
         UnisonoError: an output cannot be written.
     """
     if path.suffix in (".h5", ".pt"):
-        console.out.print(_verify(path), soft_wrap=True, markup=False)
+        _verify(path, as_json=options.json)
         return
     from unisono.curation import check as checking
 
@@ -82,15 +82,18 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
         console.out.print(said, soft_wrap=True, markup=False)
 
 
-def _verify(path: Path) -> str:
+def _verify(path: Path, *, as_json: bool) -> None:
     """Compare an `embeddings.h5` or a checkpoint with its checksums."""
+    found: Any
     with extra("embed", f"Checking {path.name}"):
         if path.suffix == ".pt":
             from unisono.retrieval.checkpoint import verify as verify_checkpoint
 
-            return repr(verify_checkpoint(path))
-        from unisono.embeddings.verify import verify
-    found = verify(path)
+            found = verify_checkpoint(path)
+        else:
+            from unisono.embeddings.verify import verify
+
+            found = verify(path)
     if as_json:
         console.print_json({**asdict(found), "path": str(found.path)})
     else:

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
 from unisono.base.files import remove_left_behind
 from unisono.commands import console
 from unisono.commands.options import StageOptions, record, the_checkpoint
 from unisono.tracks.workspace import Workspace
 
-with extra("train", "unisono evaluate"):
-    from unisono.retrieval.evaluate import run as evaluating
-    from unisono.retrieval.evaluate.result import NOTE, Result
-    from unisono.retrieval.model import load_model
+if TYPE_CHECKING:
+    from unisono.retrieval.evaluate.result import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +60,7 @@ def run(options: EvaluateOptions) -> "Result":
     """
     if options.report_audio and not options.report:
         raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
+    require("train", "Evaluating", ("torch", "h5py"))
     if options.report:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
     checkpoint = the_checkpoint(options.checkpoint)
@@ -80,7 +79,10 @@ def run(options: EvaluateOptions) -> "Result":
     return result
 
 
-def _evaluate(checkpoint: Path, options: EvaluateOptions) -> Result:
+def _evaluate(checkpoint: Path, options: EvaluateOptions) -> "Result":
+    with extra("train", "Evaluating"):
+        from unisono.retrieval.evaluate import run as evaluating
+        from unisono.retrieval.model import load_model
     model = load_model(checkpoint, options.device)
     if options.dataset_file:
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)

@@ -10,11 +10,6 @@ from unisono.base.extras import extra, require
 from unisono.commands import console
 from unisono.commands.options import the_checkpoint
 
-with extra("export", "unisono export"):
-    from unisono.retrieval import export as exporting
-    from unisono.retrieval.export_onnx import ONNX_PACKAGES
-    from unisono.retrieval.model import load_model
-
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +29,10 @@ class ExportOptions:
 def run(options: ExportOptions) -> None:
     """Export a checkpoint and print what was written."""
     if options.onnx:
-        require("export", "Exporting to ONNX", ONNX_PACKAGES)
+        require("export", "Exporting to ONNX", ("onnx", "onnxruntime", "onnxscript"))
+    with extra("export", "Exporting"):
+        from unisono.retrieval import export as exporting
+        from unisono.retrieval.model import load_model
     model = load_model(the_checkpoint(options.checkpoint))
     report = exporting.export(model, options.output, onnx=options.onnx, overwrite=options.overwrite)
     console.out.print(console.escape(str(report)), soft_wrap=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -41,8 +41,6 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
             )
         _show_checkpoint(path, as_json=options.json)
         return
-    from unisono.curation.collection import read_tracks
-    from unisono.curation.license_terms import licenses_of, write_attributions
 
     tracks = read_tracks(path)
     incomplete = 0
@@ -62,7 +60,6 @@ def _show_checkpoint(path: Path, *, as_json: bool) -> None:
         raise UsageError(f"There is no file {path}.")
     with extra("train", "Reading a checkpoint"):
         from unisono.retrieval.checkpoint import load
-    from unisono.curation.license_terms import report_of
 
     checkpoint = load(path)
     audio, text, trained_on = checkpoint.audio_encoder, checkpoint.text_encoder, checkpoint.trained_on

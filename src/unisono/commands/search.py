@@ -12,11 +12,9 @@ from unisono.commands import console
 from unisono.commands.options import Count, StageOptions, the_checkpoint
 from unisono.tracks.workspace import Workspace
 
-with extra("train", "unisono search"):
+if TYPE_CHECKING:
     from unisono.retrieval.collection import Collection, Hits
-    from unisono.retrieval.model import Model, load_model
-    from unisono.search import run as searching
-    from unisono.search.playlist import check_ending, write_playlist
+    from unisono.retrieval.model import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,6 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     with extra("train", "Searching"):
         from unisono.retrieval.model import load_model
         from unisono.search import run as searching
-        from unisono.search.playlist import write_playlist
     _check(queries, options)
     model = load_model(the_checkpoint(options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
@@ -78,7 +75,9 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     return found
 
 
-def _write(path: Path, found: dict[str, Hits]) -> None:
+def _write(path: Path, found: "dict[str, Hits]") -> None:
+    from unisono.search.playlist import write_playlist
+
     written = write_playlist(path, [hit.track for hits in found.values() for hit in hits])
     console.log.info("Wrote %s: %s.", path, console.counted(written.files, "file"))
     for paths, what in ((written.missing, "not there now"), (written.left_out, "left out, as no absolute path")):

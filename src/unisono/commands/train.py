@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
 from unisono.commands import console
 from unisono.commands.options import StageOptions
+from unisono.retrieval.train import losses
+from unisono.retrieval.train.config import RunSettings, TrainingConfig
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
-with extra("train", "unisono train"):
-    from unisono.retrieval.metrics import TEXT_TO_MUSIC
-    from unisono.retrieval.train import losses
-    from unisono.retrieval.train.config import RunSettings, TrainingConfig
-    from unisono.retrieval.train.run import TrainedModel
-    from unisono.retrieval.train.run import train as train_model
-
-
 if TYPE_CHECKING:
+    from unisono.retrieval.train.run import TrainedModel
+
     LossName = str
 else:
     LossName = Literal[tuple(losses.names())]  # so that --help lists them
@@ -53,6 +49,11 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
 
 def run(options: TrainOptions) -> "TrainedModel":
     """Train, print how it went, and return the model."""
+    require("train", "Training", ("tensorboard",))
+    if options.lora:
+        require("lora", "Tuning a text encoder", ("peft",))
+    with extra("train", "Training"):
+        from unisono.retrieval.train.run import train as train_model
     own = {"data_root", "data_dir", "resume", "overwrite"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
     defaults = {each.name: each.default for each in fields(options)}
@@ -76,7 +77,7 @@ def _first_process_alone() -> Iterator[None]:
 
 
 def _show(model: "TrainedModel") -> None:
-    from unisono.retrieval.pairing import TEXT_TO_MUSIC
+    from unisono.retrieval.metrics import TEXT_TO_MUSIC
 
     training = model.training
     best = training.history[training.best_epoch - 1] if training.history else {}
