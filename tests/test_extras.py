@@ -44,7 +44,7 @@ VERBS = {
     "prepare --dataset-file u.json --output-dir p --encoders dsp": {"embed"},
     "train --data-dir processed --audio-encoder dsp --epochs 1 --checkpoint-dir c": {"train"},
     "evaluate --checkpoint checkpoints/dsp_best.pt --data-dir processed": {"embed"},
-    "compare checkpoints/a.json checkpoints/a.json": {"embed"},
+    "compare checkpoints/a.json checkpoints/a.json": {"core"},
     "search calm --checkpoint checkpoints/dsp_best.pt --data-dir processed": {"embed"},
     "export --checkpoint checkpoints/dsp_best.pt --output e": {"export"},
 }

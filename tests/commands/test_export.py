@@ -1,6 +1,9 @@
 """What was exported computes what the checkpoint does, without this package."""
 
+import errno
 import json
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +14,11 @@ from safetensors.torch import load_file
 
 from tests.embeddings.encoders.tiny_text import write_bert
 from tests.retrieval.train.synthetic import write_embeddings
-from unisono.base.errors import UnisonoError
+from unisono.base import files
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.cli import main
+from unisono.commands.options import the_checkpoint
+from unisono.retrieval import export as export_module
 from unisono.retrieval import export_onnx as onnx_module
 from unisono.retrieval.export import export
 from unisono.retrieval.model import load_model
@@ -92,3 +98,86 @@ def test_training_leaves_a_card_and_a_curve(checkpoint: Path):
     card = (checkpoint.parent / "musicnn_card.md").read_text()
     assert "| few | 12 |" in card and "tuned with LoRA" in card and "chance" in card and "None" not in card
     assert (checkpoint.parent / "musicnn_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def export_quickly(checkpoint: Path, folder: Path, **more):
+    return export(load_model(checkpoint), folder, onnx=False, **more)
+
+
+@pytest.mark.parametrize("place", ["save", "description", "model_card"])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_an_export_that_fails_leaves_what_was_there(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, earlier: bool
+):
+    folder = tmp_path / "out"
+    if earlier:
+        export_quickly(checkpoint, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()} if earlier else {}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, place, full)
+        with pytest.raises(UnisonoError, match="No space left"):
+            export_quickly(checkpoint, folder, overwrite=True)
+    assert folder.exists() is earlier
+    assert ({path.name: path.read_bytes() for path in folder.iterdir()} if earlier else {}) == before
+    assert [path.name for path in tmp_path.iterdir()] == (["out"] if earlier else [])
+    assert export_quickly(checkpoint, folder, overwrite=True).files
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_earlier_export_is_replaced_only_if_asked_and_anything_else_never(checkpoint: Path, tmp_path: Path):
+    folder = tmp_path / "out"
+    export_quickly(checkpoint, folder)
+    before = (folder / "config.json").stat().st_ino
+    with pytest.raises(UsageError, match="holds an export already") as refused:
+        export_quickly(checkpoint, folder)
+    assert "--overwrite" in refused.value.hint and (folder / "config.json").stat().st_ino == before
+    export_quickly(checkpoint, folder, overwrite=True)
+    assert (folder / "config.json").stat().st_ino != before
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not an export"):
+        export_quickly(checkpoint, folder, overwrite=True)
+    assert (folder / "mine.txt").read_text() == "mine"
+    with pytest.raises(UsageError, match="is not an export"):
+        export_quickly(checkpoint, folder / "mine.txt", overwrite=True)
+
+
+def test_an_export_names_no_folder_of_this_machine(checkpoint: Path, tmp_path: Path):
+    export_quickly(checkpoint, tmp_path / "out")
+    for path in (tmp_path / "out").iterdir():
+        content = path.read_bytes()
+        assert str(checkpoint.parent).encode() not in content, path.name
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["training_options"]["epochs"] == 3 and config["text_encoder"]["name"] == "encoder"
+
+
+def test_what_killed_exports_left_is_removed(checkpoint: Path, tmp_path: Path):
+    host = files.partial_path(tmp_path / "x").name.split(".")[-2].rpartition("-")[0]
+    left = tmp_path / f".out.{host}-4194305.partial"
+    left.mkdir()
+    (left / "model.safetensors").write_bytes(b"half")
+    export_quickly(checkpoint, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_only_checkpoint_is_the_default(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="There is no checkpoint in checkpoints") as refused:
+        the_checkpoint(None)
+    assert "unisono train" in refused.value.hint
+    (tmp_path / "checkpoints").mkdir()
+    for name in ("musicnn_best.pt", "musicnn_last.pt", "musicnn_epoch00010.pt"):
+        shutil.copy(checkpoint, tmp_path / "checkpoints" / name)
+    assert the_checkpoint(None) == Path("checkpoints/musicnn_best.pt")
+    assert the_checkpoint(Path("x.pt")) == Path("x.pt")
+    with pytest.raises(SystemExit) as ended:
+        main(["export", "--no-onnx"])
+    assert ended.value.code == 0 and (tmp_path / "checkpoints" / "musicnn_best" / "config.json").is_file()
+    shutil.copy(checkpoint, tmp_path / "checkpoints" / "muq_best.pt")
+    with pytest.raises(
+        UsageError, match=r"several checkpoints: checkpoints/muq_best\.pt, checkpoints/musicnn_best\.pt"
+    ):
+        the_checkpoint(None)

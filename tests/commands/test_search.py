@@ -94,3 +94,27 @@ def test_nothing_left_to_search_among(world):
 def test_a_missing_checkpoint_is_refused(world, tmp_path):
     with pytest.raises(UsageError, match="There is no checkpoint"):
         run(["flute"], SearchOptions(checkpoint=tmp_path / "none.pt", data_dir=world.data_dir))
+
+
+def test_a_reader_that_ends_early_loses_no_file(world, tmp_path):
+    words = ["--checkpoint", world.checkpoint, "--data-dir", world.data_dir]
+    for verb, more, file in (
+        ("search", ["flute", "--top", 36, "--playlist", tmp_path / "p.m3u8"], tmp_path / "p.m3u8"),
+        ("evaluate", ["--output", tmp_path / "r.json"], tmp_path / "r.json"),
+    ):
+        command = [sys.executable, "-m", "unisono", verb, *map(str, [*more, *words])]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()  # as `| head -0`
+        process.stderr.close()
+        process.wait()
+        assert file.read_bytes()
+
+
+def test_one_track_is_one_track_and_missing_files_are_said(world, tmp_path):
+    done = unisono(
+        "search", "flute", "--checkpoint", world.checkpoint, "--data-dir", world.data_dir,
+        "--where", "id=fma_test5", "--playlist", tmp_path / "p.m3u8",
+    )  # fmt: skip
+    assert done.returncode == 0 and "among 1 track\n" in done.stdout
+    said = " ".join(done.stderr.split())
+    assert "p.m3u8: 1 file." in said and "1 file not there now" in said

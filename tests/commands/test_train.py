@@ -87,3 +87,32 @@ def test_wrong_usage_exits_with_2_and_says_what_there_is(folder: Path):
     assert process.returncode == 2
     assert "holds no mert embeddings; it holds: muq" in err and "Traceback" not in err
     assert not (folder / "checkpoints" / "mert_train.log").exists()
+
+
+def test_help_lists_the_losses(folder: Path):
+    out, _ = start(folder, "--help").communicate(timeout=100)
+    line = out[out.index("--loss") :][:600]
+    assert "infonce" in line and "siglip" in line and "choices" in line
+
+
+def test_the_same_command_goes_on_and_other_options_are_refused(folder: Path):
+    words = ("--audio-encoder", "muq", "--data-dir", "data/processed_embeddings", "--checkpoint-dir", "again")
+    last = folder / "again" / "muq_last.pt"
+    process = start(folder, *words, "--epochs", "1000000", "--save-seconds", "0.5")
+    wait_for(lambda: last.exists() and load(last).progress["step"] > 0, process)
+    process.kill()
+    process.communicate()
+    before = load(last).progress["step"]
+    process = start(folder, *words, "--epochs", "1000000", "--save-seconds", "0.5")
+    wait_for(lambda: load(last).progress["step"] > before, process)
+    second = start(folder, *words, "--epochs", "1000000")
+    _, err = second.communicate(timeout=100)
+    assert second.returncode == 1 and "Another run is training muq in again" in err
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert f"Continuing again/muq_last.pt at step {before}" in err.replace(",", "")
+    content = last.read_bytes()
+    process = start(folder, *words, "--epochs", "3")
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 2 and last.read_bytes() == content
+    assert "--checkpoint-dir" in err and "--overwrite" in err

@@ -122,7 +122,7 @@ def test_weights_that_do_not_fit_are_an_error_in_words(model: Model, tmp_path: P
     checkpoint = load(model.path or Path())
     del checkpoint.weights["text_head.0.bias"]
     save(tmp_path / "part.pt", checkpoint)
-    with pytest.raises(DataError, match="do not fit its architecture"):
+    with pytest.raises(DataError, match="do not fit the architecture"):
         load_model(tmp_path / "part.pt")
 
 

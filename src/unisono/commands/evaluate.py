@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra
+from unisono.base.extras import extra, require
 from unisono.base.files import remove_left_behind
 from unisono.commands import console
 from unisono.commands.options import StageOptions, record, the_checkpoint
@@ -60,6 +60,7 @@ def run(options: EvaluateOptions) -> "Result":
     """
     if options.report_audio and not options.report:
         raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
+    require("train", "Evaluating", ("torch", "h5py"))
     if options.report:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
     checkpoint = the_checkpoint(options.checkpoint)

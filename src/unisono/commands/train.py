@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,11 +13,16 @@ from unisono.base.extras import extra, require
 from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import StageOptions
+from unisono.retrieval.train import losses
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
 if TYPE_CHECKING:
     from unisono.retrieval.train.run import TrainedModel
+
+    LossName = str
+else:
+    LossName = Literal[tuple(losses.names())]  # so that --help lists them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +36,8 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     overwrite: Annotated[bool, Parameter(negative="")] = False
     """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
     command continues an interrupted training, and another one is refused."""
+    loss: LossName = "infonce"
+    """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
 
     @property
     def data_path(self) -> Path | None:

@@ -4,7 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import UsageError
 from unisono.base.extras import require
 from unisono.base.files import explained, partial_path, remove_left_behind, whole_folder
+from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.retrieval.export_onnx import ONNX_PACKAGES, TOKENIZER, export_text_tower
 from unisono.retrieval.model import Model
 from unisono.retrieval.model_card import model_card
@@ -82,6 +83,8 @@ def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True, ov
 
 def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     """Write the files of an export, and return its description."""
+    spec = TextEncoderSpec(**_public(asdict(model.checkpoint.text_encoder)))
+    public = replace(model.checkpoint, text_encoder=spec)
     adapter = {f"text_encoder.{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
     tensors = {**model.heads.state_dict(), **adapter}
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
@@ -92,7 +95,7 @@ def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     (folder / CONFIG).write_text(
         json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
-    (folder / CARD).write_text(model_card(model.checkpoint), encoding="utf-8")
+    (folder / CARD).write_text(model_card(public), encoding="utf-8")
     return found
 
 
