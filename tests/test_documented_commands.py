@@ -78,7 +78,7 @@ def test_each_line_can_be_typed(page: Path, line: str) -> None:
 
 
 def runnable(page: Path) -> list[list[str]]:
-    found = []
+    found: list[list[str]] = []
     for line in lines_of(page):
         if any(re.search(pattern, line) for pattern in ONLY_PARSED):
             continue
