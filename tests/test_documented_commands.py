@@ -1,6 +1,7 @@
 """The command lines of README and docs: each can be typed, and all that can run without a network are run, in order.
 
 README is followed first, in a folder that holds what its reader would have downloaded; each page begins where README ends.
+A page lists alternatives: `--overwrite` or a folder of its own is added to those that would replace the output of another.
 """
 
 import json
@@ -45,7 +46,7 @@ ONLY_PARSED = {
     r"download (?!--list)": "needs the network",
     r"encoders fetch": "needs the network",
     r"--captions llm": "needs a language model",
-    r"hf:path": "needs a data set of the Hub",
+    r"--datasets hf:": "needs a data set of the Hub",
     r"--serve": "serves until Ctrl-C",
     r"--lora|--layers": "needs an encoder with weights",
     r"--match audio": "listens to all files, which takes long",
@@ -77,7 +78,7 @@ def test_each_line_can_be_typed(page: Path, line: str) -> None:
 
 
 def runnable(page: Path) -> list[list[str]]:
-    found = []
+    found: list[list[str]] = []
     for line in lines_of(page):
         if any(re.search(pattern, line) for pattern in ONLY_PARSED):
             continue
@@ -85,7 +86,13 @@ def runnable(page: Path) -> list[list[str]]:
             line = line.replace(what, instead)
         if re.fullmatch(r"unisono prepare(?!.*--encoders).*", line):
             line = line.replace("unisono prepare", "unisono prepare --encoders dsp")
-        found.append(words_of(line))
+        words = words_of(line)
+        if page.name != "README.md":  # a page's lines are alternatives: the next replaces what the last one made
+            if words[0] == "unify" and "--output" not in words:
+                words.append("--overwrite")
+            if words[0] == "prepare" and not {"--output-dir", "--prune"} & set(words):
+                words += ["--output-dir", f"data/of-line-{len(found)}"]
+        found.append(words)
     return found
 
 
