@@ -8,10 +8,11 @@ import msgspec
 
 from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.commands.options import StageOptions, record
+from unisono.commands.options import StageOptions, model_of, record
 from unisono.retrieval.evaluate import run as evaluating
 from unisono.retrieval.evaluate.result import NOTE, Result
-from unisono.retrieval.model import load_model
+from unisono.retrieval import models
+from unisono.retrieval.models import load_model
 from unisono.tracks.workspace import Workspace
 
 
@@ -19,8 +20,10 @@ from unisono.tracks.workspace import Workspace
 class EvaluateOptions(StageOptions):
     """Options of `unisono evaluate`."""
 
-    checkpoint: Path
-    """The model to evaluate."""
+    checkpoint: Path | None = None
+    """A trained model."""
+    model: str | None = None
+    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`; with --dataset-file a folder of its own,
     `DATA-ROOT/benchmarks/DATASET-FILE_ENCODER`."""
@@ -37,7 +40,7 @@ class EvaluateOptions(StageOptions):
     """Also measure the baselines: random, tag overlap, dsp."""
     output: Path | None = None
     """JSON file for the result. Default: next to the checkpoint, `CHECKPOINT_SPLIT.json` or
-    `CHECKPOINT_DATASET-FILE.json`."""
+    `CHECKPOINT_DATASET-FILE.json`; for a model without a checkpoint, in DATA-ROOT with the model's name."""
     report: Path | None = None
     """HTML file for a report with plots, and players for the best and the worst queries."""
     report_audio: bool = False
@@ -62,7 +65,7 @@ def run(options: EvaluateOptions) -> Result:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
     result = msgspec.structs.replace(_evaluate(options), options=record(options))
     _show(result)
-    output = options.output or options.checkpoint.with_name(f"{options.checkpoint.stem}_{result.called}.json")
+    output = options.output or _beside(options, result.called)
     result.write(output)
     console.log.info("Wrote %s.", output)
     if options.report:
@@ -71,8 +74,15 @@ def run(options: EvaluateOptions) -> Result:
     return result
 
 
+def _beside(options: EvaluateOptions, called: str) -> Path:
+    """Return the default path of the result."""
+    named = str(model_of(options.model, options.checkpoint))
+    where = options.data_root / named if named in models.names() else Path(named)
+    return where.with_name(f"{where.stem}_{called}.json")
+
+
 def _evaluate(options: EvaluateOptions) -> Result:
-    model = load_model(options.checkpoint, options.device)
+    model = load_model(model_of(options.model, options.checkpoint), options.device)
     if options.dataset_file:
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)
         return evaluating.evaluate_benchmark(
@@ -105,6 +115,6 @@ def _show(result: Result) -> None:
         console.out.print(f"- {console.escape(sentence)}")
 
 
-def evaluate(options: EvaluateOptions) -> None:
+def evaluate(options: EvaluateOptions = EvaluateOptions()) -> None:
     """Measure how well a model finds held-out music by its descriptions, and descriptions by their music."""
     run(options)

@@ -5,9 +5,12 @@ from pathlib import Path
 
 from cyclopts import Parameter
 
+from unisono.base.errors import UsageError
 from unisono.commands import console
+from unisono.commands.options import model_of
 from unisono.retrieval import export as exporting
-from unisono.retrieval.model import load_model
+from unisono.retrieval.model import Model
+from unisono.retrieval.models import load_model
 
 
 @Parameter(name="*")
@@ -15,8 +18,10 @@ from unisono.retrieval.model import load_model
 class ExportOptions:
     """Options of `unisono export`."""
 
-    checkpoint: Path
-    """The model to export."""
+    checkpoint: Path | None = None
+    """A trained model."""
+    model: str | None = None
+    """A checkpoint as well; the models that need no training have nothing to export."""
     output: Path | None = None
     """Folder to write to. Default: next to the checkpoint, with its name."""
     onnx: bool = True
@@ -24,11 +29,18 @@ class ExportOptions:
 
 
 def run(options: ExportOptions) -> None:
-    """Export a checkpoint and print what was written."""
-    report = exporting.export(load_model(options.checkpoint), options.output, onnx=options.onnx)
+    """Export a checkpoint and print what was written.
+
+    Raises:
+        UsageError: no checkpoint is named.
+    """
+    model = load_model(model_of(options.model, options.checkpoint))
+    if not isinstance(model, Model):
+        raise UsageError(f"The model {model.label} is not trained here: there is nothing to export.")
+    report = exporting.export(model, options.output, onnx=options.onnx)
     console.out.print(console.escape(str(report)), soft_wrap=True)
 
 
-def export(options: ExportOptions) -> None:
+def export(options: ExportOptions = ExportOptions()) -> None:
     """Write a trained model as safetensors with a description, and its text tower as ONNX."""
     run(options)

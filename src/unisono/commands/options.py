@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unisono.base import arguments
+from unisono.base.errors import UsageError
 from unisono.tracks.workspace import DEFAULT_ROOT
 
 
@@ -53,3 +54,18 @@ def record(options: StageOptions) -> dict[str, Any]:
         return value
 
     return {name: plain(value) for name, value in asdict(options).items()}
+
+
+def model_of(model: str | None, checkpoint: Path | None) -> str | Path:
+    """Return the model that `--model` or `--checkpoint` names.
+
+    Raises:
+        UsageError: neither or both are given.
+    """
+    if (model is None) == (checkpoint is None):
+        raise UsageError(
+            "There is no model." if model is None else "--model and --checkpoint exclude each other.",
+            hint="Name one: --model tags, or --checkpoint FILE for a trained one. "
+            "`unisono models list` shows those that need no training.",
+        )
+    return checkpoint if checkpoint is not None else str(model)

@@ -8,9 +8,9 @@ from typing import Literal
 
 from unisono.base.errors import UsageError
 from unisono.commands import console
-from unisono.commands.options import Count, StageOptions
+from unisono.commands.options import Count, StageOptions, model_of
 from unisono.retrieval.collection import Collection, Hits
-from unisono.retrieval.model import Model, load_model
+from unisono.retrieval.models import JointModel, load_model
 from unisono.search import run as searching
 from unisono.search.playlist import check_ending, write_playlist
 from unisono.tracks.workspace import Workspace
@@ -20,8 +20,10 @@ from unisono.tracks.workspace import Workspace
 class SearchOptions(StageOptions):
     """Options of `unisono search`."""
 
-    checkpoint: Path
-    """The model that embeds the descriptions."""
+    checkpoint: Path | None = None
+    """A trained model."""
+    model: str | None = None
+    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
@@ -52,7 +54,7 @@ def run(queries: Sequence[str], options: SearchOptions) -> dict[str, Hits]:
         DataError: no track is left to search among.
     """
     _check(queries, options)
-    model = load_model(options.checkpoint, options.device)
+    model = load_model(model_of(options.model, options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
@@ -83,7 +85,7 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
         check_ending(options.playlist)
 
 
-def _serve(model: Model, collection: Collection, options: SearchOptions) -> None:
+def _serve(model: JointModel, collection: Collection, options: SearchOptions) -> None:
     from unisono.search.serve import SearchService, serve  # needs the packages of an extra
 
     among = searching.narrowed(collection, options.where)
@@ -98,7 +100,13 @@ def _serve(model: Model, collection: Collection, options: SearchOptions) -> None
 
 def _plain(found: dict[str, Hits]) -> list[dict[str, object]]:
     return [
-        {"query": query, "hits": [{"score": round(hit.score, 6), **asdict(hit.track)} for hit in hits]}
+        {
+            "query": query,
+            "hits": [
+                {"score": round(hit.score, 6), **asdict(hit.track), **({"why": hit.why} if hit.why else {})}
+                for hit in hits
+            ],
+        }
         for query, hits in found.items()
     ]
 
@@ -110,9 +118,12 @@ def _show(query: str, hits: Hits) -> None:
         track = hit.track
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
         console.out.print(f"{place:3}. [cyan]{hit.score:.3f}[/]  {console.escape(track.name)}{where}", soft_wrap=True)
+        if hit.why:
+            because = ", ".join(f"{tag} {part:.2f}" for tag, part in hit.why.items())
+            console.out.print(f"            {console.escape(because)}", soft_wrap=True)
         console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
 
 
-def search(*queries: str, options: SearchOptions) -> None:
+def search(*queries: str, options: SearchOptions = SearchOptions()) -> None:
     """Find the tracks that fit a description best; several descriptions are searched for one after the other."""
     run(queries, options)

@@ -73,6 +73,15 @@ class Model:
         return "\n  ".join(lines)
 
     @property
+    def label(self) -> str:
+        """Path of the checkpoint, or empty."""
+        return str(self.path or "")
+
+    def reads(self, file: EmbeddingsFile) -> str:
+        """Return the name of the audio encoder whose embeddings the model reads; see `JointModel.reads`."""
+        return self.audio_encoder.name
+
+    @property
     def audio_encoder(self) -> EncoderRecord:
         """What makes the audio embeddings that the model reads."""
         return self.checkpoint.audio_encoder
@@ -237,9 +246,7 @@ class Model:
         if not text.strip():
             raise UsageError("text must not be empty.", parameter="text")
         collection = self.collection(data, split=split, index=index)
-        among = None
-        if where is not None:
-            among = np.array([row for row, track in enumerate(collection.tracks) if where(track)], dtype=np.int64)
+        among = collection.rows_where(where)
         return collection.search(self.embed_text(text)[0], top, among, max_per_artist, query=text)
 
     def _in_blocks(self, project: Callable[[Tensor], Tensor], embeddings: NDArray[np.floating]) -> Floats:

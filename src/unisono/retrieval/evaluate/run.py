@@ -16,7 +16,7 @@ from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
-from unisono.retrieval.model import Floats, Model
+from unisono.retrieval.models import Floats, JointModel
 from unisono.retrieval.pairing import TEXT_TO_MUSIC, pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
 from unisono.tracks.track import Split
@@ -44,7 +44,7 @@ class _Request:
 
 @checked
 def evaluate(
-    model: Model,
+    model: JointModel,
     embeddings: EmbeddingsFile | AnyPath,
     *,
     split: Where = "test",
@@ -77,7 +77,7 @@ def evaluate(
 
 @checked
 def evaluate_benchmark(
-    model: Model,
+    model: JointModel,
     dataset_file: AnyPath,
     *,
     output_dir: AnyPath | None = None,
@@ -110,8 +110,9 @@ def evaluate_benchmark(
         return _evaluate(model, file, _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark))
 
 
-def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
-    rows = read_rows(file, asked.split, [model.audio_encoder.name])
+def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Result:
+    encoder = model.reads(file)
+    rows = read_rows(file, asked.split, [encoder])
     if not rows.ids:
         raise DataError(f"{file.path}: the split {asked.called} is empty.")
     rows, notes = _unseen(model, rows, asked)
@@ -136,9 +137,9 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
         baselines = measure_baselines(model, file, asked.split, rows, pairing, seed=asked.seed)
     return Result(
         version=__version__,
-        checkpoint=str(model.path or ""),
-        audio_encoder=model.audio_encoder.name,
-        text_encoder=model.checkpoint.text_encoder.name,
+        checkpoint=model.label,
+        audio_encoder=encoder,
+        text_encoder=model.text_encoder.spec.name,
         data=str(file.path),
         called=asked.called,
         protocol=[*notes, *tagging.protocol(queries)],
@@ -157,8 +158,10 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
     )
 
 
-def _unseen(model: Model, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
+def _unseen(model: JointModel, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
     """Return the rows that may be evaluated on, and sentences for the protocol on what the model has seen."""
+    if model.trained_on is None:
+        return rows, [f"What music the weights of {model.label} were trained on is not recorded: it may be among these."]
     of_benchmark = asked.benchmark is not None
     if asked.split == "train" and not of_benchmark:
         return rows, ["This is the TRAIN split: the numbers say nothing about music that the model has not seen."]
@@ -191,7 +194,7 @@ def _of_val(seen: SeenMusic, asked: _Request) -> str:
 
 
 def _measure_valid(
-    model: Model, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
+    model: JointModel, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
 ) -> dict[str, Measured]:
     chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
     pairing = pair_rows(chosen)
@@ -200,7 +203,7 @@ def _measure_valid(
 
 
 def _measure_tags(
-    model: Model, queries: list[tagging.TagQueries], music: Floats, seed: int
+    model: JointModel, queries: list[tagging.TagQueries], music: Floats, seed: int
 ) -> dict[str, CategoryResult]:
     return {
         each.category: tagging.measure_tags(each, model.embed_text(each.prompts), music, seed=seed) for each in queries
