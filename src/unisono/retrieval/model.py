@@ -17,6 +17,7 @@ from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoder
+from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
@@ -48,8 +49,9 @@ class Model:
         """Build the model of a checkpoint.
 
         Raises:
-            DataError: the weights do not fit the architecture.
+            DataError: the weights do not fit the architecture, or the model was trained on useless embeddings.
         """
+        refuse_untrained(checkpoint.audio_encoder.name, checkpoint.audio_encoder.revision, str(path or "The model"))
         heads = ProjectionHeads(checkpoint.architecture)
         try:
             heads.load_state_dict(checkpoint.weights)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, checked
-from unisono.base.errors import DataError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.retrieval.evaluate import ranking, tagging
@@ -69,6 +69,7 @@ def evaluate(
         UsageError: the model was trained on some of the music.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
+    _check_model(model)
     one = None if split == "all" else split
     asked = _Request(one, split, exclude_overlap, baselines, Path(queries) if queries else None, seed)
     with opened(embeddings) as file:
@@ -100,6 +101,7 @@ def evaluate_benchmark(
     Raises:
         UsageError, DataError: as for `evaluate`.
     """
+    _check_model(model)
     path = Path(dataset_file)
     folder = Path(output_dir) if output_dir else Workspace().benchmark(path, model.audio_encoder.name)
     benchmark = embed_benchmark(model, path, folder)
@@ -108,6 +110,13 @@ def evaluate_benchmark(
     own_queries = Path(queries) if queries else None
     with opened(folder) as file:
         return _evaluate(model, file, _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark))
+
+
+def _check_model(model: object) -> None:
+    if not hasattr(type(model), "project_rows"):
+        raise UsageError(
+            f"model must be a Model, found {model!r}.", hint="Load it with: unisono.load_model", parameter="model"
+        )
 
 
 def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Result:

@@ -139,6 +139,20 @@ class TagQueries:
                     row += RESEMBLANCE * phrase.sign * resembling[phrase.rest]
         return weights
 
+    def bridge(self, known: NDArray[np.bool_]) -> Floats:
+        """Return how axes [A] that are not known follow from those that are, by the resemblance of their names: [A, A].
+
+        Column a is what axis a is made of; an axis that is known is itself.
+        """
+        embedded, place, signs, _ = self._names
+        plus = (signs > 0) & known[place]
+        shares = _softmax(embedded @ embedded[plus].T / TEMPERATURE)
+        shares -= shares.mean(axis=0)
+        made_of = np.diag(known.astype(np.float32))
+        for name in np.flatnonzero(~known[place]):
+            made_of[place[plus], place[name]] += signs[name] * shares[name]
+        return made_of
+
     def _resembling(self, texts: list[str]) -> Floats:
         """Compare texts with the names of the axes: [n, A]."""
         found = np.zeros((len(texts), len(axes())), dtype=np.float32)

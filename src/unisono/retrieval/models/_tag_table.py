@@ -58,7 +58,6 @@ sad = sad /
 happy = happy /
 party = party /
 acoustic = acoustic /
-instrumental = instrumental /
 guitar = guitar / guitar
 strings = / strings
 violin = / violin
@@ -71,7 +70,7 @@ sitar = / sitar
 synthesizer = / synth
 drums = / drums
 beat = / beat, beats
-vocals | no vocals = / vocal, vocals, voice, singing, -no vocals, -no vocal, -no voice
+vocals | no vocals = -instrumental / vocal, vocals, voice, singing, -no vocals, -no vocal, -no voice
 female voice = female vocalists, female vocalist / female, woman, female vocal, female voice
 male voice = male vocalists / male, man, male vocal, male voice
 choir = / choir, choral
@@ -84,7 +83,7 @@ loud | quiet = / loud, -quiet, -soft
 _WORDS = """
 rock = rock music, rock and roll, rock band
 pop = pop music
-electronic = electronic music, electronica, EDM, electro
+electronic = electronic music, electronica, EDM, electro, drum and bass, drum n bass
 dance = dance music, club, disco
 house = house music, deep house
 techno = techno music, rave, trance
@@ -118,7 +117,7 @@ flute = recorder, piccolo, flutes, pan flute, tin whistle
 synthesizer = synth, synths, synthesizers, synth pad
 drums = drum kit, percussion, drumming, drum beat
 beat = groove, beats
-vocals = vocal, voice, voices, singing, singer, sung, song, lyrics, -instrumental, -unsung
+vocals = vocal, voice, voices, singing, singer, sung, song, lyrics, -unsung, -instrumentals
 female voice = female singer, female vocals, woman singing, soprano, girl, women
 male voice = male singer, male vocals, man singing, tenor, baritone, men
 choir = choral, chorus, choirs, choral music
@@ -145,6 +144,11 @@ class Axis:
         if sign >= 0:
             return self.name
         return self.opposite or f"no {self.name}"
+
+
+def is_known(columns: int) -> NDArray[np.bool_]:
+    """Return for each axis [A] whether one of its tags is among the first `columns` of the 100."""
+    return np.array([any(column < columns for column in (*axis.plus, *axis.minus)) for axis in axes()])
 
 
 @cache

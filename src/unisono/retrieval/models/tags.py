@@ -3,7 +3,7 @@
 Music: the log-odds of the 50 + 50 tags of musicnn's two taggers (Pons and Serra, 2019, arXiv 1909.06654), merged into axes
 (`_tag_table`) and standardised over the music that is searched: what counts is what is special in it. The embeddings `tags`
 hold both taggers' values; from the embeddings `musicnn` those of the Million Song tagger follow, which knows genres, moods
-and decades, but of the instruments only the guitar.
+and decades, but of the instruments only the guitar: the other axes are guessed from the resemblance of names.
 
 Text: the words of the description that name an axis, and for the rest the resemblance of its phrases to the names of the
 axes by MiniLM (`_tag_query`); what is denied counts against. English only.
@@ -27,7 +27,7 @@ from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
 from unisono.retrieval.models import Floats, ModelSpec
 from unisono.retrieval.models._tag_query import TagQueries
-from unisono.retrieval.models._tag_table import axes, axis_values
+from unisono.retrieval.models._tag_table import axes, axis_values, is_known
 from unisono.retrieval.split_rows import opened, read_rows
 from unisono.tracks.track import Split
 
@@ -121,7 +121,9 @@ class TagModel:
         means = stored[:, : wanted.dim].astype(np.float32)  # `stats` pooling appends other numbers
         if name == "musicnn":
             means = _taggers.log_odds(self._last_layer, means[:, _taggers.POOLED_DIM :])
-        return _equally_long(axis_values(means, means.shape[1]))
+        values = axis_values(means, means.shape[1])
+        known = is_known(means.shape[1])
+        return _equally_long(values if known.all() else values @ self._queries.bridge(known))
 
     @cached_property
     def _last_layer(self) -> dict[str, NDArray[np.float32]]:

@@ -102,10 +102,14 @@ class Musicnn:
 
     def log_odds(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Return the log-odds [B, 50] of the tags."""
+        return self.log_odds_of(self.log_mel(windows))
+
+    def log_odds_of(self, log_mel: "torch.Tensor") -> "torch.Tensor":
+        """Return the log-odds [B, 50] of the tags of log-mel spectrograms [B, T, 96]."""
         import torch
 
         with torch.inference_mode():
-            hidden = self._batch_norm(self.hidden(self.pool(self.log_mel(windows))), 10)
+            hidden = self._batch_norm(self.hidden(self.pool(log_mel)), 10)
             return self._dense(hidden, "dense_1")
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":

@@ -63,4 +63,5 @@ class Tags:
         """Return the log-odds [B, 100] of the tags in windows [B, 48000]."""
         import torch
 
-        return torch.cat([network.log_odds(windows) for network in self.networks], dim=1)
+        log_mel = self.networks[0].log_mel(windows)  # the same of both
+        return torch.cat([network.log_odds_of(log_mel) for network in self.networks], dim=1)
