@@ -61,16 +61,12 @@ def test_every_name_and_tag_asks_for_its_own_axis() -> None:
             assert asked(TAGS[column]) == {axis.name: -1}, TAGS[column]
 
 
-def test_no_word_asks_for_two_things() -> None:
-    from unisono.retrieval.models import _tag_table
-    from unisono.tracks.vocabulary import key
-
-    place = {axis.name: number for number, axis in enumerate(axes())}
-    for line in _tag_table._WORDS.strip().splitlines():
-        name, _, listed = line.partition(" = ")
-        for word in listed.split(", "):
-            wanted = place[name], -1 if word.startswith("-") else 1
-            assert words()[key(word)] == wanted, f"{word} of {name}"
+def test_every_word_asks_for_its_axis_and_for_no_opposite() -> None:
+    for word, asked_for in words().items():
+        assert len({place for place, _ in asked_for}) == len(asked_for), word
+    assert words()["fiddle"] == words()["violin"]
+    assert asked("acoustic guitar") == {"guitar": 1, "acoustic": 1}
+    assert asked("unhurried") == {"fast": -1}
 
 
 @pytest.mark.parametrize(

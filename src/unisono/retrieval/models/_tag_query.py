@@ -96,9 +96,9 @@ def _phrase(run: list[str], sign: int) -> Phrase:
     while start < len(run):
         for length in range(min(LONGEST, len(run) - start), 0, -1):
             name = " ".join(run[start : start + length])
-            axis = known.get(key(name)) or known.get(key(spell(name)))
-            if axis is not None:
-                named.setdefault(axis)
+            asked = known.get(key(name)) or known.get(key(spell(name)))
+            if asked:
+                named.update(dict.fromkeys(asked))
                 break
         else:
             length = 1

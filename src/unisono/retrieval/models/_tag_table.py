@@ -81,14 +81,14 @@ loud | quiet = / loud, -quiet, -soft
 
 # Words that ask for an axis (or, with a leading "-", for its opposite), besides the names and tags of the table above.
 _WORDS = """
-rock = rock music, rock and roll, rock band
+rock = rock music, rock and roll, rock band, electric guitar, distorted guitar
 pop = pop music
-electronic = electronic music, electronica, EDM, electro, drum and bass, drum n bass
+electronic = electronic music, EDM, drum and bass, drum n bass
 dance = dance music, club, disco
 house = house music, deep house
 techno = techno music, rave, trance
 metal = death metal, black metal, thrash metal, doom metal, heavy metal music, headbanging
-hip-hop = rap, rapping, rapper, hip hop
+hip-hop = rap, rapping, rapper
 R&B = rhythm and blues
 folk = folk music, folk tune, traditional tune, traditional, celtic, irish folk
 country = bluegrass
@@ -98,7 +98,7 @@ classical = classical music, baroque, orchestral, symphonic, chamber music, symp
 ambient = ambient music, drone, atmospheric, soundscape
 new age = meditation, spa, yoga
 Indian = India, raga, Bollywood, tabla
-experimental = avant-garde, strange, noise, weird
+experimental = avant-garde, strange, noise
 chill = lounge, downtempo, laid-back
 mellow = smooth, relaxing, relaxed
 oldies = 50s, vintage
@@ -106,24 +106,25 @@ beautiful = lovely
 sad = melancholic, sorrowful, mournful, wistful, melancholy
 happy = cheerful, joyful, merry
 party = festive
-guitar = acoustic guitar, electric guitar, classical guitar, guitars, nylon-string guitar, steel guitar
-strings = string section, string orchestra, string quartet, string ensemble, violins, viola, orchestra
+guitar = acoustic guitar, electric guitar, classical guitar, distorted guitar, guitars, nylon-string guitar, steel guitar
+acoustic = acoustic guitar, classical guitar, nylon-string guitar, unplugged
+strings = string section, string orchestra, string quartet, string ensemble, violins, viola, orchestra, orchestral, symphonic, symphony
 violin = fiddle
 cello = violoncello, double bass
 harp = lyre
 piano = grand piano, pianist, keyboard
 harpsichord = clavichord, spinet, cembalo
 flute = recorder, piccolo, flutes, pan flute, tin whistle
-synthesizer = synth, synths, synthesizers, synth pad
+synthesizer = synths, synthesizers, synth pad
 drums = drum kit, percussion, drumming, drum beat
-beat = groove, beats
-vocals = vocal, voice, voices, singing, singer, sung, song, lyrics, -unsung, -instrumentals
+beat = groove
+vocals = voices, singer, sung, song, lyrics, -unsung, -instrumentals
 female voice = female singer, female vocals, woman singing, soprano, girl, women
 male voice = male singer, male vocals, man singing, tenor, baritone, men
-choir = choral, chorus, choirs, choral music
-solo = alone, unaccompanied, a cappella, -accompaniment, -accompanied, -accompanist, -other instruments, -backing
+choir = chorus, a cappella, choirs, choral music
+solo = alone, unaccompanied, -accompaniment, -accompanied, -accompanist, -other instruments, -backing
 fast = quick, rapid, fast-paced, uptempo, lively, energetic, -slow-paced, -unhurried, -adagio
-loud = noisy, aggressive, intense, powerful, heavy, -soft, -gentle, -calm, -peaceful, -delicate, -tender, -serene
+loud = noisy, aggressive, intense, powerful, heavy, -gentle, -calm, -peaceful, -delicate, -tender, -serene
 """
 
 
@@ -196,21 +197,18 @@ def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @cache
-def words() -> dict[str, tuple[int, int]]:
-    """Return key of a word or phrase (`tracks.vocabulary.key`) -> (axis, 1 or, for its opposite, -1)."""
+def words() -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return key of a word or phrase (`tracks.vocabulary.key`) -> the axes that it asks for, each with 1 or, for its
+    opposite, -1."""
     place = {axis.name: number for number, axis in enumerate(axes())}
-    found: dict[str, tuple[int, int]] = {}
+    tags = MSD.tags + MTT.tags
+    found: dict[str, tuple[tuple[int, int], ...]] = {}
     for number, axis in enumerate(axes()):
-        for column in axis.plus:
-            found.setdefault(key((MSD.tags + MTT.tags)[column]), (number, 1))
-        for column in axis.minus:
-            found.setdefault(key((MSD.tags + MTT.tags)[column]), (number, -1))
-        found[key(axis.name)] = number, 1
-        if axis.opposite:
-            found[key(axis.opposite)] = number, -1
+        for sign, columns in ((1, axis.plus), (-1, axis.minus)):
+            for name in (axis.called(sign), *(tags[column] for column in columns)):
+                found[key(name)] = ((number, sign),)
     for line in _WORDS.strip().splitlines():
         name, _, asked = line.partition(" = ")
         for word in asked.split(", "):
-            sign = -1 if word.startswith("-") else 1
-            found.setdefault(key(word), (place[name], sign))
+            found[key(word)] = (*found.get(key(word), ()), (place[name], -1 if word.startswith("-") else 1))
     return found

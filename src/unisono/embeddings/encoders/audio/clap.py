@@ -50,12 +50,17 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
         WeightsAbsentError: the weights are not here.
         DataError: they are cut short, or of another model.
     """
+    return build_clap(SPEC, WEIGHTS, device, weights)
+
+
+def build_clap(asked: EncoderSpec, hub: HubWeights, device: str, weights: Path | None) -> "Clap":
+    """Build the audio tower of a CLAP; see `build`."""
     import torch
     from transformers import ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
 
     from unisono.embeddings.encoders.audio._torch import fill
 
-    found = locate(SPEC.name, WEIGHTS, weights)
+    found = locate(asked.name, hub, weights)
     content = found.json("config.json")
     if content.get("model_type") != "clap":
         raise DataError(f"{found.weights.parent} holds a model of type {content.get('model_type')!r}, expected clap.")
@@ -64,14 +69,14 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
         raise DataError(f"{found.weights.parent}: a CLAP with fusion of long and short views is not supported.")
     config._attn_implementation = "eager"  # the only one that this model has
     extractor = ClapFeatureExtractor(**found.json("preprocessor_config.json"))
-    if extractor.sampling_rate != SPEC.rate_hz:
-        raise DataError(f"{found.weights.parent}: a CLAP of {extractor.sampling_rate} Hz, expected {SPEC.rate_hz}.")
+    if extractor.sampling_rate != asked.rate_hz:
+        raise DataError(f"{found.weights.parent}: a CLAP of {extractor.sampling_rate} Hz, expected {asked.rate_hz}.")
     with torch.device("meta"):
         model: Any = ClapAudioModelWithProjection(config)
     tensors = load_tensors(found.weights)
     refuse_untrained(tensors, found.weights)
-    fill(model, tensors, found.weights, SPEC.title)
-    spec = found.described(SPEC, dim=config.projection_dim)
+    fill(model, tensors, found.weights, asked.title)
+    spec = found.described(asked, dim=config.projection_dim)
     return Clap(spec, model.to(device), extractor, device)
 
 
