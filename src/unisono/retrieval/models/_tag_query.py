@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.embeddings.encoders.text import TextEncoder
-from unisono.retrieval.models._tag_table import axes, words
-from unisono.tracks.vocabulary import key, spell
+from unisono.retrieval.models._tag_table import axes, related, words
+from unisono.tracks.vocabulary import key, look_up, spell
 
 Floats = NDArray[np.float32]
 TEMPERATURE = 0.05
 """Of the softmax over the similarities."""
 RESEMBLANCE = 0.5
 """Weight of what MiniLM says of a phrase, where a word that names an axis has the weight 1."""
+NEAREST = 0.5
+"""Weight of each axis that is near what has no tag of its own."""
 LONGEST = 4
 """Words in a name."""
 
@@ -63,8 +65,10 @@ class Phrase:
     """-1 if it is denied."""
     named: tuple[tuple[int, int], ...]
     """(axis, sign) of the axes that it names."""
-    rest: str
-    """What it says besides."""
+    nearest: tuple[int, ...]
+    """Axes that are the nearest to what it names without a tag."""
+    rest: tuple[str, ...]
+    """What it says besides: known terms, and the other words together."""
 
 
 def phrases(description: str) -> list[Phrase]:
@@ -85,27 +89,36 @@ def phrases(description: str) -> list[Phrase]:
                 run.append(word)
         if run:
             found.append(_phrase(run, sign))
-    return [phrase for phrase in found if phrase.named or phrase.rest]
+    return [phrase for phrase in found if phrase.named or phrase.nearest or phrase.rest]
 
 
 def _phrase(run: list[str], sign: int) -> Phrase:
-    known = words()
     named: dict[tuple[int, int], None] = {}
-    rest = []
+    nearest: list[int] = []
+    terms, others = [], []
     start = 0
     while start < len(run):
         for length in range(min(LONGEST, len(run) - start), 0, -1):
             name = " ".join(run[start : start + length])
-            asked = known.get(key(name)) or known.get(key(spell(name)))
+            spelt = spell(name)
+            asked = words().get(key(name)) or words().get(key(spelt))
+            near = related().get(key(name)) or related().get(key(spelt))
             if asked:
                 named.update(dict.fromkeys(asked))
-                break
+            elif near:
+                nearest += near
+            elif look_up(name):
+                terms.append(spelt)
+            else:
+                continue
+            break
         else:
             length = 1
             if run[start] not in _EMPTY:
-                rest.append(run[start])
+                others.append(run[start])
         start += length
-    return Phrase(" ".join(run), sign, tuple(named), " ".join(rest))
+    rest = (*terms, " ".join(others)) if others else tuple(terms)
+    return Phrase(" ".join(run), sign, tuple(named), tuple(nearest), rest)
 
 
 class TagQueries:
@@ -128,15 +141,17 @@ class TagQueries:
     def weights(self, descriptions: list[str]) -> Floats:
         """Return the weights [n, A] over the axes; each row depends on its description alone."""
         taken_apart = [phrases(text) for text in descriptions]
-        asked = dict.fromkeys(phrase.rest for found in taken_apart for phrase in found if phrase.rest)
+        asked = dict.fromkeys(text for found in taken_apart for phrase in found for text in phrase.rest)
         resembling = dict(zip(asked, self._resembling([f"{text} music" for text in asked]), strict=True))
         weights = np.zeros((len(descriptions), len(axes())), dtype=np.float32)
         for row, found in zip(weights, taken_apart, strict=True):
             for phrase in found:
                 for place, sign in phrase.named:
                     row[place] += phrase.sign * sign
-                if phrase.rest:
-                    row += RESEMBLANCE * phrase.sign * resembling[phrase.rest]
+                for place in phrase.nearest:
+                    row[place] += phrase.sign * NEAREST
+                for text in phrase.rest:
+                    row += RESEMBLANCE * phrase.sign * resembling[text]
         return weights
 
     def bridge(self, known: NDArray[np.bool_]) -> Floats:

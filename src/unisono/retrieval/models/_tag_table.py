@@ -127,6 +127,24 @@ fast = quick, rapid, fast-paced, uptempo, lively, energetic, -slow-paced, -unhur
 loud = noisy, aggressive, intense, powerful, heavy, -gentle, -calm, -peaceful, -delicate, -tender, -serene
 """
 
+# What has no tag of its own, and the axes that are nearest to it in family and use.
+_RELATED = """
+brass, trumpet, trombone, tuba, French horn, horn, horns, cornet, flugelhorn, brass section, brass quartet = classical, jazz, loud
+saxophone, alto saxophone, tenor saxophone, soprano saxophone, saxophone quartet, saxophones = jazz, soul
+clarinet, bass clarinet, oboe, bassoon, cor anglais, woodwinds, woodwind quartet = classical, flute
+organ, pipe organ, church organ, harmonium = classical, choir
+accordion, bandoneon, concertina, melodica = folk, country
+banjo, mandolin, ukulele, dobro, lap steel guitar, pedal steel guitar, harmonica = country, folk, guitar
+bouzouki, oud, balalaika, lute, theorbo = guitar, folk
+bagpipes, hurdy-gurdy, didgeridoo, jaw harp = folk
+marimba, xylophone, vibraphone, glockenspiel, music box, celesta, bells, tubular bells, handpan, kalimba = new age, harp
+dulcimer, hammered dulcimer, zither, koto, kora, guzheng = harp, folk
+erhu, shakuhachi, shamisen, pipa, tabla, sarod, tanpura = Indian, new age
+bass guitar, bass, upright bass, double bass = jazz, funk
+electric piano, Rhodes piano = jazz, soul
+turntables, sampler, drum machine = hip-hop, electronic
+"""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -211,4 +229,16 @@ def words() -> dict[str, tuple[tuple[int, int], ...]]:
         name, _, asked = line.partition(" = ")
         for word in asked.split(", "):
             found[key(word)] = (*found.get(key(word), ()), (place[name], -1 if word.startswith("-") else 1))
+    return found
+
+
+@cache
+def related() -> dict[str, tuple[int, ...]]:
+    """Return key of what has no tag of its own -> the axes nearest to it."""
+    place = {axis.name: number for number, axis in enumerate(axes())}
+    found = {}
+    for line in _RELATED.strip().splitlines():
+        names, _, nearest = line.partition(" = ")
+        for name in names.split(", "):
+            found[key(name)] = tuple(place[axis] for axis in nearest.split(", "))
     return found
