@@ -41,7 +41,9 @@ GROUPS = {
     ),
     "models": (
         "The models that find music without any training.",
-        {"list": "Show what the models are, their languages and licences, and whether their weights are on this machine."},
+        {
+            "list": "Show what the models are, their languages and licences, and whether their weights are on this machine."
+        },
     ),
 }
 """Group -> help, and the help of its verbs; a verb is a function `<verb>_<group>` in `unisono.commands.<group>`."""

@@ -9,9 +9,9 @@ import msgspec
 from unisono.base.errors import UsageError
 from unisono.commands import console
 from unisono.commands.options import StageOptions, model_of, record
+from unisono.retrieval import models
 from unisono.retrieval.evaluate import run as evaluating
 from unisono.retrieval.evaluate.result import NOTE, Result
-from unisono.retrieval import models
 from unisono.retrieval.models import load_model
 from unisono.tracks.workspace import Workspace
 

@@ -9,7 +9,16 @@ from unisono.embeddings.encoders.text import minilm
 if minilm.packaged() is None:
     pytest.skip("the MiniLM weights are not here", allow_module_level=True)
 
-TEXTS = ["slow solemn choir", "", "?!", "x " * 3000, "гитара, バイオリン", "Fast SOLO fiddle dance with drums.", "a", "\n"]
+TEXTS = [
+    "slow solemn choir",
+    "",
+    "?!",
+    "x " * 3000,
+    "гитара, バイオリン",
+    "Fast SOLO fiddle dance with drums.",
+    "a",
+    "\n",
+]
 
 
 def test_the_vectors_equal_those_of_transformers() -> None:

@@ -18,7 +18,10 @@ from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec, WeightsAbsentError
 
 RECORD = "fetched.json"
-UNTRAINED = ("a0b4534a14f58e20944452dff00a22a06ce629d1", "sha256:5c289311f4a030d768af7ffbfdecd01b008aa64824211899a4e59f4f9d154fd1")
+UNTRAINED = (
+    "a0b4534a14f58e20944452dff00a22a06ce629d1",
+    "sha256:5c289311f4a030d768af7ffbfdecd01b008aa64824211899a4e59f4f9d154fd1",
+)
 """Revisions of `laion/larger_clap_music`, which earlier versions read for `clap`: a network that was never trained."""
 
 

@@ -170,7 +170,9 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
 def _unseen(model: JointModel, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
     """Return the rows that may be evaluated on, and sentences for the protocol on what the model has seen."""
     if model.trained_on is None:
-        return rows, [f"What music the weights of {model.label} were trained on is not recorded: it may be among these."]
+        return rows, [
+            f"What music the weights of {model.label} were trained on is not recorded: it may be among these."
+        ]
     of_benchmark = asked.benchmark is not None
     if asked.split == "train" and not of_benchmark:
         return rows, ["This is the TRAIN split: the numbers say nothing about music that the model has not seen."]

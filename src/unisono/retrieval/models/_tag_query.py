@@ -23,18 +23,83 @@ TEMPERATURE = 0.05
 RESEMBLANCE = 0.5
 """Weight of what MiniLM says of a phrase, where a word that names an axis has the weight 1."""
 NEAREST = 0.5
-"""Weight of each axis that is near what has no tag of its own."""
+"""Weight of each axis that is near an instrument."""
 LONGEST = 4
 """Words in a name."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’&-][^\W_]+)*")
-_BREAKS = re.compile(r"[,;:.!?()\n]+|\b(?:but|with|while|over|backed by|played by|performed by|sung by)\b", re.IGNORECASE)
+_BREAKS = re.compile(
+    r"[,;:.!?()\n]+|\b(?:but|with|while|over|backed by|played by|performed by|sung by)\b", re.IGNORECASE
+)
 _NEGATIONS = frozenset(
-    "no not without never neither nor lacking lacks excluding except minus free-of non isn't aren't doesn't don't".split()
+    [
+        "no",
+        "not",
+        "without",
+        "never",
+        "neither",
+        "nor",
+        "lacking",
+        "lacks",
+        "excluding",
+        "except",
+        "minus",
+        "free-of",
+        "non",
+        "isn't",
+        "aren't",
+        "doesn't",
+        "don't",
+    ]
 )
 _EMPTY = frozenset(
-    "a an the of and or in on at by for to is are was it its this that these there some any very rather quite more most much "
-    "music track piece recording sound sounds like playing plays played performed featuring features style kind type".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "and",
+        "or",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "to",
+        "is",
+        "are",
+        "was",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "there",
+        "some",
+        "any",
+        "very",
+        "rather",
+        "quite",
+        "more",
+        "most",
+        "much",
+        "music",
+        "track",
+        "piece",
+        "recording",
+        "sound",
+        "sounds",
+        "like",
+        "playing",
+        "plays",
+        "played",
+        "performed",
+        "featuring",
+        "features",
+        "style",
+        "kind",
+        "type",
+    ]
 )
 """Words that say nothing about the music."""
 
@@ -66,7 +131,7 @@ class Phrase:
     named: tuple[tuple[int, int], ...]
     """(axis, sign) of the axes that it names."""
     nearest: tuple[int, ...]
-    """Axes that are the nearest to what it names without a tag."""
+    """Axes that are near the instruments that it names."""
     rest: tuple[str, ...]
     """What it says besides: known terms, and the other words together."""
 
@@ -103,14 +168,12 @@ def _phrase(run: list[str], sign: int) -> Phrase:
             spelt = spell(name)
             asked = words().get(key(name)) or words().get(key(spelt))
             near = related().get(key(name)) or related().get(key(spelt))
-            if asked:
-                named.update(dict.fromkeys(asked))
-            elif near:
-                nearest += near
-            elif look_up(name):
-                terms.append(spelt)
-            else:
+            if not (asked or near or look_up(name)):
                 continue
+            named.update(dict.fromkeys(asked or ()))
+            nearest += near or ()
+            if not (asked or near):
+                terms.append(spelt)
             break
         else:
             length = 1
@@ -148,7 +211,7 @@ class TagQueries:
             for phrase in found:
                 for place, sign in phrase.named:
                     row[place] += phrase.sign * sign
-                for place in phrase.nearest:
+                for place in phrase.nearest if phrase.sign > 0 or not phrase.named else ():
                     row[place] += phrase.sign * NEAREST
                 for text in phrase.rest:
                     row += RESEMBLANCE * phrase.sign * resembling[text]

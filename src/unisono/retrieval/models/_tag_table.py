@@ -127,8 +127,14 @@ fast = quick, rapid, fast-paced, uptempo, lively, energetic, -slow-paced, -unhur
 loud = noisy, aggressive, intense, powerful, heavy, -gentle, -calm, -peaceful, -delicate, -tender, -serene
 """
 
-# What has no tag of its own, and the axes that are nearest to it in family and use.
+# Instruments, and the axes that are near them in family and use: evidence for what has no tag of its own, and more evidence
+# for what has one.
 _RELATED = """
+violin, viola, cello = strings, classical
+fiddle = strings, folk
+harp, flute, piccolo = classical, new age
+harpsichord = classical
+sitar = Indian
 brass, trumpet, trombone, tuba, French horn, horn, horns, cornet, flugelhorn, brass section, brass quartet = classical, jazz, loud
 saxophone, alto saxophone, tenor saxophone, soprano saxophone, saxophone quartet, saxophones = jazz, soul
 clarinet, bass clarinet, oboe, bassoon, cor anglais, woodwinds, woodwind quartet = classical, flute
@@ -234,7 +240,7 @@ def words() -> dict[str, tuple[tuple[int, int], ...]]:
 
 @cache
 def related() -> dict[str, tuple[int, ...]]:
-    """Return key of what has no tag of its own -> the axes nearest to it."""
+    """Return key of an instrument -> the axes near it."""
     place = {axis.name: number for number, axis in enumerate(axes())}
     found = {}
     for line in _RELATED.strip().splitlines():

@@ -38,7 +38,9 @@ class NumpyTextEncoder:
 
     def embed(self, captions: list[str]) -> Floats:
         """Embed captions as [n, D] unit vectors."""
-        tokens = [each.ids for each in self._tokenizer.encode_batch([self.spec.instruction + text for text in captions])]
+        tokens = [
+            each.ids for each in self._tokenizer.encode_batch([self.spec.instruction + text for text in captions])
+        ]
         by_length: dict[int, list[int]] = defaultdict(list)
         for place, ids in enumerate(tokens):
             by_length[len(ids)].append(place)
