@@ -9,6 +9,7 @@ from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio._taggers import MSD, MTT
 from unisono.embeddings.file import FILE_NAME, EncoderRecord, create_embeddings
 from unisono.embeddings.prepare.settings import encoder_record
+from unisono.tracks.track import SPLITS
 
 TAGS = MSD.tags + MTT.tags
 
@@ -32,7 +33,8 @@ def write_tagged(folder: Path, *, encoder: str = "tags", record: EncoderRecord |
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     with create_embeddings(folder / FILE_NAME, {}, 0) as writer:
-        for split, some in (("train", 0), ("val", 0), ("test", len(tracks))):
+        for split in SPLITS:
+            some = len(tracks) if split == "test" else 0
             writer.add_split(split, tracks[:some])
             made = record or encoder_record(spec, "mean", "")
             writer.add_embeddings(split, made, iter([rows[:some].astype(np.float16)]))

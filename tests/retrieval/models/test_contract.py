@@ -66,7 +66,7 @@ def test_an_unknown_name_is_refused(name: str, message: str) -> None:
 
 def test_a_file_of_other_encoders_is_refused(model: JointModel, tmp_path: Path) -> None:
     write_tagged(tmp_path, encoder="dsp")
-    with pytest.raises(UsageError, match="no embeddings that the model .* can read .*it holds: dsp"):
+    with pytest.raises(UsageError, match=r"no embeddings that the model .* can read .*it holds: dsp"):
         model.collection(tmp_path)
 
 

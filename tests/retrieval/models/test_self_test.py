@@ -28,7 +28,7 @@ def test_the_bound_is_0_98() -> None:
         return own.astype(np.float32)
 
     check_text(lambda _: with_cosine(0.975), "good")
-    with pytest.raises(DataError, match="0.985"):
+    with pytest.raises(DataError, match=r"0\.985"):
         check_text(lambda _: with_cosine(0.985), "bad")
 
 
@@ -54,5 +54,5 @@ def test_a_sweep_and_silence_must_differ() -> None:
         return np.abs(np.fft.rfft(windows))[:, :50]
 
     check_audio(spectrum, "good", rate_hz=8000, window_s=1)
-    with pytest.raises(DataError, match="sine sweep and silence differ by 0.0e"):
+    with pytest.raises(DataError, match=r"sine sweep and silence differ by 0\.0e"):
         check_audio(lambda windows: np.ones((2, 8), np.float32), "bad", rate_hz=8000, window_s=1)

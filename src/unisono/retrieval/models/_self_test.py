@@ -22,6 +22,7 @@ TEXTS = (
     "a woman sings jazz",
 )
 """Descriptions of music that nobody would confuse."""
+HINT = "Its weights were probably never trained, or were lost in a conversion. Use another model or other weights."
 COLLAPSED = 0.98
 """The mean cosine of two of them must be lower."""
 NEAR = 1e-4
@@ -49,7 +50,7 @@ def check_text(embed: Callable[[list[str]], Floats], name: str) -> None:
         raise DataError(
             f"The text tower of {name} does not work: {count} contrasting descriptions have a mean cosine of {cosine:.4f} "
             f"(it must be below {COLLAPSED}).",
-            hint="Its weights were probably never trained, or were lost in a conversion. Use another model or other weights.",
+            hint=HINT,
         )
 
 
@@ -73,7 +74,7 @@ def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, w
     if apart <= NEAR:
         raise DataError(
             f"The audio tower of {name} does not work: a sine sweep and silence differ by {apart:.1e} at most.",
-            hint="Its weights were probably never trained, or were lost in a conversion. Use another model or other weights.",
+            hint=HINT,
         )
 
 

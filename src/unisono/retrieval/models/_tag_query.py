@@ -144,7 +144,8 @@ def phrases(description: str) -> list[Phrase]:
     found = []
     text = re.sub(r"\b(?:free of|absence of|devoid of)\b", "without", description.lower().replace("’", "'"))
     for part in _BREAKS.split(text):
-        sign, run = 1, []
+        sign = 1
+        run: list[str] = []
         for word in _WORD.findall(part):
             if word in _NEGATIONS:
                 if run:

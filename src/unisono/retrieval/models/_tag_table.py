@@ -108,7 +108,8 @@ happy = cheerful, joyful, merry
 party = festive
 guitar = acoustic guitar, electric guitar, classical guitar, distorted guitar, guitars, nylon-string guitar, steel guitar
 acoustic = acoustic guitar, classical guitar, nylon-string guitar, unplugged
-strings = string section, string orchestra, string quartet, string ensemble, violins, viola, orchestra, orchestral, symphonic, symphony
+strings = string section, string orchestra, string quartet, string ensemble, violins
+strings = viola, orchestra, orchestral, symphonic, symphony
 violin = fiddle
 cello = violoncello, double bass
 harp = lyre
@@ -135,7 +136,8 @@ fiddle = strings, folk
 harp, flute, piccolo = classical, new age
 harpsichord = classical
 sitar = Indian
-brass, trumpet, trombone, tuba, French horn, horn, horns, cornet, flugelhorn, brass section, brass quartet = classical, jazz, loud
+brass, trumpet, trombone, tuba, French horn = classical, jazz, loud
+horn, horns, cornet, flugelhorn, brass section, brass quartet = classical, jazz, loud
 saxophone, alto saxophone, tenor saxophone, soprano saxophone, saxophone quartet, saxophones = jazz, soul
 clarinet, bass clarinet, oboe, bassoon, cor anglais, woodwinds, woodwind quartet = classical, flute
 organ, pipe organ, church organ, harmonium = classical, choir
@@ -184,7 +186,8 @@ def axes() -> tuple[Axis, ...]:
     for line in _AXES.strip().splitlines():
         names, _, tags = line.partition(" = ")
         name, _, opposite = names.partition(" | ")
-        plus, minus = [], []
+        plus: list[int] = []
+        minus: list[int] = []
         for listed, column in zip(tags.split("/"), columns, strict=True):
             for tag in filter(None, map(str.strip, listed.split(","))):
                 (minus if tag.startswith("-") else plus).append(column[tag.removeprefix("-")])

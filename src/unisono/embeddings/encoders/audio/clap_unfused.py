@@ -1,6 +1,7 @@
-"""CLAP, clap-htsat-unfused: the smaller network, which LAION's own package loads by default (Wu et al., 2023, arXiv 2211.06687).
+"""CLAP, clap-htsat-unfused (Wu et al., 2023, arXiv 2211.06687).
 
-It is a smaller audio network than that of `clap` (153 million parameters with the text tower); see `clap` for the rest.
+LAION's own package loads it by default. Its audio network is smaller than that of `clap`; 153 million parameters with the
+text tower; see `clap` for the rest.
 
 Weights: Apache-2.0 (the hub's card).
 """
