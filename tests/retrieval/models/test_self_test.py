@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from unisono.base.errors import DataError
+from unisono.embeddings.encoders import audio
+from unisono.retrieval import models
 from unisono.retrieval.models._self_test import TEXTS, check_audio, check_text
 
 RNG = np.random.default_rng(0)
@@ -56,3 +59,20 @@ def test_a_sweep_and_silence_must_differ() -> None:
     check_audio(spectrum, "good", rate_hz=8000, window_s=1)
     with pytest.raises(DataError, match=r"sine sweep and silence differ by 0\.0e"):
         check_audio(lambda windows: np.ones((2, 8), np.float32), "bad", rate_hz=8000, window_s=1)
+
+
+def test_the_taggers_tell_a_sweep_from_silence() -> None:
+    if not models.get("tags").is_here():
+        pytest.skip("the weights of tags are not here")
+    encoder = audio.build("tags")
+    check_audio(lambda windows: encoder.embed(torch.from_numpy(windows)).numpy(), "tags", rate_hz=16_000, window_s=3)
+
+
+def test_a_collapsed_model_is_refused_when_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Collapsed:
+        def embed_text(self, texts: list[str]) -> np.ndarray:
+            return np.ones((len(texts), 4), np.float32)
+
+    monkeypatch.setattr(models.get("tags"), "build", lambda device: Collapsed())
+    with pytest.raises(DataError, match=r"text tower of tags does not work"):
+        models.load_model("tags")
