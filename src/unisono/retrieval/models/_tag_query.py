@@ -185,7 +185,7 @@ def _phrase(run: list[str], sign: int) -> Phrase:
     return Phrase(" ".join(run), sign, tuple(named), tuple(nearest), rest)
 
 
-class TagQueries:
+class TagReader:
     """Turns descriptions into weights over the axes."""
 
     def __init__(self, encoder: TextEncoder) -> None:

@@ -26,7 +26,7 @@ from unisono.embeddings.encoders.text import TextEncoder, minilm
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
 from unisono.retrieval.models import Floats, ModelSpec
-from unisono.retrieval.models._tag_query import TagQueries
+from unisono.retrieval.models._tag_query import TagReader
 from unisono.retrieval.models._tag_table import axes, axis_values, is_known
 from unisono.retrieval.split_rows import opened, read_rows
 from unisono.tracks.track import Split
@@ -68,7 +68,7 @@ class TagModel:
 
     def __init__(self, text_encoder: TextEncoder) -> None:
         self.text_encoder = text_encoder
-        self._queries = TagQueries(text_encoder)
+        self._reader = TagReader(text_encoder)
         self._collection: tuple[object, Collection] | None = None
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class TagModel:
             means = _taggers.log_odds(self._last_layer, means[:, _taggers.POOLED_DIM :])
         values = axis_values(means, means.shape[1])
         known = is_known(means.shape[1])
-        return _equally_long(values if known.all() else values @ self._queries.bridge(known))
+        return _equally_long(values if known.all() else values @ self._reader.bridge(known))
 
     @cached_property
     def _last_layer(self) -> dict[str, NDArray[np.float32]]:
@@ -132,7 +132,7 @@ class TagModel:
     @checked
     def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
         """Embed descriptions as [n, D] unit vectors; one that says nothing about music is a vector of zeros."""
-        weights = self._queries.weights([texts] if isinstance(texts, str) else list(texts))
+        weights = self._reader.weights([texts] if isinstance(texts, str) else list(texts))
         lengths = np.linalg.norm(weights, axis=1, keepdims=True)
         return np.pad(weights / np.where(lengths > 0, lengths, 1), ((0, 0), (0, 1)))
 
