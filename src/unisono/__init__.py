@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from unisono.embeddings.file import open_embeddings
     from unisono.embeddings.prepare.run import prepare
     from unisono.retrieval.evaluate.run import evaluate
-    from unisono.retrieval.model import load_model
+    from unisono.retrieval.models import load_model
     from unisono.retrieval.train.run import train
     from unisono.sources.download.run import download
     from unisono.tracks.track import Caption, Track
@@ -42,7 +42,7 @@ _HOMES = {
     "download": "sources.download.run",
     "evaluate": "retrieval.evaluate.run",
     "list_datasets": "curation.datasets",
-    "load_model": "retrieval.model",
+    "load_model": "retrieval.models",
     "open_embeddings": "embeddings.file",
     "prepare": "embeddings.prepare.run",
     "read_tracks": "curation.collection",

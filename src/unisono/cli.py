@@ -59,6 +59,12 @@ GROUPS = {
             "fetch": "Fetch the weights of encoders from their publishers' repositories on the Hugging Face Hub, verified.",
         },
     ),
+    "models": (
+        "The models that find music without any training.",
+        {
+            "list": "Show what the models are, their languages and licences, and whether their weights are on this machine."
+        },
+    ),
 }
 """Group -> help, and the help of its verbs; a verb is a function `<verb>_<group>` in `unisono.commands.<group>`."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from demo import commands, targets
 from demo.arrange import Facts
-from demo.targets import HeldOut, Precision
+from demo.targets import HeldOut, Outcome, Precision
 from tests.making import make_track
 from unisono.base.errors import UnisonoError
 from unisono.embeddings.file import create_embeddings
@@ -20,19 +20,42 @@ def facts(*players: str) -> Facts:
     return Facts(players[0], players, None, False, 1, "reel", "fast", 7.0, None, False, None)
 
 
+def outcome(low: float, precise: float | None, value: float = 0.8) -> Outcome:
+    return Outcome(Estimate(value, low, 0.9, 0.1), None if precise is None else Precision({"flute": precise}, 0.05))
+
+
 @pytest.mark.parametrize(
     ("low", "precise", "holds"), [(0.51, 0.6, True), (0.49, 0.6, False), (0.5, 0.6, False), (0.51, 0.59, False)]
 )
 def test_both_targets_must_hold(low: float, precise: float, holds: bool) -> None:
-    shown, all_hold = targets.table(Estimate(0.8, low, 0.9, 0.1), Precision({"flute": precise}, 0.05))
+    shown, all_hold = targets.table({"trained": outcome(low, precise)})
     assert all_hold is holds
-    assert shown.row_count == 2
+    assert [column.header for column in shown.columns] == ["", "trained", "chance"]
 
 
 def test_precision_that_could_not_be_measured_holds_no_target() -> None:
-    shown, all_hold = targets.table(Estimate(0.8, 0.7, 0.9, 0.1), None)
+    _, all_hold = targets.table({"trained": outcome(0.7, None)})
     assert not all_hold
-    assert shown.row_count == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "precise", "holds"),
+    [
+        (0.36, 0.26, 0.6, (True, True)),
+        (0.34, 0.26, 0.6, (False, True)),
+        (0.36, 0.25, 0.6, (False, True)),
+        (0.36, 0.26, 0.59, (True, False)),
+    ],
+)
+def test_the_bar_of_tags_is_shown_and_does_not_fail_the_demo(
+    value: float, low: float, precise: float, holds: tuple[bool, bool]
+) -> None:
+    found = outcome(low, precise, value)
+    assert found.holds(targets.BARS["tags"]) == holds
+    shown, all_hold = targets.table({"tags": found, "trained": outcome(0.51, 0.6)})
+    assert all_hold
+    said = [str(cell) for cell in shown.columns[1].cells]
+    assert sum("no" in cell for cell in said) == 2 - sum(holds)
 
 
 def test_precision_counts_answers_that_feature_the_instrument(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
 from unisono.base.files import remove_left_behind
 from unisono.commands import console
-from unisono.commands.options import StageOptions, record, the_checkpoint
+from unisono.commands.options import StageOptions, model_of, record
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class EvaluateOptions(StageOptions):
 
     checkpoint: Path | None = None
     """The model to evaluate. Default: the only best checkpoint in `checkpoints/`."""
+    model: str | None = None
+    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`; with --dataset-file a folder of its own,
     `DATA-ROOT/benchmarks/DATASET-FILE_ENCODER`."""
@@ -39,7 +41,7 @@ class EvaluateOptions(StageOptions):
     """Also measure the baselines: random, tag overlap, dsp."""
     output: Path | None = None
     """JSON file for the result. Default: next to the checkpoint, `CHECKPOINT_SPLIT.json` or
-    `CHECKPOINT_DATASET-FILE.json`."""
+    `CHECKPOINT_DATASET-FILE.json`; for a model without a checkpoint, in DATA-ROOT with the model's name."""
     report: Path | None = None
     """HTML file for a report with plots, and players for the best and the worst queries."""
     report_audio: bool = False
@@ -63,10 +65,11 @@ def run(options: EvaluateOptions) -> "Result":
     require("train", "Evaluating", ("torch", "h5py"))
     if options.report:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
-    checkpoint = the_checkpoint(options.checkpoint)
-    options = replace(options, checkpoint=checkpoint)
-    result = msgspec.structs.replace(_evaluate(checkpoint, options), options=record(options))
-    output = options.output or checkpoint.with_name(f"{checkpoint.stem}_{result.called}.json")
+    named = model_of(options.model, options.checkpoint)
+    if options.model is None:
+        options = replace(options, checkpoint=Path(named))
+    result = msgspec.structs.replace(_evaluate(named, options), options=record(options))
+    output = options.output or _beside(named, options.data_root, result.called)
     remove_left_behind(output)
     result.write(output)  # before the tables are printed: whoever reads along may end early
     if options.report:
@@ -79,11 +82,19 @@ def run(options: EvaluateOptions) -> "Result":
     return result
 
 
-def _evaluate(checkpoint: Path, options: EvaluateOptions) -> "Result":
+def _beside(named: str | Path, data_root: Path, called: str) -> Path:
+    """Return the default path of the result: next to the checkpoint, or in the data folder."""
+    from unisono.retrieval import models
+
+    where = data_root / named if str(named) in models.names() else Path(named)
+    return where.with_name(f"{where.stem}_{called}.json")
+
+
+def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
     with extra("train", "Evaluating"):
         from unisono.retrieval.evaluate import run as evaluating
-        from unisono.retrieval.model import load_model
-    model = load_model(checkpoint, options.device)
+        from unisono.retrieval.models import load_model
+    model = load_model(named, options.device)
     if options.dataset_file:
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)
         return evaluating.evaluate_benchmark(

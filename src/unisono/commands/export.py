@@ -6,9 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
 from unisono.commands import console
-from unisono.commands.options import the_checkpoint
+from unisono.commands.options import model_of
 
 
 @Parameter(name="*")
@@ -18,6 +19,8 @@ class ExportOptions:
 
     checkpoint: Path | None = None
     """The model to export. Default: the only best checkpoint in `checkpoints/`."""
+    model: str | None = None
+    """A checkpoint as well; the models that need no training have nothing to export."""
     output: Path | None = None
     """Folder to write to. Default: next to the checkpoint, with its name."""
     onnx: bool = True
@@ -27,13 +30,20 @@ class ExportOptions:
 
 
 def run(options: ExportOptions) -> None:
-    """Export a checkpoint and print what was written."""
+    """Export a checkpoint and print what was written.
+
+    Raises:
+        UsageError: no checkpoint is named.
+    """
     if options.onnx:
         require("export", "Exporting to ONNX", ("onnx", "onnxruntime", "onnxscript"))
     with extra("export", "Exporting"):
         from unisono.retrieval import export as exporting
-        from unisono.retrieval.model import load_model
-    model = load_model(the_checkpoint(options.checkpoint))
+        from unisono.retrieval.model import Model
+        from unisono.retrieval.models import load_model
+    model = load_model(model_of(options.model, options.checkpoint))
+    if not isinstance(model, Model):
+        raise UsageError(f"The model {model.label} is not trained here: there is nothing to export.")
     report = exporting.export(model, options.output, onnx=options.onnx, overwrite=options.overwrite)
     console.out.print(console.escape(str(report)), soft_wrap=True)
 

@@ -74,5 +74,19 @@ def the_checkpoint(named: Path | None, folder: Path = Path("checkpoints")) -> Pa
             f"There are several checkpoints: {', '.join(map(str, found))}.", hint=f"Name one: --checkpoint {found[0]}"
         )
     raise UsageError(
-        f"There is no checkpoint in {folder}.", hint="Name one with --checkpoint, or train one with: unisono train"
+        f"There is no checkpoint in {folder}.",
+        hint="Name one with --checkpoint, train one with: unisono train, or use one that needs no training: --model tags",
     )
+
+
+def model_of(model: str | None, checkpoint: Path | None) -> str | Path:
+    """Return the model that `--model` or `--checkpoint` names, or the only best checkpoint in `checkpoints/`.
+
+    Raises:
+        UsageError: both are given; or neither is, and there is no checkpoint there, or several.
+    """
+    if model is None:
+        return the_checkpoint(checkpoint)
+    if checkpoint is not None:
+        raise UsageError("--model and --checkpoint exclude each other.")
+    return model

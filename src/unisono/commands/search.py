@@ -10,12 +10,12 @@ from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
 from unisono.base.words import counted
 from unisono.commands import console
-from unisono.commands.options import Count, StageOptions, the_checkpoint
+from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
     from unisono.retrieval.collection import Collection, Hits
-    from unisono.retrieval.model import Model
+    from unisono.retrieval.models import JointModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,8 @@ class SearchOptions(StageOptions):
 
     checkpoint: Path | None = None
     """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
+    model: str | None = None
+    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
@@ -54,10 +56,12 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         DataError: no track is left to search among.
     """
     with extra("train", "Searching"):
-        from unisono.retrieval.model import load_model
+        from unisono.retrieval.models import load_model, names
         from unisono.search import run as searching
+    if options.model not in names():  # those need no torch
+        require("train", "Searching", ("torch",))
     _check(queries, options)
-    model = load_model(the_checkpoint(options.checkpoint), options.device)
+    model = load_model(model_of(options.model, options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
@@ -101,7 +105,7 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
         check_ending(options.playlist)
 
 
-def _serve(model: "Model", collection: "Collection", options: SearchOptions) -> None:
+def _serve(model: "JointModel", collection: "Collection", options: SearchOptions) -> None:
     from unisono.search import run as searching
     from unisono.search.serve import SearchService, serve  # needs the packages of an extra
 
@@ -118,7 +122,13 @@ def _serve(model: "Model", collection: "Collection", options: SearchOptions) -> 
 
 def _plain(found: "dict[str, Hits]") -> list[dict[str, object]]:
     return [
-        {"query": query, "hits": [{"score": round(hit.score, 6), **asdict(hit.track)} for hit in hits]}
+        {
+            "query": query,
+            "hits": [
+                {"score": round(hit.score, 6), **asdict(hit.track), **({"why": hit.why} if hit.why else {})}
+                for hit in hits
+            ],
+        }
         for query, hits in found.items()
     ]
 
@@ -130,6 +140,9 @@ def _show(query: str, hits: "Hits") -> None:
         track = hit.track
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
         console.out.print(f"{place:3}. [cyan]{hit.score:.3f}[/]  {console.escape(track.name)}{where}", soft_wrap=True)
+        if hit.why:
+            because = ", ".join(f"{tag} {part:.2f}" for tag, part in hit.why.items())
+            console.out.print(f"            {console.escape(because)}", soft_wrap=True)
         console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
 
 

@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from unisono.base import html
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.structure import (
     BLOCK_BYTES,
     CHECKSUMS,
@@ -178,6 +179,7 @@ class EmbeddingsFile:
                 f"{nearest(str(encoder), held)}",
                 hint=f"Add them with: unisono prepare --encoders {encoder} --output-dir {self.path.parent}",
             )
+        refuse_untrained(encoder, held[encoder].revision, str(self.path))
 
     @property
     def encoders(self) -> dict[str, EncoderRecord]:

@@ -1,8 +1,10 @@
 """A collection of music to search in: what is known of each excerpt, and an index of their vectors."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from unisono.base.table import Table
 from unisono.embeddings.file import SplitRows
@@ -47,6 +49,8 @@ class Hit:
     score: float
     """Cosine similarity."""
     track: IndexedTrack
+    why: dict[str, float] = field(default_factory=dict)
+    """What spoke for it, the strongest first, each with its part of the score; empty if the model cannot say."""
 
 
 class Hits(list[Hit]):
@@ -68,7 +72,11 @@ class Hits(list[Hit]):
             for place, hit in enumerate(self, 1)
         ]
         title = f"“{self.query}” among {self.searched:,} tracks"
-        return Table(title, ("", "score", "track", "dataset", "file"), rows, words=(2, 3, 4))
+        columns = ("", "score", "track", "dataset", "file")
+        if not any(hit.why for hit in self):
+            return Table(title, columns, rows, words=(2, 3, 4))
+        explained = [(*row, ", ".join(hit.why)) for row, hit in zip(rows, self, strict=True)]
+        return Table(title, (*columns, "because of"), explained, words=(2, 3, 4, 5))
 
     def __repr__(self) -> str:
         return str(self._table())
@@ -85,16 +93,38 @@ class Collection:
         index: of the vectors.
     """
 
-    def __init__(self, tracks: Sequence[IndexedTrack], vectors: Floats, index: str = "exact") -> None:
-        """Build the index `index` of unit vectors [N, D]."""
+    def __init__(
+        self,
+        tracks: Sequence[IndexedTrack],
+        vectors: Floats,
+        index: str = "exact",
+        *,
+        explain: Callable[[Floats, Floats], dict[str, float]] | None = None,
+    ) -> None:
+        """Build the index `index` of unit vectors [N, D].
+
+        Args:
+            tracks: N.
+            vectors: [N, D].
+            index: name of the index.
+            explain: from a query [D] and a vector [D] to what speaks for it (`Hit.why`).
+        """
         self.tracks = tracks
         self.index = indexes.get(index)(vectors)
+        self._vectors = vectors
+        self._explain = explain
 
     def __len__(self) -> int:
         return len(self.tracks)
 
     def __repr__(self) -> str:
         return f"Collection: {len(self):,} tracks"
+
+    def rows_where(self, where: Callable[[IndexedTrack], bool] | None) -> Positions | None:
+        """Return the positions of the tracks for which `where` returns True; None for all."""
+        if where is None:
+            return None
+        return np.array([row for row, track in enumerate(self.tracks) if where(track)], dtype=np.int64)
 
     def search(
         self,
@@ -118,11 +148,17 @@ class Collection:
         wanted = top
         while True:
             positions, scores = self.index.search(vector, wanted, among)
-            hits = [Hit(float(score), self.tracks[position]) for position, score in zip(positions, scores, strict=True)]
+            hits = [
+                Hit(float(score), self.tracks[position], self._why(vector, position))
+                for position, score in zip(positions, scores, strict=True)
+            ]
             kept = hits if max_per_artist is None else _limited(hits, max_per_artist)
             if len(kept) >= top or wanted >= searched:
                 return Hits(kept[:top], query, searched)
             wanted *= MORE
+
+    def _why(self, vector: Floats, position: int) -> dict[str, float]:
+        return self._explain(vector, self._vectors[position]) if self._explain else {}
 
 
 def _limited(hits: list[Hit], max_per_artist: int) -> list[Hit]:

@@ -18,6 +18,7 @@ from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoder
+from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
@@ -50,8 +51,9 @@ class Model:
         """Build the model of a checkpoint.
 
         Raises:
-            DataError: the weights do not fit the architecture.
+            DataError: the weights do not fit the architecture, or the model was trained on useless embeddings.
         """
+        refuse_untrained(checkpoint.audio_encoder.name, checkpoint.audio_encoder.revision, str(path or "The model"))
         heads = ProjectionHeads(checkpoint.architecture)
         try:
             heads.load_state_dict(checkpoint.weights)
@@ -73,6 +75,15 @@ class Model:
         if self.path:
             lines.append(f"checkpoint {self.path}")
         return "\n  ".join(lines)
+
+    @property
+    def label(self) -> str:
+        """Path of the checkpoint, or empty."""
+        return str(self.path or "")
+
+    def reads(self, file: EmbeddingsFile) -> str:
+        """Return the name of the audio encoder whose embeddings the model reads; see `JointModel.reads`."""
+        return self.audio_encoder.name
 
     @property
     def audio_encoder(self) -> EncoderRecord:
@@ -244,9 +255,7 @@ class Model:
         if not text.strip():
             raise UsageError("text must not be empty.", parameter="text")
         collection = self.collection(data, split=split, index=index)
-        among = None
-        if where is not None:
-            among = np.array([row for row, track in enumerate(collection.tracks) if where(track)], dtype=np.int64)
+        among = collection.rows_where(where)
         return collection.search(self.embed_text(text)[0], top, among, max_per_artist, query=text)
 
     def _in_blocks(self, project: Callable[[Tensor], Tensor], embeddings: NDArray[np.floating]) -> Floats:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
 from unisono.retrieval.collection import Collection, Hits
-from unisono.retrieval.model import Model
+from unisono.retrieval.models import JointModel
 from unisono.search.filters import matching
 
 
@@ -26,7 +26,7 @@ def narrowed(collection: Collection, where: Sequence[str]) -> NDArray[np.int64]:
 
 
 def search(
-    model: Model,
+    model: JointModel,
     queries: Sequence[str],
     collection: Collection,
     *,

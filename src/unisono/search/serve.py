@@ -28,7 +28,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import extra
 from unisono.base.log import log
 from unisono.retrieval.collection import Collection
-from unisono.retrieval.model import Model
+from unisono.retrieval.models import JointModel
 from unisono.search.filters import matching
 
 with extra("serve", "The search page"):
@@ -76,7 +76,7 @@ class SearchService:
 
     def __init__(
         self,
-        model: Model,
+        model: JointModel,
         collection: Collection,
         among: NDArray[np.int64],
         *,

@@ -9,6 +9,9 @@ from transformers import ClapFeatureExtractor, ClapModel
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.weights import UNTRAINED
+from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
+from unisono.tracks.track import SPLITS
 
 RATE = 48_000
 
@@ -49,3 +52,38 @@ def test_a_clap_of_another_kind_is_refused(
     (tmp_path / file).write_text(json.dumps(content | change))
     with pytest.raises(DataError, match=message):
         audio.build("clap", weights=tmp_path)
+
+
+@pytest.mark.parametrize("tower", ["audio", "text"])
+def test_a_clap_that_was_never_trained_is_refused(weights_root: Path, tmp_path: Path, tower: str) -> None:
+    for path in (weights_root / "clap").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    for name, tensor in tensors.items():
+        if name.startswith(f"{tower}_projection.linear1") and name.endswith("bias"):
+            tensor.zero_()
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    audio.build("clap", weights=tmp_path)  # one of two biases is not zero
+    for name, tensor in tensors.items():
+        if name.startswith(f"{tower}_projection") and name.endswith("bias"):
+            tensor.zero_()
+    torch.save(tensors, tmp_path / "pytorch_model.bin")
+    with pytest.raises(DataError, match=rf"never trained: the biases of its {tower} projection are all exactly 0"):
+        audio.build("clap", weights=tmp_path)
+
+
+@pytest.mark.parametrize("revision", UNTRAINED)
+def test_embeddings_of_the_untrained_clap_are_refused_with_the_reason(tmp_path: Path, revision: str) -> None:
+    record = EncoderRecord(
+        name="clap", weights="laion/larger_clap_music", revision=revision, license="Apache-2.0",
+        rate_hz=RATE, window_s=10, hop_s=10, pooling="mean", dim=4,
+    )  # fmt: skip
+    with create_embeddings(tmp_path / "embeddings.h5", {}, 0) as writer:
+        for split in SPLITS:
+            writer.add_split(split, [])
+            writer.add_embeddings(split, record, iter([]))
+    with open_embeddings(tmp_path) as file:
+        assert "clap" in repr(file)
+        for read in (lambda: file["clap"], lambda: file.read("train"), lambda: file.embeddings("test", "clap")):
+            with pytest.raises(DataError, match=r"larger_clap_music, which is a network that was never trained"):
+                read()

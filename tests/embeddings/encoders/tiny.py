@@ -171,6 +171,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "mert_95m": write_mert_95m,
     "latent": write_latent,
     "clap": write_clap,
+    "clap_general": write_clap,
+    "clap_unfused": write_clap,
 }
 
 

@@ -18,6 +18,11 @@ from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec, WeightsAbsentError
 
 RECORD = "fetched.json"
+UNTRAINED = (
+    "a0b4534a14f58e20944452dff00a22a06ce629d1",
+    "sha256:5c289311f4a030d768af7ffbfdecd01b008aa64824211899a4e59f4f9d154fd1",
+)
+"""Revisions of `laion/larger_clap_music`, which earlier versions read for `clap`: a network that was never trained."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +99,25 @@ class WeightsOnDisk:
         if not isinstance(content, dict):
             raise DataError(f"{path}: expected a JSON object, found {type(content).__name__}.")
         return content
+
+
+def refuse_untrained(name: str, revision: str, where: str) -> None:
+    """Refuse embeddings, or a model trained on them, that were made with weights known to be of no use.
+
+    Args:
+        name: of the encoder.
+        revision: of its weights, as recorded.
+        where: what holds the record, for the message.
+
+    Raises:
+        DataError: the weights were never trained.
+    """
+    if revision in UNTRAINED:
+        raise DataError(
+            f"{where}: its {name} embeddings were made with laion/larger_clap_music, which is a network that was never "
+            "trained (the biases of its projections are all zero, and it finds music no better than chance).",
+            hint=f"Prepare the music again with the weights that {name} has now: unisono encoders fetch {name}",
+        )
 
 
 def root() -> Path:

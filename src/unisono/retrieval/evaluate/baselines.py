@@ -16,7 +16,7 @@ from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.retrieval.evaluate.measured import Measured
 from unisono.retrieval.evaluate.ranking import rank_both
-from unisono.retrieval.model import Model
+from unisono.retrieval.models import JointModel
 from unisono.retrieval.pairing import Pairing
 from unisono.retrieval.split_rows import read_rows
 from unisono.tracks.track import Split
@@ -32,7 +32,7 @@ DSP = "dsp"
 
 
 def measure_baselines(
-    model: Model, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing, *, seed: int
+    model: JointModel, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing, *, seed: int
 ) -> dict[str, dict[str, Measured]]:
     """Measure all baselines for which the file has data: name -> direction -> numbers.
 
@@ -100,7 +100,7 @@ def terms_in(text: str) -> set[str]:
     return found
 
 
-def _dsp(model: Model, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing) -> Pair:
+def _dsp(model: JointModel, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing) -> Pair:
     """Predict the dsp embedding of the music from the text encoder's embedding of its caption."""
     train = file.read("train", [DSP])
     features = train.embeddings[DSP].astype(np.float32)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from unisono.embeddings.file import SplitRows
 from unisono.embeddings.prepare.run import prepare
-from unisono.retrieval.model import Model
+from unisono.retrieval.models import JointModel
 from unisono.tracks.files import read_tracks
 
 CAPTION_VALID = "caption_valid"
@@ -44,7 +44,7 @@ class Benchmark:
         return [f"{missing:,} of the benchmark's {self.tracks:,} tracks are missing (no audio, or left out)."]
 
 
-def embed_benchmark(model: Model, path: Path, output_dir: Path) -> Benchmark:
+def embed_benchmark(model: JointModel, path: Path, output_dir: Path) -> Benchmark:
     """Embed the music of a unified file with the audio encoder of a model, into `output_dir`."""
     tracks = read_tracks(path)
     encoder = model.audio_encoder

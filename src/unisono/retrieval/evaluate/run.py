@@ -6,7 +6,7 @@ from typing import Literal
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, checked
-from unisono.base.errors import DataError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.retrieval import doubts
@@ -18,7 +18,8 @@ from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
-from unisono.retrieval.model import Floats, Model
+from unisono.retrieval.model import Model
+from unisono.retrieval.models import Floats, JointModel
 from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
 from unisono.tracks.track import Split
@@ -46,7 +47,7 @@ class _Request:
 
 @checked
 def evaluate(
-    model: Model,
+    model: JointModel,
     embeddings: EmbeddingsFile | AnyPath,
     *,
     split: Where = "test",
@@ -71,6 +72,7 @@ def evaluate(
         UsageError: the model was trained on some of the music.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
+    _check_model(model)
     one = None if split == "all" else split
     asked = _Request(one, split, exclude_overlap, baselines, Path(queries) if queries else None, seed)
     with opened(embeddings) as file:
@@ -79,7 +81,7 @@ def evaluate(
 
 @checked
 def evaluate_benchmark(
-    model: Model,
+    model: JointModel,
     dataset_file: AnyPath,
     *,
     output_dir: AnyPath | None = None,
@@ -102,6 +104,7 @@ def evaluate_benchmark(
     Raises:
         UsageError, DataError: as for `evaluate`.
     """
+    _check_model(model)
     path = Path(dataset_file)
     folder = Path(output_dir) if output_dir else Workspace().benchmark(path, model.audio_encoder.name)
     benchmark = embed_benchmark(model, path, folder)
@@ -112,8 +115,16 @@ def evaluate_benchmark(
         return _evaluate(model, file, _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark))
 
 
-def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
-    rows = read_rows(file, asked.split, [model.audio_encoder.name])
+def _check_model(model: object) -> None:
+    if not hasattr(type(model), "project_rows"):
+        raise UsageError(
+            f"model must be a Model, found {model!r}.", hint="Load it with: unisono.load_model", parameter="model"
+        )
+
+
+def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Result:
+    encoder = model.reads(file)
+    rows = read_rows(file, asked.split, [encoder])
     if not rows.ids:
         raise DataError(f"{file.path}: the split {asked.called} is empty.")
     rows, notes = _unseen(model, rows, asked)
@@ -121,7 +132,8 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
         notes += asked.benchmark.protocol(rows)
     pairing = pair_rows(rows)
     music = model.project_rows(file, rows)
-    if unlike := doubts.of_music(model.checkpoint.music, rows.embeddings[model.audio_encoder.name]):
+    heard = model.checkpoint.music if isinstance(model, Model) else {}
+    if unlike := doubts.of_music(heard, rows.embeddings[encoder]):
         log.warning("%s", unlike)
         notes.append(unlike)
     log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
@@ -141,9 +153,9 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
         baselines = measure_baselines(model, file, asked.split, rows, pairing, seed=asked.seed)
     return Result(
         version=__version__,
-        checkpoint=str(model.path or ""),
-        audio_encoder=model.audio_encoder.name,
-        text_encoder=model.checkpoint.text_encoder.name,
+        checkpoint=model.label,
+        audio_encoder=encoder,
+        text_encoder=model.text_encoder.spec.name,
         data=str(file.path),
         called=asked.called,
         protocol=[*notes, *tagging.protocol(queries)],
@@ -162,8 +174,12 @@ def _evaluate(model: Model, file: EmbeddingsFile, asked: _Request) -> Result:
     )
 
 
-def _unseen(model: Model, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
+def _unseen(model: JointModel, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
     """Return the rows that may be evaluated on, and sentences for the protocol on what the model has seen."""
+    if model.trained_on is None:
+        return rows, [
+            f"What music the weights of {model.label} were trained on is not recorded: it may be among these."
+        ]
     of_benchmark = asked.benchmark is not None
     if asked.split == "train" and not of_benchmark:
         return rows, ["This is the TRAIN split: the numbers say nothing about music that the model has not seen."]
@@ -196,7 +212,7 @@ def _of_val(seen: SeenMusic, asked: _Request) -> str:
 
 
 def _measure_valid(
-    model: Model, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
+    model: JointModel, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
 ) -> dict[str, Measured]:
     chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
     pairing = pair_rows(chosen)
@@ -205,7 +221,7 @@ def _measure_valid(
 
 
 def _measure_tags(
-    model: Model, queries: list[tagging.TagQueries], music: Floats, seed: int
+    model: JointModel, queries: list[tagging.TagQueries], music: Floats, seed: int
 ) -> dict[str, CategoryResult]:
     return {
         each.category: tagging.measure_tags(each, model.embed_text(each.prompts), music, seed=seed) for each in queries

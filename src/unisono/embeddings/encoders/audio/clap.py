@@ -1,11 +1,13 @@
-"""CLAP, larger_clap_music: music in a space it shares with English text (Wu et al., 2023, arXiv 2211.06687).
+"""CLAP, larger_clap_music_and_speech: music in a space it shares with English text (Wu et al., 2023, arXiv 2211.06687).
 
 A Swin transformer over a log-mel spectrogram of 10 s at 48 kHz, projected to 512 and scaled to length 1; 68 million
 parameters. The network is transformers' own `ClapAudioModelWithProjection`, the spectrogram is `ClapFeatureExtractor`'s for
-models without fusion (Slaney's filters), computed with torch. The text tower is not read: in this conversion its
-vectors are nearly the same for all texts (github.com/embeddings-benchmark/mteb, issue 5069).
+models without fusion (Slaney's filters), computed with torch. The text tower is not read yet.
 
-Weights: Apache-2.0 (the hub's card).
+Weights: Apache-2.0 (the hub's card). Those of `laion/larger_clap_music`, which earlier versions read, are a network that was
+never trained: its projection biases are all zero, and it finds music no better than chance (results of
+github.com/embeddings-benchmark/mteb, and its issue 5069). Files with that mark are refused, and so are embeddings made
+with them.
 """
 
 from pathlib import Path
@@ -19,17 +21,15 @@ if TYPE_CHECKING:
     import torch
 
 WEIGHTS = HubWeights(
-    repo="laion/larger_clap_music",
-    revision="a0b4534a14f58e20944452dff00a22a06ce629d1",
-    weights=HubFile(
-        name="pytorch_model.bin", sha256="5c289311f4a030d768af7ffbfdecd01b008aa64824211899a4e59f4f9d154fd1"
-    ),
+    repo="laion/larger_clap_music_and_speech",
+    revision="195c3a3e68faebb3e2088b9a79e79b43ddbda76b",
+    weights=HubFile(name="pytorch_model.bin"),  # its sha256 is the one that the hub states
     others=(HubFile(name="config.json"), HubFile(name="preprocessor_config.json")),
 )
 
 SPEC = EncoderSpec(
     name="clap",
-    title="CLAP, larger_clap_music, audio tower",
+    title="CLAP, larger_clap_music_and_speech, audio tower",
     rate_hz=48_000,
     window_s=10.0,
     hop_s=10.0,
@@ -50,12 +50,17 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
         WeightsAbsentError: the weights are not here.
         DataError: they are cut short, or of another model.
     """
+    return build_clap(SPEC, WEIGHTS, device, weights)
+
+
+def build_clap(asked: EncoderSpec, hub: HubWeights, device: str, weights: Path | None) -> "Clap":
+    """Build the audio tower of a CLAP; see `build`."""
     import torch
     from transformers import ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
 
     from unisono.embeddings.encoders.audio._torch import fill
 
-    found = locate(SPEC.name, WEIGHTS, weights)
+    found = locate(asked.name, hub, weights)
     content = found.json("config.json")
     if content.get("model_type") != "clap":
         raise DataError(f"{found.weights.parent} holds a model of type {content.get('model_type')!r}, expected clap.")
@@ -64,13 +69,34 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
         raise DataError(f"{found.weights.parent}: a CLAP with fusion of long and short views is not supported.")
     config._attn_implementation = "eager"  # the only one that this model has
     extractor = ClapFeatureExtractor(**found.json("preprocessor_config.json"))
-    if extractor.sampling_rate != SPEC.rate_hz:
-        raise DataError(f"{found.weights.parent}: a CLAP of {extractor.sampling_rate} Hz, expected {SPEC.rate_hz}.")
+    if extractor.sampling_rate != asked.rate_hz:
+        raise DataError(f"{found.weights.parent}: a CLAP of {extractor.sampling_rate} Hz, expected {asked.rate_hz}.")
     with torch.device("meta"):
         model: Any = ClapAudioModelWithProjection(config)
-    fill(model, load_tensors(found.weights), found.weights, SPEC.title)
-    spec = found.described(SPEC, dim=config.projection_dim)
+    tensors = load_tensors(found.weights)
+    refuse_untrained(tensors, found.weights)
+    fill(model, tensors, found.weights, asked.title)
+    spec = found.described(asked, dim=config.projection_dim)
     return Clap(spec, model.to(device), extractor, device)
+
+
+def refuse_untrained(tensors: "dict[str, torch.Tensor]", path: Path) -> None:
+    """Refuse a CLAP that was never trained: training moves the biases of the projections away from 0, where they begin.
+
+    Raises:
+        DataError: all biases of a projection are exactly 0.
+    """
+    for tower in ("audio", "text"):
+        biases = [
+            tensor
+            for name, tensor in tensors.items()
+            if name.startswith(f"{tower}_projection.") and name.endswith("bias")
+        ]
+        if biases and not any(bias.any() for bias in biases):
+            raise DataError(
+                f"{path} is a CLAP that was never trained: the biases of its {tower} projection are all exactly 0.",
+                hint=f"Use {WEIGHTS.repo}: unisono encoders fetch {SPEC.name}",
+            )
 
 
 class Clap:

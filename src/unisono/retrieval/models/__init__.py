@@ -1,0 +1,167 @@
+"""The models that find music without having been trained here, and one protocol for them and for trained checkpoints.
+
+A model is one module, registered by being in this folder: a docstring that is the model card, `SPEC`, `is_here()`, and
+`build(device) -> JointModel`. Modules import torch and other large packages inside `build` or below.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.arguments import AnyPath, as_path, checked, nearest
+from unisono.base.errors import UsageError
+from unisono.embeddings.encoders.text import TextEncoder
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack
+from unisono.tracks.track import Split
+
+if TYPE_CHECKING:
+    from unisono.retrieval.checkpoint import TrainedOn
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """What is known of a model before it is loaded."""
+
+    name: str
+    title: str
+    languages: str
+    """The languages of the descriptions that it understands."""
+    license: str
+    """Licence of the weights."""
+    noncommercial: bool = False
+    encoders: tuple[str, ...]
+    """The audio encoders whose embeddings it reads, the preferred one first."""
+    size: int = 0
+    """Bytes to download from the hub; 0 if there is nothing to download there."""
+    install: str = ""
+    """Command that brings its weights."""
+    verified: str
+    """Whether it was loaded with its real weights, and what was checked with them."""
+
+
+class JointModel(Protocol):
+    """Descriptions and music in one space: what search and evaluation need of a model.
+
+    A trained checkpoint (`retrieval.model.Model`) is one as well.
+    """
+
+    @property
+    def label(self) -> str:
+        """Name of the model, or path of the checkpoint."""
+
+    @property
+    def audio_encoder(self) -> EncoderRecord:
+        """The audio embeddings that the model reads best: those that are prepared for a benchmark."""
+
+    @property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder, loaded when first needed."""
+
+    @property
+    def trained_on(self) -> "TrainedOn | None":
+        """What the model was trained on; None if that is not recorded."""
+
+    def reads(self, file: EmbeddingsFile) -> str:
+        """Return the name of the encoder in the file whose embeddings the model reads.
+
+        Raises:
+            UsageError: the file holds none that it can read; the message says how to make them.
+        """
+        ...
+
+    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
+        """Map the audio embeddings of rows of a file to [N, D] unit vectors, one for each track.
+
+        Raises:
+            DataError: they were made in another way than those that the model reads, or are not finite.
+        """
+        ...
+
+    def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
+        """Embed n descriptions as [n, D] unit vectors; each row depends on its description alone."""
+        ...
+
+    def collection(
+        self, data: EmbeddingsFile | AnyPath | None = None, *, split: Split | None = None, index: str = "exact"
+    ) -> Collection:
+        """Return the music of an `embeddings.h5`, ready to be searched."""
+        ...
+
+    def search(
+        self,
+        text: str,
+        top: int = 10,
+        data: EmbeddingsFile | AnyPath | None = None,
+        *,
+        where: Callable[[IndexedTrack], bool] | None = None,
+        split: Split | None = None,
+        max_per_artist: int | None = None,
+        index: str = "exact",
+    ) -> Hits:
+        """Find the music that fits a description best."""
+        ...
+
+
+def names() -> list[str]:
+    """List the models, in alphabetical order, without importing them."""
+    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+
+
+def get(name: str) -> ModuleType:
+    """Return the module of the model of that name.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    known = names()
+    if name not in known:
+        raise UsageError(
+            f"There is no model {name!r}.{nearest(name, known)}",
+            hint=f"Known: {', '.join(known)}; or name the checkpoint of a trained model.",
+        )
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def spec(name: str) -> ModelSpec:
+    """Return what is known of the model of that name."""
+    found: ModelSpec = get(name).SPEC
+    return found
+
+
+@checked
+def load_model(model: AnyPath, device: str = "cpu") -> JointModel:
+    """Load a model by its name, or a trained one from its checkpoint.
+
+    Args:
+        model: one of `names()`, or the path of a checkpoint.
+        device: where it runs: auto, cpu, cuda, cuda:1, ...
+
+    Raises:
+        UsageError: there is no such model or file.
+        DataError: the checkpoint is truncated, holds something else, or would run code when read; or the model's text
+            tower does not tell descriptions apart.
+        WeightsAbsentError: its weights are not on this machine.
+    """
+    name = str(model)
+    if name in names():
+        from unisono.retrieval.models._self_test import check_text
+
+        built: JointModel = get(name).build(device)
+        check_text(built.embed_text, name)
+        return built
+    path = as_path(model)
+    if not path.exists() and Path(name).name == name and not path.suffix:
+        get(name)
+    from unisono.retrieval.model import load_model as load_checkpoint  # imports torch
+
+    return load_checkpoint(path, device)

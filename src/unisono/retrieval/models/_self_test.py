@@ -1,0 +1,84 @@
+"""Whether a joint model works at all: a tower that was never trained, or whose weights were lost, maps all to one vector."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.errors import DataError
+
+TEXTS = (
+    "death metal with screaming vocals and fast double-bass drums",
+    "a quiet solo harp",
+    "cheerful children's choir",
+    "deep house for a club",
+    "lonely blues guitar",
+    "baroque harpsichord music",
+    "hip-hop beat with a male rapper",
+    "sad slow string quartet",
+    "loud punk rock",
+    "Indian sitar and tabla",
+    "dreamy ambient synthesizer",
+    "a woman sings jazz",
+)
+"""Descriptions of music that nobody would confuse."""
+HINT = "Its weights were probably never trained, or were lost in a conversion. Use another model or other weights."
+COLLAPSED = 0.98
+"""The mean cosine of two of them must be lower."""
+NEAR = 1e-4
+"""A sine sweep and silence must differ by more than this in some number."""
+
+Floats = NDArray[np.float32]
+
+
+def check_text(embed: Callable[[list[str]], Floats], name: str) -> None:
+    """Refuse a model whose text tower does not tell contrasting descriptions apart.
+
+    Args:
+        embed: from n texts to [n, D].
+        name: of the model, for the message.
+
+    Raises:
+        DataError: numbers are not finite, or the vectors are nearly the same; the message has what was measured.
+    """
+    vectors = _finite(embed(list(TEXTS)), name, "texts").astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = vectors / np.where(lengths > 0, lengths, 1)
+    count = len(TEXTS)
+    cosine = float((unit @ unit.T)[np.triu_indices(count, 1)].mean())
+    if cosine >= COLLAPSED or not lengths.all():
+        raise DataError(
+            f"The text tower of {name} does not work: {count} contrasting descriptions have a mean cosine of {cosine:.4f} "
+            f"(it must be below {COLLAPSED}).",
+            hint=HINT,
+        )
+
+
+def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, window_s: float) -> None:
+    """Refuse a model whose audio tower maps a sine sweep and silence to the same vector.
+
+    Args:
+        embed: from windows [B, samples] to [B, D].
+        name: of the model, for the message.
+        rate_hz: sample rate of the windows.
+        window_s: their length.
+
+    Raises:
+        DataError: numbers are not finite, or the vectors are the same.
+    """
+    time_s = np.arange(round(rate_hz * window_s)) / rate_hz
+    sweep = 0.5 * np.sin(2 * np.pi * (100 * time_s + (0.4 * rate_hz - 100) * time_s**2 / (2 * window_s)))
+    windows = np.stack([sweep, np.zeros_like(sweep)]).astype(np.float32)
+    vectors = _finite(embed(windows), name, "audio")
+    apart = float(np.abs(vectors[0] - vectors[1]).max())
+    if apart <= NEAR:
+        raise DataError(
+            f"The audio tower of {name} does not work: a sine sweep and silence differ by {apart:.1e} at most.",
+            hint=HINT,
+        )
+
+
+def _finite(vectors: Floats, name: str, what: str) -> Floats:
+    if not np.isfinite(vectors).all():
+        raise DataError(f"The model {name} does not work: its vectors of {what} are not finite.")
+    return vectors

@@ -1,0 +1,41 @@
+"""Embeddings `tags` and `musicnn` of music that is nothing but one tag each."""
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.making import make_track
+from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.audio._taggers import MSD, MTT
+from unisono.embeddings.file import FILE_NAME, EncoderRecord, create_embeddings
+from unisono.embeddings.prepare.settings import encoder_record
+from unisono.tracks.track import SPLITS
+
+TAGS = MSD.tags + MTT.tags
+
+
+def write_tagged(folder: Path, *, encoder: str = "tags", record: EncoderRecord | None = None, seed: int = 0) -> Path:
+    """Write `embeddings.h5` with a track for each of the 100 tags, which is its title, in the split test.
+
+    With `musicnn`, the embeddings are noise.
+    """
+    rng = np.random.default_rng(seed)
+    spec = audio.spec(encoder)
+    rows = rng.normal(-4, 0.3, size=(len(TAGS), spec.dim))
+    if encoder == "tags":
+        rows[np.arange(len(TAGS)), np.arange(len(TAGS))] += 5
+    tracks = [
+        make_track(
+            id=f"tagged_{number}", audio_path=f"/nowhere/{number}.mp3", caption=f"{tag} music", duration=10,
+            dataset="tagged", title=tag, tags=[tag], recording=f"tagged:{number}",
+        )
+        for number, tag in enumerate(TAGS)
+    ]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    with create_embeddings(folder / FILE_NAME, {}, 0) as writer:
+        for split in SPLITS:
+            some = len(tracks) if split == "test" else 0
+            writer.add_split(split, tracks[:some])
+            made = record or encoder_record(spec, "mean", "")
+            writer.add_embeddings(split, made, iter([rows[:some].astype(np.float16)]))
+    return folder
