@@ -48,6 +48,7 @@ ONLY_PARSED = {
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",
     r"--serve": "serves until Ctrl-C",
+    r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers": "needs an encoder with weights",
     r"--match audio": "listens to all files, which takes long",
     r"evaluate .*--dataset-file": "made from the tracks that the checkpoint was trained on, in a folder this small",

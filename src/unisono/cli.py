@@ -45,6 +45,7 @@ EXAMPLES = {
     "captions preview": "data/unified_dataset.json --captions varied",
     "encoders list": "",
     "encoders fetch": "muq minilm",
+    "models list": "",
 }
 """Verb -> the words that follow it in the example at the end of its help."""
 GROUPS = {

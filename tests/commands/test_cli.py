@@ -115,10 +115,10 @@ def test_options_come_from_a_file_from_a_report_and_first_from_the_command_line(
     (tmp_path / "run.toml").write_text(
         'seed = 3\n[unify]\nmax_samples = 1\ncheck-audio = false\ndatasets = ["song_describer"]'
     )
-    assert "holds 1 track" in cli(tmp_path, "unify", "--config", "run.toml", "--output", "a.json").stdout
-    assert "holds 2 tracks" in cli(tmp_path, "unify", "--config", "run.toml", "--max-samples", "2").stdout
+    assert "1 track is in" in cli(tmp_path, "unify", "--config", "run.toml", "--output", "a.json").stdout
+    assert "2 tracks are in" in cli(tmp_path, "unify", "--config", "run.toml", "--max-samples", "2").stdout
     said = cli(tmp_path, "--config", "a.report.json", "unify", "--output", "b.json").stdout
-    assert "holds 1 track" in said
+    assert "1 track is in" in said
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 

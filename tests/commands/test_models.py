@@ -29,8 +29,9 @@ def test_what_is_not_here_says_how_to_get_it(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("given", [(None, None), ("tags", "a.pt")])
-def test_one_model_must_be_named(given):
-    with pytest.raises(UsageError, match=r"There is no model|exclude each other"):
+def test_one_model_must_be_named(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"There is no checkpoint|exclude each other"):
         model_of(*given)
 
 

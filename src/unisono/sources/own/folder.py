@@ -19,7 +19,7 @@ from unisono.base.tally import Dropped
 from unisono.sources.audio_index import walk
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.sources.cells import artist_key, is_text, name_of, tidy_tags, year_field
-from unisono.sources.own.tags import Tags, read_tags
+from unisono.sources.own.tags import FileTags, read_tags
 from unisono.tracks.track import Track, batched
 from unisono.tracks.vocabulary import key, look_up
 
@@ -149,7 +149,7 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
     except Exception as error:  # whatever the library does with a damaged file is that file's fault
         if not _is_foreign(root / path):
             return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
-        tags = Tags(0, {}, {})
+        tags = FileTags(0, {}, {})
     artist, title = ", ".join(tags.values.get("artist", ())), tags.first("title")
     genre, more_genres = _genres(tags.values.get("genre", ()))
     moods = [word for text in tags.values.get("mood", ()) for word in _SEPARATORS.split(text)]

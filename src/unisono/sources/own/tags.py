@@ -24,7 +24,7 @@ _APE_FIELDS = {"artist": "artist", "title": "title", "album": "album", "genre": 
                "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url"}  # fmt: skip
 
 
-class Tags(NamedTuple):
+class FileTags(NamedTuple):
     """What the tags of a file say."""
 
     duration_s: float
@@ -38,7 +38,7 @@ class Tags(NamedTuple):
         return next(iter(self.values.get(field, ())), "")
 
 
-def read_tags(path: Path) -> Tags:
+def read_tags(path: Path) -> FileTags:
     """Read the tags of a regular file; raise whatever tinytag does with a damaged one."""
     with path.open("rb") as file:
         tag = _tag(path, file)
@@ -65,7 +65,7 @@ def read_tags(path: Path) -> Tags:
             plain = text_of(tidy(text if right is None else right))
             if plain := plain if field == "comment" else name_of(plain):
                 (doubtful if right is None else values).setdefault(field, []).append(plain)
-    return Tags(tag.duration or 0, {field: list(dict.fromkeys(each)) for field, each in values.items()}, doubtful)
+    return FileTags(tag.duration or 0, {field: list(dict.fromkeys(each)) for field, each in values.items()}, doubtful)
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
