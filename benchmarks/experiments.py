@@ -147,7 +147,7 @@ def trained(each: Settings, variant: Variant, number: str, seed: int, data_dir: 
     """Train a variant and return its best model."""
     folder = each.root / "experiments" / f"{number}_seed{seed}"
     settings: dict[str, Any] = {"audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten"}
-    settings |= {"epochs": each.epochs, **variant.train, "seed": seed, "checkpoint_dir": folder}
+    settings |= {"epochs": each.epochs, **variant.train, "seed": seed, "checkpoint_dir": folder, "overwrite": True}
     return train(data_dir, **settings)
 
 

@@ -60,7 +60,7 @@ def main(
     _heading("4. A model that puts descriptions where the music is")
     epochs = FAST_EPOCHS if fast else EPOCHS
     training = ["--audio-encoder", "musicnn", "--epochs", str(epochs), *RECIPE, "--seed", str(seed)]
-    commands.run(["train", *common, *training, "--checkpoint-dir", str(checkpoints)])
+    commands.run(["train", *common, *training, "--checkpoint-dir", str(checkpoints), "--overwrite"])
     _heading("5. How well it finds music that it has not heard")
     models = {"tags": ["--model", "tags"], "trained": ["--checkpoint", str(checkpoint)]}
     results = {name: checkpoints / f"{name}_test.json" for name in models}

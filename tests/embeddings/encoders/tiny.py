@@ -3,7 +3,7 @@
 They embed nothing sensible, but take the same path as real ones: files on disk, configuration read, tensors checked and
 loaded. Besides the tests, they let the whole of `prepare` be tried without a download:
 
-    python tests/encoders/tiny.py /tmp/tiny
+    python tests/embeddings/encoders/tiny.py /tmp/tiny
     UNISONO_WEIGHTS=/tmp/tiny unisono prepare --encoders muq mert latent
 """
 
