@@ -93,6 +93,8 @@ def runnable(page: Path) -> list[list[str]]:
                 words.append("--overwrite")
             if words[0] == "prepare" and not {"--output-dir", "--prune"} & set(words):
                 words += ["--output-dir", f"data/of-line-{len(found)}"]
+            if words[0] == "train" and "--resume" not in words:
+                words.append("--overwrite")
         found.append(words)
     return found
 

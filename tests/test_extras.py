@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
 from tests.releases import audio
+from tests.sources.own.test_folder import id3
 
 EXTRAS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 ALONE = ["core", *sorted(set(EXTRAS) - {"demo", "dev"})]
@@ -69,6 +70,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "music").mkdir()
     for number in range(12):
         audio.tone(folder / f"music/{number}.wav", 3.0, 200.0 + 40 * number)
+    audio.tone(folder / "music/tagged.mp3", 3.0, 700.0)
+    tagged = folder / "music/tagged.mp3"
+    tagged.write_bytes(id3({"TIT2": "Night", "TCON": "Jazz"}) + tagged.read_bytes())
     tracks = [
         {
             "id": f"d_{n}",

@@ -62,7 +62,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_what_is_held_out_is_joined_by_sound_and_by_text_if_asked_to(data: Path, tmp_path: Path) -> None:
     output = tmp_path / "unified.json"
     options = ["--data-root", data, "--datasets", "jamendo_max_caps", "--output", output]
-    options += ["--hold-out", "song_describer"]
+    options += ["--hold-out", "song_describer", "--overwrite"]
     copy, told = f"jamendo_max_caps_{COPY}_0-9", f"jamendo_max_caps_{TOLD}_0-9"
     unify(*options)
     plain = split_of(output)

@@ -152,9 +152,8 @@ def test_a_pinned_revision_is_fetched_verified_recorded_and_not_fetched_again(
     assert again.returncode == 0, again.stderr
     assert "nothing to do" in again.stderr
 
-    listed = unisono(None, tmp_path, "list").stdout
-    assert [line.split()[-1] for line in listed.splitlines() if line.startswith("mert ")] == ["yes"]
-    assert [line.split()[-1] for line in listed.splitlines() if line.startswith("muq ")] == ["no"]
+    here = {each["name"]: each["here"] for each in json.loads(unisono(None, tmp_path, "list", "--json").stdout)}
+    assert here["mert"] is True and here["muq"] is False
 
 
 def test_where_no_commit_is_pinned_the_one_found_is_recorded(hub: Hub, tmp_path: Path) -> None:
@@ -240,8 +239,8 @@ def test_a_text_encoder_is_fetched_verified_and_used(hub: Hub, e5: Path, tmp_pat
     assert kept == {path.name for path in e5.iterdir()} - {"README.md", "pytorch_model.bin"} | {"fetched.json"}
     assert json.loads((tmp_path / "e5-small" / "fetched.json").read_text())["revision"] == spec.revision
     assert "nothing to do" in unisono(None, tmp_path, "fetch", "e5-small").stderr
-    listed = unisono(None, tmp_path, "list").stdout
-    assert [line.split()[-1] for line in listed.splitlines() if line.startswith("e5-")] == ["no", "no", "yes"]
+    here = {each["name"]: each["here"] for each in json.loads(unisono(None, tmp_path, "list", "--json").stdout)}
+    assert [here[name] for name in here if name.startswith("e5-")] == [False, False, True]
 
 
 def test_a_text_encoder_comes_from_a_folder_and_is_held_against_its_record(
