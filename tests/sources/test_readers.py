@@ -52,7 +52,7 @@ def test_both_readers_agree_on_anything(tmp_path: Path, content: bytes) -> None:
             return error.message
 
     careful = outcome(table._careful())
-    if "never closed" not in careful:  # the fast reader may take the rest of a cut file as the last value
+    if "never closed" not in str(careful):  # the fast reader may take the rest of a cut file as the last value
         assert outcome(table) == careful
 
 
