@@ -252,11 +252,17 @@ def _prepare(
             music=doubts.measure_music(train.audio),
         )
     training = Training(config, how, step, sampler, validation, base)
-    recordings = len(set(train.pairing.recording.tolist()))
-    training.state.warnings = doubts.of_data(recordings, train.rows.captions, train.rows.caption_of)
-    for sentence in training.state.warnings:
-        log.warning("%s", sentence)
+    training.state.warnings = _doubts_of(train)
     return training
+
+
+def _doubts_of(train: SplitData) -> list[str]:
+    """Return what makes the training data doubtful, and log it."""
+    recordings = len(set(train.pairing.recording.tolist()))
+    found = doubts.of_data(recordings, train.rows.captions, train.rows.caption_of)
+    for sentence in found:
+        log.warning("%s", sentence)
+    return found
 
 
 def _texts(
