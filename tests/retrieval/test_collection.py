@@ -1,10 +1,11 @@
 import dataclasses
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows
 
 BLANK = IndexedTrack(
     id="", split="test", dataset="", artist="", artist_id="", title="", genre="", tags=[], license="", recording="",
@@ -62,3 +63,36 @@ def test_hits_are_a_list_that_prints_as_a_table():
     assert "1.000" in repr(hits) and "<b>" in repr(hits)
     assert "a &amp; b" in hits._repr_html_() and "&lt;b&gt;" in hits._repr_html_() and "<b>" not in hits._repr_html_()
     assert repr(Hits()) == "“” among 0 tracks\n  score  track  dataset  file"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-3, 3), min_size=1, max_size=4), min_size=1, max_size=12),
+    st.integers(1, 15),
+    st.data(),
+)
+def test_a_track_is_found_by_its_best_window(windows, top, data):
+    of = [track for track, scores in enumerate(windows) for _ in scores]
+    flat = np.array([[score, 0] for scores in windows for score in scores], dtype=np.float32)
+    starts = np.array([10 * place for scores in windows for place, _ in enumerate(scores)], dtype=np.float32)
+    collection = Collection(tracks("a" * len(windows)), flat, windows=Windows(np.array(of), starts, 10))
+    among = data.draw(st.lists(st.sampled_from(range(len(windows))), min_size=1, unique=True).map(sorted))
+    hits = collection.search(np.array([1, 0], dtype=np.float32), top, np.array(among))
+    expected = sorted(among, key=lambda track: -max(windows[track]))[:top]
+    assert [hit.score for hit in hits] == [max(windows[track]) for track in expected]
+    for hit in hits:
+        scores = windows[int(hit.track.id)]
+        assert hit.start_s == 10 * scores.index(max(scores)) and hit.score == max(scores)
+    best = collection.best_windows(flat[:, 0])
+    assert [of[place] for place in best] == list(range(len(windows)))
+    assert [starts[place] / 10 for place in best] == [scores.index(max(scores)) for scores in windows]
+
+
+@pytest.mark.parametrize(
+    ("of", "vectors"),
+    [(None, 3), ([0, 1], 3), ([0, 0, 0], 3), ([0, 1, 0], 3), ([0, 1, 2], 3)],
+)
+def test_tracks_vectors_and_windows_must_fit(of, vectors):
+    windows = None if of is None else Windows(np.array(of), np.zeros(len(of), dtype=np.float32), 10)
+    with pytest.raises(ValueError, match=r"windows"):
+        Collection(tracks("ab"), np.ones((vectors, 2), dtype=np.float32), windows=windows)

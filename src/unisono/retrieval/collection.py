@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base.table import Table
 from unisono.embeddings.file import SplitRows
@@ -35,6 +36,17 @@ class IndexedTrack:
     audio_path: str
     start_s: float
     duration_s: float
+    album: str = ""
+    album_artist: str = ""
+    year: int | None = None
+    bpm: float | None = None
+    rating: float | None = None
+    """0 to 5."""
+    added: str = ""
+    """When it came into the library: an ISO date, such as 2026-11-26, or date and time."""
+    library: str = ""
+    number: int = -1
+    """The catalogue's own number of it; -1 if it is of none."""
 
     @property
     def name(self) -> str:
@@ -51,6 +63,8 @@ class Hit:
     track: IndexedTrack
     why: dict[str, float] = field(default_factory=dict)
     """What spoke for it, the strongest first, each with its part of the score; empty if the model cannot say."""
+    start_s: float | None = None
+    """Where the window that fits best begins, in seconds of the file; None if the collection has no windows."""
 
 
 class Hits(list[Hit]):
@@ -85,11 +99,24 @@ class Hits(list[Hit]):
         return self._table().html()
 
 
+@dataclass(frozen=True)
+class Windows:
+    """The windows of N tracks: W >= N stretches of music, each with a vector of its own."""
+
+    of: NDArray[np.int64]
+    """[W]: the position of each window's track, ascending; every track has a window."""
+    start_s: NDArray[np.float32]
+    """[W]: where each begins, in seconds of the file."""
+    length_s: float
+
+
 class Collection:
     """Excerpts and an index of their vectors.
 
     Attributes:
         tracks: N, in the order of the vectors.
+        vectors: [W, D], unit vectors of the windows; of the tracks (W = N) where there are no windows.
+        windows: which track each vector is of; None if each track has one.
         index: of the vectors.
     """
 
@@ -100,19 +127,26 @@ class Collection:
         index: str = "exact",
         *,
         explain: Callable[[Floats, Floats], dict[str, float]] | None = None,
+        windows: Windows | None = None,
     ) -> None:
-        """Build the index `index` of unit vectors [N, D].
+        """Build the index `index` of unit vectors [W, D].
 
         Args:
             tracks: N.
-            vectors: [N, D].
+            vectors: [W, D].
             index: name of the index.
             explain: from a query [D] and a vector [D] to what speaks for it (`Hit.why`).
+            windows: which track each vector is of. Default: W = N, each track has one.
+
+        Raises:
+            ValueError: tracks, vectors and windows do not fit each other.
         """
         self.tracks = tracks
+        self.vectors = vectors
+        self.windows = windows
+        self.explain = explain
+        self._first = _first_windows(len(tracks), len(vectors), windows)
         self.index = indexes.get(index)(vectors)
-        self._vectors = vectors
-        self._explain = explain
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -137,6 +171,8 @@ class Collection:
     ) -> Hits:
         """Find the excerpts nearest to a query, best first; equal scores in the order of the collection.
 
+        The score of a track is that of its best window.
+
         Args:
             vector: [D], a unit vector.
             top: the most excerpts to return.
@@ -145,20 +181,83 @@ class Collection:
             query: the text of the query, to be shown.
         """
         searched = len(self) if among is None else len(among)
+        windows = self._windows_of(among)
+        searchable = len(self.vectors) if windows is None else len(windows)
         wanted = top
         while True:
-            positions, scores = self.index.search(vector, wanted, among)
-            hits = [
-                Hit(float(score), self.tracks[position], self._why(vector, position))
-                for position, score in zip(positions, scores, strict=True)
-            ]
+            hits = self._hits(vector, *self.index.search(vector, wanted, windows))
             kept = hits if max_per_artist is None else _limited(hits, max_per_artist)
-            if len(kept) >= top or wanted >= searched:
+            if len(kept) >= top or wanted >= searchable:
                 return Hits(kept[:top], query, searched)
             wanted *= MORE
 
-    def _why(self, vector: Floats, position: int) -> dict[str, float]:
-        return self._explain(vector, self._vectors[position]) if self._explain else {}
+    def _windows_of(self, among: Positions | None) -> Positions | None:
+        """Return the places of the vectors of some tracks, ascending."""
+        if among is None or self.windows is None:
+            return among
+        chosen = np.zeros(len(self), dtype=bool)
+        chosen[among] = True
+        return np.flatnonzero(chosen[self.windows.of])
+
+    def _hits(self, vector: Floats, places: Positions, scores: Floats) -> list[Hit]:
+        """Return the tracks of vectors, best first: of each, the first."""
+        owners = places if self.windows is None else self.windows.of[places]
+        best: dict[int, tuple[int, float]] = {}
+        for owner, place, score in zip(owners.tolist(), places.tolist(), scores.tolist(), strict=True):
+            best.setdefault(owner, (place, score))
+        return [
+            Hit(score, self.tracks[owner], self.why(vector, place), self.start_of(place))
+            for owner, (place, score) in best.items()
+        ]
+
+    def best_windows(self, scores: Floats) -> Positions:
+        """Return the place of the best vector of each track, [N]: the first of several that are equal.
+
+        Args:
+            scores: [W], of the vectors.
+        """
+        if self.windows is None:
+            return np.arange(len(self))
+        is_best = scores == self.best_scores(scores)[self.windows.of]
+        places = np.flatnonzero(is_best)
+        return places[np.unique(self.windows.of[places], return_index=True)[1]]
+
+    def best_scores(self, scores: Floats) -> Floats:
+        """Return the score of the best window of each track, [N] (or [N, Q]).
+
+        Args:
+            scores: [W] (or [W, Q]), of the vectors.
+        """
+        if self.windows is None or not len(scores):
+            return scores
+        best: Floats = np.maximum.reduceat(scores, self._first)
+        return best
+
+    def start_of(self, place: int) -> float | None:
+        """Return where the music of a vector begins, in seconds of the file; None if there are no windows."""
+        return None if self.windows is None else float(self.windows.start_s[place])
+
+    def why(self, vector: Floats, place: int) -> dict[str, float]:
+        """Return what speaks for the music of a vector; see `Hit.why`."""
+        return self.explain(vector, self.vectors[place]) if self.explain else {}
+
+
+def _first_windows(tracks: int, vectors: int, windows: Windows | None) -> Positions:
+    """Return the place of the first vector of each track, [N].
+
+    Raises:
+        ValueError: tracks, vectors and windows do not fit each other.
+    """
+    if windows is None:
+        if tracks != vectors:
+            raise ValueError(f"{vectors:,} vectors of {tracks:,} tracks, without windows.")
+        return np.arange(tracks)
+    counts = np.bincount(windows.of, minlength=tracks) if len(windows.of) else np.zeros(tracks, dtype=np.int64)
+    if not len(windows.of) == len(windows.start_s) == vectors or len(counts) != tracks or not counts.all():
+        raise ValueError(f"{len(windows.of):,} windows, {vectors:,} vectors, {tracks:,} tracks: each track needs one.")
+    if (np.diff(windows.of) < 0).any():
+        raise ValueError("The windows are not in the order of the tracks.")
+    return np.cumsum(counts) - counts
 
 
 def _limited(hits: list[Hit], max_per_artist: int) -> list[Hit]:

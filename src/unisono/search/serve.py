@@ -120,7 +120,7 @@ class SearchService:
             vector = self._model.embed_text(query)[0]
         hits = self.collection.search(vector, self._top, among, self._max_per_artist)
         return [
-            {"score": round(hit.score, 4), "number": self._number_of[hit.track.id], **_finite(asdict(hit.track))}
+            _finite(asdict(hit.track)) | {"score": round(hit.score, 4), "number": self._number_of[hit.track.id]}
             for hit in hits
             if math.isfinite(hit.score)
         ]
