@@ -3,8 +3,6 @@
 Being in the folder registers a module. An entry point names a module that is written in the same way, or its `DATASET`.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,19 +12,21 @@ from typing import Any, Literal
 from unisono.base import entry_points
 from unisono.base.arguments import AnyPath, nearest
 from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 from unisono.sources import datasets, own
 from unisono.sources.base import Dataset, Option
 from unisono.tracks.workspace import Workspace
 
 GROUP = "unisono.datasets"
 """The group of entry points by which other packages add datasets."""
+_OWN = Registry(datasets.__name__, "dataset")
 Kind = Literal["options", "choices"]
 """What options of datasets are for: reading a release, or choosing what of it to download."""
 
 
 def names() -> list[str]:
     """List the datasets in alphabetical order, without importing them."""
-    return sorted({*_modules(), *entry_points.names(GROUP)})
+    return sorted({*_OWN.names(), *entry_points.names(GROUP)})
 
 
 def get(name: str, suffix: str = "") -> Dataset:
@@ -37,8 +37,8 @@ def get(name: str, suffix: str = "") -> Dataset:
     Raises:
         UsageError: there is none, with the nearest name; or the package that adds it cannot be used.
     """
-    if name in _modules():
-        dataset: Dataset = importlib.import_module(f"{datasets.__name__}.{name}").DATASET
+    if name in _OWN.names():
+        dataset: Dataset = _OWN.module(name).DATASET
         return dataset
     if name in entry_points.names(GROUP):
         return _of_package(name)
@@ -100,10 +100,6 @@ def hash_lists(data_root: AnyPath) -> tuple[Path, ...]:
             for path in Workspace.at(data_root).release(dataset.name).glob(pattern)
         )
     )
-
-
-def _modules() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(datasets.__path__) if not module.name.startswith("_")}
 
 
 def _of_package(name: str) -> Dataset:

@@ -311,7 +311,7 @@ def test_settings_out_of_bounds_are_refused(wrong: dict):
 def test_an_unknown_setting_is_refused_with_the_nearest(given: Given):
     with pytest.raises(UsageError, match=r"no setting 'batchsize'\. Did you mean 'batch_size'"):
         train(**given, batchsize=3)
-    with pytest.raises(UsageError, match=r"loss 'infonoe' is unknown\. Did you mean 'infonce'"):
+    with pytest.raises(UsageError, match=r"There is no loss 'infonoe'\. Did you mean 'infonce'"):
         train(**given, loss="infonoe")
     with pytest.raises(UsageError, match="embeddings must be"):
         train()

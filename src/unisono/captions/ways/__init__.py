@@ -1,18 +1,13 @@
 """The ways to caption: one module each, registered by being in this folder."""
 
-import importlib
-import pkgutil
-
-from unisono.base.arguments import nearest
-from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 from unisono.captions.ways._way import Request, Way, Written, one_each
 
 __all__ = ["Request", "Way", "Written", "get", "names", "one_each"]
 
 
-def names() -> tuple[str, ...]:
-    """Return the names of all ways, in alphabetical order, without importing them."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")))
+_WAYS = Registry(__name__, "way to caption")
+names = _WAYS.names
 
 
 def get(name: str) -> Way:
@@ -21,9 +16,5 @@ def get(name: str) -> Way:
     Raises:
         UsageError: there is no such way.
     """
-    if name not in names():
-        raise UsageError(
-            f"There is no way {name!r} to caption.{nearest(name, names())}", hint="Ways: " + ", ".join(names())
-        )
-    way: Way = importlib.import_module(f"{__name__}.{name}")
+    way: Way = _WAYS.module(name)
     return way

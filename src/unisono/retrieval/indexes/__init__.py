@@ -1,15 +1,12 @@
 """The indexes: nearest vectors to a query. A module each, registered by being in this folder: `build(vectors) -> Index`."""
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.arguments import nearest
-from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 
 Floats = NDArray[np.float32]
 Positions = NDArray[np.int64]
@@ -35,9 +32,8 @@ class Index(Protocol):
         ...
 
 
-def names() -> list[str]:
-    """Return the names of the indexes, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+_INDEXES = Registry(__name__, "index", parameter="index")
+names = _INDEXES.names
 
 
 def get(name: str) -> Callable[[Floats], Index]:
@@ -46,10 +42,5 @@ def get(name: str) -> Callable[[Floats], Index]:
     Raises:
         UsageError: there is none; the message says which there are.
     """
-    known = names()
-    if name not in known:
-        raise UsageError(
-            f"index {name!r} is unknown.{nearest(name, known)}", hint=f"Known: {', '.join(known)}.", parameter="index"
-        )
-    build: Callable[[Floats], Index] = importlib.import_module(f"{__name__}.{name}").build
+    build: Callable[[Floats], Index] = _INDEXES.module(name).build
     return build

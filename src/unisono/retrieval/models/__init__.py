@@ -4,19 +4,16 @@ A model is one module, registered by being in this folder: a docstring that is t
 `build(device) -> JointModel`. Modules import torch and other large packages inside `build` or below.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.arguments import AnyPath, as_path, checked, nearest
-from unisono.base.errors import UsageError
+from unisono.base.arguments import AnyPath, as_path, checked
+from unisono.base.registry import Registry
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack
@@ -112,24 +109,9 @@ class JointModel(Protocol):
         ...
 
 
-def names() -> list[str]:
-    """List the models, in alphabetical order, without importing them."""
-    return sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
-
-
-def get(name: str) -> ModuleType:
-    """Return the module of the model of that name.
-
-    Raises:
-        UsageError: there is none; the message has the nearest name.
-    """
-    known = names()
-    if name not in known:
-        raise UsageError(
-            f"There is no model {name!r}.{nearest(name, known)}",
-            hint=f"Known: {', '.join(known)}; or name the checkpoint of a trained model.",
-        )
-    return importlib.import_module(f"{__name__}.{name}")
+_MODELS = Registry(__name__, "model", "; or name the checkpoint of a trained model")
+names = _MODELS.names
+get = _MODELS.module
 
 
 def spec(name: str) -> ModelSpec:

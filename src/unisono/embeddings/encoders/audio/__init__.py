@@ -8,9 +8,7 @@ module in the group `unisono.encoders`:
     my_encoder = "my_package.my_encoder"
 """
 
-import importlib
 import inspect
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,11 +19,13 @@ from unisono.base.arguments import nearest
 from unisono.base.entry_points import EntryPointError
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
+from unisono.base.registry import Registry
 
 if TYPE_CHECKING:
     import torch
 
 ENTRY_POINTS = "unisono.encoders"
+_OWN = Registry(__name__, "audio encoder")
 
 Layers = Literal["last", "all"] | tuple[int, ...]
 """Which hidden states an embedding holds: the model's output, all, or some by number (0 is the input of the first layer, the
@@ -83,7 +83,7 @@ class AudioEncoder(Protocol):
 
 def names() -> list[str]:
     """List the encoders, those of other packages included, in alphabetical order, without importing them."""
-    return sorted({*_own_names(), *entry_points.names(ENTRY_POINTS)})
+    return sorted({*_OWN.names(), *entry_points.names(ENTRY_POINTS)})
 
 
 def module(name: str) -> ModuleType:
@@ -92,8 +92,8 @@ def module(name: str) -> ModuleType:
     Raises:
         UsageError: there is none (the message has the nearest name), or the package that adds it cannot be used.
     """
-    if name in _own_names():
-        return importlib.import_module(f"{__name__}.{name}")
+    if name in _OWN.names():
+        return _OWN.module(name)
     if name not in entry_points.names(ENTRY_POINTS):
         raise UsageError(
             f"There is no audio encoder {name!r}.{nearest(name, names())}", hint="Known encoders: " + ", ".join(names())
@@ -106,7 +106,7 @@ def module(name: str) -> ModuleType:
 
 def usable() -> list[str]:
     """List the encoders that can be used, in alphabetical order; imports the packages that add some."""
-    broken = unusable().keys() - _own_names()
+    broken = unusable().keys() - _OWN.names()
     return [name for name in names() if name not in broken]
 
 
@@ -116,17 +116,13 @@ def unusable() -> dict[str, EntryPointError]:
     return {name: error for name, error in found.items() if isinstance(error, EntryPointError)}
 
 
-def _own_names() -> list[str]:
-    return [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
-
-
 def _of_other_package(name: str) -> ModuleType | EntryPointError:
     """Import the module that another package adds as an encoder, and check that it is one."""
     found = entry_points.load_one(ENTRY_POINTS, name)
     if isinstance(found, EntryPointError):
         return found
     its_spec = getattr(found, "SPEC", None)
-    if name in _own_names():
+    if name in _OWN.names():
         problem = "unisono has an encoder of this name"
     elif not isinstance(its_spec, EncoderSpec):
         problem = f"expected a module with SPEC, an EncoderSpec, found {its_spec!r}"
@@ -168,7 +164,7 @@ def build(name: str, device: str = "cpu", weights: Path | None = None, *, layers
     except UnisonoError:
         raise
     except Exception as error:  # whatever another package's code does
-        if name in _own_names():
+        if name in _OWN.names():
             raise
         package = entry_points.package_of(ENTRY_POINTS, name)
         raise UnisonoError(

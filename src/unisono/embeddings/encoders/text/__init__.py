@@ -6,8 +6,6 @@ that the specs can be read without them. A name with a slash names no module, bu
 or a folder that holds one.
 """
 
-import importlib
-import pkgutil
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +16,13 @@ from numpy.typing import NDArray
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 
 if TYPE_CHECKING:
     import torch
+
+
+_MODULES = Registry(__name__, "text encoder")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +169,5 @@ def _not_here(repository: str, name: str) -> UsageError:
 
 
 def _registry() -> dict[str, tuple[TextEncoderSpec, ModuleType]]:
-    modules = (
-        importlib.import_module(f"{__name__}.{module.name}")
-        for module in pkgutil.iter_modules(__path__)
-        if not module.name.startswith("_")
-    )
+    modules = (_MODULES.module(name) for name in _MODULES.names())
     return {found.name: (found, module) for module in modules for found in module.SPECS}

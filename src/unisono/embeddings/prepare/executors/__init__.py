@@ -4,8 +4,6 @@ A module holds `build(job) -> Executor`. An executor maps work items to results 
 takes the results knows them by key and ignores what comes twice. It writes nothing.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -14,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.audio.faults import Fault
-from unisono.base.arguments import nearest
-from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 from unisono.embeddings.encoders.audio import EncoderSpec
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import Pooling, pool
@@ -74,21 +71,9 @@ class Executor(Protocol):
         ...
 
 
-def names() -> list[str]:
-    """List the executors, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
-
-
-def check(name: str) -> None:
-    """Refuse a name that is no executor's.
-
-    Raises:
-        UsageError: it names the nearest one.
-    """
-    if name not in names():
-        raise UsageError(
-            f"There is no executor {name!r}.{nearest(name, names())}", hint="Known executors: " + ", ".join(names())
-        )
+_EXECUTORS = Registry(__name__, "executor", parameter="executor")
+names = _EXECUTORS.names
+check = _EXECUTORS.check
 
 
 def build(name: str, job: Job) -> Executor:
@@ -98,8 +83,7 @@ def build(name: str, job: Job) -> Executor:
         UsageError: there is no such executor.
         UnisonoError: weights or devices are not there.
     """
-    check(name)
-    executor: Executor = importlib.import_module(f"{__name__}.{name}").build(job)
+    executor: Executor = _EXECUTORS.module(name).build(job)
     return executor
 
 

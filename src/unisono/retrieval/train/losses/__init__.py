@@ -7,14 +7,11 @@ A loss takes the b rows of one process against the columns of all processes. The
 the whole batch.
 """
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unisono.base.arguments import nearest
-from unisono.base.errors import UsageError
+from unisono.base.registry import Registry
 
 if TYPE_CHECKING:  # torch is slow to load, and the options of `unisono train` are checked here
     from torch import Tensor
@@ -49,9 +46,8 @@ class Loss:
     """The bias at the beginning of training, if the loss has one to learn."""
 
 
-def names() -> list[str]:
-    """Return the names of the losses, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+_LOSSES = Registry(__name__, "loss", parameter="loss")
+names = _LOSSES.names
 
 
 def get(name: str) -> Loss:
@@ -60,10 +56,5 @@ def get(name: str) -> Loss:
     Raises:
         UsageError: there is none; the message says which there are.
     """
-    known = names()
-    if name not in known:
-        raise UsageError(
-            f"loss {name!r} is unknown.{nearest(name, known)}", hint=f"Known: {', '.join(known)}.", parameter="loss"
-        )
-    module = importlib.import_module(f"{__name__}.{name}")
+    module = _LOSSES.module(name)
     return Loss(name, module.loss, module.INITIAL_BIAS)
