@@ -2,8 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-from unisono.base import html
+from html import escape
 
 
 @dataclass(frozen=True)
@@ -30,4 +29,27 @@ class Table:
 
     def html(self) -> str:
         """Return it as an HTML table."""
-        return html.table(self.headings, self.rows, self.title, self.words)
+        lines = [f"<caption>{escape(self.title).replace(chr(10), '<br>')}</caption>"] if self.title else []
+        lines += [self._html_row("th", self.headings), *(self._html_row("td", row) for row in self.rows)]
+        return "<table>" + "".join(lines) + "</table>"
+
+    def _html_row(self, tag: str, cells: Sequence[str]) -> str:
+        aligned = [
+            f'<{tag} style="text-align: {"left" if place in self.words else "right"}">{escape(str(cell))}</{tag}>'
+            for place, cell in enumerate(cells)
+        ]
+        return f"<tr>{''.join(aligned)}</tr>"
+
+
+class Tabular:
+    """What is shown as a table: as text in a terminal, as HTML in a notebook."""
+
+    def table(self) -> Table:
+        """Return it as a table."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return str(self.table())
+
+    def _repr_html_(self) -> str:
+        return self.table().html()

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import get_args
 
 from unisono.audio.findings import FindingKind
 from unisono.audio.quality import listen_all
 from unisono.base.arguments import Count, checked
+from unisono.base.table import Table
 from unisono.curation.caption_quality import contradiction, shared, short
 from unisono.tracks.track import Track
 
@@ -31,11 +31,10 @@ class CheckReport:
         return f"<CheckReport: {self.records:,} tracks; {counts or 'nothing found'}>"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{kind}</td><td>{len(found):,}</td><td>{escape(': '.join(next(iter(found.items()))))}</td></tr>"
-            for kind, found in self.findings.items()
-        )
-        return f"<table><tr><th>finding</th><th>tracks of {self.records:,}</th><th>for example</th></tr>{rows}</table>"
+        rows = [
+            (kind, f"{len(found):,}", ": ".join(next(iter(found.items())))) for kind, found in self.findings.items()
+        ]
+        return Table("", ("finding", f"tracks of {self.records:,}", "for example"), rows, words=(0, 2)).html()
 
 
 @checked

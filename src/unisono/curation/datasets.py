@@ -4,7 +4,7 @@ from os import PathLike
 from typing import Any
 
 from unisono.base.arguments import AnyPath, Count, as_path, check, checked
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.curation.collection import Tracks
 from unisono.curation.read import read_dataset
 from unisono.curation.releases import Parsing, Release
@@ -13,7 +13,7 @@ from unisono.sources.base import Dataset
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
 
-class KnownDataset:
+class KnownDataset(Tabular):
     """A dataset: what is known about it, and how to read its release from disk.
 
     Attributes:
@@ -62,13 +62,8 @@ class KnownDataset:
         read = read_dataset(release, check_audio=check_audio, workers=workers)
         return Tracks(read.tracks, dropped=read.tally)
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         its = self.declaration
         options = ", ".join(f"{option.name} ({option.help})" for option in its.options)
         rows = [
@@ -84,16 +79,11 @@ class KnownDataset:
         return Table(its.title, ("", ""), rows, words=(0, 1))
 
 
-class DatasetList(list[KnownDataset]):
+class DatasetList(Tabular, list[KnownDataset]):
     """Datasets, printed as a table."""
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         rows = [
             (each.name, each.title, f"{each.tracks:,}", each.captions_in_words, each.audio_license)
             for each in (item.declaration for item in self)

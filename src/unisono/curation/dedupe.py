@@ -17,7 +17,7 @@ from unisono.audio.listening import listen, unheard
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError
 from unisono.base.files import write_whole
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.base.words import counted
 from unisono.curation.collection import Tracks, as_tracks, write_tracks
 from unisono.curation.groups import Identity, connected
@@ -44,7 +44,7 @@ class Merged:
 
 
 @dataclass(frozen=True, repr=False)
-class DedupeReport:
+class DedupeReport(Tabular):
     """What `dedupe` did."""
 
     tracks: Tracks
@@ -75,13 +75,8 @@ class DedupeReport:
         merged = counted(len(self.choices), "recording")
         return f"{counted(self.came, 'record')}, {merged} with duplicates, {counted(len(self.tracks), 'record')} left"
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         rows = [(each.kept, each.audio, ", ".join(each.merged), ", ".join(each.by)) for each in self.choices[:SHOWN]]
         if len(self.choices) > SHOWN:
             rows.append(("...", "", f"{len(self.choices) - SHOWN:,} more", ""))

@@ -11,7 +11,7 @@ from unisono.audio.listening import listen, unheard
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.files import write_whole
 from unisono.base.log import log
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.curation.collection import Tracks, as_tracks
 from unisono.curation.matching import (
     BY_LISTENING,
@@ -31,7 +31,7 @@ DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
 
 
 @dataclass(frozen=True, repr=False)
-class LeakReport:
+class LeakReport(Tabular):
     """The matches between the tracks that are trained on and a benchmark."""
 
     everything: Tracks
@@ -94,13 +94,8 @@ class LeakReport:
                 found.append((kind, len({match.first for match in its}), len({match.second for match in its})))
         return found
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         title = f"{len(self.leaking):,} of {len(self.first):,} tracks leak; {self.doubtful:,} more match, in doubt"
         rows = [(kind, f"{first:,}", f"{second:,}") for kind, first, second in self.counts()]
         return Table(title, ("match", "trained on", "benchmark"), rows)

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.files import whole_file
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.curation.collection import as_tracks
 from unisono.curation.statistics import ALLOWS
 from unisono.sources import registry
@@ -34,19 +34,13 @@ _URLS = {
 
 
 @dataclass(frozen=True, repr=False)
-class LicenseReport:
+class LicenseReport(Tabular):
     """The licences of tracks and of their captions."""
 
     licenses: dict[str, int]
     """Canonical licence -> tracks, the most frequent first."""
     captions: dict[str, str]
     """Title of a dataset -> the licence of its captions."""
-
-    def __repr__(self) -> str:
-        return str(self.table())
-
-    def _repr_html_(self) -> str:
-        return self.table().html()
 
     @property
     def totals(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from unisono.base.arguments import AnyPath, Count, checked
 from unisono.base.errors import UsageError
 from unisono.base.seeded import rank_key
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.captions.assign import CaptionPlan, assign
 from unisono.captions.language_model import LanguageModel
 from unisono.curation.collection import as_tracks
@@ -14,7 +14,7 @@ from unisono.tracks.track import Track
 
 
 @dataclass(frozen=True, repr=False)
-class CaptionPreview:
+class CaptionPreview(Tabular):
     """Tracks before and after, and what a language model wrote that was refused."""
 
     tracks: list[tuple[Track, Track]]
@@ -22,13 +22,8 @@ class CaptionPreview:
     refused: list[dict[str, str]]
     """id, mode, reason, text."""
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         rows = [
             ("" if number else f"{before.id} {when}", caption.origin or "unmarked", caption.text)
             for before, after in self.tracks

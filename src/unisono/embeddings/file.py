@@ -34,9 +34,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base import html
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.table import Table
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.structure import (
     BLOCK_BYTES,
@@ -158,15 +158,15 @@ class EmbeddingsFile:
 
     def _repr_html_(self) -> str:
         if not self._h5:
-            return html.table((repr(self),), ())
+            return Table(repr(self), (), ()).html()
         sizes = [(split, f"{rows:,}", f"{captions:,}") for split, (rows, captions) in self._sizes().items()]
         encoders = [
             (name, record.shape_in_words, f"{record.window_s:g} s", record.pooling, record.license)
             for name, record in self.encoders.items()
         ]
-        return html.table(("split", "rows", "captions"), sizes, caption=str(self.path)) + html.table(
-            ("encoder", "dimension", "window", "pooling", "licence of the weights"), encoders
-        )
+        headings = ("encoder", "dimension", "window", "pooling", "licence of the weights")
+        splits = Table(str(self.path), ("split", "rows", "captions"), sizes)
+        return splits.html() + Table("", headings, encoders).html()
 
     def _sizes(self) -> dict[Split, tuple[int, int]]:
         return {split: (len(self._file[split]["ids"]), len(self._file[split]["captions"])) for split in SPLITS}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unisono.base import html
+from unisono.base.table import Table
 from unisono.base.tally import Tally
 from unisono.embeddings.file import EncoderRecord
 from unisono.tracks.track import Split, Track
@@ -78,8 +78,8 @@ class PrepareReport:
             for each in self.datasets
         ]
         reasons = [(reason, f"{count:,}") for reason, count in self.tally.reasons().most_common()]
-        left_out = html.table(("left out", "tracks"), reasons) if reasons else ""
-        return html.table(columns, rows, caption=str(self.path)) + left_out
+        left_out = Table("", ("left out", "tracks"), reasons).html() if reasons else ""
+        return Table(str(self.path), columns, rows).html() + left_out
 
 
 def count_datasets(tally: Tally, embedded: Iterable[Track]) -> list[DatasetCounts]:

@@ -12,7 +12,7 @@ from unisono.base.arguments import AnyPath, Count, Positive, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import explained
 from unisono.base.log import log, log_to
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.sources import registry
 from unisono.sources.base import Dataset, HubFiles, RemoteFile
 from unisono.sources.download.fetch import FetchSettings, fetch_all
@@ -62,20 +62,15 @@ class DatasetDownload:
         return sum(not file.complete for file in self.files)
 
 
-@dataclass(frozen=True, kw_only=True)
-class DownloadReport:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class DownloadReport(Tabular):
     """What a download fetched, or in a dry run would fetch, dataset by dataset."""
 
     datasets: tuple[DatasetDownload, ...]
     dry_run: bool = False
 
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
-
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return it as a table."""
         fetched = "to fetch" if self.dry_run else "fetched"
         rows = [
             (
