@@ -26,6 +26,7 @@ from textwrap import shorten
 from typing import Any, Generic, TypeVar
 
 import msgspec
+import numpy as np
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -68,8 +69,8 @@ class CsvTable:
     Cells are text, in the order of `columns` and `optional`. Columns are found by name, in any order; the names of several
     header rows are joined by a dot. The cells of an optional column that the file lacks are empty.
 
-    With pyarrow the file is parsed several times faster. A file that pyarrow refuses, or one with an odd number of quotes,
-    is read by Python's `csv`, which tells where the fault is; with `exact` every file is.
+    With pyarrow the file is parsed several times faster. A file that pyarrow refuses, or one with a quote where none
+    belongs, is read by Python's `csv`, which tells where the fault is; with `exact` every file is.
 
     Raises:
         DataError: the file cannot be read, a column is missing, or a quote is never closed.
@@ -107,7 +108,7 @@ class CsvTable:
     def __iter__(self) -> Iterator[tuple[int, tuple[str, ...]] | Dropped]:
         done = 0
         try:
-            if self._exact or self._quotes_are_odd():
+            if self._exact or not self._quotes_are_regular():
                 raise _StumbledError
             for rows in self._fast():
                 yield from enumerate(rows, done + 1)
@@ -137,13 +138,25 @@ class CsvTable:
         """Return the `Dropped` that stands for a row; `detail` says what was expected and what was found."""
         return Dropped(id=self.where(number), reason=MALFORMED, detail=detail)
 
-    def _quotes_are_odd(self) -> bool:
-        """Return whether a quote is missing somewhere; pyarrow would take the rows up to the next one for one cell."""
-        count = 0
+    def _quotes_are_regular(self) -> bool:
+        """Return whether each quote opens or closes a cell, or is doubled within one.
+
+        Where one is not, pyarrow may silently take the rest of the file for one cell.
+        """
+        borders = np.zeros(256, bool)
+        borders[list(f'"\r\n{self._delimiter}'.encode())] = True
+        count, before = 0, b"\n"
         with self._path.open("rb") as file:
-            while block := file.read(_CSV_BLOCK):
-                count += block.count(b'"')
-        return count % 2 == 1
+            block = file.read(_CSV_BLOCK).removeprefix(b"\xef\xbb\xbf")
+            while block:
+                following = file.read(_CSV_BLOCK)
+                text = np.frombuffer(before + block + (following[:1] or b"\n"), np.uint8)
+                quotes = np.flatnonzero(text[1:-1] == ord('"')) + 1
+                opening, closing = quotes[count % 2 :: 2], quotes[1 - count % 2 :: 2]
+                if not (borders[text[opening - 1]].all() and borders[text[closing + 1]].all()):
+                    return False
+                count, before, block = count + len(quotes), block[-1:], following
+        return count % 2 == 0
 
     def _open(self) -> Any:
         return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
@@ -155,6 +168,7 @@ class CsvTable:
                 rows = [next(reader) for _ in range(self._header_rows)]
             except (StopIteration, csv.Error) as error:
                 raise DataError(f"{self._path}: expected {self._header_rows} header rows, found none.") from error
+            self._exact = self._exact or reader.line_num != self._header_rows  # pyarrow skips lines, not rows
         width = max(map(len, rows))
         padded = [[*row, *[""] * (width - len(row))] for row in rows]
         return [".".join(filter(None, (name.strip() for name in names))) for names in zip(*padded, strict=True)]
