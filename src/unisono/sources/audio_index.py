@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from pathlib import Path
 
 from unisono.base.errors import UnisonoError
@@ -112,6 +113,14 @@ def _refuse(error: OSError) -> None:
 def walk(
     folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
 ) -> Iterator[tuple[str, list[str]]]:
+    """Yield the folders below a folder, and the names of their files; see `scan`."""
+    for directory, entries in scan(folder, on_error, skip=skip):
+        yield directory, [entry.name for entry in entries]
+
+
+def scan(
+    folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
+) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
     """Yield the folders below a folder, and their files, in alphabetical order; those behind links come last.
 
     Links are followed, but no folder is entered twice, so that circles end.
@@ -122,19 +131,36 @@ def walk(
         skip: whether to leave out a folder of this name.
     """
     seen: set[tuple[int, int]] = set()
-    waiting = [folder]
-    for start in waiting:  # grows while it is walked
-        for directory, inner, files in os.walk(start, onerror=on_error):
+    linked = [folder]
+    for start in linked:  # grows while it is walked
+        waiting = [start]
+        while waiting:
+            directory = waiting.pop()
             try:
                 status = os.stat(directory)  # noqa: PTH116
+                if (status.st_dev, status.st_ino) in seen:
+                    continue
+                with os.scandir(directory) as entries:
+                    found = sorted(entries, key=_name)
             except OSError as error:
                 on_error(error)
-                inner.clear()
-                continue
-            if (status.st_dev, status.st_ino) in seen:
-                inner.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
-            inner[:] = sorted(name for name in inner if not skip(name))
-            waiting += [path for name in inner if os.path.islink(path := os.path.join(directory, name))]  # noqa: PTH114, PTH118
-            yield directory, sorted(files)
+            folders = [entry for entry in found if _is_folder(entry)]
+            if folders:
+                inner = {entry.name for entry in folders}
+                found = [entry for entry in found if entry.name not in inner]
+            yield directory, found
+            wanted = [entry for entry in folders if not skip(entry.name)]
+            linked += [entry.path for entry in wanted if entry.is_symlink()]
+            waiting += [entry.path for entry in reversed(wanted) if not entry.is_symlink()]
+
+
+_name = attrgetter("name")
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -16,7 +16,7 @@ from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.base.tally import Dropped
-from unisono.sources.audio_index import walk
+from unisono.sources.audio_index import scan
 from unisono.sources.base import Dataset, ParseOptions
 from unisono.sources.cells import artist_key, is_text, name_of, tidy_tags, year_field
 from unisono.sources.own.tags import FileTags, read_tags
@@ -30,6 +30,7 @@ ENDINGS = frozenset({
     ".wave", ".weba", ".webm", ".wma", ".wv",
 })  # fmt: skip
 """Of audio, whether it can be decoded or not: what cannot is listed with the command that converts it."""
+_PLAIN_ENDINGS = frozenset(ending[1:] for ending in ENDINGS)
 OF_SYSTEMS = frozenset(
     {
         "@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot", "@tmp", "$recycle.bin", "recycler", "recycled",
@@ -84,35 +85,39 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
     with extra("folder", "Reading the tags of audio files"):
         import tinytag  # noqa: F401
 
-    scan = _Scan(root, name)
+    files = AudioFiles(root)
 
     def read_batch(paths: list[str]) -> list[Track | Dropped]:
         return [_read(root, path, name) for path in paths]
 
     with ThreadPoolExecutor(available_cores()) as pool:
         # a few batches at a time, so that memory does not grow with the folder
-        for batches in batched(batched(scan.audio_files(), _BATCH), 4 * available_cores()):
+        for batches in batched(batched((path for path, _ in files), _BATCH), 4 * available_cores()):
             for items in pool.map(read_batch, batches):
                 yield from items
-    yield from scan.left_out()
+    yield from files.left_out(name)
 
 
-class _Scan:
-    """A walk through a folder that remembers what it left out."""
+class AudioFiles:
+    """A walk through a folder for its audio files, which remembers what it left out: hidden files and folders."""
 
-    def __init__(self, root: Path, name: str) -> None:
-        self._root, self._name = root, name
-        self._unreadable: list[OSError] = []
+    def __init__(self, root: Path) -> None:
+        self._root = str(root)
+        self.unreadable: list[OSError] = []
         self._of_systems: Counter[str] = Counter()
 
-    def audio_files(self) -> Iterator[str]:
-        """Yield the paths of audio files relative to the folder; hidden files and folders are left out."""
-        for folder, files in walk(str(self._root), self._unreadable.append, skip=self._skip):
-            for file in files:
-                if file.startswith("._"):
-                    self._of_systems["._*"] += 1
-                elif not file.startswith(".") and os.path.splitext(file)[1].lower() in ENDINGS:  # noqa: PTH122
-                    yield os.path.relpath(os.path.join(folder, file), self._root).replace(os.sep, "/")  # noqa: PTH118
+    def __iter__(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
+        """Yield (path relative to the folder, entry) of each file with the ending of an audio format."""
+        length = len(self._root.rstrip("/")) + 1
+        for folder, entries in scan(self._root, self.unreadable.append, skip=self._skip):
+            inner = f"{folder[length:]}/".replace(os.sep, "/") if len(folder) > length else ""
+            for entry in entries:
+                name = entry.name
+                stem, _, ending = name.rpartition(".")
+                if name[0] == ".":
+                    self._of_systems["._*"] += name.startswith("._")
+                elif stem and ending.lower() in _PLAIN_ENDINGS:
+                    yield inner + name, entry
 
     def _skip(self, folder: str) -> bool:
         if folder.lower() in OF_SYSTEMS:
@@ -120,18 +125,18 @@ class _Scan:
             return True
         return folder.startswith(".")
 
-    def left_out(self) -> Iterator[Dropped]:
+    def left_out(self, name: str) -> Iterator[Dropped]:
         """Yield what stands for unreadable folders, and for what systems keep next to the music."""
-        for error in self._unreadable:
+        for error in self.unreadable:
             path = os.path.relpath(error.filename, self._root).encode(errors="replace").decode()
             yield Dropped(
-                id=f"{self._name}_{path}",
+                id=f"{name}_{path}",
                 reason="folder unreadable",
                 detail=f"{error.filename}: {error.strerror or error}".encode(errors="replace").decode(),
             )
-        for kind, count in sorted(self._of_systems.items()):
+        for kind, count in sorted((+self._of_systems).items()):
             yield Dropped(
-                id=f"{self._name}_{kind}",
+                id=f"{name}_{kind}",
                 reason="recycle bin or metadata of a system",
                 detail=f"{count} of this name, not read",
                 fault=False,
@@ -151,11 +156,9 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
             return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")
         tags = FileTags(0, {}, {})
     artist, title = ", ".join(tags.values.get("artist", ())), tags.first("title")
-    genre, more_genres = _genres(tags.values.get("genre", ()))
-    moods = [word for text in tags.values.get("mood", ()) for word in _SEPARATORS.split(text)]
-    comments = tags.values.get("comment", [])
-    words = [word for text in comments for word in _SEPARATORS.split(text) if look_up(word)]
-    further = {"album": tags.first("album"), "comment": "; ".join(comments)} | year_field(tags.first("year"))
+    genre, words = genre_and_words(tags)
+    comment = "; ".join(tags.values.get("comment", ()))
+    further = {"album": tags.first("album"), "comment": comment} | year_field(tags.first("year"))
     further |= {f"{field}_as_tagged": "; ".join(texts) for field, texts in tags.doubtful.items()}
     its_key = artist_key(tags.first("artist"))
     return Track(
@@ -166,13 +169,23 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
         artist=artist,
         title=title,
         genre=genre,
-        tags=tidy_tags([*more_genres, *tidy_tags([*moods, *words], artist=artist)], genre=genre),
+        tags=words,
         license=tags.first("license") or tags.first("copyright"),
         artist_id=f"folder-artist:{its_key}" if its_key else "",
         attribution=f"{title} by {artist}" if title and artist else "",
         url=tags.first("url"),
         extra={field: text for field, text in further.items() if text},
     )
+
+
+def genre_and_words(tags: FileTags) -> tuple[str, list[str]]:
+    """Return the main genre, and further genres, moods, and those words of the comment that the vocabulary knows."""
+    genre, more_genres = _genres(tags.values.get("genre", ()))
+    words = [word for text in tags.values.get("mood", ()) for word in _SEPARATORS.split(text)]
+    comments = tags.values.get("comment", ())
+    words += [word for text in comments for word in _SEPARATORS.split(text) if look_up(word)]
+    artist = ", ".join(tags.values.get("artist", ()))
+    return genre, tidy_tags([*more_genres, *tidy_tags(words, artist=artist)], genre=genre)
 
 
 def _is_foreign(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""A person's own music: a catalogue that follows the disk or a media server, and playlists."""

@@ -1,0 +1,430 @@
+"""The catalogue of a library: one SQLite file that knows every track, where it is, and what it sounds like.
+
+sources      the folders and servers whose music is followed
+tracks       a row a file; one that was removed stays for `KEPT_DAYS` days, so that the removal can be undone
+encoders     what made embeddings: the `EncoderRecord` as JSON
+embeddings   the vectors of a track's segments by its content, so that no music is embedded twice, wherever it lies
+playlists    saved searches, and where their results are kept
+
+All writing is in transactions, so that the file is whole after a kill at any instant. Every transaction that changes tracks
+has a number of its own, the revision, by which readers find what is new to them.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.audio.faults import Fault
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.files import explained
+from unisono.library.sources import SourceTrack, TrackFacts
+
+APPLICATION = 0x756E6973
+"""Marks the SQLite file as a catalogue."""
+VERSION = 1
+KEPT_DAYS = 30
+WAIT_S = 30.0
+"""How long another program may hold the file."""
+KEYS_A_QUERY = 500
+
+_SCHEMA = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sources (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, added TEXT NOT NULL, synced TEXT NOT NULL DEFAULT '',
+    removed TEXT
+);
+CREATE TABLE tracks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL REFERENCES sources, key NOT NULL, path NOT NULL,
+    size INTEGER NOT NULL, changed INTEGER NOT NULL, duration_s REAL NOT NULL, facts BLOB NOT NULL, content BLOB,
+    added TEXT NOT NULL, removed TEXT, held INTEGER NOT NULL DEFAULT 0,
+    fault TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '', lasting INTEGER NOT NULL DEFAULT 0,
+    revision INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX tracks_by_key ON tracks (source, key) WHERE removed IS NULL;
+CREATE INDEX tracks_by_content ON tracks (content);
+CREATE INDEX tracks_by_revision ON tracks (revision);
+CREATE TABLE encoders (number INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE);
+CREATE TABLE embeddings (
+    content BLOB NOT NULL, encoder INTEGER NOT NULL REFERENCES encoders, starts_s BLOB NOT NULL, vectors BLOB NOT NULL,
+    PRIMARY KEY (content, encoder)
+);
+CREATE TABLE playlists (
+    name TEXT PRIMARY KEY, query TEXT NOT NULL, source INTEGER, target TEXT NOT NULL DEFAULT '',
+    target_id TEXT NOT NULL DEFAULT '', refreshed TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+"""
+_COLUMNS = "number, source, key, path, size, changed, duration_s, facts, content, added, removed, fault, detail"
+
+
+class Source(NamedTuple):
+    """A folder or server of the library."""
+
+    number: int
+    address: str
+    added: str
+    synced: str
+    """When it was last listed; empty if it never was."""
+
+
+class CatalogueTrack(NamedTuple):
+    """A track as the catalogue knows it."""
+
+    number: int
+    """Its own, never used for another."""
+    source: int
+    key: str
+    path: str
+    size: int
+    changed: int
+    duration_s: float
+    facts: TrackFacts
+    content: bytes | None
+    """Identity of its audio without tags; None if that is not known yet."""
+    added: str
+    removed: str | None
+    fault: str
+    """Why it cannot be embedded; empty if nothing is known against it."""
+    detail: str
+
+    @property
+    def as_listed(self) -> SourceTrack:
+        """The track as its source listed it."""
+        return SourceTrack(self.key, self.path, self.size, self.changed, self.duration_s, self.facts)
+
+
+class Vectors(NamedTuple):
+    """What an encoder made of the segments of a track."""
+
+    starts_s: NDArray[np.float32]
+    """[W]: where each segment begins."""
+    vectors: NDArray[np.float16]
+    """[W, D] or [W, L, D]."""
+
+
+class Catalogue:
+    """An open catalogue; a context manager. Used by one thread."""
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        """Open the file, or begin it.
+
+        Raises:
+            UsageError: there is no such file.
+            DataError: it is no catalogue, of a newer version, or damaged.
+            UnisonoError: another program holds it, or it cannot be written.
+        """
+        self.path = path
+        if not create and not path.is_file():
+            raise UsageError(f"There is no library {path}.", hint="Begin one with: unisono library add ~/Music")
+        with explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained():
+            self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+            try:
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def _prepare(self) -> None:
+        """Check the version; make the tables of a new file."""
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        if version > VERSION and application == APPLICATION:
+            raise DataError(
+                f"{self.path} was written by a newer version of unisono (format {version}, this one knows {VERSION}).",
+                hint="Update unisono.",
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        if version == 0:
+            self._db.execute("BEGIN IMMEDIATE")  # two programs may begin it at once
+            try:
+                if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    for statement in _SCHEMA.split(";\n"):
+                        self._db.execute(statement)
+                    self._db.execute(f"PRAGMA application_id = {APPLICATION}")
+                    self._db.execute(f"PRAGMA user_version = {VERSION}")
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        if application != APPLICATION:
+            raise DataError(f"{self.path} is no catalogue of unisono.", hint="Choose another library, or move it away.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn an error of SQLite into one for users."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise UnisonoError(
+                    f"{self.path} is held by another program.", hint="Wait until it is done, and run the command again."
+                ) from error
+            raise UnisonoError(
+                f"{self.path} cannot be used: {error}.", hint="Is its disk full or read-only?"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise DataError(
+                f"{self.path} is damaged: {error}.",
+                hint="Bring back a copy of it, or remove it and add your music again: unisono library add ~/Music",
+            ) from error
+
+    def _ask(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._db.execute(query, values).fetchall()
+
+    @contextmanager
+    def writing(self) -> Iterator[int]:
+        """Run a block as one transaction, and yield its revision; on an exception nothing of it is kept."""
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                revision = self.revision() + 1
+                self._db.execute("INSERT OR REPLACE INTO settings VALUES ('revision', ?)", [str(revision)])
+                yield revision
+                self._db.execute("COMMIT")
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+
+    def revision(self) -> int:
+        """Return the number of the last transaction."""
+        return int(self.setting("revision") or 0)
+
+    def setting(self, name: str) -> str:
+        """Return a setting; empty if it is not set."""
+        found = self._ask("SELECT value FROM settings WHERE name = ?", [name])
+        return str(found[0][0]) if found else ""
+
+    def set(self, name: str, value: str) -> None:
+        """Change a setting."""
+        self._ask("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])
+
+    # Sources
+
+    def sources(self) -> list[Source]:
+        """List the sources in the order in which they were added."""
+        rows = self._ask("SELECT number, address, added, synced FROM sources WHERE removed IS NULL ORDER BY number")
+        return [Source(*row) for row in rows]
+
+    def add_source(self, address: str) -> bool:
+        """Add a source, or bring back one that was removed, with its tracks; return whether it was not there."""
+        with self.writing() as revision:
+            rows = self._ask("SELECT number, removed FROM sources WHERE address = ?", [address])
+            if not rows:
+                self._ask("INSERT INTO sources (address, added) VALUES (?, ?)", [address, now()])
+            elif rows[0][1] is not None:
+                number, removed = rows[0]
+                self._ask("UPDATE sources SET removed = NULL WHERE number = ?", [number])
+                self._ask(
+                    "UPDATE tracks SET removed = NULL, revision = ? WHERE source = ? AND removed = ?",
+                    [revision, number, removed],
+                )
+            else:
+                return False
+        return True
+
+    def remove_source(self, number: int) -> int:
+        """Remove a source and its tracks, which can be undone; return how many tracks."""
+        removed = now()
+        with self.writing() as revision:
+            self._ask("UPDATE sources SET removed = ? WHERE number = ?", [removed, number])
+            self._ask(
+                "UPDATE tracks SET removed = ?, revision = ? WHERE source = ? AND removed IS NULL",
+                [removed, revision, number],
+            )
+            return int(self._ask("SELECT changes()")[0][0])
+
+    def set_synced(self, number: int) -> None:
+        """Note that a source was listed now."""
+        self._ask("UPDATE sources SET synced = ? WHERE number = ?", [now(), number])
+
+    # Tracks
+
+    def states(self, source: int) -> dict[str, tuple[int, int, int, int]]:
+        """Return key -> (number, size, time of change, whether the row waits to be seen again) of a source's tracks."""
+        rows = self._ask(
+            "SELECT key, number, size, changed, held FROM tracks WHERE source = ? AND removed IS NULL", [source]
+        )
+        return {row[0] if type(row[0]) is str else os.fsdecode(row[0]): row[1:] for row in rows}
+
+    def tracks(self, where: str = "removed IS NULL", values: Sequence[Any] = ()) -> list[CatalogueTrack]:
+        """Return the tracks that fulfil an SQL condition, in the order of their numbers."""
+        rows = self._ask(f"SELECT {_COLUMNS} FROM tracks WHERE {where} ORDER BY number", values)
+        return [_track(row) for row in rows]
+
+    def numbered(self, numbers: Iterable[int]) -> dict[int, CatalogueTrack]:
+        """Return number -> track, of those that are there."""
+        found: dict[int, CatalogueTrack] = {}
+        wanted = list(numbers)
+        for start in range(0, len(wanted), KEYS_A_QUERY):
+            part = wanted[start : start + KEYS_A_QUERY]
+            for track in self.tracks(f"number IN ({','.join('?' * len(part))})", part):
+                found[track.number] = track
+        return found
+
+    def insert(self, source: int, track: SourceTrack, content: bytes | None, revision: int) -> int:
+        """Add a track; return its number. A transaction must be open."""
+        values = [source, *_listed(track), content, now(), revision]
+        self._ask(
+            "INSERT INTO tracks (source, key, path, size, changed, duration_s, facts, content, added, revision) "
+            f"VALUES ({','.join('?' * len(values))})",
+            values,
+        )
+        return int(self._ask("SELECT last_insert_rowid()")[0][0])
+
+    def update(self, number: int, source: int, track: SourceTrack, content: bytes | None, revision: int) -> None:
+        """Change where a track is, its facts and its content, and bring it back if it was removed.
+
+        A new content forgets what was wrong with the old one. A transaction must be open.
+        """
+        self._ask(
+            "UPDATE tracks SET source = ?, key = ?, path = ?, size = ?, changed = ?, duration_s = ?, facts = ?, "
+            "fault = iif(content IS ?, fault, ''), content = ?, removed = NULL, held = 0, revision = ? WHERE number = ?",
+            [source, *_listed(track), content, content, revision, number],
+        )
+
+    def remove(self, numbers: Iterable[int], removed: str, revision: int) -> None:
+        """Note that tracks are gone. A transaction must be open."""
+        for number in numbers:
+            self._ask("UPDATE tracks SET removed = ?, revision = ? WHERE number = ?", [removed, revision, number])
+
+    def set_fault(self, number: int, fault: Fault, revision: int) -> None:
+        """Note why a track cannot be embedded; one that may pass is tried again. A transaction must be open."""
+        self._ask(
+            "UPDATE tracks SET fault = ?, detail = ?, lasting = ?, revision = ? WHERE number = ?",
+            [_stored(fault.reason), _stored(fault.detail), fault.lasting, revision, number],
+        )
+
+    def undo(self) -> list[CatalogueTrack]:
+        """Bring back what the last removal took; it stays until it was seen, and gone, again."""
+        last = self._ask("SELECT max(removed) FROM (SELECT removed FROM tracks UNION ALL SELECT removed FROM sources)")
+        if last[0][0] is None:
+            return []
+        with self.writing() as revision:
+            tracks = self.tracks("removed = ?", [last[0][0]])
+            self._ask("UPDATE sources SET removed = NULL WHERE removed = ?", [last[0][0]])
+            for track in tracks:  # unless another has taken its place
+                self._ask(
+                    "UPDATE OR IGNORE tracks SET removed = NULL, held = 1, revision = ? WHERE number = ?",
+                    [revision, track.number],
+                )
+        return tracks
+
+    def forget_old(self) -> None:
+        """Forget what was removed more than `KEPT_DAYS` days ago, and embeddings of music that is nowhere."""
+        before = now(timedelta(days=KEPT_DAYS))
+        if not self._ask("SELECT 1 FROM tracks WHERE removed < ? LIMIT 1", [before]):
+            return
+        with self.writing():
+            self._ask("DELETE FROM tracks WHERE removed < ?", [before])
+            self._ask("DELETE FROM sources WHERE removed < ?", [before])
+            self._ask(
+                "DELETE FROM embeddings WHERE content NOT IN (SELECT content FROM tracks WHERE content IS NOT NULL)"
+            )
+
+    # Embeddings
+
+    def encoder(self, record: Mapping[str, Any]) -> int:
+        """Return the number of an encoder's record, which is added if it is new."""
+        text = msgspec.json.encode(record, order="sorted").decode()
+        self._ask("INSERT OR IGNORE INTO encoders (record) VALUES (?)", [text])
+        return int(self._ask("SELECT number FROM encoders WHERE record = ?", [text])[0][0])
+
+    def waiting(self, encoder: int) -> list[CatalogueTrack]:
+        """Return the tracks that an encoder has not embedded, without those whose faults last."""
+        return self.tracks(
+            "removed IS NULL AND NOT (fault != '' AND lasting) AND NOT EXISTS "
+            "(SELECT 1 FROM embeddings WHERE embeddings.content = tracks.content AND encoder = ?)",
+            [encoder],
+        )
+
+    def holds(self, content: bytes, encoder: int) -> bool:
+        """Return whether an encoder has embedded this content."""
+        return bool(self._ask("SELECT 1 FROM embeddings WHERE content = ? AND encoder = ?", [content, encoder]))
+
+    def put_vectors(self, content: bytes, encoder: int, vectors: Vectors, revision: int) -> None:
+        """Store the embedding of a content. A transaction must be open."""
+        self._ask(
+            "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)",
+            [content, encoder, vectors.starts_s.tobytes(), vectors.vectors.tobytes()],
+        )
+        self._ask("UPDATE tracks SET fault = '', revision = ? WHERE content = ?", [revision, content])
+
+    def embedded_since(
+        self, revision: int, encoder: int, shape: Sequence[int]
+    ) -> Iterator[tuple[CatalogueTrack, Vectors | None]]:
+        """Yield the tracks changed since a revision with their vectors, or None where one is not searchable now."""
+        columns = ", ".join(f"tracks.{name.strip()}" for name in _COLUMNS.split(","))
+        query = (
+            f"SELECT {columns}, starts_s, vectors FROM tracks LEFT JOIN embeddings "
+            "ON embeddings.content = tracks.content AND encoder = ? WHERE tracks.revision > ? ORDER BY tracks.number"
+        )
+        with self._explained():
+            for row in self._db.execute(query, [encoder, revision]):
+                track = _track(row[:-2])
+                if row[-1] is None or track.removed is not None:
+                    yield track, None
+                else:
+                    starts_s = np.frombuffer(row[-2], np.float32)
+                    try:
+                        vectors = np.frombuffer(row[-1], np.float16).reshape(len(starts_s), *shape)
+                    except ValueError as error:
+                        raise DataError(
+                            f"{self.path} is damaged: an embedding of {track.path} has a wrong size."
+                        ) from error
+                    yield track, Vectors(starts_s, vectors)
+
+
+def now(ago: timedelta = timedelta()) -> str:
+    """Return the time as the catalogue writes it, or what it was some time ago."""
+    return (datetime.now(UTC) - ago).isoformat(timespec="microseconds")
+
+
+def _stored(text: str) -> str | bytes:
+    """Return a text as SQLite takes it: one that is not UTF-8 as its bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text)
+    return text
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else os.fsdecode(value)
+
+
+def _listed(track: SourceTrack) -> list[Any]:
+    facts = msgspec.json.encode(track.facts or TrackFacts())
+    return [_stored(track.key), _stored(track.path), track.size, track.changed, track.duration_s, facts]
+
+
+_facts = msgspec.json.Decoder(TrackFacts)
+
+
+def _track(row: Sequence[Any]) -> CatalogueTrack:
+    number, source, key, path, size, changed, duration_s, facts, content, added, removed, fault, detail = row
+    return CatalogueTrack(
+        number, source, _text(key), _text(path), size, changed, duration_s, _facts.decode(facts), content, added, removed,
+        _text(fault), _text(detail),
+    )  # fmt: skip
