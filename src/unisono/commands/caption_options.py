@@ -13,7 +13,7 @@ from unisono.commands.options import Count, Positive, StageOptions
 if TYPE_CHECKING:
     Way = str
 else:
-    Way = Literal[ways.names()]
+    Way = Literal[tuple(ways.names())]
 _GROUP = Parameter(group=Group("Captions", sort_key=1))
 
 
