@@ -26,10 +26,11 @@ class Registry:
         self._hint = hint
         self._parameter = parameter
 
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """List the entries in alphabetical order, without importing them."""
         folder = Path(importlib.import_module(self._package).__path__[0])
-        return sorted(found.name for found in pkgutil.iter_modules([str(folder)]) if not found.name.startswith("_"))
+        found = (module.name for module in pkgutil.iter_modules([str(folder)]))
+        return tuple(sorted(name for name in found if not name.startswith("_")))
 
     def check(self, name: str) -> None:
         """Check that there is an entry of that name.
