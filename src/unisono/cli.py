@@ -23,6 +23,7 @@ VERBS = {
     "train": "Train a model that puts descriptions where the music is.",
     "evaluate": "Measure how well a model finds held-out music by its descriptions, and descriptions by their music.",
     "compare": "Compare two results of `unisono evaluate`, query by query.",
+    "reference": "Show published results of text-to-music retrieval, each with its protocol and its source.",
     "search": "Find the tracks that fit a description best; several descriptions are searched for one after the other.",
     "export": "Write a trained model as safetensors with a description, and its text tower as ONNX.",
 }
@@ -40,6 +41,7 @@ EXAMPLES = {
     "train": "--audio-encoder muq",
     "evaluate": "--checkpoint checkpoints/muq_best.pt --report report.html",
     "compare": "one_test.json other_test.json",
+    "reference": "--benchmark song-describer",
     "search": '"a calm acoustic song with guitar" --checkpoint checkpoints/muq_best.pt',
     "export": "--checkpoint checkpoints/muq_best.pt --output muq",
     "captions preview": "data/unified_dataset.json --captions varied",

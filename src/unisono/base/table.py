@@ -1,4 +1,4 @@
-"""Tables as plain text, for a terminal, and as HTML, for a notebook."""
+"""Tables as plain text, for a terminal, as HTML, for a notebook, and as Markdown and LaTeX, for what is published."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -40,16 +40,53 @@ class Table:
         ]
         return f"<tr>{''.join(aligned)}</tr>"
 
+    def markdown(self) -> str:
+        """Return it as a Markdown table, without the title."""
+        rules = ["---" if at in self.words else "--:" for at in range(len(self.headings))]
+        lines = [self.headings, rules, *self.rows]
+        return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+    def latex(self) -> str:
+        """Return it as a LaTeX table with its title as the caption; it needs the package booktabs."""
+        columns = "".join("l" if at in self.words else "r" for at in range(len(self.headings)))
+        head, *rows = (" & ".join(map(_latex, line)) + r" \\" for line in (self.headings, *self.rows))
+        begin = [r"\begin{table}", rf"\caption{{{_latex(self.title)}}}", rf"\begin{{tabular}}{{{columns}}}"]
+        rules = [r"\toprule", head, r"\midrule", *rows, r"\bottomrule"]
+        return "\n".join([*begin, *rules, r"\end{tabular}", r"\end{table}"])
+
+
+_LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "–": "--",
+    "±": r"$\pm$",
+    "\n": " ",
+}
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in text)
+
 
 class Tabular:
-    """What is shown as a table: as text in a terminal, as HTML in a notebook."""
+    """What is shown as a table, or as several: as text in a terminal, as HTML in a notebook."""
+
+    __slots__ = ()
+    note = ""
+    """A sentence below the tables."""
 
     def table(self) -> Table:
         """Return it as a table."""
         raise NotImplementedError
 
+    def tables(self) -> Sequence[Table]:
+        """Return it as tables."""
+        return [self.table()]
+
     def __repr__(self) -> str:
-        return str(self.table())
+        return "\n\n".join(filter(None, [*map(str, self.tables()), self.note]))
 
     def _repr_html_(self) -> str:
-        return self.table().html()
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return "".join(table.html() for table in self.tables()) + note

@@ -13,6 +13,7 @@ from rich import box
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -106,7 +107,7 @@ def _make_streams_safe() -> None:
 
 
 def show(table: Table) -> None:
-    """Print a table; words are folded where the terminal is narrow, numbers are not."""
+    """Print a table; words are folded where the terminal is narrow, and lines where even that does not suffice."""
     shown = RichTable(
         title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
@@ -119,7 +120,10 @@ def show(table: Table) -> None:
         )
     for row in table.rows:
         shown.add_row(*map(escape, row))
-    out.print(shown)
+    if Measurement.get(out, out.options.update(width=1 << 16), shown).minimum > out.width:  # columns would be left out
+        out.print(escape(str(table)), "", sep="\n", soft_wrap=True)
+    else:
+        out.print(shown)
 
 
 def print_json(value: Any) -> None:
