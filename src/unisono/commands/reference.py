@@ -14,7 +14,7 @@ def reference(
     benchmark: str | None = None,
     queries: int | None = None,
     candidates: int | None = None,
-    format: Literal["text", "markdown", "json"] = "text",
+    to: Literal["text", "markdown", "json"] = "text",
 ) -> None:
     """Show published results of text-to-music retrieval, each with its protocol and its source, and what contradicts them.
 
@@ -26,17 +26,17 @@ def reference(
         Only with this number of queries.
     candidates
         Only with this number of tracks to find.
-    format
+    to
         Tables for the terminal; the page of the documentation, which has all results; or the table as JSON.
     """
-    run(benchmark, queries, candidates, format)
+    run(benchmark, queries, candidates, to)
 
 
 def run(
     benchmark: str | None = None,
     queries: int | None = None,
     candidates: int | None = None,
-    format: str = "text",
+    to: str = "text",
 ) -> "ReferenceTable":
     """Print the published results and return them.
 
@@ -46,9 +46,9 @@ def run(
     with extra("embed", "Published results"):
         from unisono.retrieval.evaluate import reference as published
     found = published.published(benchmark, queries, candidates)
-    if format == "markdown":
+    if to == "markdown":
         console.out.print(published.page().rstrip("\n"), markup=False, soft_wrap=True, emoji=False)
-    elif format == "json":
+    elif to == "json":
         console.print_json(found.as_json())
     else:
         for table in found.tables():

@@ -69,5 +69,5 @@ def test_ones_own_line_is_printed_only_above_results_of_the_same_queries_and_tra
 def test_the_command_prints_tables_and_json(capsys):
     run("musicbench")
     assert "FIGMA" in (shown := capsys.readouterr().out) and "is 197 clips" in shown
-    run("musicbench", format="json")
+    run("musicbench", to="json")
     assert len(json.loads(capsys.readouterr().out)["rows"]) == 8

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Any, Literal
 
 import msgspec
@@ -120,15 +121,11 @@ def published(
             parameter="benchmark",
         )
     of_benchmark = [row for row in table.rows if benchmark in (None, row.benchmark)]
-    rows = [
-        row
-        for row in of_benchmark
-        if queries in (None, row.queries) and candidates in (None, row.candidates)
-    ]
+    rows = [row for row in of_benchmark if queries in (None, row.queries) and candidates in (None, row.candidates)]
     if not rows:
         there = dict.fromkeys(_protocol(row) for row in of_benchmark)
         raise UsageError(
-            f"Nobody published results for {_counts(queries, candidates)} of {benchmark or 'any benchmark'}, as far as known.",
+            f"Nobody published results for {_counts(queries, candidates)} of {benchmark or 'any music'}, as far as known.",
             hint=f"There are results for: {'; '.join(there)}",
         )
     about = {row.benchmark for row in rows}
@@ -194,8 +191,8 @@ def page() -> str:
     table = reference()
     parts = [
         "# Published results of text-to-music retrieval",
-        "This page is written by `unisono reference --format markdown` from the table that comes with unisono; "
-        "`--format json` prints the table itself. Numbers are per cent, except ranks. Compare only numbers of one heading: "
+        "This page is written by `unisono reference --to markdown` from the table that comes with unisono; "
+        "`--to json` prints the table itself. Numbers are per cent, except ranks. Compare only numbers of one heading: "
         "the same queries among the same tracks. What a source does not state is *unknown*. *Second-hand* numbers were read "
         "in the notes of others. `unisono evaluate` prints its own line above those of the same queries and tracks, and "
         "above no others.",
@@ -222,6 +219,6 @@ def _row_notes(rows: Sequence[PublishedResult]) -> Iterator[str]:
 def _joined(parts: Sequence[str]) -> str:
     """Join paragraphs with blank lines, and the items of a list without."""
     text = parts[0]
-    for before, part in zip(parts, parts[1:], strict=False):
+    for before, part in pairwise(parts):
         text += ("\n" if before.startswith("- ") and part.startswith("- ") else "\n\n") + part
     return text + "\n"

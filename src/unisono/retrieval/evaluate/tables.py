@@ -11,6 +11,7 @@ MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 TITLES = {
     "mrr": "MRR",
     "map@10": "mAP@10",
+    "ndcg@10": "nDCG@10",
     "median_rank": "median rank",
     "roc_auc": "ROC-AUC",
     "pr_auc": "PR-AUC",
