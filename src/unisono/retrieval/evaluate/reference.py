@@ -26,7 +26,7 @@ UNKNOWN = "unknown"
 Read = Literal["at the source", "second-hand"]
 
 
-class Source(msgspec.Struct, frozen=True):
+class Publication(msgspec.Struct, frozen=True):
     """A paper, a table of results, or a thread."""
 
     title: str
@@ -74,7 +74,7 @@ class ReferenceTable(Tabular, msgspec.Struct, frozen=True, forbid_unknown_fields
     """Published results, or a part of them; printed as tables, one for each protocol."""
 
     format: int
-    sources: dict[str, Source]
+    sources: dict[str, Publication]
     rows: list[PublishedResult]
     contradictions: list[Contradiction]
 
