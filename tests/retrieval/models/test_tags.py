@@ -117,6 +117,8 @@ def test_the_parts_add_up_to_no_more_than_the_score(model: TagModel, folder: Pat
         "slow",
         "classical",
         "new age",
+        "mellow",
+        "quiet",
     }
     vectors = model.collection(folder)
     query = model.embed_text("a slow choir with a harp")[0]

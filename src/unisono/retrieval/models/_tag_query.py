@@ -130,8 +130,8 @@ class Phrase:
     """-1 if it is denied."""
     named: tuple[tuple[int, int], ...]
     """(axis, sign) of the axes that it names."""
-    nearest: tuple[int, ...]
-    """Axes that are near the instruments that it names."""
+    nearest: tuple[tuple[int, int], ...]
+    """(axis, sign) of the axes that are near the instruments that it names."""
     rest: tuple[str, ...]
     """What it says besides: known terms, and the other words together."""
 
@@ -160,7 +160,7 @@ def phrases(description: str) -> list[Phrase]:
 
 def _phrase(run: list[str], sign: int) -> Phrase:
     named: dict[tuple[int, int], None] = {}
-    nearest: list[int] = []
+    nearest: list[tuple[int, int]] = []
     terms, others = [], []
     start = 0
     while start < len(run):
@@ -212,8 +212,8 @@ class TagReader:
             for phrase in found:
                 for place, sign in phrase.named:
                     row[place] += phrase.sign * sign
-                for place in phrase.nearest if phrase.sign > 0 or not phrase.named else ():
-                    row[place] += phrase.sign * NEAREST
+                for place, sign in phrase.nearest if phrase.sign > 0 or not phrase.named else ():
+                    row[place] += phrase.sign * sign * NEAREST
                 for text in phrase.rest:
                     row += RESEMBLANCE * phrase.sign * resembling[text]
         return weights

@@ -128,13 +128,18 @@ fast = quick, rapid, fast-paced, uptempo, lively, energetic, -slow-paced, -unhur
 loud = noisy, aggressive, intense, powerful, heavy, -gentle, -calm, -peaceful, -delicate, -tender, -serene
 """
 
-# Instruments, and the axes that are near them in family and use: evidence for what has no tag of its own, and more evidence
-# for what has one.
+# Instruments, and the axes (or opposites of axes) that are near them in family, use and sound: evidence for what has no tag
+# of its own, and more evidence for what has one.
 _RELATED = """
-violin, viola, cello = strings, classical
-fiddle = strings, folk
-harp, flute, piccolo = classical, new age
+violin = strings, classical, folk, acoustic
+viola, cello = strings, classical, acoustic, mellow
+fiddle = strings, folk, country, acoustic
+harp = classical, new age, mellow, quiet
+flute, piccolo = classical, new age
 harpsichord = classical
+acoustic guitar, steel guitar = folk, country
+classical guitar, nylon-string guitar = classical
+electric guitar, distorted guitar = blues, drums, loud
 sitar = Indian
 brass, trumpet, trombone, tuba, French horn = classical, jazz, loud
 horn, horns, cornet, flugelhorn, brass section, brass quartet = classical, jazz, loud
@@ -242,9 +247,9 @@ def words() -> dict[str, tuple[tuple[int, int], ...]]:
 
 
 @cache
-def related() -> dict[str, tuple[int, ...]]:
-    """Return key of an instrument -> the axes near it."""
-    place = {axis.name: number for number, axis in enumerate(axes())}
+def related() -> dict[str, tuple[tuple[int, int], ...]]:
+    """Return key of an instrument -> the axes near it, each with 1 or, for its opposite, -1."""
+    place = {axis.called(sign): (number, sign) for number, axis in enumerate(axes()) for sign in (1, -1)}
     found = {}
     for line in _RELATED.strip().splitlines():
         names, _, nearest = line.partition(" = ")
