@@ -2,7 +2,6 @@
 
 import importlib
 import pkgutil
-from pathlib import Path
 from types import ModuleType
 
 from unisono.base.arguments import nearest
@@ -28,8 +27,7 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """List the entries in alphabetical order, without importing them."""
-        folder = Path(importlib.import_module(self._package).__path__[0])
-        found = (module.name for module in pkgutil.iter_modules([str(folder)]))
+        found = (module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__))
         return tuple(sorted(name for name in found if not name.startswith("_")))
 
     def check(self, name: str) -> None:

@@ -26,7 +26,6 @@ from textwrap import shorten
 from typing import Any, Generic, TypeVar
 
 import msgspec
-import numpy as np
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
@@ -143,6 +142,8 @@ class CsvTable:
 
         Where one is not, pyarrow may silently take the rest of the file for one cell.
         """
+        import numpy as np  # which `--help` does not need
+
         borders = np.zeros(256, bool)
         borders[list(f'"\r\n{self._delimiter}'.encode())] = True
         count, before = 0, b"\n"
