@@ -1,7 +1,6 @@
 """A trained model: it embeds text and music into one space, and searches music by description."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisono.base.arguments import AnyPath, Count, as_path, checked
+from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.embed_files import embed_files
@@ -22,22 +21,17 @@ from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.lora import load_adapters
-from unisono.retrieval.split_rows import opened
-from unisono.tracks.track import SPLITS, Split
+from unisono.retrieval.models._base import Floats, ModelBase, Rows
 from unisono.tracks.workspace import Workspace
 
-Floats = NDArray[np.float32]
 BLOCK = 8192
 """Rows projected at a time."""
-MUST_AGREE = ("weights", "revision", "rate_hz", "window_s", "hop_s", "pooling", "dim", "layers", "hidden_states")
-"""Fields of `EncoderRecord` that change the embeddings."""
 
 
-class Model:
+class Model(ModelBase):
     """A trained model, ready to compare descriptions with music.
 
     Attributes:
@@ -46,6 +40,8 @@ class Model:
         device: where the heads and the text encoder run.
         path: the checkpoint's file, if it was read from one.
     """
+
+    must_agree = ("weights", "revision", "rate_hz", "window_s", "hop_s", "pooling", "dim", "layers", "hidden_states")
 
     def __init__(self, checkpoint: Checkpoint, device: str = "cpu", path: Path | None = None) -> None:
         """Build the model of a checkpoint.
@@ -63,7 +59,6 @@ class Model:
         self.heads = heads.to(device).eval()
         self.device = device
         self.path = path
-        self._collection: tuple[object, Collection] | None = None
 
     def __repr__(self) -> str:
         of = self.checkpoint
@@ -80,10 +75,6 @@ class Model:
     def label(self) -> str:
         """Path of the checkpoint, or empty."""
         return str(self.path or "")
-
-    def reads(self, file: EmbeddingsFile) -> str:
-        """Return the name of the audio encoder whose embeddings the model reads; see `JointModel.reads`."""
-        return self.audio_encoder.name
 
     @property
     def audio_encoder(self) -> EncoderRecord:
@@ -154,14 +145,18 @@ class Model:
         """
         return self.project_audio(embed_files(paths, self.audio_encoder, self.device))
 
-    def project_audio(self, embeddings: NDArray[np.floating]) -> Floats:
+    def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
         """Map audio embeddings [N, A] (or [N, L, A]), as stored in `embeddings.h5`, to [N, D] unit vectors.
+
+        Args:
+            embeddings: of excerpts or of windows.
+            of: not needed: a row depends on nothing else.
 
         Raises:
             DataError: the embeddings are of another shape than those that the model was trained on.
         """
-        of = self.checkpoint.architecture
-        expected = (of.audio_dim,) if of.layers == 1 else (of.layers, of.audio_dim)
+        sizes = self.checkpoint.architecture
+        expected = (sizes.audio_dim,) if sizes.layers == 1 else (sizes.layers, sizes.audio_dim)
         if embeddings.shape[1:] != expected:
             raise DataError(
                 f"The model reads {self.audio_encoder.name} embeddings of shape {expected}, found {embeddings.shape[1:]}.",
@@ -169,94 +164,27 @@ class Model:
             )
         return self._in_blocks(self.heads.embed_audio, embeddings)
 
-    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
-        """Map the audio embeddings of a split of `embeddings.h5` to [N, D] unit vectors.
+    def made_like(self, name: str) -> EncoderRecord:
+        """Return what made the embeddings that the model was trained on."""
+        return self.audio_encoder
+
+    def warn_of(self, file: EmbeddingsFile, rows: SplitRows) -> None:
+        """Log if much of the music is unlike the music of the training."""
+        if said := doubts.of_music(self.checkpoint.music, rows.embeddings[self.audio_encoder.name]):
+            log.warning("%s: %s", file.path, said)
+
+    def default_data(self) -> Path:
+        """Return the data that the model was trained on.
 
         Raises:
-            DataError: the embeddings were made in another way than those of the training, or are not finite.
+            UsageError: it is not there.
         """
-        expected = self.audio_encoder
-        _refuse_others(file, file.encoders[expected.name], expected)
-        stored = rows.embeddings[expected.name]
-        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
-        if bad.any():
-            raise DataError(
-                f"{file.path}, {rows.split}: {int(bad.sum())} {expected.name} embeddings are not finite "
-                f"(first: {rows.ids[int(bad.argmax())]})."
-            )
-        return self.project_audio(stored)
-
-    @checked
-    def collection(
-        self,
-        data: EmbeddingsFile | AnyPath | None = None,
-        *,
-        split: Split | None = None,
-        index: str = "exact",
-    ) -> Collection:
-        """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
-
-        Args:
-            data: the file, or its folder. Default: the data that the model was trained on.
-            split: the only split to read. Default: all.
-            index: name of the index (`retrieval/indexes`).
-
-        Raises:
-            UsageError: the file is not there.
-        """
-        with opened(self._trained_data() if data is None else data) as file:
-            key = (file.path, file.path.stat().st_mtime_ns, split, index)
-            if self._collection is None or self._collection[0] != key:
-                parts = [file.read(each, [self.audio_encoder.name]) for each in (SPLITS if split is None else (split,))]
-                vectors = np.concatenate([self.project_rows(file, rows) for rows in parts])
-                tracks = [track for rows in parts for track in indexed_tracks(rows)]
-                self._collection = key, Collection(tracks, vectors, index)
-                if said := doubts.of_music(self.checkpoint.music, self._embeddings_of(parts)):
-                    log.warning("%s: %s", file.path, said)
-        return self._collection[1]
-
-    def _embeddings_of(self, parts: list[SplitRows]) -> NDArray[np.floating]:
-        return np.concatenate([rows.embeddings[self.audio_encoder.name] for rows in parts])
-
-    def _trained_data(self) -> Path:
         if self.data is None or not self.data.exists():
             raise UsageError(
                 f"The data that the model was trained on ({self.data or 'not recorded'}) is not there.",
                 hint="Name the embeddings.h5 to search in, or its folder.",
             )
         return self.data
-
-    @checked
-    def search(
-        self,
-        text: str,
-        top: Count = 10,
-        data: EmbeddingsFile | AnyPath | None = None,
-        *,
-        where: Callable[[IndexedTrack], bool] | None = None,
-        split: Split | None = None,
-        max_per_artist: Count | None = None,
-        index: str = "exact",
-    ) -> Hits:
-        """Find the music that fits a description best.
-
-        Args:
-            text: the description.
-            top: the most tracks to return.
-            data: the `embeddings.h5` to search in, or its folder. Default: the data that the model was trained on.
-            where: search only among the tracks for which this returns True.
-            split: search in this split only. Default: in all.
-            max_per_artist: the most tracks of one artist.
-            index: name of the index (`retrieval/indexes`).
-
-        Raises:
-            UsageError: the description is empty, or the data is not there.
-        """
-        if not text.strip():
-            raise UsageError("text must not be empty.", parameter="text")
-        collection = self.collection(data, split=split, index=index)
-        among = collection.rows_where(where)
-        return collection.search(self.embed_text(text)[0], top, among, max_per_artist, query=text)
 
     def _in_blocks(self, project: Callable[[Tensor], Tensor], embeddings: NDArray[np.floating]) -> Floats:
         found = np.empty((len(embeddings), self.dim), dtype=np.float32)
@@ -273,17 +201,6 @@ def recorded_data(checkpoint: Checkpoint) -> Path | None:
     if options.get("data_dir"):
         return Path(options["data_dir"])
     return Workspace(Path(options["data_root"])).embeddings if options.get("data_root") else None
-
-
-def _refuse_others(file: EmbeddingsFile, found: EncoderRecord, expected: EncoderRecord) -> None:
-    held, wanted = asdict(found), asdict(expected)
-    differ = [f"{name} {held[name]!r}, not {wanted[name]!r}" for name in MUST_AGREE if held[name] != wanted[name]]
-    if differ:
-        raise DataError(
-            f"{file.path}: its {found.name} embeddings were not made as those that the model was trained on: "
-            f"{'; '.join(differ)}.",
-            hint="Prepare the music with the settings of the training, or train on these embeddings.",
-        )
 
 
 @checked

@@ -76,6 +76,19 @@ class JointModel(Protocol):
         """
         ...
 
+    def project_audio(self, embeddings: NDArray[np.floating], of: NDArray[np.int64] | None = None) -> Floats:
+        """Map audio embeddings [W, A] (or [W, L, A]), as stored in `embeddings.h5`, to [W, D] unit vectors.
+
+        Args:
+            embeddings: of tracks, or of their windows.
+            of: [W], the track of each row, ascending; None: each row is a track. Matters to models that compare the
+                tracks with each other.
+
+        Raises:
+            DataError: they are of another shape than those that the model reads.
+        """
+        ...
+
     def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
         """Map the audio embeddings of rows of a file to [N, D] unit vectors, one for each track.
 

@@ -200,31 +200,41 @@ def axes() -> tuple[Axis, ...]:
     return tuple(found)
 
 
-def axis_values(log_odds: NDArray[np.floating], known: int = 100) -> NDArray[np.float32]:
-    """Merge log-odds of tags into values of axes, each standardised over the N rows.
+def axis_values(
+    log_odds: NDArray[np.floating], known: int = 100, of: NDArray[np.int64] | None = None
+) -> NDArray[np.float32]:
+    """Merge log-odds of tags into values of axes, each standardised over the N rows, or over the tracks.
 
     Args:
         log_odds: [N, K], the first K of the 100 tags.
         known: K; the axes that need other tags are left at 0.
+        of: [N], the track of each row, ascending. Default: a track each.
 
     Returns:
         [N, A] float32.
     """
-    exact = log_odds.astype(np.float64)
-    standard = _standardised(exact)
-    values = np.zeros((len(exact), len(axes())))
+    first = None if of is None else np.flatnonzero(np.diff(of, prepend=-1))
+    standard = _standardised(log_odds.astype(np.float64), first)
+    values = np.zeros((len(standard), len(axes())))
     for place, axis in enumerate(axes()):
         for columns, sign in ((axis.plus, 1), (axis.minus, -1)):
             here = [column for column in columns if column < known]
             if here:
                 values[:, place] += sign * standard[:, here].mean(axis=1)
-    return _standardised(values).astype(np.float32)
+    return _standardised(values, first).astype(np.float32)
 
 
-def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    spread = values.std(axis=0) if len(values) else np.zeros(values.shape[1])
-    centred = values - values.mean(axis=0) if len(values) else values
-    found: NDArray[np.float64] = centred * np.where(spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0)
+def _standardised(values: NDArray[np.float64], first: NDArray[np.int64] | None) -> NDArray[np.float64]:
+    """Standardise rows [N, K] by the mean and deviation of the tracks, whose first rows are given (None: all rows)."""
+    if not len(values):
+        return values
+    tracks = values
+    if first is not None:
+        tracks = np.add.reduceat(values, first) / np.diff(first, append=len(values))[:, None]
+    spread = tracks.std(axis=0)
+    found: NDArray[np.float64] = (values - tracks.mean(axis=0)) * np.where(
+        spread > 1e-6, 1 / np.maximum(spread, 1e-6), 0
+    )
     return found
 
 

@@ -11,25 +11,22 @@ axes by MiniLM (`_tag_query`); what is denied counts against. English only.
 Weights: ISC (the taggers) and Apache-2.0 (MiniLM), both inside packages of the package index.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.arguments import AnyPath, Count, checked
-from unisono.base.errors import DataError, UsageError
+from unisono.base.arguments import checked
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import _taggers
 from unisono.embeddings.encoders.text import TextEncoder, minilm
-from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
-from unisono.retrieval.models import Floats, ModelSpec
+from unisono.embeddings.file import EncoderRecord
+from unisono.retrieval.models import ModelSpec
+from unisono.retrieval.models._base import Floats, ModelBase, Rows
 from unisono.retrieval.models._tag_query import TagReader
 from unisono.retrieval.models._tag_table import axes, axis_values, is_known
-from unisono.retrieval.split_rows import opened, read_rows
-from unisono.tracks.track import Split
 
 SPEC = ModelSpec(
     name="tags",
@@ -60,68 +57,43 @@ def build(device: str = "cpu") -> "TagModel":
     return TagModel(minilm.build_numpy())
 
 
-class TagModel:
+class TagModel(ModelBase):
     """Descriptions and music as weights over axes of tags."""
 
     label = "tags"
-    trained_on = None
+    encoders = SPEC.encoders
 
     def __init__(self, text_encoder: TextEncoder) -> None:
         self.text_encoder = text_encoder
         self._reader = TagReader(text_encoder)
-        self._collection: tuple[object, Collection] | None = None
+        self.explain = explain
 
     def __repr__(self) -> str:
         return f"Model: tags, {len(axes())} axes of {len(_taggers.MSD.tags + _taggers.MTT.tags)} tags; nothing trained"
-
-    @property
-    def audio_encoder(self) -> EncoderRecord:
-        """The embeddings that are prepared for a benchmark: the values of both taggers."""
-        from unisono.embeddings.prepare.settings import encoder_record
-
-        return encoder_record(audio.spec(SPEC.encoders[0]), "mean", "")
 
     @property
     def dim(self) -> int:
         """Size D of the common space: the axes, and one number that makes all music equally long."""
         return len(axes()) + 1
 
-    def reads(self, file: EmbeddingsFile) -> str:
-        """Return which embeddings of a file are read: `tags` if it holds them, else `musicnn`."""
-        for name in SPEC.encoders:
-            if name in file:
-                return name
-        raise UsageError(
-            f"{file.path} holds no embeddings that the model tags can read ({' or '.join(SPEC.encoders)}); it holds: "
-            f"{', '.join(file.encoders) or 'none'}.",
-            hint=f"Add them with: unisono prepare --encoders tags --output-dir {file.path.parent}",
-        )
+    def made_like(self, name: str) -> EncoderRecord:
+        """Return what must have made the embeddings of an encoder."""
+        from unisono.embeddings.prepare.settings import encoder_record
 
-    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
-        """Map the rows of a file to [N, D] unit vectors, standardised over these rows.
+        return encoder_record(audio.spec(name), "mean", "")
 
-        Raises:
-            DataError: the embeddings are of other weights, or not finite.
+    def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
+        """Map embeddings `tags` or `musicnn` [W, A] to [W, D] unit vectors, standardised over what is given.
+
+        Args:
+            embeddings: as stored in `embeddings.h5`.
+            of: [W], the track of each row, ascending: if given, they are standardised by the means of the tracks.
         """
-        name = self.reads(file)
-        record, wanted = file.encoders[name], audio.spec(name)
-        if record.revision != wanted.revision:
-            raise DataError(
-                f"{file.path}: its {name} embeddings are of the weights {record.revision}; the model tags reads those of "
-                f"{wanted.revision}.",
-                hint=f"Prepare the music again with: unisono prepare --encoders {name}",
-            )
-        stored = rows.embeddings[name]
-        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
-        if bad.any():
-            raise DataError(
-                f"{file.path}, {rows.split}: {int(bad.sum())} {name} embeddings are not finite "
-                f"(first: {rows.ids[int(bad.argmax())]})."
-            )
-        means = stored[:, : wanted.dim].astype(np.float32)  # `stats` pooling appends other numbers
+        name = next(each for each in reversed(SPEC.encoders) if embeddings.shape[1] % audio.spec(each).dim == 0)
+        means = embeddings[:, : audio.spec(name).dim].astype(np.float32)  # `stats` pooling appends other numbers
         if name == "musicnn":
             means = _taggers.log_odds(self._last_layer, means[:, _taggers.POOLED_DIM :])
-        values = axis_values(means, means.shape[1])
+        values = axis_values(means, means.shape[1], of)
         known = is_known(means.shape[1])
         return _equally_long(values if known.all() else values @ self._reader.bridge(known))
 
@@ -135,50 +107,6 @@ class TagModel:
         weights = self._reader.weights([texts] if isinstance(texts, str) else list(texts))
         lengths = np.linalg.norm(weights, axis=1, keepdims=True)
         return np.pad(weights / np.where(lengths > 0, lengths, 1), ((0, 0), (0, 1)))
-
-    @checked
-    def collection(
-        self, data: EmbeddingsFile | AnyPath | None = None, *, split: Split | None = None, index: str = "exact"
-    ) -> Collection:
-        """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
-
-        Args:
-            data: the file, or its folder.
-            split: the only split to read. Default: all.
-            index: name of the index (`retrieval/indexes`).
-
-        Raises:
-            UsageError: no data is named, or it holds no embeddings that the model reads.
-        """
-        if data is None:
-            raise UsageError("The model tags has no music of its own.", hint="Name the embeddings.h5, or its folder.")
-        with opened(data) as file:
-            key = (file.path, file.path.stat().st_mtime_ns, split, index)
-            if self._collection is None or self._collection[0] != key:
-                rows = read_rows(file, split, [self.reads(file)])
-                vectors = self.project_rows(file, rows)
-                self._collection = key, Collection(indexed_tracks(rows), vectors, index, explain=explain)
-        return self._collection[1]
-
-    @checked
-    def search(
-        self,
-        text: str,
-        top: Count = 10,
-        data: EmbeddingsFile | AnyPath | None = None,
-        *,
-        where: Callable[[IndexedTrack], bool] | None = None,
-        split: Split | None = None,
-        max_per_artist: Count | None = None,
-        index: str = "exact",
-    ) -> Hits:
-        """Find the music that fits a description best; see `Model.search`. `data` must be named."""
-        if not text.strip():
-            raise UsageError("text must not be empty.", parameter="text")
-        collection = self.collection(data, split=split, index=index)
-        return collection.search(
-            self.embed_text(text)[0], top, collection.rows_where(where), max_per_artist, query=text
-        )
 
 
 def explain(query: Floats, music: Floats) -> dict[str, float]:

@@ -1,0 +1,175 @@
+"""What all models share, trained or not: from the embeddings of a file to a collection, and from a description to hits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.arguments import AnyPath, Count, checked
+from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
+from unisono.retrieval.split_rows import opened, read_rows
+from unisono.tracks.track import Split
+
+if TYPE_CHECKING:
+    from unisono.retrieval.checkpoint import TrainedOn
+
+Floats = NDArray[np.float32]
+Rows = NDArray[np.int64]
+
+
+class ModelBase:
+    """A model as `JointModel` describes it; a subclass adds `embed_text`, `project_audio`, and what the properties name."""
+
+    must_agree: tuple[str, ...] = ("revision",)
+    """Fields of `EncoderRecord` in which embeddings must agree with those that it reads."""
+    explain: Callable[[Floats, Floats], dict[str, float]] | None = None
+    """From a query [D] and a vector [D] to what speaks for it (`Hit.why`)."""
+    _collection: tuple[object, Collection] | None = None
+
+    @property
+    def label(self) -> str:
+        """Name of the model, or path of the checkpoint; empty if it has neither."""
+        return ""
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The audio encoders whose embeddings it reads, the preferred one first."""
+        return (self.audio_encoder.name,)
+
+    @property
+    def audio_encoder(self) -> EncoderRecord:
+        """The audio embeddings that the model reads best: those that are prepared for a benchmark."""
+        return self.made_like(self.encoders[0])
+
+    @property
+    def trained_on(self) -> "TrainedOn | None":
+        """What the model was trained on; None if that is not recorded."""
+        return None
+
+    def made_like(self, name: str) -> EncoderRecord:
+        """Return what must have made the embeddings of an encoder."""
+        raise NotImplementedError
+
+    def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
+        """Map embeddings as stored to unit vectors; see `JointModel.project_audio`."""
+        raise NotImplementedError
+
+    def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
+        """Embed descriptions; see `JointModel.embed_text`."""
+        raise NotImplementedError
+
+    @property
+    def _called(self) -> str:
+        return f"the model {self.label}".rstrip()
+
+    def default_data(self) -> Path:
+        """Return the music that is searched if none is named.
+
+        Raises:
+            UsageError: the model knows none.
+        """
+        raise UsageError(f"T{self._called[1:]} has no music of its own.", hint="Name the embeddings.h5, or its folder.")
+
+    def warn_of(self, file: EmbeddingsFile, rows: SplitRows) -> None:
+        """Log what speaks against searching this music."""
+
+    def reads(self, file: EmbeddingsFile) -> str:
+        """Return the name of the encoder in a file whose embeddings the model reads.
+
+        Raises:
+            UsageError: the file holds none that it can read; the message says how to make them.
+        """
+        for name in self.encoders:
+            if name in file:
+                return name
+        raise UsageError(
+            f"{file.path} holds no embeddings that {self._called} can read ({' or '.join(self.encoders)}); it "
+            f"holds: {', '.join(file.encoders) or 'none'}.",
+            hint=f"Add them with: unisono prepare --encoders {self.encoders[0]} --output-dir {file.path.parent}",
+        )
+
+    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
+        """Map the embeddings of rows of a file to [N, D] unit vectors, one for each track.
+
+        Raises:
+            DataError: they were made in another way than those that the model reads, or are not finite.
+        """
+        name = self.reads(file)
+        held, wanted = asdict(file.encoders[name]), asdict(self.made_like(name))
+        differ = [
+            f"{each} {held[each]!r}, not {wanted[each]!r}" for each in self.must_agree if held[each] != wanted[each]
+        ]
+        if differ:
+            raise DataError(
+                f"{file.path}: its {name} embeddings were not made as those that {self._called} reads: "
+                f"{'; '.join(differ)}.",
+                hint=f"Prepare the music for it, in a folder of its own: unisono prepare --encoders {name} --output-dir ...",
+            )
+        stored = rows.embeddings[name]
+        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{file.path}, {rows.split}: {int(bad.sum())} {name} embeddings are not finite "
+                f"(first: {rows.ids[int(bad.argmax())]})."
+            )
+        return self.project_audio(stored)
+
+    @checked
+    def collection(
+        self, data: EmbeddingsFile | AnyPath | None = None, *, split: Split | None = None, index: str = "exact"
+    ) -> Collection:
+        """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
+
+        Args:
+            data: the file, or its folder. Default: the data that the model was trained on.
+            split: the only split to read. Default: all.
+            index: name of the index (`retrieval/indexes`).
+
+        Raises:
+            UsageError: the file is not there, or holds no embeddings that the model reads.
+        """
+        with opened(self.default_data() if data is None else data) as file:
+            key = (file.path, file.path.stat().st_mtime_ns, split, index)
+            if self._collection is None or self._collection[0] != key:
+                rows = read_rows(file, split, [self.reads(file)])
+                vectors = self.project_rows(file, rows)
+                self._collection = key, Collection(indexed_tracks(rows), vectors, index, explain=self.explain)
+                self.warn_of(file, rows)
+        return self._collection[1]
+
+    @checked
+    def search(
+        self,
+        text: str,
+        top: Count = 10,
+        data: EmbeddingsFile | AnyPath | None = None,
+        *,
+        where: Callable[[IndexedTrack], bool] | None = None,
+        split: Split | None = None,
+        max_per_artist: Count | None = None,
+        index: str = "exact",
+    ) -> Hits:
+        """Find the music that fits a description best.
+
+        Args:
+            text: the description.
+            top: the most tracks to return.
+            data: the `embeddings.h5` to search in, or its folder. Default: the data that the model was trained on.
+            where: search only among the tracks for which this returns True.
+            split: search in this split only. Default: in all.
+            max_per_artist: the most tracks of one artist.
+            index: name of the index (`retrieval/indexes`).
+
+        Raises:
+            UsageError: the description is empty, or the data is not there.
+        """
+        if not text.strip():
+            raise UsageError("text must not be empty.", parameter="text")
+        collection = self.collection(data, split=split, index=index)
+        among = collection.rows_where(where)
+        return collection.search(self.embed_text(text)[0], top, among, max_per_artist, query=text)
