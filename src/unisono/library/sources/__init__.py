@@ -4,7 +4,7 @@ A module holds `build(address, folder) -> MusicSource`. An address begins with t
 `subsonic:https://someone@music.example.org`; one without is the path of a folder.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -26,6 +26,8 @@ class TrackFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
     title: str = ""
     artist: str = ""
+    artist_id: str = ""
+    """At the server that the track is of."""
     album: str = ""
     album_artist: str = ""
     genre: str = ""
@@ -69,8 +71,13 @@ class Unlisted(NamedTuple):
 class PlaylistTarget(Protocol):
     """A media server that keeps playlists."""
 
-    def write(self, name: str, keys: Sequence[str], known_id: str = "") -> str:
-        """Make a playlist of tracks, or replace in place the one that is known by an id; return its id."""
+    def write(self, name: str, keys: Sequence[str], known_id: str = "", comment: str = "") -> str:
+        """Make a playlist of tracks, or replace in place the one that is known by an id; return its id.
+
+        Raises:
+            UsageError: the name is that of a playlist that a person made.
+            UnisonoError: the server refuses, or is away.
+        """
         ...
 
 
@@ -108,6 +115,15 @@ class MusicSource(Protocol):
 
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
         """Tell which new tracks are known ones under new keys: new key -> gone key. Local sources return nothing."""
+        ...
+
+    def log_in(self, ask: Callable[[str], str] | None = None) -> None:
+        """Log in with what is kept or in the environment, or else with what `ask` returns; local sources do nothing.
+
+        Raises:
+            UnisonoError: the server refuses, or there is nothing to log in with.
+            SourceAwayError: the server is away.
+        """
         ...
 
     @property

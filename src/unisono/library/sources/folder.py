@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -66,3 +66,6 @@ class Folder:
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
         """Return nothing: files are recognised by their content."""
         return {}
+
+    def log_in(self, ask: Callable[[str], str] | None = None) -> None:
+        """Do nothing: a folder asks for no login."""
