@@ -49,6 +49,7 @@ def write(path: Path) -> Path:
             rows = random_numbers.standard_normal((count, 4)).astype(np.float16)
             writer.add_embeddings(split, record("muq"), iter([rows]))
             writer.add_windows(split, record("muq"), [2] * count, iter([np.repeat(rows, 2, axis=0)]))
+            writer.add_window_numbers(split, record("muq"), [np.array([1, 3])] * count)
     return path
 
 
@@ -72,7 +73,7 @@ def everything(path: Path) -> str:
         found += [file["muq"].tolist()]
         for split in SPLITS:
             found += [file.excerpts(split), file.contents(split)]
-            found += [array.tolist() for array in file.windows(split, "muq")]
+            found += [array.tolist() for array in vars(file.windows(split, "muq")).values()]
             rows = file.read(split)
             found += [rows.ids, rows.captions, rows.caption_of.tolist(), rows.caption_origin, rows.texts, rows.tags]
             found += [rows.start_s.tolist(), rows.duration_s.tolist(), rows.embeddings["muq"].tolist()]

@@ -29,6 +29,7 @@ R = TypeVar("R")
 
 Count = Annotated[int, Meta(ge=1)]
 """A number of things, at least one."""
+AtLeastTwo = Annotated[int, Meta(ge=2)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, lt=1)]
 """A part of a whole, from 0 to below 1."""

@@ -25,6 +25,7 @@ def _bounded(hint: Any) -> Parameter:
 
 Count = Annotated[int, _bounded(arguments.Count)]
 """A number of things, at least one."""
+AtLeastTwo = Annotated[int, _bounded(arguments.AtLeastTwo)]
 Seconds = Annotated[float, _bounded(arguments.Seconds)]
 Share = Annotated[float, _bounded(arguments.Share)]
 """A part of a whole, from 0 to below 1."""

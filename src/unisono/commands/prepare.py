@@ -10,7 +10,7 @@ from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.base.table import Table
 from unisono.commands import console
-from unisono.commands.options import Continue, Count, Seconds, StageOptions, record
+from unisono.commands.options import AtLeastTwo, Continue, Count, Seconds, StageOptions, record
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class PrepareOptions(StageOptions):
     """How the windows of an excerpt become one embedding: `stats` is mean, inter-quartile range and mean absolute change."""
     keep_windows: bool = False
     """Store the embedding of every window as well."""
+    windows_per_track: AtLeastTwo | None = None
+    """Store the embeddings of this many windows of each track as well, evenly spread; 3 to 5 are enough to search by the
+    window that fits best (`unisono search --windows best`)."""
     split_by: Literal["upstream", "seed"] = "upstream"
     """Keep the splits that the file names and draw the rest by seed, or draw all by seed."""
     seed: int = 42
@@ -98,6 +101,7 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareRep
         batch_size=options.batch_size,
         pooling=options.pooling,
         keep_windows=options.keep_windows,
+        windows_per_track=options.windows_per_track,
         split_by=options.split_by,
         seed=options.seed,
         devices=options.devices,

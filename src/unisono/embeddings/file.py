@@ -8,6 +8,8 @@
                                          an encoder that keeps several layers
     <encoder>_windows, <encoder>_window_of   [K, D] (or [K, L, D]) float16 and [K] int64: the embedding of each window,
                                          in order of time, and its row of `ids`, ascending; only if they were kept
+    <encoder>_window_number              [K] int64: which of the excerpt's windows it is, counted from 0; only if not all
+                                         were kept
     dataset, recording, artist_id, artist, title, genre, tags, license, audio_path    [N] string (tags: a JSON list)
     start, duration     [N] float32      seconds
     captions            [M] string
@@ -65,6 +67,7 @@ __all__ = [
     "EmbeddingsWriter",
     "EncoderRecord",
     "SplitRows",
+    "StoredWindows",
     "create_embeddings",
     "open_embeddings",
 ]
@@ -87,6 +90,18 @@ class SplitRows:
     tags: list[list[str]]
     start_s: NDArray[np.float32]
     duration_s: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StoredWindows:
+    """The windows of the excerpts of a split."""
+
+    embeddings: NDArray[np.float16]
+    """[K, D] or [K, L, D]."""
+    of: NDArray[np.int64]
+    """[K]: the row of `ids` of each, ascending."""
+    numbers: NDArray[np.int64]
+    """[K]: which window of its excerpt each is, counted from 0."""
 
 
 class EmbeddingsFile:
@@ -252,8 +267,8 @@ class EmbeddingsFile:
             duration_s=self._seconds(f"{split}/duration"),
         )
 
-    def windows(self, split: Split, encoder: str) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
-        """Return the embeddings of all windows of a split, [K, D] or [K, L, D], and the row of `ids` of each, [K].
+    def windows(self, split: Split, encoder: str) -> StoredWindows:
+        """Return the windows of a split that were kept.
 
         The embeddings are mapped from the disk: they may be larger than the memory.
 
@@ -267,8 +282,15 @@ class EmbeddingsFile:
                 hint="Keep them, in a folder of their own: unisono prepare "
                 f"--encoders {encoder} --keep-windows --output-dir {self.path.parent}_windows",
             )
-        rows = len(self._file[split]["ids"])
-        return self._mapped(f"{split}/{encoder}_windows"), self._rows(f"{split}/{encoder}_window_of", rows)
+        of = self._rows(f"{split}/{encoder}_window_of", len(self._file[split]["ids"]))
+        place = f"{split}/{encoder}_window_number"
+        if place in self._file:
+            numbers = self._numbers(place).astype(np.int64, copy=False)
+            if len(numbers) and (numbers[0] < 0 or (np.diff(numbers) <= 0)[np.diff(of) == 0].any()):
+                raise damaged(self.path, place, "expected the windows of an excerpt in the order of time")
+        else:
+            numbers = np.arange(len(of)) - np.searchsorted(of, of)
+        return StoredWindows(self._mapped(f"{split}/{encoder}_windows"), of, numbers)
 
     def has_windows(self, split: Split, encoder: str) -> bool:
         """Return whether the embeddings of the windows of an encoder were kept."""

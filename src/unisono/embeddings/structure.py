@@ -257,6 +257,8 @@ class _Checker:
             raise ValueError("there are windows without their rows, or rows without windows")
         if windows is not None:
             count = self._check(window_of, "whole", None)
+            if (number := members.get(f"{encoder}_window_number")) is not None:
+                self._check(number, "whole", (count,))
             self._check(windows, "real", (count, *record.shape[:-1], window_dim(record)))
 
     def _member(self, group: h5py.Group, name: str | bytes) -> Any:

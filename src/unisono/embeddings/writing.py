@@ -76,6 +76,10 @@ class EmbeddingsWriter:
         self._add_blocks(f"{split}/{record.name}_windows", shape, excerpts)
         self._add(f"{split}/{record.name}_window_of", np.repeat(np.arange(len(counts)), counts).astype(np.int64))
 
+    def add_window_numbers(self, split: Split, record: EncoderRecord, numbers: list[NDArray[np.int64]]) -> None:
+        """Store which of each excerpt's windows were kept, [W] for each excerpt, counted from 0."""
+        self._add(f"{split}/{record.name}_window_number", np.concatenate([np.empty(0, np.int64), *numbers]))
+
     def seal(self) -> None:
         """Store the checksums; nothing is added after that."""
         self._file.attrs[CHECKSUMS] = json.dumps(self._checksums, sort_keys=True)

@@ -431,7 +431,8 @@ def test_windows_are_kept_if_asked_for(folder: Folder) -> None:
         for split in SPLITS:
             rows = file.read(split)
             for encoder, window_s in (("dsp", 10), ("musicnn", 3)):
-                windows, window_of = file.windows(split, encoder)
+                stored = file.windows(split, encoder)
+                windows, window_of = stored.embeddings, stored.of
                 counts = [audio.count_windows(duration_s, window_s, window_s) for duration_s in rows.duration_s]
                 np.testing.assert_array_equal(np.bincount(window_of), counts)
                 for row in range(len(rows.ids)):
@@ -440,6 +441,37 @@ def test_windows_are_kept_if_asked_for(folder: Folder) -> None:
     plain = folder.prepare("plain")
     with open_embeddings(plain) as file, pytest.raises(UsageError, match="holds no windows of dsp"):
         file.windows("train", "dsp")
+
+
+def test_a_few_windows_of_each_track_are_kept_if_asked_for(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(10):
+        folder.add(f"t{number}", 4.0 + 10 * (number % 3))
+    folder.write(folder.records[:9])
+    folder.prepare("few", encoders=("musicnn",), windows_per_track=3)
+    folder.write()
+    path = folder.prepare("few", encoders=("musicnn",), windows_per_track=3)
+    whole = folder.prepare("all", encoders=("musicnn",), keep_windows=True)
+    with open_embeddings(path) as file, open_embeddings(whole) as other:
+        for split in SPLITS:
+            few, every = file.windows(split, "musicnn"), other.windows(split, "musicnn")
+            np.testing.assert_array_equal(file.embeddings(split, "musicnn"), other.embeddings(split, "musicnn"))
+            for row, held in enumerate(np.bincount(every.of)):
+                mine = few.of == row
+                chosen = {2: [0, 1], 5: [0, 2, 4], 8: [1, 4, 6]}[held]
+                assert few.numbers[mine].tolist() == chosen
+                np.testing.assert_array_equal(few.embeddings[mine], every.embeddings[every.of == row][chosen])
+                assert every.numbers[every.of == row].tolist() == list(range(held))
+    before = digest(path)
+    touch(folder.records[1])
+    folder.write()
+    with monkeypatch.context() as patch:
+        no_decoding(patch)
+        assert digest(folder.prepare("few", encoders=("musicnn",), windows_per_track=3)) != before
+    assert folder.done.recognised == 1
+    with pytest.raises(UsageError, match="keep windows: 3 there, 4 now"):
+        folder.prepare("few", encoders=("musicnn",), windows_per_track=4)
+    with pytest.raises(UsageError, match="choose one"):
+        folder.prepare("few", windows_per_track=4, keep_windows=True)
 
 
 def test_an_estimate_is_given_before_long_runs(

@@ -120,7 +120,8 @@ def test_windows_are_read_from_where_they_lie(tmp_path: Path, layers: int):
     path = write_embeddings(tmp_path, (9, 2, 2), windows=4, layers=layers)
     _, train, _ = read(path, "musicnn", windows=True)
     with open_embeddings(path) as file:
-        windows, window_of = file.windows("train", "musicnn")
+        stored = file.windows("train", "musicnn")
+        windows, window_of = stored.embeddings, stored.of
     assert isinstance(train.windows.embeddings.base, np.memmap) and not train.windows.embeddings.flags.owndata
     assert train.windows.begin.tolist() == np.searchsorted(window_of, np.arange(10)).tolist()
     chosen = np.array([[3, 4], [0, 0]])

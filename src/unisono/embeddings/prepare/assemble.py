@@ -110,6 +110,8 @@ def assemble(
                 if config["keep_windows"]:
                     counts = [rows.window_count(row) for rows, row in places]
                     writer.add_windows(split, record, counts, (rows.windows(row) for rows, row in places))
+                if not isinstance(config["keep_windows"], bool):
+                    writer.add_window_numbers(split, record, [rows.window_numbers(row) for rows, row in places])
 
 
 def _blocks(places: list[tuple[RowReader, int]]) -> Iterator[NDArray[np.float16]]:

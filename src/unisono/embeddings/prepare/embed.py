@@ -42,7 +42,7 @@ def embed(
         with hide_decoder_messages(), counted.shown(), closing(executor.map(items)) as results:
             for result in results:
                 if isinstance(result, Embedded):
-                    shards[result.encoder].put(result.key, result.embedding, result.windows)
+                    shards[result.encoder].put(result.key, result.embedding, result.windows, result.numbers)
                     fresh[result.key] = counted.items[result.key].excerpt
                 elif result.fault.lasting:
                     failures.put(result.key, result.fault)

@@ -10,6 +10,13 @@ PARTS: dict[Pooling, int] = {"mean": 1, "stats": 3}
 """The stored embedding's dimension, in multiples of the encoder's."""
 
 
+def spread(count: int, most: int) -> NDArray[np.int64]:
+    """Return the numbers of at most `most` of `count` windows, evenly spread: the middle one of each of `most` equal parts."""
+    if count <= most:
+        return np.arange(count)
+    return (2 * np.arange(most) + 1) * count // (2 * most)
+
+
 def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float64]:
     """Pool windows [W, D] (or [W, L, D]) over W to [D] (or [L, D]); `stats` makes it 3 D.
 

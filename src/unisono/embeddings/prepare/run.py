@@ -15,7 +15,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from unisono.audio.faults import Fault
-from unisono.base.arguments import AnyPath, Count, Seconds, as_path, checked
+from unisono.base.arguments import AnyPath, AtLeastTwo, Count, Seconds, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import require
 from unisono.base.files import explained, remove_left_behind_in
@@ -63,6 +63,7 @@ def prepare(
     batch_size: Count | None = None,
     pooling: Pooling = "mean",
     keep_windows: bool = False,
+    windows_per_track: AtLeastTwo | None = None,
     split_by: Literal["upstream", "seed"] = "upstream",
     seed: int = 42,
     devices: Sequence[str] = (),
@@ -79,7 +80,7 @@ def prepare(
         output_dir: folder for `embeddings.h5`.
         datasets: instead of a unified file: datasets under `<data_root>/raw`, unified first, into the output folder.
         data_root: folder of the data, for `datasets`.
-        encoders, layers, pooling, keep_windows: what is computed; see `docs/prepare.md`.
+        encoders, layers, pooling, keep_windows, windows_per_track: what is computed; see `docs/prepare.md`.
         sample_size, min_duration, max_duration, seed: which tracks; durations in seconds, both bounds inclusive.
         split_by: keep the splits of the file and draw the rest by seed, or draw all.
         batch_size, devices, workers, executor: how it is computed.
@@ -96,14 +97,17 @@ def prepare(
     require("embed", "prepare", NEEDED)
     _check_arguments(encoders, min_duration, max_duration, executor)
     folder = as_path(output_dir)
+    if keep_windows and windows_per_track:
+        raise UsageError("windows_per_track keeps some windows, keep_windows keeps all: choose one.")
+    kept = windows_per_track or keep_windows
     run = _Preparation(
         source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
         folder=folder,
-        content=ContentSettings(pooling=pooling, keep_windows=keep_windows, split_by=split_by, seed=seed),
+        content=ContentSettings(pooling=pooling, keep_windows=kept, split_by=split_by, seed=seed),
         choice=TrackChoice(
             sample_size=sample_size, min_duration=_float(min_duration), max_duration=_float(max_duration)
         ),
-        job=Job(pooling=pooling, keep_windows=keep_windows, devices=devices, batch_size=batch_size, workers=workers),
+        job=Job(pooling=pooling, keep_windows=kept, devices=devices, batch_size=batch_size, workers=workers),
         executor=executor,
     )
     given = arguments if recorded_options is None else recorded_options

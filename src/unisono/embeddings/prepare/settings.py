@@ -23,7 +23,8 @@ class ContentSettings:
     """The settings that decide what `embeddings.h5` holds of the tracks; all runs into one file must agree in them."""
 
     pooling: Pooling = "mean"
-    keep_windows: bool = False
+    keep_windows: bool | int = False
+    """Whether the windows are kept; a number (at least 2): that many of each track, evenly spread."""
     split_by: Literal["upstream", "seed"] = "upstream"
     seed: int = 42
 
@@ -107,7 +108,7 @@ def check_shards(
         raise refusal(folder, list(dict.fromkeys(found)))
 
 
-def check_built(shards: EncoderShards, record: EncoderRecord, folder: Path, *, keep_windows: bool) -> None:
+def check_built(shards: EncoderShards, record: EncoderRecord, folder: Path, *, keep_windows: bool | int) -> None:
     """Refuse to mix embeddings of a built encoder with those of another; write the settings if there are no shards yet.
 
     Raises:

@@ -5,6 +5,7 @@
     keys        [n, 16] uint8               the excerpts' keys, see `plan`
     embeddings  [n, D] or [n, L, D] float16
     windows     [k, D] or [k, L, D] float16, window_counts [n] int32: only if windows are kept
+    window_numbers [k] int32            which of an excerpt's windows each is: only if not all are kept
 <output>/shards/failures/<sha256>.json      [[key, reason, detail], ...]
 <output>/shards/contents/<sha256>.json      [[key, content], ...], see `contents`
 
@@ -29,7 +30,7 @@ from numpy.typing import NDArray
 from unisono.audio.faults import Fault
 from unisono.base.errors import DataError
 from unisono.base.files import write_whole
-from unisono.embeddings.file import EmbeddingsFile, EncoderRecord
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, StoredWindows
 from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import SPLITS, Split
 
@@ -39,6 +40,7 @@ SHA256 = "sha256"
 ROWS_A_SHARD = 1024
 
 Half = NDArray[np.float16]
+Numbers = NDArray[np.int64]
 
 
 class RowReader(Protocol):
@@ -60,6 +62,10 @@ class RowReader(Protocol):
         """Read the windows of one row, [W, D] or [W, L, D]."""
         ...
 
+    def window_numbers(self, row: int) -> Numbers:
+        """Read which of the windows of a row were kept, [W]; only if not all were."""
+        ...
+
 
 class EncoderShards:
     """The embeddings of one encoder: those on disk, and those added since the last flush."""
@@ -79,13 +85,14 @@ class EncoderShards:
         self._keys: list[bytes] = []
         self._embeddings: list[Half] = []
         self._windows: list[Half] = []
+        self._numbers: list[Numbers] = []
 
     def settings(self) -> dict[str, Any] | None:
         """Return the settings that made the embeddings; None if there are none yet."""
         if self._assembled is None:
             return self.shard_settings()
         record = self._assembled.encoders[self.folder.name]
-        return {**asdict(record), "keep_windows": bool(self._assembled.config.get("keep_windows"))}
+        return {**asdict(record), "keep_windows": self._assembled.config.get("keep_windows", False)}
 
     def shard_settings(self) -> dict[str, Any] | None:
         """Read the settings that made the shards; None if there are none."""
@@ -104,7 +111,7 @@ class EncoderShards:
             raise DataError(f"{path} is damaged: {error}.", hint=f"Remove the folder {self.folder}.") from error
         return settings
 
-    def write_settings(self, record: EncoderRecord, *, keep_windows: bool) -> None:
+    def write_settings(self, record: EncoderRecord, *, keep_windows: bool | int) -> None:
         """Write the settings, before the first shard is written."""
         content = {**asdict(record), "keep_windows": keep_windows}
         content[SHA256] = _sha256(content)
@@ -115,12 +122,14 @@ class EncoderShards:
         keys = {key for rows in self._all_rows() for key in rows.keys()}  # noqa: SIM118 - read from the file
         return keys | {key for key, other in self.same.items() if other in keys}
 
-    def put(self, key: bytes, embedding: Half, windows: Half | None) -> None:
+    def put(self, key: bytes, embedding: Half, windows: Half | None, numbers: Numbers | None = None) -> None:
         """Add an embedding; it is on disk after the next `flush`."""
         self._keys.append(key)
         self._embeddings.append(embedding)
         if windows is not None:
             self._windows.append(windows)
+        if numbers is not None:
+            self._numbers.append(numbers)
 
     @property
     def waiting(self) -> int:
@@ -140,9 +149,11 @@ class EncoderShards:
         if self._windows:
             tensors["windows"] = np.concatenate(self._windows)
             tensors["window_counts"] = np.array([len(windows) for windows in self._windows], np.int32)
+        if self._numbers:
+            tensors["window_numbers"] = np.concatenate(self._numbers).astype(np.int32)
         path = _write_named(self.folder, save(tensors), ".safetensors")
         self._shards.append(Shard(path))
-        self._keys, self._embeddings, self._windows = [], [], []
+        self._keys, self._embeddings, self._windows, self._numbers = [], [], [], []
 
     def index(self) -> dict[bytes, tuple[RowReader, int]]:
         """Return key -> where its embedding is stored, and in which row."""
@@ -190,9 +201,16 @@ class Shard:
 
     def windows(self, row: int) -> Half:
         """Read the windows of one row, [W, D] or [W, L, D]."""
+        return self._read("windows", self._part(row))
+
+    def window_numbers(self, row: int) -> Numbers:
+        """Read which of the windows of a row were kept, [W]."""
+        return self._read("window_numbers", self._part(row)).astype(np.int64)
+
+    def _part(self, row: int) -> slice:
         if self._ends is None:
             self._ends = _ends(self._read("window_counts", slice(None)))
-        return self._read("windows", slice(int(self._ends[row]), int(self._ends[row + 1])))
+        return slice(int(self._ends[row]), int(self._ends[row + 1]))
 
     def _read(self, name: str, rows: int | slice) -> NDArray[Any]:
         """Read rows of one tensor; the file is mapped, not read as a whole, but first compared with its name."""
@@ -219,7 +237,7 @@ class StoredRows:
         self._split = split
         self._encoder = encoder
         self._embeddings = file.embeddings(split, encoder)
-        self._windows: Half | None = None
+        self._windows: StoredWindows | None = None
         self._ends = np.zeros(1, np.int64)
 
     def keys(self) -> list[bytes]:
@@ -237,10 +255,17 @@ class StoredRows:
 
     def windows(self, row: int) -> Half:
         """Read the windows of one row, [W, D] or [W, L, D]."""
+        return self._all_windows().embeddings[self._ends[row] : self._ends[row + 1]]
+
+    def window_numbers(self, row: int) -> Numbers:
+        """Read which of the windows of a row were kept, [W]."""
+        return self._all_windows().numbers[self._ends[row] : self._ends[row + 1]]
+
+    def _all_windows(self) -> StoredWindows:
         if self._windows is None:
-            self._windows, window_of = self._file.windows(self._split, self._encoder)
-            self._ends = _ends(np.bincount(window_of, minlength=len(self._embeddings)))
-        return self._windows[self._ends[row] : self._ends[row + 1]]
+            self._windows = self._file.windows(self._split, self._encoder)
+            self._ends = _ends(np.bincount(self._windows.of, minlength=len(self._embeddings)))
+        return self._windows
 
 
 class Notes:

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from msgspec import Meta
 
-from unisono.base.arguments import Count, Positive, Seconds, Share, as_path, check
+from unisono.base.arguments import AtLeastTwo, Count, Positive, Seconds, Share, as_path, check
 from unisono.retrieval.train import losses
 
 COLDEST, HOTTEST = 0.01, 1.0
 """Bounds of the temperature, given or learned."""
 
-AtLeastTwo = Annotated[int, Meta(ge=2)]
 NotNegative = Annotated[float, Meta(ge=0)]
 Temperature = Annotated[float, Meta(ge=COLDEST, le=HOTTEST)]
 

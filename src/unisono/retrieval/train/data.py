@@ -129,7 +129,8 @@ def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> St
             hint="Prepare them with --pooling mean --keep-windows into another folder, or train on all windows.",
             parameter="audio_windows",
         )
-    embeddings, window_of = file.windows("train", record.name)
+    stored = file.windows("train", record.name)
+    embeddings, window_of = stored.embeddings, stored.of
     begin = np.searchsorted(window_of, np.arange(len(rows.ids) + 1))
     without = np.flatnonzero(np.diff(begin) == 0)
     if len(without):

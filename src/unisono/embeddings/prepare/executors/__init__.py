@@ -15,7 +15,7 @@ from unisono.audio.faults import Fault
 from unisono.base.registry import Registry
 from unisono.embeddings.encoders.audio import EncoderSpec
 from unisono.embeddings.prepare.plan import WorkItem
-from unisono.embeddings.prepare.pooling import Pooling, pool
+from unisono.embeddings.prepare.pooling import Pooling, pool, spread
 
 DEFAULT = "local"
 
@@ -27,7 +27,8 @@ class Job:
     encoders: Mapping[str, str] = field(default_factory=dict)
     """Name -> which hidden states: "all", or numbers such as "4,8,12"; empty: the encoder's default."""
     pooling: Pooling = "mean"
-    keep_windows: bool = False
+    keep_windows: bool | int = False
+    """See `ContentSettings`."""
     devices: Sequence[str] = ()
     """Where the encoders run; none: every GPU of this machine, or else the CPU."""
     batch_size: int | None = None
@@ -45,6 +46,8 @@ class Embedded(NamedTuple):
     """[D] or [L, D]."""
     windows: NDArray[np.float16] | None
     """[W, D] or [W, L, D], if they are kept."""
+    numbers: NDArray[np.int64] | None = None
+    """[W]: which of the windows these are, counted from 0; None: all, or none."""
 
 
 class Failed(NamedTuple):
@@ -93,4 +96,9 @@ def result(key: bytes, encoder: str, windows: NDArray[np.float32], job: Job) -> 
         embedding = pool(windows, job.pooling).astype(np.float16)
         if not np.isfinite(embedding).all():
             return Failed(key, Fault("embedding not finite", encoder))
-        return Embedded(key, encoder, embedding, windows.astype(np.float16) if job.keep_windows else None)
+        if not job.keep_windows:
+            return Embedded(key, encoder, embedding, None)
+        if job.keep_windows is True:
+            return Embedded(key, encoder, embedding, windows.astype(np.float16))
+        numbers = spread(len(windows), job.keep_windows)
+        return Embedded(key, encoder, embedding, windows[numbers].astype(np.float16), numbers)
