@@ -11,7 +11,7 @@ PARTS: dict[Pooling, int] = {"mean": 1, "stats": 3}
 
 
 def spread(count: int, most: int) -> NDArray[np.int64]:
-    """Return the numbers of at most `most` of `count` windows, evenly spread: the middle one of each of `most` equal parts."""
+    """Return the numbers of at most `most` of `count` windows, evenly spread: the middle of each of `most` equal parts."""
     if count <= most:
         return np.arange(count)
     return (2 * np.arange(most) + 1) * count // (2 * most)
