@@ -24,7 +24,7 @@ from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.lora import load_adapters
-from unisono.retrieval.models._base import Floats, ModelBase, Rows
+from unisono.retrieval.model_base import Floats, ModelBase, Rows
 from unisono.tracks.workspace import Workspace
 
 BLOCK = 8192

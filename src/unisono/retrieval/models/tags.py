@@ -23,8 +23,8 @@ from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import _taggers
 from unisono.embeddings.encoders.text import TextEncoder, minilm
 from unisono.embeddings.file import EncoderRecord
+from unisono.retrieval.model_base import Floats, ModelBase, Rows
 from unisono.retrieval.models import ModelSpec
-from unisono.retrieval.models._base import Floats, ModelBase, Rows
 from unisono.retrieval.models._tag_query import TagReader
 from unisono.retrieval.models._tag_table import axes, axis_values, is_known
 
