@@ -76,3 +76,33 @@ def wait_for(url: str, process: subprocess.Popen) -> None:
             assert process.poll() is None, "the server has ended"
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.05)
+
+
+@contextmanager
+def maneki(program: Path, music: Path, folder: Path) -> Iterator[Running]:
+    """Run maneki (AGPL: a separate program, of Python 3.13), which mounts the protocol below a path."""
+    folder.mkdir()
+    (folder / "mk.toml").write_text(f'[[users]]\nname = "{USER}"\npassword = "{PASSWORD}"\nadmin = true\n')
+    port = free_port()
+    words = [
+        "serve",
+        music,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--no-ui",
+        "--no-artist-images",
+        "--no-cover-images",
+    ]
+    process = subprocess.Popen(
+        list(map(str, [program, *words, "-w", "1"])), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "HOME": str(folder), "MANEKI_CONFIG": str(folder / "mk.toml")},
+    )  # fmt: skip
+    try:
+        url = f"http://127.0.0.1:{port}/audio"
+        wait_for(f"{url}/rest/ping", process)
+        yield Running(f"subsonic:http://{USER}@127.0.0.1:{port}/audio", url, lambda: None)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,12 +1,14 @@
 """Media servers as sources of music: the faults that they have, and what is kept of a login."""
 
 import logging
+import os
 import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.library.servers import PASSWORD, USER, supysonic
+from tests.library.servers import PASSWORD, USER, maneki, supysonic
 from tests.library.stubs import KEY, JellyfinStub, Reply, SubsonicStub, failed, of_subsonic, serving
 from tests.releases import audio
 from unisono.audio.faults import UnusableError
@@ -437,3 +439,23 @@ def test_supysonic_lists_sends_and_keeps_playlists(tmp_path, monkeypatch):
         monkeypatch.setenv("UNISONO_SERVER_PASSWORD", "wrong")
         with pytest.raises(SourceAwayError, match="40"):
             list(build(server.address, tmp_path / "other").list())
+
+
+@pytest.mark.skipif(not os.environ.get("UNISONO_MANEKI"), reason="UNISONO_MANEKI names no program of maneki")
+def test_maneki_lists_sends_and_keeps_playlists(tmp_path):
+    (tmp_path / "Music/Ann/Al").mkdir(parents=True)
+    for number in range(6):
+        audio.tone(tmp_path / f"Music/Ann/Al/{number}.flac", 1.0, 200.0 + 40 * number)
+    with maneki(Path(os.environ["UNISONO_MANEKI"]), tmp_path / "Music", tmp_path / "server") as server:
+        found = build(server.address, tmp_path / "library")
+        found.log_in(lambda question: PASSWORD)
+        assert found.client.secret.kind == "token"
+        tracks = list(found.list())
+        assert [fetched(found, track) for track in tracks] == [
+            (tmp_path / "Music" / track.path).read_bytes() for track in tracks
+        ]
+        keys = [track.key for track in tracks]
+        assert len(keys) == 6
+        id = found.playlists.write("Quiet evening", keys[:4])
+        assert found.playlists.write("Quiet evening", keys[3:], id) == id
+        assert [entry["id"] for entry in found.client.playlist(id)["entry"]] == keys[3:]

@@ -1,10 +1,12 @@
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 
 from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UsageError
+from unisono.base.path_map import PathMap
 from unisono.search.playlist import write_playlist
 
 
@@ -54,3 +56,31 @@ def test_file_names_that_are_no_text_come_back_as_their_bytes(tmp_path):
     name = os.fsdecode(b"/music/caf\xe9.mp3")
     write_playlist(tmp_path / "p.m3u8", [dataclasses.replace(BLANK, audio_path=name)])
     assert b"\n/music/caf\xe9.mp3\n" in (tmp_path / "p.m3u8").read_bytes()
+
+
+def test_paths_of_another_machine_and_relative_ones(tmp_path):
+    path = tmp_path / "p.m3u8"
+    names = ["/srv/music/a.mp3", "/srv/musical/b.mp3", "/srv/music/#c.mp3", "/other/d.mp3"]
+    tracks = [dataclasses.replace(BLANK, id=name, audio_path=name) for name in names]
+
+    def written(pairs, relative_to=None):
+        write_playlist(path, tracks, path_map=PathMap(pairs), relative_to=relative_to)
+        return [line for line in path.read_text().splitlines() if not line.startswith("#EXT")]
+
+    assert written(["/srv/music/=/music/"]) == ["/music/a.mp3", "/srv/musical/b.mp3", "/music/#c.mp3", "/other/d.mp3"]
+    assert written(["/=/mnt", "/srv=/s"])[::3] == ["/s/music/a.mp3", "/mnt/other/d.mp3"], "the longest first"
+    relative = written(["/srv/music=/music"], Path("/music/lists"))
+    assert relative[:3] == ["../a.mp3", "../../srv/musical/b.mp3", "../#c.mp3"]
+    assert written([], Path("/srv/music"))[2] == "./#c.mp3", "not a comment"
+    for wrong in ("/srv/music", "=", "/a="):
+        with pytest.raises(UsageError, match="which folder is which"):
+            PathMap([wrong])
+
+
+def test_an_empty_result_leaves_a_playlist_as_it_is(tmp_path):
+    path = tmp_path / "p.m3u8"
+    write_playlist(path, [dataclasses.replace(BLANK, audio_path="/a.mp3")])
+    before = path.read_bytes()
+    assert write_playlist(path, []).files == 0 and path.read_bytes() == before
+    write_playlist(tmp_path / "new.m3u8", [])
+    assert (tmp_path / "new.m3u8").read_text() == "#EXTM3U\n"

@@ -9,7 +9,7 @@ from unisono.base.errors import UsageError
 class PathMap:
     """Pairs of folders, the longest first: what begins with one, begins with the other."""
 
-    def __init__(self, pairs: Sequence[str]) -> None:
+    def __init__(self, pairs: Sequence[str] = ()) -> None:
         """Read `FROM=TO`; an empty FROM is that of relative paths.
 
         Raises:

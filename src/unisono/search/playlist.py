@@ -8,7 +8,10 @@ from pathlib import Path
 
 from unisono.base.errors import UsageError
 from unisono.base.files import remove_left_behind, write_whole
+from unisono.base.path_map import PathMap
 from unisono.retrieval.collection import IndexedTrack
+
+AS_THEY_ARE = PathMap()
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,20 @@ class Playlist:
     missing: list[str]
     """Files in the playlist that are not there now, as on a disk that is not mounted."""
     left_out: list[str]
-    """What an index calls a file and is no absolute path, such as an address on the web."""
+    """What an index calls a file and is no absolute path, such as an address on the web, or a path that a media server
+    made up."""
 
 
-def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> Playlist:
-    """Write a playlist of the files of tracks, each file once.
+def write_playlist(
+    path: Path, tracks: Iterable[IndexedTrack], *, path_map: PathMap = AS_THEY_ARE, relative_to: Path | None = None
+) -> Playlist:
+    """Write a playlist of the files of tracks, each file once. If there are no tracks, a playlist that is there stays.
+
+    Args:
+        path: of the playlist.
+        tracks: in their order.
+        path_map: from the paths of this machine to those of the machine that plays.
+        relative_to: write paths relative to this folder, as that machine knows it.
 
     Raises:
         UsageError: the ending is neither .m3u8 nor .m3u.
@@ -40,9 +52,13 @@ def write_playlist(path: Path, tracks: Iterable[IndexedTrack]) -> Playlist:
     for audio_path, track in kept.items():
         name = " - ".join(part for part in (track.artist, track.title or track.id) if part)
         seconds = round(track.duration_s) if math.isfinite(track.duration_s) else -1  # -1 is M3U's word for unknown
-        lines += [f"#EXTINF:{seconds},{_one_line(name)}", audio_path]
-    remove_left_behind(path)
-    write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+        entry = path_map(audio_path)
+        if relative_to is not None:
+            entry = os.path.relpath(entry, relative_to.absolute()).replace(os.sep, "/")
+        lines += [f"#EXTINF:{seconds},{_one_line(name)}", f"./{entry}" if entry.startswith("#") else entry]
+    if kept or not path.exists():
+        remove_left_behind(path)
+        write_whole(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
     return Playlist(path, len(kept), [found for found in kept if not os.path.isfile(found)], left_out)  # noqa: PTH113
 
 
