@@ -18,6 +18,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.curation.unify import unify
 from unisono.sources import arrow
 from unisono.sources import registry as datasets
+from unisono.sources._files import LONGEST_CELL
 from unisono.sources.base import HubFiles
 from unisono.sources.cells import tidy
 from unisono.sources.download import hub_listing, unpack
@@ -52,6 +53,14 @@ def test_large_cells_are_read_a_few_at_a_time(tmp_path: Path) -> None:
     }
     assert max(sizes["bomb"]) <= 300 and sum(sizes["bomb"]) == 600
     assert sizes["usual"][0] > 1000
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_text_that_nobody_wrote_is_refused(tmp_path: Path, is_packed: bool) -> None:
+    texts = pa.array(["slow piano", "x" * (LONGEST_CELL + 1)])
+    parquet.write_table(pa.table({"text": texts.dictionary_encode() if is_packed else texts}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"x\.parquet: column 'text': expected texts of up to 16,777,216 bytes"):
+        list(arrow.rows(tmp_path / "x.parquet", tmp_path, ["text"]))
 
 
 def test_times_that_python_cannot_hold(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from unisono.base.errors import DataError, MissingFileError
 
+LONGEST_CELL = 1 << 24
+"""Bytes of a text in a table; nobody writes longer ones."""
+
 
 def refuse_lfs_pointer(path: Path) -> None:
     """Refuse a file that is missing, cannot be read, or is a Git LFS pointer instead of the file itself.

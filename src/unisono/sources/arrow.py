@@ -11,11 +11,12 @@ from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.base.extras import extra
-from unisono.sources._files import refuse_lfs_pointer, relative_name
+from unisono.sources._files import LONGEST_CELL, refuse_lfs_pointer, relative_name
 from unisono.tracks.shards import ROWS_AT_ONCE, batches
 
 with extra("parquet", "Reading Parquet and Arrow files"):
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
 _ROWS_OF_TEXT = 4096
@@ -71,7 +72,18 @@ def rows(path: Path, root: Path, columns: Sequence[str]) -> Iterator[tuple[str, 
 
 
 def _cells(path: Path, name: str, column: pa.Array) -> list[Any]:
-    """Return the values of a column; times that Python cannot hold as texts."""
+    """Return the values of a column; times that Python cannot hold as texts.
+
+    Raises:
+        DataError: there is a text that no person wrote: a few packed bytes can become gigabytes.
+    """
+    texts = column.dictionary if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
+        longest = pc.max(pc.binary_length(texts)).as_py() or 0
+        if longest > LONGEST_CELL:
+            raise DataError(
+                f"{path}: column {name!r}: expected texts of up to {LONGEST_CELL:,} bytes, found {longest:,}."
+            )
     try:
         return list(column.to_pylist())
     except pa.ArrowException:

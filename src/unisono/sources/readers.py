@@ -29,7 +29,7 @@ import msgspec
 
 from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
-from unisono.sources._files import refuse_lfs_pointer, relative_name
+from unisono.sources._files import LONGEST_CELL, refuse_lfs_pointer, relative_name
 from unisono.sources.cells import is_text
 
 T = TypeVar("T")
@@ -52,14 +52,13 @@ MALFORMED = "malformed row"
 _CSV_BLOCK = 1 << 22
 _BLOCK = 1 << 18
 """Bytes of JSON Lines that are read at once; so few that they stay in the processor's cache."""
-_LONGEST_CELL = 1 << 24
 _ROWS_BEFORE_GIVING_UP = 100
 
 _JSON_TOKENS = re.compile(
     rb'(?P<key>"(?:[^"\\]|\\.)*+")(?=\s*:)|"(?:[^"\\]|\\.)*+"|(?P<name>-?\b(?:NaN|Infinity)\b)', re.DOTALL
 )
 
-csv.field_size_limit(_LONGEST_CELL)
+csv.field_size_limit(LONGEST_CELL)
 
 
 class CsvTable:

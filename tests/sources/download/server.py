@@ -235,6 +235,14 @@ def trickle(handler: Handler, content: bytes) -> None:
     handler.hang_up()
 
 
+def trickle_header(handler: Handler, content: bytes) -> None:
+    """Send a header that never ends, a byte now and then."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-More: ")
+    while not handler.server.closing.wait(0.05):
+        handler.wfile.write(b"x")
+    handler.hang_up()
+
+
 def damaged(handler: Handler, content: bytes) -> None:
     """Send the right number of bytes, one of them wrong, another one each time."""
     where = len(handler.server.requests) % len(content)

@@ -6,6 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,8 @@ HOPELESS: dict[str, tuple[Behaviour, str]] = {
     "asks for too much patience": (misbehaviour.status(429, Retry_After="86400"), "come back in 86,400 s"),
     "redirects in a circle": (misbehaviour.redirect("/a"), "circle"),
     "sends web pages only": (misbehaviour.web_page, "web page"),
+    "never ends its header": (misbehaviour.trickle_header, "no answer came within 0.3 s"),
+    "announces nothing, and always cuts": (misbehaviour.without_length(1000), "does not say how many there are"),
     "stalls for ever": (misbehaviour.stall(0), "nothing came for 0.3 s"),
     "hangs up for ever": (misbehaviour.hang_up, "connection failed"),
     "damages for ever": (misbehaviour.damaged, "not the published file"),
@@ -241,6 +244,17 @@ def test_the_mirror_that_has_the_published_file_is_preferred(server: Server, tmp
 def test_accepting_changes_does_not_accept_damage(server: Server, tmp_path: Path) -> None:
     server.script["/a"] = [misbehaviour.damaged, misbehaviour.damaged]
     assert not fetch(remote(server), tmp_path, accept_changed=True).accepted
+    assert_whole(tmp_path)
+
+
+def test_an_unknown_length_and_a_cut_are_no_change_by_the_publisher(server: Server, tmp_path: Path) -> None:
+    server.otherwise = misbehaviour.without_length(1000)
+    file = replace(remote(server), size=0)
+    with pytest.raises(FetchError, match="does not say how many there are") as failure:
+        fetch(file, tmp_path)
+    assert "--accept-new-checksum" not in failure.value.hint
+    server.otherwise = misbehaviour.well
+    fetch(file, tmp_path)
     assert_whole(tmp_path)
 
 

@@ -79,6 +79,7 @@ class Transfer:
         self.advance, self.stop, self.headers = advance, stop or threading.Event(), headers or {}
         self.accept_changed = accept_changed
         self.accepted = False
+        self._says_its_end = False  # the last response told how long it is, so that it cannot be cut unnoticed
         self.part = PartialFile.open(target, lambda: RunningChecksum.like(file.checksum, file.size))
         advance(self.part.size)
 
@@ -149,6 +150,7 @@ class Transfer:
                 headers["If-Range"] = self.part.validator
         with self.web.get(url, headers) as response:
             announced = self._judge(response, offset)
+            self._says_its_end = announced > 0 or response.headers.get("Transfer-Encoding", "").lower() == "chunked"
             if not self.part.size:  # the first bytes of this version
                 self.part.source, self.part.validator = url, _validator(response)
                 if not 0 < announced < WORTH_REMEMBERING:
@@ -242,6 +244,12 @@ class Transfer:
         if self.file.size in (0, content.size) and self.file.checksum in ("", content.checksum):
             self.part.finish()
             return content
+        if not self._says_its_end and content.size < (self.file.size or sys.maxsize):
+            if not self.file.size:
+                self._reset()
+            raise TryAgainError(
+                f"it ended after {content.size:,} bytes, and the server does not say how many there are"
+            )
         if self.part.seen == str(content):
             return self._accept_changed(content)
         if not self.part.resumed:

@@ -1,9 +1,12 @@
 """HTTP connections: how long to wait, how often to try, and which failures are worth another try."""
 
 import ssl
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from socket import SHUT_RDWR
+from typing import Any
 
 import requests
 import urllib3
@@ -61,6 +64,42 @@ class _Session(requests.Session):
             prepared_request.headers.pop("Authorization", None)
 
 
+class _PatientConnection(urllib3.connection.HTTPConnection):
+    """A connection whose timeout bounds the whole header of an answer, not only the pause before each of its bytes."""
+
+    def getresponse(self) -> Any:
+        """Wait for an answer and read its header."""
+        sock, is_late = self.sock, threading.Event()
+
+        def end() -> None:
+            is_late.set()
+            with suppress(OSError):
+                sock.shutdown(SHUT_RDWR)
+
+        timer = threading.Timer(self.timeout, end)
+        timer.start()
+        try:
+            return super().getresponse()
+        finally:
+            timer.cancel()
+            if is_late.is_set():
+                raise TimeoutError
+
+
+class _PatientTLSConnection(_PatientConnection, urllib3.connection.HTTPSConnection):
+    """The same, encrypted."""
+
+
+class _Adapter(HTTPAdapter):
+    """Makes such connections."""
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        """Return the pool of the connections to a host, through a proxy if there is one."""
+        pool = super().get_connection_with_tls_context(*args, **options)
+        pool.ConnectionCls = _PatientTLSConnection if pool.scheme == "https" else _PatientConnection
+        return pool
+
+
 class Web:
     """Connections that are kept and shared between the threads of one run."""
 
@@ -69,7 +108,7 @@ class Web:
         self.session = _Session()
         self.session.max_redirects = 10
         self.session.headers.update({"User-Agent": f"unisono/{__version__}", "Accept-Encoding": "identity"})
-        adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
+        adapter = _Adapter(pool_connections=connections, pool_maxsize=connections)
         self.session.mount("http://", adapter)
         self.session.mount("https://", adapter)
 
@@ -100,6 +139,8 @@ class Web:
         timeout = (self.patience.connect, self.patience.stall)
         try:
             return self.session.get(url, headers=headers, stream=True, timeout=timeout)
+        except requests.ReadTimeout as error:
+            raise TryAgainError(f"no answer came within {self.patience.stall:g} s") from error
         except requests.RequestException:
             raise
         except ValueError as error:  # of a redirect's address
