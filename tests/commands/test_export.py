@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from unisono.retrieval import export as export_module
 from unisono.retrieval import export_onnx as onnx_module
 from unisono.retrieval.export import export
 from unisono.retrieval.model import load_model
+from unisono.retrieval.model_card import model_card
 from unisono.retrieval.train.run import train
 
 TEXTS = ["piano and choir", "slow", "dark and bright and flute and harp and organ"]
@@ -98,6 +100,23 @@ def test_training_leaves_a_card_and_a_curve(checkpoint: Path):
     card = (checkpoint.parent / "musicnn_card.md").read_text()
     assert "| few | 12 |" in card and "tuned with LoRA" in card and "chance" in card and "None" not in card
     assert (checkpoint.parent / "musicnn_curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_in_a_checkpoint_becomes_markup(checkpoint: Path):
+    found = load_model(checkpoint).checkpoint
+    evil = "<img src=x onerror=alert(1)>|[x](javascript:alert(1))"
+    data = replace(found.trained_on, datasets={evil: 3}, licenses={evil: 3}, origins={evil: 3})
+    card = model_card(
+        replace(
+            found,
+            trained_on=data,
+            audio_encoder=replace(found.audio_encoder, license=evil),
+            text_encoder=replace(found.text_encoder, source=evil),
+            options=found.options | {"loss": evil},
+        )
+    )
+    bare = card.replace("\\<", "").replace("\\[", "").replace("\\]", "").replace("\\|", "")
+    assert card.count("onerror") == 6 and not any(mark in bare for mark in ("<img", "](", "[x"))
 
 
 def export_quickly(checkpoint: Path, folder: Path, **more):

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.files import whole_file
 from unisono.base.table import Table, Tabular
+from unisono.base.words import plain_markdown
 from unisono.curation.collection import as_tracks
 from unisono.curation.statistics import ALLOWS
 from unisono.sources import registry
@@ -107,14 +108,14 @@ def write_attributions(tracks: AnyPath | Iterable[Track], path: AnyPath, *, name
     ]
     with whole_file(as_path(path)) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
         file.write(
-            f"# Attributions\n\nMusic that was used by way of {_plain(name)}. No audio file was changed; where a "
+            f"# Attributions\n\nMusic that was used by way of {plain_markdown(name)}. No audio file was changed; where a "
             f"record stands for an excerpt, only that part was used. {OBLIGES}\n\n"
         )
         file.writelines(f"- {line}\n" for line in sorted(lines, key=str.casefold))
         if sources:
             file.write("\n## Captions and metadata\n\n")
         file.writelines(
-            f"- {_plain(each.title)}, <{each.homepage}>, licence: {_plain(each.caption_license)}\n"
+            f"- {plain_markdown(each.title)}, <{each.homepage}>, licence: {plain_markdown(each.caption_license)}\n"
             for each in sources.values()
         )
     firsts = [records[0] for records in of_recording.values()]
@@ -132,29 +133,29 @@ def attribution_line(track: Track, dataset: Dataset | None = None) -> str:
 
     If upstream documents no address of the track itself, the line has the dataset's.
     """
-    title, artist = _plain(track.title), _plain(track.artist)
+    title, artist = plain_markdown(track.title), plain_markdown(track.artist)
     if title or artist:
         name = f"“{title or 'untitled'}” by {artist or 'an artist who is not named'}"
     else:
-        name = _plain(track.attribution) or f"{_plain(track.id)}, title and artist not named"
-    if track.url and _plain(track.url) not in name:
+        name = plain_markdown(track.attribution) or f"{plain_markdown(track.id)}, title and artist not named"
+    if track.url and plain_markdown(track.url) not in name:
         name = f"{name}, {_link(track.url)}"
     elif dataset and not track.url:
-        name = f"{name}, {_plain(track.id)} of {_plain(dataset.title)}, <{dataset.homepage}>"
+        name = f"{name}, {plain_markdown(track.id)} of {plain_markdown(dataset.title)}, <{dataset.homepage}>"
     return f"{name}, {_license_text(track.license)}"
 
 
 def _link(address: str) -> str:
     """Return an address as a link if it is one of the web, else as text: `javascript:` and others can act."""
     if not address.casefold().startswith(("http://", "https://")):
-        return _plain(address)
+        return plain_markdown(address)
     return f"<{quote(' '.join(address.split()), safe=_IN_ADDRESSES, errors='replace')}>"
 
 
 def _license_text(license: str) -> str:
     if url := license_url(license):
-        return f"licensed under [{_plain(license)}]({quote(url, safe=':/+')})"
-    return "licence unknown" if license == "unknown" else f"licence: {_plain(license)}"
+        return f"licensed under [{plain_markdown(license)}]({quote(url, safe=':/+')})"
+    return "licence unknown" if license == "unknown" else f"licence: {plain_markdown(license)}"
 
 
 def license_url(license: str) -> str:
@@ -173,8 +174,3 @@ def license_url(license: str) -> str:
     if not version:
         return f"{_CC_SITE}/licenses/"
     return "/".join([_CC_SITE, "licenses", "-".join(elements), version, *(name.lower() for name in port)]) + "/"
-
-
-def _plain(text: str) -> str:
-    """Return a text with Markdown's special characters escaped."""
-    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|" else letter for letter in " ".join(text.split()))

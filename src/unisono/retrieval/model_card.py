@@ -1,7 +1,9 @@
 """The model card: what a model was trained on, how, and its validation metrics, as Markdown."""
 
+from dataclasses import fields, replace
 from typing import Any
 
+from unisono.base.words import plain_markdown as plain
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.doubts import of_model
 from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
@@ -23,14 +25,14 @@ SETTINGS = (
 
 def model_card(checkpoint: Checkpoint) -> str:
     """Return the card of a checkpoint."""
-    audio, text, data = checkpoint.audio_encoder, checkpoint.text_encoder, checkpoint.trained_on
+    audio, text, data = _plain(checkpoint.audio_encoder), _plain(checkpoint.text_encoder), checkpoint.trained_on
     noncommercial = audio.noncommercial or any("NC" in name.split("-") for name in data.licenses)
     restrictions = (
         "\n**Not for commercial use**: the audio encoder's weights, or some of the music, forbid it.\n"
         if noncommercial
         else ""
     )
-    warnings = "".join(f"\n**Warning**: {sentence}\n" for sentence in of_model(checkpoint))
+    warnings = "".join(f"\n**Warning**: {plain(sentence)}\n" for sentence in of_model(checkpoint))
     tuned = ", tuned with LoRA adapters" if checkpoint.adapter else ", frozen"
     return f"""# {audio.name} + {text.name}: music by description
 
@@ -64,6 +66,12 @@ the windows: {audio.pooling}.
 """
 
 
+def _plain(spec: Any) -> Any:
+    """Return a spec whose texts are no markup: a checkpoint may come from strangers."""
+    texts = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    return replace(spec, **{name: plain(text) for name, text in texts.items() if isinstance(text, str)})
+
+
 def _heads(checkpoint: Checkpoint) -> str:
     of = checkpoint.architecture
     if of.projection == "text":
@@ -73,7 +81,10 @@ def _heads(checkpoint: Checkpoint) -> str:
 
 def _table(first: str, second: str, rows: dict[str, Any]) -> str:
     lines = [f"| {first} | {second} |", "|---|---|"]
-    lines += [f"| {name} | {f'{value:,}' if type(value) is int else value} |" for name, value in rows.items()]
+    lines += [
+        f"| {plain(str(name))} | {f'{value:,}' if type(value) is int else plain(str(value))} |"
+        for name, value in rows.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
