@@ -38,6 +38,8 @@ def test_errors_of_the_system_are_explained(tmp_path: Path, number: int, words: 
 def test_another_files_error_is_not_blamed_on_this_one(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), whole_file(tmp_path / "name"):
         Path("/no/such/input").read_bytes()
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "name"):
+        (tmp_path / "input").read_bytes()
 
 
 def test_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:

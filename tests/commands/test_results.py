@@ -1,7 +1,9 @@
 """What commands print: JSON alone, tables and bars that fit a terminal, plurals, rates, examples, exit codes."""
 
+import errno
 import io
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -155,3 +157,20 @@ def test_a_file_that_cannot_be_read_by_the_verb_is_named(tmp_path: Path) -> None
         assert done.returncode in (1, 2) and "folder.json" in done.stderr and "fault of unisono" not in done.stderr, (
             words
         )
+
+
+@pytest.mark.parametrize("kind", [errno.EACCES, errno.EROFS, errno.EIO, errno.ELOOP, errno.ENOENT])
+def test_an_error_of_the_disk_is_no_fault_of_unisono(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    file = io.StringIO()
+    monkeypatch.setattr(console, "err", SafeConsole(file=file, width=80))
+    assert console.failed_unexpectedly(OSError(kind, os.strerror(kind), "/music/[1].json"), debug=False) == 1
+    assert file.getvalue().startswith(f"Error: /music/[1].json: {os.strerror(kind)}.\n")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+@pytest.mark.parametrize("verb", ["describe", "licenses", "check", "dedupe", "convert"])
+def test_an_unreadable_input_is_not_taken_for_an_unwritable_output(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    (tmp_path / "a.json").chmod(0)
+    done = cli(tmp_path, verb, "a.json", *(["b.csv"] if verb == "convert" else []), code=1)
+    assert "a.json: Permission denied" in done.stderr and "b.csv" not in done.stderr

@@ -30,7 +30,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     path = Path(os.path.realpath(path)) if path.is_symlink() else path
     partial = partial_path(path)
     try:
-        with explained(path):
+        with explained(path, alone=True):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             sync(partial)
@@ -131,14 +131,20 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn an operating system's error while writing `path` into a message that says what to do."""
+def explained(path: Path, *, alone: bool = False) -> Iterator[None]:
+    """Turn an operating system's error while writing `path`, or another file of its folder, into one that says what to do.
+
+    With `alone`, the other files of the folder may be inputs, so that their errors are raised as they are.
+    """
     try:
         yield
     except OSError as error:
-        about = str(error.filename or path)
-        if not about.startswith(str(path.parent)) and not path.is_relative_to(about):
-            raise  # another file's error
+        about = path if error.filename is None else Path(os.fsdecode(error.filename))
+        is_own = path.is_relative_to(about) or about.is_relative_to(path) or about.name.startswith(f".{path.name}.")
+        if not is_own:
+            if alone or not about.is_relative_to(path.parent):
+                raise  # another file's error
+            path = about
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UnisonoError(
                 f"No space left on the disk while writing {path}; nothing half-written was left behind.",

@@ -55,6 +55,18 @@ _UNSAFE = dict.fromkeys(
 """Control characters, and those that reorder text: titles come from anywhere, and a terminal would obey them."""
 
 
+_OF_THE_DISK = {
+    errno.EACCES: "See that you may read and write it.",
+    errno.EPERM: "See that you may read and write it.",
+    errno.EROFS: "Choose a folder that you may write to.",
+    errno.ENOSPC: "Free some space, or choose another place for the output.",
+    errno.EDQUOT: "Free some space, or choose another place for the output.",
+    errno.EMFILE: "Allow more open files (ulimit -n).",
+} | dict.fromkeys(
+    (errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ESTALE), ""
+)
+"""Errors of the system that are nobody's fault but the disk's, and what to do."""
+
 SHORTEST_COLUMN = 16
 """A column of words is at least this wide, or as wide as its longest word."""
 
@@ -147,6 +159,10 @@ def failed_unexpectedly(error: Exception, *, debug: bool) -> int:
     """Print an error that nobody expected, and return the exit code."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
         return failed(UnisonoError("No space left on the disk that the output is written to."), debug=debug)
+    if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_THE_DISK:
+        found = UnisonoError(f"{os.fsdecode(error.filename)}: {error.strerror}.", hint=_OF_THE_DISK[error.errno])
+        found.exit_code = getattr(error, "exit_code", 1)
+        return failed(found, debug=debug)
     if debug:
         traceback.print_exception(error)
     err.print(f"[bold red]Unexpected error:[/] {escape(f'{type(error).__name__}: {error}')}", soft_wrap=True)

@@ -43,7 +43,8 @@ def _read(path: Path) -> dict[str, Any]:
             content = json.loads(path.read_bytes())
             return content if isinstance(content, dict) else {}
     except (ValueError, RecursionError, OSError) as error:
-        raise DataError(f"{path} cannot be read: {error}.") from error
+        said = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"{path} cannot be read: {said}.") from error
     raise UsageError(f"{path}: options are read from .toml, or from the .json report of a run, not from {kind!r}.")
 
 

@@ -1,5 +1,6 @@
 """Converting tracks from one format to another, in bounded memory; the output appears whole or not at all."""
 
+import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -219,7 +220,7 @@ def _report(target: Path, options: dict[str, str | int | None], tally: Tally) ->
 
 
 def _refuse_contradictions(source: Path, target: Path, to: FolderFormat | None, *, with_audio: bool) -> None:
-    if source.resolve() == target.resolve():
+    if os.path.realpath(source) == os.path.realpath(target):
         raise UsageError(f"{source} cannot be converted into itself.")
     if to is None:
         if not target.suffix:

@@ -204,7 +204,7 @@ class _Download:
             if skip_unavailable:
                 return self._report(FetchPlan(folder, (), ()))
             raise UnisonoError(f"{dataset.title} cannot be fetched by a program.", hint=dataset.not_fetched)
-        with explained(folder / "x"):
+        with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         with locked(folder), log_to(state_folder(folder) / "download.log"):
             ledger = Ledger(folder)

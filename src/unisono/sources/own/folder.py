@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from unisono.audio.faults import MISSING, NOT_A_FILE, foreign_format
+from unisono.audio.faults import MISSING, NOT_A_FILE, foreign_format, of_system
 from unisono.base.cores import available_cores
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
@@ -151,6 +151,11 @@ def _read(root: Path, path: str, name: str) -> Track | Dropped:
         return Dropped(id=f"{name}_{path}", reason=reason, detail=str(root / path))
     try:
         tags = read_tags(root / path)
+    except OSError as error:
+        reason, detail, _ = of_system(error)
+        return Dropped(
+            id=f"{name}_{path}", reason=reason, detail=f"{root / path}: {detail}" if detail else str(root / path)
+        )
     except Exception as error:  # whatever the library does with a damaged file is that file's fault
         if not _is_foreign(root / path):
             return Dropped(id=f"{name}_{path}", reason="tags cannot be read", detail=f"{type(error).__name__}: {error}")

@@ -2,7 +2,6 @@
 
 import os
 import stat
-from pathlib import Path
 
 import soundfile
 
@@ -10,7 +9,9 @@ from unisono.base.tally import Dropped
 from unisono.tracks.track import Track
 from unisono.tracks.unpacked import UNKNOWN_ENDING, ending_of
 
-SYSTEM_FOLDERS = ("/proc", "/sys", "/dev")
+SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/")
+MEMORY = "/dev/shm/"
+"""Holds files like any other folder."""
 
 
 def read_audio(track: Track, most_bytes: int) -> bytes | Dropped:
@@ -34,7 +35,8 @@ def read_audio(track: Track, most_bytes: int) -> bytes | Dropped:
 
 def _content(path: str, most_bytes: int) -> bytes | None:
     """Read a file; None for a pipe, a device, or a file of the system, none of which is opened for reading."""
-    if Path(path).resolve().as_posix().startswith(SYSTEM_FOLDERS):
+    real = os.path.realpath(path)
+    if real.startswith(SYSTEM_FOLDERS) and not real.startswith(MEMORY):
         return None
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:  # noqa: PTH123
