@@ -13,7 +13,6 @@ from rich import box
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
-from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -123,16 +122,18 @@ def show(table: Table) -> None:
     shown = RichTable(
         title=escape(table.title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False
     )
+    needed = 0
     for at, heading in enumerate(table.headings):
         words = at in table.words
-        cells = [len(word) for row in table.rows for word in row[at].split()]
-        least = min(max([len(heading), *cells]), SHORTEST_COLUMN) if words else None
+        least = max([len(heading), *(len(word) for row in table.rows for word in row[at].split())])
+        least = min(least, SHORTEST_COLUMN) if words else least
+        needed += least + 3
         shown.add_column(
             heading, justify="left" if words else "right", overflow="fold", no_wrap=not words, min_width=least
         )
     for row in table.rows:
         shown.add_row(*map(escape, row))
-    if Measurement.get(out, out.options.update(width=1 << 16), shown).minimum > out.width:  # columns would be left out
+    if needed > out.width:  # columns would be left out
         out.print(escape(str(table)), "", sep="\n", soft_wrap=True)
     else:
         out.print(shown)

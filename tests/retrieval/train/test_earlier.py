@@ -227,5 +227,5 @@ def test_a_folder_that_cannot_be_written_is_explained(given: Given, monkeypatch:
         raise PermissionError(13, "Permission denied", str(given["checkpoint_dir"] / ".musicnn_train.lock"))
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
-    with pytest.raises(UnisonoError, match=r"Cannot write .*musicnn_last\.pt: Permission denied"):
+    with pytest.raises(UnisonoError, match=r"Cannot write .*musicnn_train\.lock: Permission denied"):
         train(**given)

@@ -76,7 +76,7 @@ class _PatientConnection(urllib3.connection.HTTPConnection):
             with suppress(OSError):
                 sock.shutdown(SHUT_RDWR)
 
-        timer = threading.Timer(self.timeout, end)
+        timer = threading.Timer(self.timeout or threading.TIMEOUT_MAX, end)
         timer.start()
         try:
             return super().getresponse()
@@ -95,7 +95,7 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         """Return the pool of the connections to a host, through a proxy if there is one."""
-        pool = super().get_connection_with_tls_context(*args, **options)
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
         pool.ConnectionCls = _PatientTLSConnection if pool.scheme == "https" else _PatientConnection
         return pool
 
