@@ -37,6 +37,10 @@ class EvaluateOptions(StageOptions):
     val split that selected the checkpoint, which is otherwise a warning."""
     queries: Path | None = None
     """Also ask the queries of a text file: a text, a tab, and the tags that a relevant track carries, one query a line."""
+    windows: Literal["best", "mean", "pooled"] | None = None
+    """What counts of a track whose windows were kept: the one that fits best, the mean of their scores, or the one embedding
+    that is stored of it. Default: as in a search, the best if they were kept with `prepare --windows-per-track`, else the
+    stored one. With --dataset-file, best and mean keep 5 windows of each track."""
     baselines: bool = False
     """Also measure the baselines: random, tag overlap, dsp."""
     output: Path | None = None
@@ -96,7 +100,8 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         from unisono.retrieval.models import load_model
     model = load_model(named, options.device)
     if options.dataset_file:
-        own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name)
+        kept = "_windows" if options.windows in ("best", "mean") else ""
+        own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name + kept)
         return evaluating.evaluate_benchmark(
             model,
             options.dataset_file,
@@ -105,6 +110,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             exclude_overlap=options.exclude_overlap,
             baselines=options.baselines,
             queries=options.queries,
+            windows=options.windows,
             seed=options.seed,
         )
     return evaluating.evaluate(
@@ -114,6 +120,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         exclude_overlap=options.exclude_overlap,
         baselines=options.baselines,
         queries=options.queries,
+        windows=options.windows,
         seed=options.seed,
     )
 

@@ -11,6 +11,7 @@ Scores are computed for a block of queries at a time: memory stays bounded howev
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,18 +96,32 @@ class Relevance:
 
 
 def normalised(embeddings: NDArray[np.floating], what: str = "embeddings") -> Floats:
-    """Scale each row [n, D] to length 1; a row of zeros stays zero.
+    """Scale each row [n, D] (or [n, W, D]) to length 1; a row of zeros stays zero.
 
     Raises:
         DataError: some numbers are not finite.
     """
     rows = np.asarray(embeddings, dtype=np.float32)
-    bad = ~np.isfinite(rows).all(axis=1)
+    bad = ~np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
     if bad.any():
         raise DataError(f"{int(bad.sum())} of {len(rows)} {what} are not finite (first: row {int(bad.argmax())}).")
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    length = np.linalg.norm(rows, axis=-1, keepdims=True)
     unit: Floats = (rows / np.where(length > 0, length, 1)).astype(np.float32, copy=False)
     return unit
+
+
+def similarities(queries: Floats, candidates: Floats) -> Floats:
+    """Return the cosine of each of Q queries with each of C candidates, [Q, C].
+
+    Args:
+        queries: [Q, D], unit vectors; or [Q, W, D], several of each, of which the one that fits best counts.
+        candidates: [C, D] or [C, W, D].
+    """
+    one, other = (
+        [each] if each.ndim == 2 else [each[:, place] for place in range(each.shape[1])]
+        for each in (queries, candidates)
+    )
+    return reduce(np.maximum, (asked @ offered.T for asked in one for offered in other))
 
 
 def ranks(
@@ -118,8 +133,8 @@ def ranks(
     """Rank every relevant candidate by cosine similarity.
 
     Args:
-        queries: [Q, D].
-        candidates: [C, D].
+        queries: [Q, D]; or [Q, W, D], see `similarities`.
+        candidates: [C, D] or [C, W, D].
         relevance: which candidates are relevant to which query.
         block_bytes: the most memory for scores.
 
@@ -134,7 +149,7 @@ def ranks(
     found = np.empty(len(relevance.candidate), dtype=np.int64)
     size = max(1, block_bytes // (4 * max(len(offered), 1)))
     for start in range(0, len(asked), size):
-        scores = asked[start : start + size] @ offered.T
+        scores = similarities(asked[start : start + size], offered)
         bounds = relevance.offsets[start : start + len(scores) + 1]
         for positions, part in _ranks_in_block(scores, bounds - bounds[0], relevance.candidate[bounds[0] : bounds[-1]]):
             found[bounds[0] + positions] = part

@@ -1,7 +1,7 @@
 """What all models share, trained or not: from the embeddings of a file to a collection, and from a description to hits."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from unisono.base.arguments import AnyPath, Count, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack, indexed_tracks
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows, indexed_tracks
 from unisono.retrieval.split_rows import opened, read_rows
+from unisono.retrieval.windows import keeps_some, read_windows
 from unisono.tracks.track import Split
 
 if TYPE_CHECKING:
@@ -99,6 +100,28 @@ class ModelBase:
         Raises:
             DataError: they were made in another way than those that the model reads, or are not finite.
         """
+        name = self._checked_encoder(file)
+        stored = rows.embeddings[name]
+        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{file.path}, {rows.split}: {int(bad.sum())} {name} embeddings are not finite "
+                f"(first: {rows.ids[int(bad.argmax())]})."
+            )
+        return self.project_audio(stored)
+
+    def project_windows(self, file: EmbeddingsFile, rows: SplitRows) -> tuple[Floats, Windows]:
+        """Map the windows of rows of a file, as far as they were kept, to [W, D] unit vectors.
+
+        Raises:
+            UsageError: the file holds no windows.
+            DataError: they were made in another way than those that the model reads, or are not finite.
+        """
+        embeddings, windows = read_windows(file, rows, self._checked_encoder(file))
+        return self.project_audio(embeddings, windows.of), windows
+
+    def _checked_encoder(self, file: EmbeddingsFile) -> str:
+        """Return the name of the encoder whose embeddings are read; refuse those that were made in another way."""
         name = self.reads(file)
         held, wanted = asdict(file.encoders[name]), asdict(self.made_like(name))
         differ = [
@@ -110,20 +133,15 @@ class ModelBase:
                 f"{'; '.join(differ)}.",
                 hint=f"Prepare the music for it, in a folder of its own: unisono prepare --encoders {name} --output-dir ...",
             )
-        stored = rows.embeddings[name]
-        bad = ~np.isfinite(stored.reshape(len(stored), -1)).all(axis=1)
-        if bad.any():
-            raise DataError(
-                f"{file.path}, {rows.split}: {int(bad.sum())} {name} embeddings are not finite "
-                f"(first: {rows.ids[int(bad.argmax())]})."
-            )
-        return self.project_audio(stored)
+        return name
 
     @checked
     def collection(
         self, data: EmbeddingsFile | AnyPath | None = None, *, split: Split | None = None, index: str = "exact"
     ) -> Collection:
         """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
+
+        It holds the windows of the tracks if some of each were kept for that (`prepare --windows-per-track`).
 
         Args:
             data: the file, or its folder. Default: the data that the model was trained on.
@@ -137,8 +155,14 @@ class ModelBase:
             key = (file.path, file.path.stat().st_mtime_ns, split, index)
             if self._collection is None or self._collection[0] != key:
                 rows = read_rows(file, split, [self.reads(file)])
-                vectors = self.project_rows(file, rows)
-                self._collection = key, Collection(indexed_tracks(rows), vectors, index, explain=self.explain)
+                vectors, windows = (
+                    self.project_windows(file, rows) if keeps_some(file) else (self.project_rows(file, rows), None)
+                )
+                tracks = indexed_tracks(rows)
+                if split is None:
+                    splits = [each for each, count in file.counts().items() for _ in range(count)]
+                    tracks = [replace(track, split=each) for track, each in zip(tracks, splits, strict=True)]
+                self._collection = key, Collection(tracks, vectors, index, explain=self.explain, windows=windows)
                 self.warn_of(file, rows)
         return self._collection[1]
 

@@ -14,10 +14,13 @@ from unisono.tracks.track import SPLITS
 TAGS = MSD.tags + MTT.tags
 
 
-def write_tagged(folder: Path, *, encoder: str = "tags", record: EncoderRecord | None = None, seed: int = 0) -> Path:
+def write_tagged(
+    folder: Path, *, encoder: str = "tags", record: EncoderRecord | None = None, seed: int = 0, windows: int = 0
+) -> Path:
     """Write `embeddings.h5` with a track for each of the 100 tags, which is its title, in the split test.
 
-    With `musicnn`, the embeddings are noise.
+    With `musicnn`, the embeddings are noise. With `windows`, so many of each track are kept, every fourth one: their mean is
+    the embedding, but the tag is in the last one only.
     """
     rng = np.random.default_rng(seed)
     spec = audio.spec(encoder)
@@ -32,10 +35,19 @@ def write_tagged(folder: Path, *, encoder: str = "tags", record: EncoderRecord |
         for number, tag in enumerate(TAGS)
     ]  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    with create_embeddings(folder / FILE_NAME, {}, 0) as writer:
+    each = np.repeat(rows[:, None], max(windows, 1), axis=1)
+    if windows:
+        tags = np.arange(len(TAGS))
+        each[tags, :, tags] = -4
+        each[tags, -1, tags] = 1
+        rows = each.mean(axis=1)
+    with create_embeddings(folder / FILE_NAME, {"keep_windows": windows} if windows else {}, 0) as writer:
         for split in SPLITS:
             some = len(tracks) if split == "test" else 0
             writer.add_split(split, tracks[:some])
             made = record or encoder_record(spec, "mean", "")
             writer.add_embeddings(split, made, iter([rows[:some].astype(np.float16)]))
+            if windows:
+                writer.add_windows(split, made, [windows] * some, iter(each[:some].astype(np.float16)))
+                writer.add_window_numbers(split, made, [4 * np.arange(windows)] * some)
     return folder

@@ -13,11 +13,15 @@ from unisono.embeddings.encoders.audio import _taggers, musicnn
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.settings import encoder_record
 from unisono.retrieval import models
+from unisono.retrieval.collection import Windows
 from unisono.retrieval.evaluate.run import evaluate
+from unisono.retrieval.metrics import similarities
 from unisono.retrieval.models import load_model
 from unisono.retrieval.models._tag_query import phrases
 from unisono.retrieval.models._tag_table import axes, axis_values, words
 from unisono.retrieval.models.tags import TagModel
+from unisono.retrieval.split_rows import keep_rows, read_rows
+from unisono.retrieval.windows import read_windows, scored_by
 
 if not models.get("tags").is_here():
     pytest.skip("the weights of tags are not here", allow_module_level=True)
@@ -202,3 +206,42 @@ def test_it_is_evaluated_like_a_trained_model(model: TagModel, folder: Path) -> 
     assert (result.checkpoint, result.audio_encoder, result.text_encoder) == ("tags", "tags", "minilm")
     assert result.retrieval["text_to_music"]["all"].estimates["recall@10"].value > 0.9
     assert any("is not recorded" in sentence for sentence in result.protocol)
+
+
+def test_tracks_are_found_by_their_best_window(model: TagModel, tmp_path: Path) -> None:
+    path = write_tagged(tmp_path, windows=3)
+    hit = model.search("harp", data=path)[0]
+    assert (hit.track.title, hit.track.split) == ("harp", "test")
+    windows = model.collection(path).windows
+    assert windows is not None
+    assert windows.start_s[:3].tolist() == [0, 7, 7] and windows.length_s == 3  # the last one ends with the track
+    found = {
+        windows: evaluate(model, path, windows=windows).retrieval["text_to_music"]["all"].estimates["mrr"].value
+        for windows in (None, "best", "mean", "pooled")
+    }
+    assert found[None] == found["best"] > found["mean"] > 0.5
+    assert found["mean"] == pytest.approx(found["pooled"], abs=0.05)
+
+
+def test_scores_of_windows_are_as_in_a_search(model: TagModel, tmp_path: Path) -> None:
+    query = model.embed_text(["a slow harp"])
+    collection = model.collection(write_tagged(tmp_path, windows=3))
+    assert collection.windows is not None
+    by_window = (collection.vectors @ query[0]).reshape(100, 3)
+    best, mean = (scored_by(score, collection.vectors, collection.windows) for score in ("best", "mean"))
+    np.testing.assert_allclose(similarities(query, best)[0], by_window.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(similarities(best, query)[:, 0], by_window.max(axis=1), atol=1e-6)
+    np.testing.assert_allclose(
+        similarities(np.pad(query, ((0, 0), (0, 1))), mean)[0], by_window.mean(axis=1), atol=1e-6
+    )
+    np.testing.assert_allclose(np.linalg.norm(mean, axis=1), 1, atol=1e-6)
+    few = read_windows_of_some(tmp_path, [3, 50, 99])
+    assert few.of.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def read_windows_of_some(folder: Path, some: list[int]) -> Windows:
+    with open_embeddings(folder) as file:
+        rows = read_rows(file, None, ["tags"])
+        keep = np.zeros(len(rows.ids), dtype=bool)
+        keep[some] = True
+        return read_windows(file, keep_rows(rows, keep), "tags")[1]

@@ -44,7 +44,9 @@ class Benchmark:
         return [f"{missing:,} of the benchmark's {self.tracks:,} tracks are missing (no audio, or left out)."]
 
 
-def embed_benchmark(model: JointModel, path: Path, output_dir: Path) -> Benchmark:
+def embed_benchmark(
+    model: JointModel, path: Path, output_dir: Path, *, windows_per_track: int | None = None
+) -> Benchmark:
     """Embed the music of a unified file with the audio encoder of a model, into `output_dir`."""
     tracks = read_tracks(path)
     encoder = model.audio_encoder
@@ -54,6 +56,7 @@ def embed_benchmark(model: JointModel, path: Path, output_dir: Path) -> Benchmar
         encoders=(encoder.name,),
         layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
         pooling="stats" if encoder.pooling == "stats" else "mean",
+        windows_per_track=windows_per_track,
     )
     valid = frozenset(
         (track.id, caption)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from unisono.embeddings.file import SplitRows
 from unisono.retrieval.evaluate.ranking import RankedDirection
 from unisono.retrieval.evaluate.result import Example, FoundExcerpt
-from unisono.retrieval.metrics import normalised
+from unisono.retrieval.metrics import normalised, similarities
 from unisono.retrieval.pairing import Pairing
 
 SHOWN = 8
@@ -31,19 +31,21 @@ def examples(
         pairing: of the rows.
         direction: the ranks of text to music.
         texts: [T, D].
-        music: [N, D].
+        music: [N, D] or [N, W, D].
     """
     asked, offered = normalised(texts), normalised(music)
     rank = direction.values["rank"]
     first = np.flatnonzero(rank == 1)
-    best_score = np.array([(offered[_relevant(direction, int(query))] @ asked[query]).max() for query in first])
+    best_score = np.array(
+        [similarities(asked[[query]], offered[_relevant(direction, int(query))]).max() for query in first]
+    )
     chosen = {
         "best": first[np.argsort(-best_score, kind="stable")] if len(first) else first,
         "worst": np.argsort(-rank, kind="stable")[: np.count_nonzero(rank > 1)],
     }
     return {
         kind: [
-            _example(rows, pairing, direction, int(query), offered @ asked[query])
+            _example(rows, pairing, direction, int(query), similarities(asked[[query]], offered)[0])
             for query in _one_a_recording(queries, direction)
         ]
         for kind, queries in chosen.items()

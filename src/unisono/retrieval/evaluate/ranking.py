@@ -61,7 +61,7 @@ def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.f
     Args:
         pairing: what belongs together.
         texts: [T, D], one embedding for each of `pairing.texts`.
-        music: [N, D], one for each excerpt.
+        music: [N, D], one for each excerpt; or [N, W, D], one for each of its windows.
     """
     forth, back = pairing.relevance, pairing.relevance.reversed()
     return {

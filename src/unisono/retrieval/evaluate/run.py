@@ -1,8 +1,11 @@
 """Evaluate a model: on a split of `embeddings.h5`, or on a unified file that it was never trained on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, checked
@@ -22,12 +25,22 @@ from unisono.retrieval.model import Model
 from unisono.retrieval.models import Floats, JointModel
 from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
+from unisono.retrieval.windows import Score, keeps_some, scored_by
 from unisono.tracks.track import Split
 from unisono.tracks.workspace import Workspace
 
 VALID = "captions found valid, among their tracks"
 """Name of the lines of a benchmark whose captions people judged."""
 Where = Literal["train", "val", "test", "all"]
+WINDOWS = 5
+"""Windows kept of each track of a benchmark, if it is scored by windows."""
+Embed = Callable[[list[str]], Floats]
+"""From n texts to [n, D]."""
+SCORED = {
+    "best": ["The score of an excerpt is that of its window that fits best, of those that were kept."],
+    "mean": ["The score of an excerpt is the mean of the scores of its windows that were kept."],
+    "pooled": [],
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +56,7 @@ class _Request:
     queries: Path | None
     seed: int
     benchmark: Benchmark | None = None
+    windows: Score | None = None
 
 
 @checked
@@ -54,6 +68,7 @@ def evaluate(
     exclude_overlap: bool = False,
     baselines: bool = False,
     queries: AnyPath | None = None,
+    windows: Score | None = None,
     seed: int = 42,
 ) -> Result:
     """Measure how well a model finds the music of a split by its descriptions, and descriptions by their music.
@@ -66,15 +81,19 @@ def evaluate(
             split that selected the checkpoint, of which the log otherwise warns.
         baselines: also measure the baselines: random, tag overlap, dsp.
         queries: also ask the queries of a text file: a text, a tab, and the tags that a relevant track carries, one a line.
+        windows: what counts of a track: of its windows that were kept the one that fits best ("best"), or the mean of
+            their scores ("mean"); or the one embedding that is stored of it ("pooled"). Default: as in a search, the best
+            if a few windows of each were kept for that (`prepare --windows-per-track`), else the stored one.
         seed: of the bootstrap intervals.
 
     Raises:
-        UsageError: the model was trained on some of the music.
+        UsageError: the model was trained on some of the music, or no windows were kept.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
     _check_model(model)
     one = None if split == "all" else split
-    asked = _Request(one, split, exclude_overlap, baselines, Path(queries) if queries else None, seed)
+    own_queries = Path(queries) if queries else None
+    asked = _Request(one, split, exclude_overlap, baselines, own_queries, seed, windows=windows)
     with opened(embeddings) as file:
         return _evaluate(model, file, asked)
 
@@ -89,6 +108,7 @@ def evaluate_benchmark(
     exclude_overlap: bool = False,
     baselines: bool = False,
     queries: AnyPath | None = None,
+    windows: Score | None = None,
     seed: int = 42,
 ) -> Result:
     """Evaluate a model on a unified file that it was never trained on; its music is embedded first.
@@ -97,8 +117,9 @@ def evaluate_benchmark(
         model: the model.
         dataset_file: the unified file.
         output_dir: folder for the embeddings; what is there is not embedded again.
-            Default: `data/benchmarks/<dataset file>_<audio encoder>`.
+            Default: `data/benchmarks/<dataset file>_<audio encoder>`, with windows `..._windows`.
         split: evaluate on this split only. Default: on all music of the file.
+        windows: "best" or "mean": keep 5 windows of each track, and score it by them. Default: by all, pooled.
         exclude_overlap, baselines, queries, seed: as for `evaluate`.
 
     Raises:
@@ -106,13 +127,16 @@ def evaluate_benchmark(
     """
     _check_model(model)
     path = Path(dataset_file)
-    folder = Path(output_dir) if output_dir else Workspace().benchmark(path, model.audio_encoder.name)
-    benchmark = embed_benchmark(model, path, folder)
+    kept = None if windows in (None, "pooled") else WINDOWS
+    named = f"{model.audio_encoder.name}_windows" if kept else model.audio_encoder.name
+    folder = Path(output_dir) if output_dir else Workspace().benchmark(path, named)
+    benchmark = embed_benchmark(model, path, folder, windows_per_track=kept)
     one = None if split is None or split == "all" else split
     called = f"{path.stem}_{split}" if split else path.stem
     own_queries = Path(queries) if queries else None
+    asked = _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark, windows)
     with opened(folder) as file:
-        return _evaluate(model, file, _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark))
+        return _evaluate(model, file, asked)
 
 
 def _check_model(model: object) -> None:
@@ -131,18 +155,19 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
     if asked.benchmark:
         notes += asked.benchmark.protocol(rows)
     pairing = pair_rows(rows)
-    music = model.project_rows(file, rows)
+    score = asked.windows or ("best" if keeps_some(file) else "pooled")
+    music, embed = _music(model, file, rows, score)
     heard = model.checkpoint.music if isinstance(model, Model) else {}
     if unlike := doubts.of_music(heard, rows.embeddings[encoder]):
         log.warning("%s", unlike)
         notes.append(unlike)
     log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
-    texts = model.embed_text(pairing.texts)
+    texts = embed(pairing.texts)
     ranked = ranking.rank_both(pairing, texts, music)
     measured = ranking.measure_all(rows, pairing, ranked, seed=asked.seed)
-    notes = ranking.protocol(measured) + notes
+    notes = ranking.protocol(measured) + SCORED[score] + notes
     if asked.benchmark and asked.benchmark.valid:
-        for direction, found in _measure_valid(model, rows, music, asked.benchmark, asked.seed).items():
+        for direction, found in _measure_valid(embed, rows, music, asked.benchmark, asked.seed).items():
             measured[direction][VALID] = found
         notes.append(f"“{VALID}”: a separate evaluation, with those captions and the excerpts that have one.")
     queries = tagging.tag_queries(rows)
@@ -160,7 +185,7 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         called=asked.called,
         protocol=[*notes, *tagging.protocol(queries)],
         retrieval=measured,
-        tagging=_measure_tags(model, queries, music, asked.seed),
+        tagging=_measure_tags(embed, queries, music, asked.seed),
         baselines=baselines,
         examples=examples(rows, pairing, ranked[TEXT_TO_MUSIC], texts, music),
         queries=ranking.query_results(rows, pairing, ranked),
@@ -169,9 +194,20 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
             "exclude_overlap": asked.exclude_overlap,
             "baselines": asked.baselines,
             "queries": str(asked.queries) if asked.queries else None,
+            "windows": asked.windows,
             "seed": asked.seed,
         },
     )
+
+
+def _music(model: JointModel, file: EmbeddingsFile, rows: SplitRows, score: Score) -> tuple[Floats, Embed]:
+    """Return the vectors of the excerpts, and what embeds texts into the same space."""
+    if score == "pooled":
+        return model.project_rows(file, rows), model.embed_text
+    music = scored_by(score, *model.project_windows(file, rows))
+    if score == "best":
+        return music, model.embed_text
+    return music, lambda texts: np.pad(model.embed_text(texts), ((0, 0), (0, 1)))
 
 
 def _unseen(model: JointModel, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
@@ -212,17 +248,15 @@ def _of_val(seen: SeenMusic, asked: _Request) -> str:
 
 
 def _measure_valid(
-    model: JointModel, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
+    embed: Embed, rows: SplitRows, music: Floats, benchmark: Benchmark, seed: int
 ) -> dict[str, Measured]:
     chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
     pairing = pair_rows(chosen)
-    ranked = ranking.rank_both(pairing, model.embed_text(pairing.texts), music[described])
+    ranked = ranking.rank_both(pairing, embed(pairing.texts), music[described])
     return {direction: found.measure(seed=seed) for direction, found in ranked.items()}
 
 
 def _measure_tags(
-    model: JointModel, queries: list[tagging.TagQueries], music: Floats, seed: int
+    embed: Embed, queries: list[tagging.TagQueries], music: Floats, seed: int
 ) -> dict[str, CategoryResult]:
-    return {
-        each.category: tagging.measure_tags(each, model.embed_text(each.prompts), music, seed=seed) for each in queries
-    }
+    return {each.category: tagging.measure_tags(each, embed(each.prompts), music, seed=seed) for each in queries}

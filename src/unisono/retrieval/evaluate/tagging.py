@@ -103,7 +103,7 @@ def measure_tags(
     Args:
         queries: the tags.
         prompts: [tags, D], the embeddings of `queries.prompts`.
-        music: [N, D].
+        music: [N, D] or [N, W, D].
         seed: of the bootstrap over tags (for the accuracy: over tracks).
     """
     music = music[queries.candidates]

@@ -16,7 +16,7 @@ from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.registry import Registry
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack
+from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows
 from unisono.tracks.track import Split
 
 if TYPE_CHECKING:
@@ -94,6 +94,15 @@ class JointModel(Protocol):
 
         Raises:
             DataError: they were made in another way than those that the model reads, or are not finite.
+        """
+        ...
+
+    def project_windows(self, file: EmbeddingsFile, rows: SplitRows) -> tuple[Floats, Windows]:
+        """Map the windows of rows of a file, as far as they were kept, to [W, D] unit vectors; say whose they are.
+
+        Raises:
+            UsageError: the file holds no windows.
+            DataError: as of `project_rows`.
         """
         ...
 

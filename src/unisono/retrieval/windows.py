@@ -1,0 +1,84 @@
+"""The windows of tracks that `prepare` kept: reading them, and one score a track from those of its windows."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.errors import DataError
+from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.retrieval.collection import Windows
+from unisono.retrieval.indexes import Floats
+
+Score = Literal["best", "mean", "pooled"]
+"""What counts of a track: its window that fits best, the mean of its windows that were kept, or the one embedding that is
+stored of it, pooled over all its windows."""
+
+
+def keeps_some(file: EmbeddingsFile) -> bool:
+    """Return whether a few windows of each track were kept, to be searched (`prepare --windows-per-track`)."""
+    return not isinstance(file.config.get("keep_windows", False), bool)
+
+
+def read_windows(file: EmbeddingsFile, rows: SplitRows, encoder: str) -> tuple[NDArray[np.float16], Windows]:
+    """Read the windows of some rows of a file.
+
+    Args:
+        file: the embeddings.
+        rows: of one split, or of all; some may have been left out.
+        encoder: name of the encoder.
+
+    Returns:
+        Their embeddings [W, A] (or [W, L, A]), in the order of the rows, and which row each is of.
+
+    Raises:
+        UsageError: the file holds no windows of that encoder.
+        DataError: a row has none, or they are not finite.
+    """
+    place = {id_: row for row, id_ in enumerate(rows.ids)}
+    row_of = np.array([place.get(id_, -1) for id_ in file.ids], dtype=np.int64)
+    before = 0
+    parts: list[NDArray[Any]] = []
+    owners, numbers = [], []
+    for split, count in file.counts().items():
+        if (row_of[before : before + count] >= 0).any():
+            stored = file.windows(split, encoder)
+            owner = row_of[before + stored.of]
+            parts.append(stored.embeddings[owner >= 0])
+            owners.append(owner[owner >= 0])
+            numbers.append(stored.numbers[owner >= 0])
+        before += count
+    embeddings, of, number = (np.concatenate(each) for each in (parts, owners, numbers))
+    without = np.setdiff1d(np.arange(len(rows.ids)), of)
+    if len(without):
+        raise DataError(f"{file.path}: no {encoder} window of {rows.ids[without[0]]} was kept.")
+    bad = ~np.isfinite(embeddings.reshape(len(embeddings), -1)).all(axis=1)
+    if bad.any():
+        raise DataError(f"{file.path}: a {encoder} window of {rows.ids[of[int(bad.argmax())]]} is not finite.")
+    record = file.encoders[encoder]
+    last = np.maximum(rows.duration_s[of] - record.window_s, 0)  # the last window is shifted back to end with the track
+    starts = rows.start_s[of] + np.minimum(number * record.hop_s, last)
+    return embeddings, Windows(of, starts.astype(np.float32), record.window_s)
+
+
+def scored_by(score: Score, vectors: Floats, windows: Windows) -> Floats:
+    """Return what `metrics.similarities` compares with texts, of N tracks.
+
+    Args:
+        score: "best" or "mean".
+        vectors: [W, D], unit vectors of the windows.
+        windows: which track each is of.
+
+    Returns:
+        For "best" [N, P, D], P being the most windows of a track: those of others are repeated. For "mean" [N, D + 1], unit
+        vectors whose cosine with a text, to which a 0 was appended, is the mean of the windows' cosines.
+    """
+    counts = np.bincount(windows.of)
+    first = np.cumsum(counts) - counts
+    if score == "best":
+        places = np.minimum(np.arange(counts.max()), counts[:, None] - 1)
+        best: Floats = vectors[first[:, None] + places]
+        return best
+    means = np.add.reduceat(vectors.astype(np.float64), first) / counts[:, None]
+    missing = np.sqrt(np.maximum(1 - (means**2).sum(axis=1, keepdims=True), 0))
+    return np.concatenate([means, missing], axis=1).astype(np.float32)
