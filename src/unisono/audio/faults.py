@@ -1,7 +1,5 @@
 """Why an audio file, or an excerpt of one, cannot be used: the same words in every stage and every report."""
 
-import shlex
-from pathlib import PurePath
 from typing import NamedTuple
 
 MISSING = "audio file missing"
@@ -23,33 +21,42 @@ SILENT = "silent"
 NOT_A_NUMBER = "not a number"
 """NaN, infinite, or absurdly large samples."""
 
+
+class Foreign(NamedTuple):
+    """A format that libsndfile cannot decode."""
+
+    name: str
+    demuxer: str
+    """What ffmpeg calls it; empty if it cannot decode it either."""
+
+
 FOREIGN_FORMATS = (
-    (4, b"ftyp", "AAC or ALAC in MP4 (m4a)"),
-    (0, b"\xff\xf0", "AAC"),
-    (0, b"\xff\xf1", "AAC"),
-    (0, b"\xff\xf8", "AAC"),
-    (0, b"\xff\xf9", "AAC"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA"),
-    (0, b"\x1a\x45\xdf\xa3", "WebM or Matroska"),
-    (0, b"MAC ", "Monkey's Audio"),
-    (0, b"wvpk", "WavPack"),
-    (0, b"MPCK", "Musepack"),
-    (0, b"MP+", "Musepack"),
-    (0, b"DSD ", "DSD"),
-    (0, b"FRM8", "DSD"),
-    (0, b"TTA1", "TTA"),
-    (0, b"TTA2", "TTA"),
-    (0, b"tBaK", "TAK"),
-    (0, b"\x0b\x77", "AC-3"),
-    (0, b"\x7f\xfe\x80\x01", "DTS"),
-    (0, b"#!AMR", "AMR"),
-    (0, b".RMF", "RealAudio"),
-    (0, b".ra\xfd", "RealAudio"),
-    (0, b"ajkg", "Shorten"),
-    (0, b"OFR ", "OptimFROG"),
-    (28, b"Speex   ", "Speex"),
+    (4, b"ftyp", Foreign("AAC or ALAC in MP4 (m4a)", "mov")),
+    (0, b"\xff\xf0", Foreign("AAC", "aac")),
+    (0, b"\xff\xf1", Foreign("AAC", "aac")),
+    (0, b"\xff\xf8", Foreign("AAC", "aac")),
+    (0, b"\xff\xf9", Foreign("AAC", "aac")),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Foreign("WMA", "asf")),
+    (0, b"\x1a\x45\xdf\xa3", Foreign("WebM or Matroska", "matroska")),
+    (0, b"MAC ", Foreign("Monkey's Audio", "ape")),
+    (0, b"wvpk", Foreign("WavPack", "wv")),
+    (0, b"MPCK", Foreign("Musepack", "mpc8")),
+    (0, b"MP+", Foreign("Musepack", "mpc")),
+    (0, b"DSD ", Foreign("DSD", "dsf")),
+    (0, b"FRM8", Foreign("DSD", "iff")),
+    (0, b"TTA1", Foreign("TTA", "tta")),
+    (0, b"TTA2", Foreign("TTA", "")),
+    (0, b"tBaK", Foreign("TAK", "tak")),
+    (0, b"\x0b\x77", Foreign("AC-3", "ac3")),
+    (0, b"\x7f\xfe\x80\x01", Foreign("DTS", "dts")),
+    (0, b"#!AMR", Foreign("AMR", "amr")),
+    (0, b".RMF", Foreign("RealAudio", "rm")),
+    (0, b".ra\xfd", Foreign("RealAudio", "rm")),
+    (0, b"ajkg", Foreign("Shorten", "shn")),
+    (0, b"OFR ", Foreign("OptimFROG", "")),
+    (28, b"Speex   ", Foreign("Speex", "ogg")),
 )
-"""Audio that libsndfile cannot decode: offset in bytes, the bytes found there, name."""
+"""Audio that libsndfile cannot decode: offset in bytes, the bytes found there, the format."""
 
 
 class Fault(NamedTuple):
@@ -77,10 +84,6 @@ def of_system(error: OSError | ValueError) -> Fault:
     return Fault(UNREADABLE, error.strerror or str(error), lasting=False)
 
 
-def foreign_format(path: str, head: bytes) -> Fault | None:
-    """Return what a file is, and the command that converts it, if it is audio that libsndfile cannot decode."""
-    for offset, mark, name in FOREIGN_FORMATS:
-        if head.startswith(mark, offset):
-            converted = shlex.quote(str(PurePath(path).with_suffix(".flac")))
-            return Fault(f"{name}: to be converted first", f"ffmpeg -i {shlex.quote(path)} {converted}")
-    return None
+def foreign_format(head: bytes) -> Foreign | None:
+    """Return the format of a file by its first bytes, if it is audio that libsndfile cannot decode."""
+    return next((found for offset, mark, found in FOREIGN_FORMATS if head.startswith(mark, offset)), None)

@@ -120,7 +120,7 @@ def stated_length(descriptor: int, head: bytes, size: int) -> tuple[int, int] | 
         return None
     excess = size - begin - header.size
     if excess > 160:  # more than an ID3v1 tag
-        excess = _before_tags(descriptor, begin, size) - begin - header.size
+        excess = before_tags(descriptor, begin, size) - begin - header.size
     if not -first <= excess <= 2 * first:
         return None
     mean = (header.size - first) / header.frames
@@ -153,7 +153,7 @@ def walk(descriptor: int, size: int) -> Walk | None:
     begin = behind_tags(descriptor)
     if begin >= size:  # the tag's size is wrong
         begin = 0
-    end = _before_tags(descriptor, begin, size)
+    end = before_tags(descriptor, begin, size)
     found = _first(descriptor, begin, end)
     if found is None:
         return None
@@ -347,7 +347,17 @@ def behind_tags(descriptor: int) -> int:
     return at
 
 
-def _before_tags(descriptor: int, begin: int, end: int) -> int:
+def behind_header(descriptor: int, begin: int) -> int:
+    """Return where the first frame with music begins: behind a Xing, Info or VBRI header, if there is one."""
+    head = os.pread(descriptor, HEAD_BYTES, begin)
+    kind = _kind(head)
+    if kind is None:
+        return begin
+    first = _sizes(kind)[head[:3]]
+    return begin + first if _header(head[:first]) else begin
+
+
+def before_tags(descriptor: int, begin: int, end: int) -> int:
     """Return where the ID3v1, APE, Lyrics3 and ID3v2 tags at the end of a file begin."""
     while True:
         tail = os.pread(descriptor, 256, max(begin, end - 256))

@@ -1,7 +1,7 @@
 """Opening audio files, for all that measures, decodes or checks them.
 
 Only regular files are opened, and only what is audio by its content. Where libsndfile would believe a header that is wrong,
-it is shown the file as it should be: see `mp3`, `ogg` and `unfinished`.
+it is shown the file as it should be: see `mp3`, `ogg` and `unfinished`. What it does not know is left to `ffmpeg`.
 """
 
 import os
@@ -9,13 +9,13 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from unisono.audio import mp3, ogg, unfinished
+from unisono.audio import ffmpeg, mp3, ogg, unfinished
 from unisono.audio.faults import (
     ABSURD_RATE,
     EMPTY,
@@ -58,7 +58,8 @@ class _Stream:
 
     __slots__ = ("channels", "format", "frames", "is_fresh", "rate_hz", "reopen", "sound")
 
-    def __init__(self, reopen: Callable[[], SoundFile]) -> None:
+    def __init__(self, reopen: Callable[[], Any]) -> None:
+        """Open it by `reopen`, which returns a `SoundFile` or what has its methods."""
         self.reopen = reopen
         self.sound = sound = reopen()
         self.format: str = sound.format
@@ -333,8 +334,9 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
         audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
         return
     begin = mp3.behind_tags(audio.descriptor)
-    if foreign := foreign_format(audio.path, os.pread(audio.descriptor, 64, begin)):
-        raise UnusableError(foreign) from error
+    if foreign := foreign_format(os.pread(audio.descriptor, 64, begin)):
+        audio.streams = [_Stream(lambda: ffmpeg.open_foreign(audio.path, foreign))]
+        return
     _use(audio, mp3.walk(audio.descriptor, audio.size))
     if audio.streams:
         return
@@ -370,7 +372,7 @@ def _refused(path: str, error: OSError | ValueError) -> Fault:
     return of_system(error)
 
 
-def _read(sound: SoundFile, view: Samples, at: int) -> tuple[int, bool]:
+def _read(sound: Any, view: Samples, at: int) -> tuple[int, bool]:
     """Read frames from `at` on; return how many there are, and whether an error ended them."""
     try:
         return len(sound.read(out=view)), False
@@ -404,6 +406,8 @@ def _behind_damage(stream: _Stream, at: int, end: int, *, is_broken: bool) -> in
     """Go on behind a damaged place; return where, or None if nothing can be decoded behind it."""
     if stream.format == "OGG":  # its length is that of the last page, so that shorter audio is damaged, not cut
         return end
+    if stream.format == ffmpeg.FORMAT:  # goes on by itself where it can
+        return None
     if end > _UNKNOWN:
         if not is_broken:
             return None

@@ -196,7 +196,7 @@ def genre_and_words(tags: FileTags) -> tuple[str, list[str]]:
 def _is_foreign(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return foreign_format(str(path), file.read(64)) is not None
+            return foreign_format(file.read(64)) is not None
     except OSError:
         return False
 
