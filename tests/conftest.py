@@ -5,11 +5,15 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from unisono.audio import ffmpeg
 from unisono.base.log import log
 from unisono.base.progress import _Silent, show_with
 
 REPOSITORY = Path(__file__).parent.parent
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
+NO_FFMPEG = "ffmpeg is not on this machine"
+ABSENT = {NO_REAL_ROWS: ("r", "NO REAL ROWS"), NO_FFMPEG: ("f", "NO FFMPEG")}
+"""Why a test did not run -> the letter and the word that it is counted under."""
 
 # A busy machine may take its time over one example; pytest's timeout catches what never ends.
 settings.register_profile("unisono", deadline=None)
@@ -39,8 +43,17 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture
+def with_ffmpeg() -> None:
+    """The programs that decode what libsndfile cannot, where this machine has them."""
+    if not ffmpeg.is_here():
+        pytest.skip(NO_FFMPEG)
+
+
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """Count the tests that want real rows apart from other skipped ones, so that the last line names their number."""
-    if report.skipped and isinstance(report.longrepr, tuple) and report.longrepr[2].endswith(NO_REAL_ROWS):
-        return f"did not run: {NO_REAL_ROWS}", "r", "NO REAL ROWS"
+    """Count the tests that want what this machine lacks apart from other skipped ones, so that the last line tells them."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        for reason, (letter, word) in ABSENT.items():
+            if report.longrepr[2].endswith(reason):
+                return f"did not run: {reason}", letter, word
     return None

@@ -47,6 +47,12 @@ EXAMPLES = {
     "captions preview": "data/unified_dataset.json --captions varied",
     "encoders list": "",
     "encoders fetch": "muq minilm",
+    "library add": "~/Music",
+    "library sync": "--dry-run",
+    "library status": "",
+    "library watch": "--every 60",
+    "library remove": "~/Music",
+    "library undo": "",
     "models list": "",
 }
 """Verb -> the words that follow it in the example at the end of its help."""
@@ -60,6 +66,17 @@ GROUPS = {
         {
             "list": "Show what the encoders are, what their weights allow, and whether those are on this machine.",
             "fetch": "Fetch the weights of encoders from their publishers' repositories on the Hugging Face Hub, verified.",
+        },
+    ),
+    "library": (
+        "Follow your own music, wherever it lies, so that it can be searched.",
+        {
+            "add": "Add a folder or a media server to the library.",
+            "sync": "Bring the library up to date: embed what is new, follow what moved, remove what is gone.",
+            "status": "Show the folders and servers of the library, how much is embedded, and what cannot be.",
+            "watch": "Keep the library up to date until Ctrl-C.",
+            "remove": "Remove a folder or server from the library; its files stay as they are.",
+            "undo": "Bring back the tracks that the last removal took out of the library.",
         },
     ),
     "models": (

@@ -467,9 +467,10 @@ def test_tags_without_audio(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("tag", [b"", id3v2(0), id3v2(9000, jpeg(1000))])
-def test_aac_is_named_behind_tags_too(tmp_path: Path, tag: bytes) -> None:
+def test_aac_is_named_behind_tags_too(tmp_path: Path, tag: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
     content = tag + b"\xff\xf1\x50\x80\x02\x1f\xfc" + np.random.default_rng(0).bytes(3000)
-    assert probe(written(tmp_path / "a.mp3", content)).fault == "AAC: to be converted first"
+    assert probe(written(tmp_path / "a.mp3", content)).fault == "AAC: needs ffmpeg"
 
 
 def test_the_same_file_measures_the_same_on_any_number_of_threads(tmp_path: Path) -> None:

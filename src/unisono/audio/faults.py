@@ -18,6 +18,8 @@ CUT_SHORT = "cut short"
 DAMAGED = "damaged"
 """Most of the excerpt cannot be decoded."""
 SILENT = "silent"
+NEEDS_FFMPEG = ": needs ffmpeg"
+"""How the fault of a file ends that could be decoded if ffmpeg were here."""
 NOT_A_NUMBER = "not a number"
 """NaN, infinite, or absurdly large samples."""
 

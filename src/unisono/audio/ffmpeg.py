@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from unisono.audio.faults import NO_AUDIO, NOT_AUDIO, Fault, Foreign, UnusableError
+from unisono.audio.faults import NEEDS_FFMPEG, NO_AUDIO, NOT_AUDIO, Fault, Foreign, UnusableError
 
 FORMAT = "ffmpeg"
 INSTALL = (
@@ -49,7 +49,7 @@ def open_foreign(path: str, foreign: Foreign) -> "PipedSound":
             Fault(f"{foreign.name}: cannot be decoded", "convert it to FLAC with the program that made it")
         )
     if not is_here():
-        raise UnusableError(Fault(f"{foreign.name}: needs ffmpeg", INSTALL, lasting=False))
+        raise UnusableError(Fault(foreign.name + NEEDS_FFMPEG, INSTALL, lasting=False))
     return PipedSound(path, foreign)
 
 

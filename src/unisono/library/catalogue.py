@@ -2,7 +2,7 @@
 
 sources      the folders and servers whose music is followed
 tracks       a row a file; one that was removed stays for `KEPT_DAYS` days, so that the removal can be undone
-encoders     what made embeddings: the `EncoderRecord` as JSON
+encoders     what made embeddings, as JSON
 embeddings   the vectors of a track's segments by its content, so that no music is embedded twice, wherever it lies
 playlists    saved searches, and where their results are kept
 
@@ -12,7 +12,7 @@ has a number of its own, the revision, by which readers find what is new to them
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,9 +22,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.faults import Fault
+from unisono.audio.faults import NEEDS_FFMPEG, Fault
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.files import explained
+from unisono.embeddings.file import EncoderRecord
 from unisono.library.sources import SourceTrack, TrackFacts
 
 APPLICATION = 0x756E6973
@@ -34,6 +35,7 @@ KEPT_DAYS = 30
 WAIT_S = 30.0
 """How long another program may hold the file."""
 KEYS_A_QUERY = 500
+HELD, AGAIN = 1, 2
 
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -61,6 +63,10 @@ CREATE TABLE playlists (
     target_id TEXT NOT NULL DEFAULT '', refreshed TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
 """
+_OF_ENCODER = ("name", "revision", "rate_hz", "window_s", "hop_s", "dim", "layers", "hidden_states")
+"""Fields of `EncoderRecord` in which those that make the same segments agree."""
+_WAITING = f"""removed IS NULL AND NOT (fault != '' AND (lasting OR fault LIKE '%{NEEDS_FFMPEG}'))
+    AND NOT EXISTS (SELECT 1 FROM embeddings WHERE embeddings.content = tracks.content AND encoder = ?)"""
 _COLUMNS = "number, source, key, path, size, changed, duration_s, facts, content, added, removed, fault, detail"
 
 
@@ -216,7 +222,7 @@ class Catalogue:
         found = self._ask("SELECT value FROM settings WHERE name = ?", [name])
         return str(found[0][0]) if found else ""
 
-    def set(self, name: str, value: str) -> None:
+    def put_setting(self, name: str, value: str) -> None:
         """Change a setting."""
         self._ask("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])
 
@@ -261,10 +267,15 @@ class Catalogue:
 
     # Tracks
 
-    def states(self, source: int) -> dict[str, tuple[int, int, int, int]]:
-        """Return key -> (number, size, time of change, whether the row waits to be seen again) of a source's tracks."""
+    def states(self, source: int, *, with_ffmpeg: bool) -> dict[str, tuple[int, int, int, int]]:
+        """Return key -> (number, size, time of change, mark) of a source's tracks.
+
+        The mark is `HELD` for a row that was brought back by hand and not seen since, `AGAIN` for one that wanted ffmpeg,
+        which is here now, else 0.
+        """
+        mark = f"held * {HELD} + (fault LIKE '%{NEEDS_FFMPEG}') * {AGAIN if with_ffmpeg else 0}"
         rows = self._ask(
-            "SELECT key, number, size, changed, held FROM tracks WHERE source = ? AND removed IS NULL", [source]
+            f"SELECT key, number, size, changed, {mark} FROM tracks WHERE source = ? AND removed IS NULL", [source]
         )
         return {row[0] if type(row[0]) is str else os.fsdecode(row[0]): row[1:] for row in rows}
 
@@ -294,14 +305,14 @@ class Catalogue:
         return int(self._ask("SELECT last_insert_rowid()")[0][0])
 
     def update(self, number: int, source: int, track: SourceTrack, content: bytes | None, revision: int) -> None:
-        """Change where a track is, its facts and its content, and bring it back if it was removed.
+        """Change where a track is, its facts and its content; forget what was wrong with it, and that it was removed.
 
-        A new content forgets what was wrong with the old one. A transaction must be open.
+        A transaction must be open.
         """
         self._ask(
             "UPDATE tracks SET source = ?, key = ?, path = ?, size = ?, changed = ?, duration_s = ?, facts = ?, "
-            "fault = iif(content IS ?, fault, ''), content = ?, removed = NULL, held = 0, revision = ? WHERE number = ?",
-            [source, *_listed(track), content, content, revision, number],
+            "content = ?, fault = '', detail = '', removed = NULL, held = 0, revision = ? WHERE number = ?",
+            [source, *_listed(track), content, revision, number],
         )
 
     def remove(self, numbers: Iterable[int], removed: str, revision: int) -> None:
@@ -345,23 +356,52 @@ class Catalogue:
 
     # Embeddings
 
-    def encoder(self, record: Mapping[str, Any]) -> int:
-        """Return the number of an encoder's record, which is added if it is new."""
-        text = msgspec.json.encode(record, order="sorted").decode()
-        self._ask("INSERT OR IGNORE INTO encoders (record) VALUES (?)", [text])
-        return int(self._ask("SELECT number FROM encoders WHERE record = ?", [text])[0][0])
+    def encoder(self, record: EncoderRecord, *, add: bool = False) -> int | None:
+        """Return the number of the encoder of a record; None if nothing was embedded by it, unless it is to be added."""
+        text = msgspec.json.encode({name: getattr(record, name) for name in _OF_ENCODER}, order="sorted").decode()
+        if add:
+            self._ask("INSERT OR IGNORE INTO encoders (record) VALUES (?)", [text])
+        found = self._ask("SELECT number FROM encoders WHERE record = ?", [text])
+        return int(found[0][0]) if found else None
 
     def waiting(self, encoder: int) -> list[CatalogueTrack]:
         """Return the tracks that an encoder has not embedded, without those whose faults last."""
-        return self.tracks(
-            "removed IS NULL AND NOT (fault != '' AND lasting) AND NOT EXISTS "
-            "(SELECT 1 FROM embeddings WHERE embeddings.content = tracks.content AND encoder = ?)",
-            [encoder],
-        )
+        return self.tracks(_WAITING, [encoder])
 
-    def holds(self, content: bytes, encoder: int) -> bool:
-        """Return whether an encoder has embedded this content."""
-        return bool(self._ask("SELECT 1 FROM embeddings WHERE content = ? AND encoder = ?", [content, encoder]))
+    def count_waiting(self, encoder: int) -> int:
+        """Return how many tracks an encoder has not embedded."""
+        return self.count(_WAITING, [encoder])
+
+    def counts(self, encoder: int) -> dict[int, dict[str, Any]]:
+        """Return source -> how many tracks it has, and how many of them are embedded, waiting, and cannot be embedded."""
+        query = (
+            "SELECT source, count(*), sum(vectors IS NOT NULL), sum(fault != '' AND vectors IS NULL), sum(duration_s) "
+            "FROM tracks LEFT JOIN embeddings ON embeddings.content = tracks.content AND encoder = ? "
+            "WHERE tracks.removed IS NULL GROUP BY source"
+        )
+        return {
+            source: {
+                "tracks": tracks,
+                "embedded": embedded,
+                "waiting": tracks - embedded - faults,
+                "faults": faults,
+                "hours": seconds / 3600,
+            }
+            for source, tracks, embedded, faults, seconds in self._ask(query, [encoder])
+        }
+
+    def count(self, where: str = "removed IS NULL", values: Sequence[Any] = ()) -> int:
+        """Return how many tracks fulfil an SQL condition."""
+        return int(self._ask(f"SELECT count(*) FROM tracks WHERE {where}", values)[0][0])
+
+    def contents(self, encoder: int) -> set[bytes]:
+        """Return all contents that an encoder has embedded."""
+        return {row[0] for row in self._ask("SELECT content FROM embeddings WHERE encoder = ?", [encoder])}
+
+    def set_content(self, numbers: Iterable[int], content: bytes) -> None:
+        """Note the content of tracks that were fetched. A transaction must be open."""
+        for number in numbers:
+            self._ask("UPDATE tracks SET content = ? WHERE number = ?", [content, number])
 
     def put_vectors(self, content: bytes, encoder: int, vectors: Vectors, revision: int) -> None:
         """Store the embedding of a content. A transaction must be open."""
@@ -369,7 +409,11 @@ class Catalogue:
             "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?, ?)",
             [content, encoder, vectors.starts_s.tobytes(), vectors.vectors.tobytes()],
         )
-        self._ask("UPDATE tracks SET fault = '', revision = ? WHERE content = ?", [revision, content])
+        self.touch(content, revision)
+
+    def touch(self, content: bytes, revision: int) -> None:
+        """Let readers find the tracks of a content, which is embedded now. A transaction must be open."""
+        self._ask("UPDATE tracks SET fault = '', detail = '', revision = ? WHERE content = ?", [revision, content])
 
     def embedded_since(
         self, revision: int, encoder: int, shape: Sequence[int]

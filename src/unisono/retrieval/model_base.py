@@ -28,6 +28,8 @@ class ModelBase:
 
     must_agree: tuple[str, ...] = ("revision",)
     """Fields of `EncoderRecord` in which embeddings must agree with those that it reads."""
+    compares_tracks: bool = False
+    """Whether the vector of a track depends on the others."""
     explain: Callable[[Floats, Floats], dict[str, float]] | None = None
     """From a query [D] and a vector [D] to what speaks for it (`Hit.why`)."""
     _collection: tuple[object, Collection] | None = None

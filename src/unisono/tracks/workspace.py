@@ -4,6 +4,7 @@
 <root>/unified_dataset.json         what `unify` writes
 <root>/processed_embeddings/        what `prepare` writes
 <root>/musicbench_embeddings/       what `prepare --use-musicbench` writes
+<root>/library/<name>.sqlite        the libraries of a person's music
 <root>/benchmarks/<name>_<encoder>/ embeddings of a benchmark, for `evaluate --dataset-file`
 """
 
@@ -52,6 +53,11 @@ class Workspace:
     def embeddings_of(self, dataset: str) -> Path:
         """Return the folder of the embeddings of one dataset alone."""
         return self.root / f"{dataset}_embeddings"
+
+    @property
+    def library(self) -> Path:
+        """Return the folder of the libraries."""
+        return self.root / "library"
 
     def benchmark(self, unified_file: Path, encoder: str) -> Path:
         """Return the folder of a benchmark's embeddings, of one encoder."""

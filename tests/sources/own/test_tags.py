@@ -153,9 +153,12 @@ FOREIGN = {"ape": b"MAC ", "wv": b"wvpk", "mpc": b"MPCK", "dsf": b"DSD ", "webm"
            "spx": b"OggS" + bytes(24) + b"Speex   "}  # fmt: skip
 
 
-def test_every_ending_that_people_have_is_listed_with_what_to_do(tmp_path: Path) -> None:
+def test_every_ending_that_people_have_is_listed_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from unisono.audio.probe import probe
 
+    monkeypatch.setenv("PATH", "")
     for ending, start in FOREIGN.items():
         (tmp_path / f"x.{ending}").write_bytes(start + bytes(300))
         (tmp_path / f"Y.{ending.upper()}").write_bytes(start + bytes(300))
@@ -164,7 +167,7 @@ def test_every_ending_that_people_have_is_listed_with_what_to_do(tmp_path: Path)
     for item in items.values():
         assert isinstance(item, Track), item
         probed = probe(str(tmp_path / item.audio_path))
-        assert probed.fault.endswith("to be converted first") and "ffmpeg -i" in probed.detail, item.id
+        assert probed.fault.endswith(": needs ffmpeg") and "install ffmpeg" in probed.detail, item.id
 
 
 @pytest.mark.parametrize("text", ["Björk", "Jóga", "Motörhead", "Сплин", "群星", "Ünïcode – été", "naïve ’90s"])

@@ -52,6 +52,11 @@ class JointModel(Protocol):
     A trained checkpoint (`retrieval.model.Model`) is one as well.
     """
 
+    compares_tracks: bool
+    """Whether the vector of a track depends on the others."""
+    explain: Callable[[Floats, Floats], dict[str, float]] | None
+    """From a query [D] and a vector [D] to what speaks for it (`Hit.why`), if the model can say."""
+
     @property
     def label(self) -> str:
         """Name of the model, or path of the checkpoint."""

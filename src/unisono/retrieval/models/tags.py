@@ -62,6 +62,7 @@ class TagModel(ModelBase):
 
     label = "tags"
     encoders = SPEC.encoders
+    compares_tracks = True
 
     def __init__(self, text_encoder: TextEncoder) -> None:
         self.text_encoder = text_encoder

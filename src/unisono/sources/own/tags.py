@@ -21,7 +21,8 @@ _MISSING_GENRES = ((139, "Crossover"), (164, "Global"), (165, "IDM"))
 """tinytag's list lacks them, so that the later ones are off by one to three."""
 _LARGEST_TAG = 1 << 20
 _APE_FIELDS = {"artist": "artist", "title": "title", "album": "album", "genre": "genre", "comment": "comment",
-               "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url"}  # fmt: skip
+               "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url",
+               "album artist": "albumartist", "bpm": "bpm", "isrc": "isrc"}  # fmt: skip
 
 
 class FileTags(NamedTuple):
@@ -38,17 +39,21 @@ class FileTags(NamedTuple):
         return next(iter(self.values.get(field, ())), "")
 
 
-def read_tags(path: Path) -> FileTags:
-    """Read the tags of a regular file; raise whatever tinytag does with a damaged one."""
+def read_tags(path: Path, *, duration: bool = True) -> FileTags:
+    """Read the tags of a regular file; raise whatever tinytag does with a damaged one.
+
+    Without `duration` that is 0: of some formats, tinytag reads the whole file for it.
+    """
     with path.open("rb") as file:
-        tag = _tag(path, file)
+        tag = _tag(path, file, duration=duration)
         found = {
             field: [getattr(tag, field), *tag.other.get(field, ())] for field in ("title", "artist", "album", "genre")
         }
         found["comment"] = [tag.comment, *tag.other.get("comment", ())]
         found["year"] = [tag.year]
+        found["albumartist"] = [tag.albumartist, *tag.other.get("albumartist", ())]
         found["mood"] = [*tag.other.get("mood", ()), *tag.other.get("tmoo", ())]
-        for field in ("license", "copyright", "url"):
+        for field in ("license", "copyright", "url", "bpm", "rating", "isrc", "musicbrainz_trackid"):
             found[field] = list(tag.other.get(field, ()))
         found["genre"] = [name for text in _texts(found["genre"]) for name in _genres(text, by_number=_is_id3(tag))]
         if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
@@ -77,7 +82,7 @@ def _is_id3(tag: Any) -> bool:
     return isinstance(tag, _id3_reader())
 
 
-def _tag(path: Path, file: BinaryIO) -> Any:
+def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
     """Read a file by its first bytes; by its ending if they are not known."""
     from tinytag import TinyTag, UnsupportedFormatError
 
@@ -85,10 +90,11 @@ def _tag(path: Path, file: BinaryIO) -> Any:
     file.seek(0)
     is_mpeg = head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0")
     try:
-        tag = (_id3_reader() if is_mpeg else TinyTag).get(file_obj=file)
+        tag = (_id3_reader() if is_mpeg else TinyTag).get(file_obj=file, duration=duration)
     except UnsupportedFormatError:
         try:
-            tag = (_id3_reader() if path.suffix.lower() in (".mp1", ".mp2", ".mp3") else TinyTag).get(path)
+            is_mpeg = path.suffix.lower() in (".mp1", ".mp2", ".mp3")
+            tag = (_id3_reader() if is_mpeg else TinyTag).get(path, duration=duration)
         except UnsupportedFormatError:
             tag = TinyTag()
             _add_from_libsndfile(tag, path)
