@@ -35,9 +35,9 @@ def test_the_command_prints_score_artist_title_and_path(world, tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "“A sad Rock piece number 7 for trumpet” among 24 tracks"
-    place, score, name = lines[1].split(maxsplit=2)
+    place, share, _, name = lines[1].split(maxsplit=3)
     assert place == "1."
-    assert 0.3 < float(score) < 1
+    assert 90 < float(share) < 100  # better than so many percent of the music
     assert name == "Artist 2 - [test] Piece 7"
     assert lines[2].strip().endswith("Stück test 7.wav")
     assert "“sad jazz” among 24 tracks" in lines

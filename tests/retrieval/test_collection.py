@@ -82,10 +82,13 @@ def test_a_track_is_found_by_its_best_window(windows, top, data):
     assert [hit.score for hit in hits] == [max(windows[track]) for track in expected]
     for hit in hits:
         scores = windows[int(hit.track.id)]
-        assert hit.start_s == 10 * scores.index(max(scores)) and hit.score == max(scores)
-    best = collection.best_windows(flat[:, 0])
-    assert [of[place] for place in best] == list(range(len(windows)))
-    assert [starts[place] / 10 for place in best] == [scores.index(max(scores)) for scores in windows]
+        assert hit.moment_s == 10 * scores.index(max(scores)) and hit.score == max(scores)
+    assert collection.best_scores(flat)[:, 0].tolist() == [max(scores) for scores in windows]
+    assert collection.mean_scores(flat[:, 0]).tolist() == pytest.approx(
+        [sum(scores) / len(scores) for scores in windows]
+    )
+    for row in among:
+        assert [of[place] for place in collection.places_of(np.array([row]))] == [row] * len(windows[row])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
@@ -14,8 +17,9 @@ from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unisono.retrieval.collection import Collection, Hits
+    from unisono.retrieval.collection import Collection, Hit, Hits
     from unisono.retrieval.models import JointModel
+    from unisono.search.query import Query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +38,34 @@ class SearchOptions(StageOptions):
     """How many tracks to show."""
     split: Literal["train", "val", "test"] | None = None
     """Search in this split only. Default: in all."""
+    also: tuple[str, ...] = ()
+    """Further descriptions that the music should fit at the same time. A weight may end each: "flute^0.5"."""
+    like: tuple[str, ...] = ()
+    """Music that it should be like: an id, a path, a part of "artist - title" that only one track has, or a playlist."""
+    not_: Annotated[tuple[str, ...], Parameter(name="--not")] = ()
+    """Descriptions of what it should not be."""
     where: tuple[str, ...] = ()
-    """Only tracks with this value, such as `dataset=fma`, `tags=flute`, `license!=unknown`; all conditions must hold."""
+    """Only tracks that fulfil all conditions: `year>=1990`, `duration=120..400`, `genre~=folk`, `license!=unknown`, ..."""
+    keep: tuple[str, ...] = ()
+    """Ids of tracks that were right: more like these."""
+    reject: tuple[str, ...] = ()
+    """Ids of tracks that were wrong: less like these."""
     max_per_artist: Count | None = None
     """The most tracks of one artist."""
+    max_per_album: Count | None = None
+    """The most tracks of one album."""
+    one_per_recording: bool = False
+    """Leave out further tracks of a recording, or of the same artist and title."""
+    diversity: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
+    """How much the tracks should differ from each other, from 0 to 1."""
+    windows: Literal["best", "mean"] = "best"
+    """What counts of a track whose windows are known: the one that fits best, or the mean of all."""
     playlist: Path | None = None
     """Write the tracks found as a playlist (.m3u8 or .m3u, UTF-8)."""
     json: bool = False
     """Print the result as JSON."""
+    brief: bool = False
+    """Print a line a track: place, how well it fits, artist and title."""
     serve: bool = False
     """Open a web page on this machine to search by description and listen to the results; Ctrl-C ends it."""
     port: int = 8765
@@ -67,17 +91,35 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     if options.serve:
         _serve(model, collection, options)
         return {}
-    found = searching.search(
-        model, queries, collection, top=options.top, where=options.where, max_per_artist=options.max_per_artist
-    )
+    asked = [_query(text, options) for text in queries or [""]]
+    found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
     if options.playlist:  # before anything is printed: whoever reads along may end early
         _write(options.playlist, found)
     if options.json:
         console.out.print_json(json.dumps(_plain(found), ensure_ascii=False))
     else:
-        for query, hits in found.items():
-            _show(query, hits)
+        for hits in found.values():
+            _show(hits, brief=options.brief)
     return found
+
+
+def _query(text: str, options: SearchOptions) -> "Query":
+    from unisono.search.query import Query
+
+    return Query(
+        text=(*([text] if text else []), *options.also),
+        like=options.like,
+        without=options.not_,
+        where=options.where,
+        keep=options.keep,
+        reject=options.reject,
+        top=options.top,
+        max_per_artist=options.max_per_artist,
+        max_per_album=options.max_per_album,
+        one_per_recording=options.one_per_recording,
+        diversity=options.diversity,
+        windows=options.windows,
+    )
 
 
 def _write(path: Path, found: "dict[str, Hits]") -> None:
@@ -91,7 +133,8 @@ def _write(path: Path, found: "dict[str, Hits]") -> None:
 
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
-    if not options.serve and (not queries or not all(query.strip() for query in queries)):
+    asked_otherwise = options.also or options.like or options.keep
+    if not options.serve and not (all(query.strip() for query in queries) and (queries or asked_otherwise)):
         raise UsageError(
             "There is no description to search for.", hint='Type one: unisono search "slow solemn choir" ...'
         )
@@ -106,10 +149,13 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
 
 
 def _serve(model: "JointModel", collection: "Collection", options: SearchOptions) -> None:
-    from unisono.search import run as searching
+    import numpy as np
+
+    from unisono.search.filters import allowed
     from unisono.search.serve import SearchService, serve  # needs the packages of an extra
 
-    among = searching.narrowed(collection, options.where)
+    held = allowed(collection, options.where)
+    among = np.arange(len(collection)) if held is None else np.flatnonzero(held)
     service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
 
     def announce(address: str) -> None:
@@ -124,26 +170,48 @@ def _plain(found: "dict[str, Hits]") -> list[dict[str, object]]:
     return [
         {
             "query": query,
-            "hits": [
-                {"score": round(hit.score, 6), **asdict(hit.track), **({"why": hit.why} if hit.why else {})}
-                for hit in hits
-            ],
+            "searched": hits.searched,
+            "fits": hits.fits,
+            "notes": hits.notes,
+            "hits": [*map(_record, hits)],
         }
         for query, hits in found.items()
     ]
 
 
-def _show(query: str, hits: "Hits") -> None:
+def _record(hit: "Hit") -> dict[str, object]:
+    """Return a hit as it is written: what is known of the track, and what the search says of it."""
+    found = asdict(hit)
+    track: dict[str, object] = found.pop("track")
+    said = {name: value for name, value in found.items() if value not in (None, {}, ())}
+    return track | said | {"score": round(hit.score, 6)}
+
+
+def _show(hits: "Hits", *, brief: bool) -> None:
     """Print the hits; a path is on a line of its own, so that it can be copied whatever its length."""
-    console.out.print(f"[bold]“{console.escape(query)}”[/] among {counted(hits.searched, 'track')}", soft_wrap=True)
+    console.out.print(
+        f"[bold]“{console.escape(hits.query)}”[/] among {counted(hits.searched, 'track')}", soft_wrap=True
+    )
+    for note in hits.notes:
+        console.out.print(f"[yellow]{console.escape(note)}[/]", soft_wrap=True)
     for place, hit in enumerate(hits, 1):
         track = hit.track
         where = f" [dim]from {track.start_s:.0f} s[/]" if track.start_s else ""
-        console.out.print(f"{place:3}. [cyan]{hit.score:.3f}[/]  {console.escape(track.name)}{where}", soft_wrap=True)
-        if hit.why:
-            because = ", ".join(f"{tag} {part:.2f}" for tag, part in hit.why.items())
-            console.out.print(f"            {console.escape(because)}", soft_wrap=True)
-        console.out.print(f"            [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
+        console.out.print(f"{place:3}. [cyan]{hit.shown:>6}[/]  {console.escape(track.name)}{where}", soft_wrap=True)
+        if brief:
+            continue
+        for line in _because(hit):
+            console.out.print(f"              {console.escape(line)}", soft_wrap=True)
+        console.out.print(f"              [dim]{console.escape(track.audio_path)}[/]", soft_wrap=True)
+
+
+def _because(hit: "Hit") -> list[str]:
+    """Say why it was found: its tags, what each part of the query says, and the moment that fits best."""
+    said = [", ".join(f"{tag} {part:.2f}" for tag, part in hit.why.items())]
+    said.append(", ".join(f"{part} {says:+.1f}" for part, says in hit.parts.items()))
+    if hit.moment_s is not None:
+        said.append(f"best at {int(hit.moment_s) // 60}:{int(hit.moment_s) % 60:02}")
+    return [line for line in said if line]
 
 
 def search(*queries: str, options: SearchOptions = SearchOptions()) -> None:

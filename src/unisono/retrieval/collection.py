@@ -1,20 +1,21 @@
 """A collection of music to search in: what is known of each excerpt, and an index of their vectors."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.embeddings.file import SplitRows
 from unisono.retrieval import indexes
+from unisono.retrieval.columns import Columns
 from unisono.retrieval.indexes import Floats, Positions
 from unisono.tracks.track import Split
 
-COLUMNS = ("id", "dataset", "split", "artist", "artist_id", "title", "genre", "tags", "license", "recording")
-"""Fields of `IndexedTrack` that a condition may name."""
 MORE = 4
 """How many times as many tracks are searched for when too many are of the same artists."""
 
@@ -59,44 +60,64 @@ class Hit:
     """One excerpt found."""
 
     score: float
-    """Cosine similarity."""
+    """What the hits are ordered by: the cosine with the description; of a query of several parts, see `search.run`."""
     track: IndexedTrack
     why: dict[str, float] = field(default_factory=dict)
     """What spoke for it, the strongest first, each with its part of the score; empty if the model cannot say."""
-    start_s: float | None = None
+    moment_s: float | None = None
     """Where the window that fits best begins, in seconds of the file; None if the collection has no windows."""
+    percentile: float | None = None
+    """The share of all tracks of the collection that fit less, in percent; None if that was not asked for."""
+    parts: dict[str, float] = field(default_factory=dict)
+    """Of a query of several parts, what each says of the track: how many standard deviations it lies above the mean of
+    the collection, times the weight; below 0 for what the query does not want."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """(second of the file, score) of each window; empty if there are no windows."""
+
+    @property
+    def shown(self) -> str:
+        """How well it fits, as people read it: the percentile, or else the score."""
+        return f"{self.score:.3f}" if self.percentile is None else f"{math.floor(10 * self.percentile) / 10:.1f} %"
 
 
-class Hits(list[Hit]):
+class Hits(Tabular, list[Hit]):
     """The excerpts that a query found, best first; printed as a table.
 
     Attributes:
         query: the description.
         searched: how many tracks were searched.
+        fits: False if nothing that was found fits the query well.
+        notes: what else is to be said of the result, in sentences.
     """
 
-    def __init__(self, hits: Iterable[Hit] = (), query: str = "", searched: int = 0) -> None:
+    def __init__(
+        self,
+        hits: Iterable[Hit] = (),
+        query: str = "",
+        searched: int = 0,
+        *,
+        fits: bool = True,
+        notes: Sequence[str] = (),
+    ) -> None:
         super().__init__(hits)
         self.query = query
         self.searched = searched
+        self.fits = fits
+        self.notes = tuple(notes)
 
-    def _table(self) -> Table:
+    def table(self) -> Table:
+        """Return them as a table."""
         rows = [
-            (str(place), f"{hit.score:.3f}", hit.track.name, hit.track.dataset, hit.track.audio_path)
+            (str(place), hit.shown, hit.track.name, hit.track.dataset, hit.track.audio_path)
             for place, hit in enumerate(self, 1)
         ]
-        title = f"“{self.query}” among {self.searched:,} tracks"
-        columns = ("", "score", "track", "dataset", "file")
+        title = "\n".join([f"“{self.query}” among {self.searched:,} tracks", *self.notes])
+        score = "score" if not self or self[0].percentile is None else "better than"
+        columns = ("", score, "track", "dataset", "file")
         if not any(hit.why for hit in self):
             return Table(title, columns, rows, words=(2, 3, 4))
         explained = [(*row, ", ".join(hit.why)) for row, hit in zip(rows, self, strict=True)]
         return Table(title, (*columns, "because of"), explained, words=(2, 3, 4, 5))
-
-    def __repr__(self) -> str:
-        return str(self._table())
-
-    def _repr_html_(self) -> str:
-        return self._table().html()
 
 
 @dataclass(frozen=True)
@@ -145,7 +166,8 @@ class Collection:
         self.vectors = vectors
         self.windows = windows
         self.explain = explain
-        self._first = _first_windows(len(tracks), len(vectors), windows)
+        self._counts = _window_counts(len(tracks), len(vectors), windows)
+        self._first = np.cumsum(self._counts) - self._counts
         self.index = indexes.get(index)(vectors)
 
     def __len__(self) -> int:
@@ -153,6 +175,25 @@ class Collection:
 
     def __repr__(self) -> str:
         return f"Collection: {len(self):,} tracks"
+
+    @cached_property
+    def position_of(self) -> dict[str, int]:
+        """Id -> position; the first of several."""
+        return {track.id: row for row, track in reversed(list(enumerate(self.tracks)))}
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of the tracks, for conditions."""
+        return Columns(self.tracks)
+
+    @cached_property
+    def means(self) -> Floats:
+        """The mean of each track's vectors, scaled to length 1: [N, D]."""
+        if self.windows is None or not len(self):
+            return self.vectors
+        sums = np.add.reduceat(self.vectors, self._first, axis=0)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
+        return np.asarray(sums / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
     def rows_where(self, where: Callable[[IndexedTrack], bool] | None) -> Positions | None:
         """Return the positions of the tracks for which `where` returns True; None for all."""
@@ -210,28 +251,35 @@ class Collection:
             for owner, (place, score) in best.items()
         ]
 
-    def best_windows(self, scores: Floats) -> Positions:
-        """Return the place of the best vector of each track, [N]: the first of several that are equal.
+    def best_scores(self, scores: Floats, rows: Positions | None = None) -> Floats:
+        """Return the score of the best window of each track, [N, ...].
 
         Args:
-            scores: [W], of the vectors.
-        """
-        if self.windows is None:
-            return np.arange(len(self))
-        is_best = scores == self.best_scores(scores)[self.windows.of]
-        places = np.flatnonzero(is_best)
-        return places[np.unique(self.windows.of[places], return_index=True)[1]]
-
-    def best_scores(self, scores: Floats) -> Floats:
-        """Return the score of the best window of each track, [N] (or [N, Q]).
-
-        Args:
-            scores: [W] (or [W, Q]), of the vectors.
+            scores: [W, ...], of all vectors.
+            rows: tracks [n]; `scores` are of their windows alone, in this order, and the result is [n, ...].
         """
         if self.windows is None or not len(scores):
             return scores
-        best: Floats = np.maximum.reduceat(scores, self._first)
+        best: Floats = np.maximum.reduceat(scores, self._starts(rows))
         return best
+
+    def mean_scores(self, scores: Floats, rows: Positions | None = None) -> Floats:
+        """Return the mean score of the windows of each track; see `best_scores`."""
+        if self.windows is None or not len(scores):
+            return scores
+        counts = self._counts if rows is None else self._counts[rows]
+        sums: Floats = np.add.reduceat(scores, self._starts(rows))
+        return np.asarray(sums / counts.reshape(-1, *[1] * (scores.ndim - 1)), dtype=np.float32)
+
+    def places_of(self, rows: Positions) -> Positions:
+        """Return the places of the vectors of some tracks, in their order."""
+        if self.windows is None:
+            return rows
+        counts = self._counts[rows]
+        return np.repeat(self._first[rows] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+    def _starts(self, rows: Positions | None) -> Positions:
+        return self._first if rows is None else np.cumsum(self._counts[rows]) - self._counts[rows]
 
     def start_of(self, place: int) -> float | None:
         """Return where the music of a vector begins, in seconds of the file; None if there are no windows."""
@@ -242,8 +290,8 @@ class Collection:
         return self.explain(vector, self.vectors[place]) if self.explain else {}
 
 
-def _first_windows(tracks: int, vectors: int, windows: Windows | None) -> Positions:
-    """Return the place of the first vector of each track, [N].
+def _window_counts(tracks: int, vectors: int, windows: Windows | None) -> Positions:
+    """Return how many vectors each track has, [N].
 
     Raises:
         ValueError: tracks, vectors and windows do not fit each other.
@@ -251,13 +299,13 @@ def _first_windows(tracks: int, vectors: int, windows: Windows | None) -> Positi
     if windows is None:
         if tracks != vectors:
             raise ValueError(f"{vectors:,} vectors of {tracks:,} tracks, without windows.")
-        return np.arange(tracks)
-    counts = np.bincount(windows.of, minlength=tracks) if len(windows.of) else np.zeros(tracks, dtype=np.int64)
+        return np.ones(tracks, dtype=np.int64)
+    counts = np.bincount(windows.of, minlength=tracks)
     if not len(windows.of) == len(windows.start_s) == vectors or len(counts) != tracks or not counts.all():
         raise ValueError(f"{len(windows.of):,} windows, {vectors:,} vectors, {tracks:,} tracks: each track needs one.")
     if (np.diff(windows.of) < 0).any():
         raise ValueError("The windows are not in the order of the tracks.")
-    return np.cumsum(counts) - counts
+    return counts
 
 
 def _limited(hits: list[Hit], max_per_artist: int) -> list[Hit]:

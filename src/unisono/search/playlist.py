@@ -5,13 +5,17 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
-from unisono.base.errors import UsageError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.files import remove_left_behind, write_whole
 from unisono.base.path_map import PathMap
 from unisono.retrieval.collection import IndexedTrack
 
 AS_THEY_ARE = PathMap()
+ENDINGS = (".m3u8", ".m3u")
+LARGEST = 1 << 24
+"""Bytes of a playlist that is read."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +72,32 @@ def check_ending(path: Path) -> None:
     Raises:
         UsageError: the ending is neither .m3u8 nor .m3u.
     """
-    if path.suffix.lower() not in (".m3u8", ".m3u"):
+    if path.suffix.lower() not in ENDINGS:
         raise UsageError(f"{path}: the name of a playlist must end in .m3u8 or .m3u, not in {path.suffix!r}.")
 
 
 def _one_line(text: str) -> str:
     return " ".join(text.replace("\0", " ").splitlines())
+
+
+def read_playlist(path: Path) -> list[str]:
+    """Read the absolute paths of the files of a playlist, in order; relative ones are relative to its folder.
+
+    Raises:
+        UsageError: there is no such file.
+        DataError: it is no playlist.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"Cannot read the playlist {path}: {error.strerror}.") from error
+    if len(content) > LARGEST or b"\0" in content:
+        raise DataError(f"{path} is no playlist.")
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        lines = content.decode("cp1252" if path.suffix.lower() == ".m3u" else "utf-8", "surrogateescape").splitlines()
+    named = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    named = [unquote(line.removeprefix("file://")) if line.startswith("file://") else line for line in named]
+    return [os.path.normpath(path.absolute().parent / line) for line in named]

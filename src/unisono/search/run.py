@@ -1,56 +1,109 @@
-"""Search a collection for several descriptions, with conditions."""
+"""Answer a query: texts and music in any mix, what is not wanted, conditions, and how the hits are chosen."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.errors import DataError
-from unisono.retrieval.collection import Collection, Hits
+from unisono.base.errors import UsageError
+from unisono.retrieval.collection import Collection, Hit, Hits
+from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
-from unisono.search.filters import matching
+from unisono.search.choosing import choose, first_within_limits
+from unisono.search.filters import allowed
+from unisono.search.query import Query, weighted
+from unisono.search.scores import Scores, Source
+from unisono.search.seeds import find_seeds
+
+KEPT, REJECTED = 0.75, 0.25
+"""Weights of the mean of the hits that were kept, and of those that were rejected, where a text has 1: Rocchio's, as in
+Manning et al., Introduction to Information Retrieval, 9.1.1."""
 
 
-def narrowed(collection: Collection, where: Sequence[str]) -> NDArray[np.int64]:
-    """Return the positions of the tracks that fulfil all conditions, ascending.
-
-    Raises:
-        UsageError: a condition is not of the right form.
-        DataError: no track is left.
-    """
-    among = matching(collection.tracks, where)
-    if not len(among):
-        said = " and ".join(map(repr, where))
-        raise DataError(f"None of the {len(collection):,} tracks fulfils {said}." if where else "There are no tracks.")
-    return among
-
-
-def search(
-    model: JointModel,
-    queries: Sequence[str],
-    collection: Collection,
-    *,
-    top: int = 10,
-    where: Sequence[str] = (),
-    max_per_artist: int | None = None,
-) -> dict[str, Hits]:
-    """Find the music that fits each description best.
+def search(model: JointModel, query: Query | str, collection: Collection) -> Hits:
+    """Find the music that fits a query best.
 
     Args:
         model: embeds the descriptions.
-        queries: the descriptions.
-        collection: what is searched: `model.collection(...)`.
-        top: the most tracks for each description.
-        where: conditions such as `dataset=fma`, `tags=flute`, `license!=unknown`; tracks must fulfil all of them.
-        max_per_artist: the most tracks of one artist for each description.
+        query: what is searched for; a text stands for a query of that text alone.
+        collection: what is searched: `model.collection(...)`, or a library's.
 
     Raises:
-        UsageError: a condition is not of the right form.
-        DataError: no track is left to search among.
+        UsageError: a condition is not of the right form, or a seed is unknown or ambiguous.
+        DataError: no track fulfils the conditions.
     """
-    among = narrowed(collection, where)
-    vectors = model.embed_text(list(queries))
-    return {
-        query: collection.search(vector, top, among, max_per_artist, query=query)
-        for query, vector in zip(queries, vectors, strict=True)
-    }
+    query = Query(query) if isinstance(query, str) else query
+    held = allowed(collection, query.where)
+    among = np.ones(len(collection), dtype=bool) if held is None else held.copy()
+    searched = int(among.sum())
+    sources, seeds, notes = _sources(model, query, collection)
+    among[seeds] = False
+    if not sources:
+        rows = first_within_limits(collection, query, among)
+        return Hits([Hit(0.0, collection.tracks[row]) for row in rows], str(query), searched, notes=notes)
+    scores = Scores(collection, sources, query.windows)
+    ranked = choose(scores, query, among)
+    hits = [
+        _hit(scores, row, score, parts)
+        for row, score, parts in zip(ranked.rows.tolist(), ranked.scores.tolist(), ranked.parts, strict=True)
+    ]
+    return Hits(hits, str(query), searched, notes=notes)
+
+
+def _sources(model: JointModel, query: Query, collection: Collection) -> tuple[list[Source], list[int], list[str]]:
+    """Return what a query asks for, the positions of the tracks that are not to be found, and what is to be said."""
+    texts = [(*weighted(part), 1) for part in query.text] + [(*weighted(part), -1) for part in query.without]
+    vectors = model.embed_text([text for text, _, _ in texts]) if texts else ()
+    sources = [
+        Source(text if sign > 0 else f"without {text}", vector, sign * weight, is_text=True)
+        for (text, weight, sign), vector in zip(texts, vectors, strict=True)
+    ]
+    seeds: list[int] = []
+    notes = []
+    for part in query.like:
+        named, weight = weighted(part)
+        rows, note = find_seeds(collection, named)
+        name = collection.tracks[rows[0]].name if len(rows) == 1 else named
+        sources.append(Source(f"like {name}", _mean(collection, rows), weight))
+        seeds += rows
+        notes += [note] if note else []
+    for ids, name, weight in ((query.keep, "kept", KEPT), (query.reject, "rejected", -REJECTED)):
+        if ids:
+            rows = [_position(collection, id) for id in ids]
+            sources.append(Source(name, _mean(collection, rows), weight))
+            seeds += rows if weight < 0 else []
+    return sources, seeds, notes
+
+
+def _position(collection: Collection, id: str) -> int:
+    if id not in collection.position_of:
+        raise UsageError(f"There is no track {id!r} here.")
+    return collection.position_of[id]
+
+
+def _mean(collection: Collection, rows: Sequence[int]) -> Floats:
+    """Return the mean of tracks as a unit vector [D]."""
+    mean = collection.means[np.array(rows)].mean(axis=0)
+    found: Floats = (mean / (np.linalg.norm(mean) or 1)).astype(np.float32)
+    return found
+
+
+def _hit(scores: Scores, row: int, score: float, parts: NDArray[np.float64]) -> Hit:
+    collection, sources = scores.collection, scores.sources
+    places, by_window = scores.of_windows(row)
+    best = int(by_window.argmax())
+    place = int(places[best])
+    asked = [source for source in sources if source.weight > 0]
+    asked = [source for source in asked if source.is_text] or asked
+    wanted = sum((source.weight * source.vector for source in asked), start=np.zeros_like(scores.vectors[0]))
+    named = dict(zip((source.name for source in sources), parts.tolist(), strict=True)) if len(sources) > 1 else {}
+    windows = collection.windows
+    return Hit(
+        score,
+        collection.tracks[row],
+        collection.why(wanted / (np.linalg.norm(wanted) or 1), place) if asked else {},
+        collection.start_of(place),
+        scores.percentile(score),
+        {name: round(part, 4) for name, part in named.items()},
+        tuple(zip(windows.start_s[places].tolist(), by_window.tolist(), strict=True)) if windows else (),
+    )

@@ -1,0 +1,131 @@
+"""The scores of all tracks of a collection for what a query asks for.
+
+Each thing asked for is a source: a description, a track, a playlist. Its similarities to all tracks of the collection are
+brought to mean 0 and standard deviation 1, because descriptions and music lie at different distances from music. A track's
+score is the weighted mean of its sources, less what it has of the things that are not wanted: `weight x max(0, z)`, so that
+having less of them than is typical earns nothing. A query of a single source orders by its similarity, which is its score.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.retrieval.collection import Collection
+from unisono.retrieval.indexes import Floats, Positions
+
+Doubles = NDArray[np.float64]
+ROUNDING = 1e-4
+"""More than scores are off by the rounding of a matrix product."""
+MOST_TIED = 4096
+"""The most tracks whose scores are compared exactly because they are as good as the last one that is wanted."""
+LEAST_SPREAD = 1e-6
+"""Standard deviation below which a source tells no tracks apart."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One thing that a query asks for."""
+
+    name: str
+    vector: Floats
+    weight: float
+    """Negative for what is not wanted."""
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Some tracks, best first; equal scores in the order of the collection."""
+
+    rows: Positions
+    """[n]: positions."""
+    scores: Doubles
+    """[n]."""
+    parts: Doubles
+    """[n, Q]: what each source says, times its weight."""
+
+
+class Scores:
+    """The scores of the N tracks of a collection for Q sources.
+
+    Attributes:
+        of_tracks: [N], as far as a matrix product rounds.
+    """
+
+    def __init__(self, collection: Collection, sources: Sequence[Source], windows: str = "best") -> None:
+        self.collection = collection
+        self.sources = sources
+        self._is_mean = windows == "mean"
+        self.vectors = np.stack([source.vector for source in sources])
+        self._weights = np.array([source.weight for source in sources])
+        self._wanted = self._weights > 0
+        self._is_single = len(sources) == 1 and bool(self._wanted[0])
+        similar = self._of_tracks(_products(collection.vectors, self.vectors))
+        self._mean = similar.mean(axis=0, dtype=np.float64)
+        spread = similar.std(axis=0, dtype=np.float64)
+        self._scale = np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0) * np.abs(self._weights)
+        self.of_tracks = self._combined(similar)
+        self._ascending: Doubles | None = None
+
+    def best(self, count: int, among: NDArray[np.bool_] | None = None) -> Ranked:
+        """Return the best tracks of a mask [N].
+
+        A matrix product rounds equal vectors differently at different places. Those that may be among the best are
+        therefore summed one by one, so that ties are ties.
+        """
+        rows = np.arange(len(self.of_tracks)) if among is None else np.flatnonzero(among)
+        scores = self.of_tracks[rows]
+        if count < len(rows):
+            least = np.partition(scores, len(rows) - count)[len(rows) - count]
+            better = rows[scores > least + ROUNDING]
+            tied = rows[np.abs(scores - least) <= ROUNDING]
+            rows = np.sort(np.concatenate([better, tied[: max(MOST_TIED, count)]]))
+        similar = self._of_tracks(self._sums(self.collection.places_of(rows)), rows)
+        exact, parts = self._combined(similar), self._parts(similar)
+        order = np.argsort(-exact, kind="stable")[:count]
+        return Ranked(rows[order], exact[order], parts[order])
+
+    def of_windows(self, row: int) -> tuple[Positions, Doubles]:
+        """Return the places [w] of the windows of a track, and their scores; what is not wanted does not count."""
+        places = self.collection.places_of(np.array([row]))
+        similar = self._sums(places)
+        scores = similar[:, 0].astype(np.float64) if self._is_single else self._mean_of_wanted(self._parts(similar))
+        return places, scores
+
+    def percentile(self, score: float) -> float:
+        """Return the share of all tracks that have a lower score, in percent."""
+        if self._ascending is None:
+            self._ascending = np.sort(self.of_tracks)
+        return 100 * float(np.searchsorted(self._ascending, score - ROUNDING)) / len(self._ascending)
+
+    def _sums(self, places: Positions) -> Floats:
+        chosen = self.collection.vectors[places]
+        return np.stack([(chosen * vector).sum(axis=1) for vector in self.vectors], axis=1)
+
+    def _of_tracks(self, by_window: Floats, rows: Positions | None = None) -> Floats:
+        of_tracks = self.collection.mean_scores if self._is_mean else self.collection.best_scores
+        return of_tracks(by_window, rows)
+
+    def _combined(self, similar: Floats) -> Doubles:
+        if self._is_single:
+            return similar[:, 0].astype(np.float64)
+        parts = self._parts(similar)
+        found: Doubles = self._mean_of_wanted(parts) + parts[:, ~self._wanted].sum(axis=1)
+        return found
+
+    def _parts(self, similar: Floats) -> Doubles:
+        standard: Doubles = (similar - self._mean) * self._scale
+        return np.where(self._wanted, standard, -np.maximum(standard, 0)).astype(np.float64)
+
+    def _mean_of_wanted(self, parts: Doubles) -> Doubles:
+        found: Doubles = parts[:, self._wanted].sum(axis=1) / (self._weights[self._wanted].sum() or 1)
+        return found
+
+
+def _products(vectors: Floats, queries: Floats) -> Floats:
+    """Return the products [W, Q] of vectors [W, D] and queries [Q, D]."""
+    if len(queries) == 1:  # much faster as a product with a vector than with a matrix of one column
+        return np.asarray(vectors @ queries[0])[:, None]
+    return np.asarray(vectors @ queries.T)
