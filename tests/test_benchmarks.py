@@ -3,14 +3,13 @@
 import functools
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests import loaded
 from tests.conftest import REPOSITORY
 from tests.making import make_track
 from tests.retrieval.train.synthetic import write_embeddings
@@ -39,8 +38,7 @@ WITHOUT_RATIO = {"generated", "experiments"}
 @functools.cache
 def run(name: str, *words: str) -> str:
     """Run a benchmark from the repository's root and return what it prints."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", *words]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    done = loaded.python("-m", f"benchmarks.{name}", *words, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -9,12 +9,11 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import loaded
 from tests.conftest import REPOSITORY
 from tests.releases import audio, fma, jamendo_max_caps, mtg_jamendo, musicbench, song_describer
 from tests.sources.own.test_folder import id3
@@ -102,11 +101,10 @@ def runnable(page: Path) -> list[list[str]]:
 def follow(page: Path, folder: Path) -> None:
     """Run a page's lines in a folder, one after the other."""
     lines = runnable(page)
-    done = subprocess.run(
-        [sys.executable, REPOSITORY / "tests/extras_driver.py", json.dumps(lines)],
+    done = loaded.python(
+        REPOSITORY / "tests/extras_driver.py",
+        json.dumps(lines),
         cwd=folder,
-        capture_output=True,
-        text=True,
         env={
             **os.environ,
             "HOME": str(folder),

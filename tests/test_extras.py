@@ -4,7 +4,6 @@ A verb works, or says before any work which package it lacks and the command tha
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.conftest import REPOSITORY
+from tests.loaded import unisono
 from tests.releases import audio
 from tests.sources.own.test_folder import id3
 
@@ -94,13 +94,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train --data-dir processed --audio-encoder dsp --epochs 1",
         "evaluate --checkpoint checkpoints/dsp_best.pt --data-dir processed --output checkpoints/a.json",
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "unisono", *line.split()],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY / "src")},
-        )
+        done = unisono(*line.split(), cwd=folder)
         assert done.returncode == 0, done.stderr
     return folder
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import unisono
+from tests import loaded
 from tests.conftest import REPOSITORY
 from tests.releases import audio, fma
 from tests.sources.own.test_folder import id3
@@ -36,7 +37,7 @@ def test_the_page_runs_from_top_to_bottom_and_prints_what_it_says(workspace: Pat
     assert len(blocks) > 6 and sum(bool(text) for _, text in blocks) > 4
     script = workspace / "page.py"
     script.write_text(f"print({END!r})\n".join(code for code, _ in blocks), encoding="utf-8")
-    done = subprocess.run([sys.executable, script], cwd=workspace, capture_output=True, text=True)
+    done = loaded.python(script, cwd=workspace)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split(f"{END}\n")
     assert [text for _, text in blocks] == printed

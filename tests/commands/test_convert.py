@@ -4,8 +4,6 @@ import csv
 import io
 import json
 import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.loaded import unisono
 from tests.making import make_track
 from tests.releases import audio
 from tests.tracks.test_track import track_lists
@@ -303,8 +302,7 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     make(tmp_path)
-    line = [sys.executable, "-m", "unisono", "convert", "unified.json", "out.csv"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = unisono("convert", "unified.json", "out.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "12 tracks are in out.csv" in done.stdout
     with (tmp_path / "out.csv").open(newline="", encoding="utf-8") as file:

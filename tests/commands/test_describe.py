@@ -3,13 +3,12 @@
 import html.parser
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.loaded import unisono
 from tests.making import make_track
 from unisono.base.errors import DataError
 from unisono.commands.report.card import render
@@ -111,8 +110,7 @@ def test_the_page_is_well_formed_and_stands_alone(tracks: list[Track]) -> None:
 
 def test_the_command(tmp_path: Path) -> None:
     write_tracks(tmp_path / "unified.jsonl", TRACKS)
-    line = [sys.executable, "-m", "unisono", "describe", "unified.jsonl", "--html", "card.html"]
-    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = unisono("describe", "unified.jsonl", "--html", "card.html", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "5 tracks, 0.02 hours, 7 captions" in done.stdout
     assert re.search(r"dataset a +b +1 +1 +1", done.stdout)
@@ -140,7 +138,5 @@ def test_nothing_is_cut_in_a_narrow_terminal(tmp_path: Path) -> None:
         for number in range(12)
     ]
     write_tracks(tmp_path / "unified.json", tracks)
-    line = [sys.executable, "-m", "unisono", "describe", str(tmp_path / "unified.json")]
-    environment = {**os.environ, "COLUMNS": "80"}
-    said = subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout
+    said = unisono("describe", tmp_path / "unified.json", env={**os.environ, "COLUMNS": "80"}).stdout
     assert " ".join(said.split()).count("human 33%, ") == 3, said

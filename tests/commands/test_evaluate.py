@@ -1,13 +1,12 @@
 """`unisono evaluate` as a user runs it, on a small world without audio."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from tests.altered import altering
+from tests.loaded import unisono
 from tests.synthetic import RECORD, make, write_checkpoint
 from unisono.base.errors import DataError, UsageError
 from unisono.commands.evaluate import EvaluateOptions, run
@@ -21,12 +20,6 @@ from unisono.retrieval.report.evaluation import write_report
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return make(tmp_path_factory.mktemp("world"))
-
-
-def unisono(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "unisono", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 def options(world, **more):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import loaded
 from tests.embeddings.encoders import tiny
 from tests.embeddings.prepare.conftest import Folder
 from unisono.embeddings.file import open_embeddings
@@ -41,16 +42,9 @@ def run(tmp_path: Path, weights: Path) -> Run:
     def run(line: str, *, weights: Path = weights) -> subprocess.CompletedProcess[str]:
         words = line.split()
         assert words[0] in ("python", "unisono")
-        program = [str(SCRIPT)] if words[0] == "python" else ["-m", "unisono", words[1]]
+        program = [SCRIPT] if words[0] == "python" else ["-m", "unisono", words[1]]
         environment = {**os.environ, "UNISONO_WEIGHTS": str(weights), "HF_HUB_CACHE": str(weights / "none")}
-        return subprocess.run(
-            [sys.executable, *program, *words[2:]],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return loaded.python(*program, *words[2:], cwd=tmp_path, env=environment)
 
     return run
 

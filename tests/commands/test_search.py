@@ -1,25 +1,28 @@
 """`unisono search` as a user runs it, on a small world without audio."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from tests.loaded import python, unisono
 from tests.synthetic import make
 from unisono.base.errors import DataError, UsageError
 from unisono.commands.search import SearchOptions, run
+
+# As `| head -0`.
+NOBODY_READS = """
+import os, sys
+from unisono.cli import main
+read, write = os.pipe()
+os.dup2(write, 1), os.dup2(write, 2), os.close(read), os.close(write)
+sys.stdout, sys.stderr = open(1, "w"), open(2, "w")
+main(sys.argv[1:])
+"""
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return make(tmp_path_factory.mktemp("world"))
-
-
-def unisono(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "unisono", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
 
 
 def options(world, **more):
@@ -102,11 +105,7 @@ def test_a_reader_that_ends_early_loses_no_file(world, tmp_path):
         ("search", ["flute", "--top", 36, "--playlist", tmp_path / "p.m3u8"], tmp_path / "p.m3u8"),
         ("evaluate", ["--output", tmp_path / "r.json"], tmp_path / "r.json"),
     ):
-        command = [sys.executable, "-m", "unisono", verb, *map(str, [*more, *words])]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        process.stdout.close()  # as `| head -0`
-        process.stderr.close()
-        process.wait()
+        python("-c", NOBODY_READS, verb, *more, *words)
         assert file.read_bytes()
 
 

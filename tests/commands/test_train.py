@@ -2,14 +2,13 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from tests import loaded
 from tests.conftest import REPOSITORY
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.commands.train import TrainOptions
@@ -24,12 +23,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(folder: Path, *words: str) -> subprocess.Popen:
+def start(folder: Path, *words: str) -> loaded.Program:
     environment = os.environ | {"UNISONO_CAPTIONS": str(folder / "captions")}
-    command = [sys.executable, str(REPOSITORY / "train.py"), *words]
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return loaded.start(REPOSITORY / "train.py", *words, cwd=folder, env=environment)
 
 
 def test_train_resume_and_signals(folder: Path):
@@ -66,7 +62,7 @@ def test_train_resume_and_signals(folder: Path):
     assert load(folder / "checkpoints" / "muq_best.pt").progress["best_epoch"] >= 1
 
 
-def wait_for(condition, process: subprocess.Popen, seconds: float = 100) -> None:
+def wait_for(condition, process: loaded.Program, seconds: float = 100) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()

@@ -1,0 +1,115 @@
+"""Run Python programs in processes of their own that need not load the large packages again.
+
+A server, one for each process of pytest, has loaded them and forks for each program; without it, starting takes longer than
+what most tests look at. A program that depends on how Python starts (its environment when packages are imported, limits, the
+installed packages) is started with `subprocess`.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+
+PRELOADED = (
+    "h5py",
+    "pyarrow.parquet",
+    "safetensors.torch",
+    "soundfile",
+    "soxr",
+    "torch._dynamo",
+    "transformers.modeling_utils",
+    "transformers.models.bert.modeling_bert",
+    "unisono.cli",
+    "unisono.retrieval.evaluate.run",
+    "unisono.retrieval.train.run",
+)
+_forking = multiprocessing.get_context("forkserver")
+_forking.set_forkserver_preload(list(PRELOADED))
+
+
+class Program:
+    """A running program; what it prints goes to files."""
+
+    def __init__(self, words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
+        self._folder = Path(tempfile.mkdtemp())
+        self._said = [self._folder / name for name in ("out", "err")]
+        self._process = _forking.Process(target=_program, args=(words, cwd, dict(env), self._said))
+        self._process.start()
+
+    def poll(self) -> int | None:
+        """Return its exit code, or None while it runs."""
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        assert self._process.pid
+        os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.exitcode
+
+    def communicate(self, timeout: float = 250) -> tuple[str, str]:
+        """Wait until it ends, and return what it printed. After so many seconds it is killed, and fails thereby."""
+        self._process.join(timeout)
+        self._process.kill()
+        self._process.join()
+        out, err = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in self._said)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        return out, err
+
+
+def start(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Program:
+    """Start a program as `python ARGUMENTS` would: `-m MODULE ...`, `-c CODE ...` or `FILE ...`.
+
+    Args:
+        arguments: of the interpreter.
+        cwd: the folder that it runs in; None: this one.
+        env: its environment; None: that of this process.
+    """
+    return Program([str(argument) for argument in arguments], cwd or Path.cwd(), os.environ if env is None else env)
+
+
+def python(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+    """Run a program, see `start`, to its end."""
+    program = start(*arguments, cwd=cwd, env=env)
+    out, err = program.communicate()
+    return CompletedProcess([*map(str, arguments)], program.returncode or 0, out, err)
+
+
+def unisono(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+    """Run the command line."""
+    return python("-m", "unisono", *words, cwd=cwd, env=env)
+
+
+def _program(words: Sequence[str], cwd: Path, environment: dict[str, str], said: Sequence[Path]) -> None:
+    for descriptor, path in enumerate(said, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.stdout, sys.stderr = (open(at, "w", encoding="utf-8", closefd=False) for at in (1, 2))  # noqa: SIM115
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:0] = [str(cwd), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    kind, *rest = [*words]
+    try:
+        if kind == "-m":
+            sys.argv = [*rest]
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif kind == "-c":
+            sys.argv = ["-c", *rest[1:]]
+            exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+        else:
+            sys.argv = [*words]
+            runpy.run_path(kind, run_name="__main__")
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        atexit._run_exitfuncs()
