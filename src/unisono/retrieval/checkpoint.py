@@ -94,6 +94,8 @@ class Checkpoint:
     """The state of the training: epoch, step, best, history, ..."""
     music: dict[str, torch.Tensor] = field(default_factory=dict)
     """What tells music that is unlike the train split (`doubts.py`); empty in checkpoints of earlier versions."""
+    start: dict[str, torch.Tensor] = field(default_factory=dict)
+    """The weights that a training with `keep_near` started with."""
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -125,8 +127,9 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "optimizer": checkpoint.optimizer,
         "progress": checkpoint.progress,
     }
-    if checkpoint.music:
-        content["music"] = checkpoint.music
+    for part in ("music", "start"):
+        if found := getattr(checkpoint, part):
+            content[part] = found
     buffer = io.BytesIO()  # torch.save hides errors of the operating system
     torch.save(_canonical(content), buffer)
     write_whole(path, buffer.getvalue())
@@ -212,6 +215,7 @@ def _loaded(path: Path, device: str) -> tuple[Checkpoint, int]:
         optimizer=content["optimizer"],
         progress=content["progress"],
         music=content.get("music", {}),
+        start=content.get("start", {}),
     )
     return loaded, parts
 

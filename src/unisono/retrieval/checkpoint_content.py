@@ -84,6 +84,7 @@ def check_content(content: Mapping[str, Any]) -> None:
         _convert(content, part, kind)
         unknown = set(content[part]) - {each.name for each in fields(kind)}
         _demand(not unknown, part, f"unknown: {', '.join(map(str, unknown))}")
+    _demand(isinstance(content.get("start", {}), dict), "start", "not a table of tensors")
     _check_numbers(content)
     _check_sizes(content["architecture"], content["audio_encoder"], content["text_encoder"])
     _check_weights(content)
@@ -123,6 +124,9 @@ def _check_sizes(architecture: Mapping[str, Any], audio: Mapping[str, Any], text
         most = MOST_LAYERS if name == "layers" else MOST_DIM
         _demand(0 < architecture[name] <= most, "architecture", f"{name} is {architecture[name]}")
     _demand(0 <= architecture["dropout"] < 1, "architecture", f"dropout is {architecture['dropout']}")
+    for head, inputs in (("text_head", "text_dim"), ("audio_head", "scaled_dim")):
+        fits = architecture[head] != "residual" or architecture[inputs] == architecture["dim"]
+        _demand(fits, "architecture", f"{head} is residual, but {inputs} and dim differ")
     for name, other, value in (
         ("text_dim", "text_encoder", text["dim"]),
         ("audio_dim", "audio_encoder", audio["dim"]),
@@ -138,14 +142,22 @@ def _check_weights(content: Mapping[str, Any]) -> None:
         _demand(isinstance(content[part], dict), part, "not a table of tensors")
         for name, tensor in content[part].items():
             _check_tensor(part, name, tensor)
+    _check_fits(content, "weights")
+    if content.get("start"):
+        for name, tensor in content["start"].items():
+            _check_tensor("start", name, tensor)
+        _check_fits(content, "start")
+
+
+def _check_fits(content: Mapping[str, Any], part: str) -> None:
     with torch.device("meta"):  # the sizes without the memory
         expected = ProjectionHeads(Architecture(**content["architecture"])).state_dict()
-    found = content["weights"]
+    found = content[part]
     differ = sorted(set(map(str, found)) ^ set(expected))
-    _demand(not differ, "weights", f"they do not fit the architecture: {', '.join(differ[:3])}")
+    _demand(not differ, part, f"they do not fit the architecture: {', '.join(differ[:3])}")
     for name, tensor in expected.items():
         shapes = f"{name} has the shape {tuple(found[name].shape)}, the architecture says {tuple(tensor.shape)}"
-        _demand(found[name].shape == tensor.shape, "weights", shapes)
+        _demand(found[name].shape == tensor.shape, part, shapes)
 
 
 def _check_tensor(part: str, name: Any, tensor: Any, *, floats: bool = True) -> None:

@@ -19,7 +19,7 @@ from unisono.retrieval import fast_cpu
 
 Projection = Literal["text", "joint"]
 Scaling = Literal["zscore", "whiten", "none"]
-HeadKind = Literal["linear", "mlp"]
+HeadKind = Literal["linear", "mlp", "residual"]
 
 SMALLEST_STD = 1e-6
 """An input with a smaller standard deviation over the training set is not scaled."""
@@ -43,7 +43,7 @@ class Architecture:
     text_head: HeadKind
     audio_head: HeadKind
     hidden: int
-    """Width of the hidden layer of `mlp` heads."""
+    """Width of the hidden layer of `mlp` and `residual` heads."""
     dropout: float
     whitened: bool = False
     """Whether the scaling rotates; it always does if `scaled_dim` is not `audio_dim`."""
@@ -113,9 +113,26 @@ class ProjectionHeads(nn.Module):
         return fast_cpu.normalize(self.audio_head(summed).float())
 
 
+class Residual(nn.Module):
+    """Adds a change to its inputs: at first none, so that it starts as the identity."""
+
+    def __init__(self, dim: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.change = _head("mlp", dim, hidden, dim, dropout)
+        for parameter in self.change[-1].parameters():  # type: ignore[index]
+            nn.init.zeros_(parameter)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map embeddings [B, D] to [B, D]."""
+        changed: Tensor = inputs + self.change(inputs)
+        return changed
+
+
 def _head(kind: HeadKind, inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Module:
     if kind == "linear":
         return nn.Linear(inputs, outputs)
+    if kind == "residual":
+        return Residual(inputs, hidden, dropout)
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), fast_cpu.Dropout(dropout), nn.Linear(hidden, outputs))
 
 

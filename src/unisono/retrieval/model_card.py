@@ -1,6 +1,7 @@
 """The model card: what a model was trained on, how, and its validation metrics, as Markdown."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from unisono.base.words import plain_markdown as plain
@@ -10,6 +11,8 @@ from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 SETTINGS = (
+    "model",
+    "keep_near",
     "projection",
     "loss",
     "epochs",
@@ -59,7 +62,7 @@ the windows: {audio.pooling}.
 {_table("licence of the music", "excerpts", data.licenses)}
 ## Training
 
-{_table("option", "value", {name: value for name in SETTINGS if (value := checkpoint.options.get(name)) is not None})}
+{_table("option", "value", _settings(checkpoint))}
 ## Validation
 
 {_validation(checkpoint)}
@@ -70,6 +73,15 @@ def _plain(spec: Any) -> Any:
     """Return a spec whose texts are no markup: a checkpoint may come from strangers."""
     texts = {field.name: getattr(spec, field.name) for field in fields(spec)}
     return replace(spec, **{name: plain(text) for name, text in texts.items() if isinstance(text, str)})
+
+
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return the settings that are shown; of a path, only its last part."""
+    found = {name: value for name in SETTINGS if (value := checkpoint.options.get(name)) is not None}
+    if "model" not in found:
+        found.pop("keep_near", None)
+        return found
+    return found | {"model": Path(str(found["model"])).name}
 
 
 def _heads(checkpoint: Checkpoint) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 from msgspec import Meta
 
 from unisono.base.arguments import AtLeastTwo, Count, Positive, Seconds, Share, as_path, check
+from unisono.base.errors import UsageError
 from unisono.retrieval.train import losses
 
 COLDEST, HOTTEST = 0.01, 1.0
@@ -21,6 +22,12 @@ Temperature = Annotated[float, Meta(ge=COLDEST, le=HOTTEST)]
 class TrainingConfig:
     """What decides the model that a training makes of its data."""
 
+    model: str | None = None
+    """Start from a joint model (`unisono models list`), which the first step then scores as, or from a trained model's
+    checkpoint. Decides the encoders and the heads."""
+    keep_near: NotNegative = 0.0
+    """With --model: how strongly every embedding is pulled towards that of the start, as the weight of 1 - cosine in the
+    loss; 1 is strong."""
     audio_encoder: str = "muq"
     """Audio encoder whose embeddings are searched."""
     text_encoder: str = "minilm"
@@ -36,9 +43,9 @@ class TrainingConfig:
     """Map the text into the space of the audio embeddings, or both into a common space."""
     dim: Count = 256
     """Dimensions of the common space with --projection joint."""
-    text_head: Literal["linear", "mlp"] = "mlp"
-    """Projection head of the text."""
-    audio_head: Literal["linear", "mlp"] = "linear"
+    text_head: Literal["linear", "mlp", "residual"] = "mlp"
+    """Projection head of the text; residual adds an mlp to its input, and starts as the identity."""
+    audio_head: Literal["linear", "mlp", "residual"] = "linear"
     """Projection head of the music with --projection joint."""
     hidden: Count = 512
     """Width of the hidden layer of an mlp head."""
@@ -109,6 +116,11 @@ class TrainingConfig:
         for name in ("mix_datasets", "mix_origins"):
             object.__setattr__(self, name, _words(getattr(self, name)))
         _check(TrainingConfig, self)
+        if self.keep_near and (self.model is None or self.lora):
+            raise UsageError(
+                "keep_near needs a model to start from (model) and a text encoder that is not tuned (no lora).",
+                parameter="keep_near",
+            )
         losses.get(self.loss)
 
     @property

@@ -174,6 +174,9 @@ class Training:
             self.save()
             log.info("%s is complete: %d epochs were trained.", self.last_path, self.state.epoch)
             return
+        if self.config.model and self.validation and not self.state.step:
+            found = self.validation(self.heads, self.step.texts)[TEXT_TO_MUSIC]
+            log.info("%s, before the first step: %s", self.config.model, _in_words(found, self.validation.chance))
         if self.state.step:
             log.info("Continuing %s at step %d of %d.", self.last_path, self.state.step, self.steps)
         folder = self.settings.checkpoint_dir / "tensorboard" / self.config.audio_encoder
@@ -246,11 +249,7 @@ class Training:
         level = "info" if entry["epoch"] % max(1, epochs // LINES) == 0 or entry["epoch"] == epochs else "debug"
         line = f"Epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.4f}"
         if self.validation is not None:
-            found, chance = entry[TEXT_TO_MUSIC], self.validation.chance
-            line += (
-                f", val text to music: recall@10 {found['recall@10']:.1%} (chance {chance['recall@10']:.1%}), "
-                f"MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f})"
-            )
+            line += f", {_in_words(entry[TEXT_TO_MUSIC], self.validation.chance)}"
         getattr(log, level)(line)
 
     def _out_of_patience(self) -> bool:
@@ -289,6 +288,13 @@ class Training:
             optimizer=self.optimizer.state_dict() if optimizer else {},
             progress=copy.deepcopy(vars(self.state)),
         )
+
+
+def _in_words(found: dict[str, float], chance: dict[str, float]) -> str:
+    return (
+        f"val text to music: recall@10 {found['recall@10']:.1%} (chance {chance['recall@10']:.1%}), "
+        f"MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f})"
+    )
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Train a model on `embeddings.h5`, or resume a training."""
 
+import copy
 import inspect
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +12,7 @@ import torch
 
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.cores import available_cores
-from unisono.base.errors import UsageError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
@@ -45,6 +46,7 @@ from unisono.retrieval.train.data import (
 from unisono.retrieval.train.earlier import claimed, find_earlier_run
 from unisono.retrieval.train.loop import Training
 from unisono.retrieval.train.resume import AskedTraining, recorded, refuse_other_data, resumed, sorted_settings
+from unisono.retrieval.train.start import Start, check_data, find_start
 from unisono.retrieval.train.step import Step, StoredTexts, TextSource
 from unisono.retrieval.train.tag_dropout import with_variants
 from unisono.retrieval.train.validation import Validation
@@ -129,7 +131,8 @@ def train(
         embeddings = recorded_data(found) if embeddings is None else embeddings
     if embeddings is None:
         raise UsageError("embeddings must be an embeddings.h5 or its folder.", parameter="embeddings")
-    config, how = sorted_settings(settings)
+    start = Start(settings) if resume else find_start(settings)
+    config, how = sorted_settings(start.settings)
     device = local_device(how.device)
     with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
@@ -152,7 +155,7 @@ def train(
             found = _further(found, earlier.state)
         if distributed.rank() == 0:
             stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
-        training = _prepare(config, how, device, data, asked, found)
+        training = _prepare(config, how, device, data, asked, found, start.checkpoint)
         if overwrite and (earlier.refusal or not resume):
             training.begin_folder_again()
         if resume:
@@ -203,9 +206,13 @@ def _prepare(
     data: TrainingData,
     asked: AskedTraining,
     found: Checkpoint | None,
+    start: Checkpoint | None,
 ) -> Training:
+    """Build what a run needs, in the state of `found`, or else in that of `start`, or else anew."""
     train, val = data.train, data.val
-    encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found)
+    encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found or start)
+    if not found:
+        check_data(config, start, encoder, data)
     if found and (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
         raise UsageError(
             f"The checkpoint was trained with another version of the text encoder {encoder.name} "
@@ -222,8 +229,10 @@ def _prepare(
     sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw)
     if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
         raise _not_shared(f"{sampler.batch_size} excerpts")
-    heads = (Model(found).heads if found else _new_heads(config, train, encoder.dim)).to(device)
-    step = Step(heads, train, texts, config)
+    begun = found or start
+    heads = (Model(begun).heads if begun else _new_heads(config, train, encoder.dim)).to(device)
+    first = _first_heads(heads, found) if config.keep_near else None
+    step = Step(heads, train, texts, config, first)
     if device.type == "cpu":
         torch.set_num_threads(how.threads or _threads(step, sampler.batch_size))
     validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
@@ -250,10 +259,21 @@ def _prepare(
             trained_on=asked.trained_on,
             weights={},
             music=doubts.measure_music(train.audio),
+            start={name: tensor.cpu() for name, tensor in first.state_dict().items()} if first else {},
         )
     training = Training(config, how, step, sampler, validation, base)
     training.state.warnings = _doubts_of(train)
     return training
+
+
+def _first_heads(heads: ProjectionHeads, found: Checkpoint | None) -> ProjectionHeads:
+    """Return a copy of the heads as they were when the training started."""
+    first = copy.deepcopy(heads).requires_grad_(False).eval()
+    if found and not found.start:
+        raise DataError("The checkpoint lacks the weights that its training started with.", hint="Train a new model.")
+    if found:
+        first.load_state_dict(found.start)
+    return first
 
 
 def _doubts_of(train: SplitData) -> list[str]:
@@ -302,7 +322,7 @@ def _new_heads(config: TrainingConfig, train: SplitData, text_dim: int) -> Proje
         audio_dim=audio_dim,
         layers=layers,
         projection=config.projection,
-        dim=kept if config.projection == "text" else config.dim,
+        dim=_dim(config, text_dim, kept),
         scaled_dim=kept,
         text_head=config.text_head,
         audio_head=config.audio_head,
@@ -315,6 +335,26 @@ def _new_heads(config: TrainingConfig, train: SplitData, text_dim: int) -> Proje
     heads = ProjectionHeads(architecture, temperature=config.temperature, bias=bias)
     fit_scaling(heads.scaling, train.audio, config.audio_scaling)
     return heads
+
+
+def _dim(config: TrainingConfig, text_dim: int, audio_dim: int) -> int:
+    """Return the size of the common space.
+
+    Raises:
+        UsageError: a residual head cannot have it.
+    """
+    heads = {"text": (config.text_head, text_dim)}
+    if config.projection == "joint":
+        heads["music"] = config.audio_head, audio_dim
+    residual = [dim for kind, dim in heads.values() if kind == "residual"]
+    dim = audio_dim if config.projection == "text" else next(iter(residual), config.dim)
+    for side, (kind, its_dim) in heads.items():
+        if kind == "residual" and its_dim != dim:
+            raise UsageError(
+                f"A residual head of the {side} keeps its {its_dim} dimensions, the common space has {dim}.",
+                hint="Use linear or mlp heads, or encoders of one dimension.",
+            )
+    return dim
 
 
 @contextmanager

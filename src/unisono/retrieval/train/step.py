@@ -69,8 +69,25 @@ class StoredTexts:
 class Step:
     """Computes the loss of a batch and its gradient."""
 
-    def __init__(self, heads: ProjectionHeads, data: SplitData, texts: TextSource, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        heads: ProjectionHeads,
+        data: SplitData,
+        texts: TextSource,
+        config: TrainingConfig,
+        start: ProjectionHeads | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            heads: are trained.
+            data: the train split.
+            texts: the embeddings of its captions.
+            config: the settings.
+            start: the heads at the beginning, near which `keep_near` keeps the others.
+        """
         self.heads = heads
+        self.start = start
         self.data = data
         self.texts = texts
         self.config = config
@@ -95,7 +112,7 @@ class Step:
         micro = min(self.config.micro_batch or size, size)
         parts = [batch.part(start, min(start + micro, mine.stop)) for start in range(mine.start, mine.stop, micro)]
         if len(parts) == 1:
-            loss = self.loss(*self._embed(parts[0], number, 0), positive)
+            loss = self._whole_loss(*self._embed(parts[0], number, 0), positive, parts)
             loss.backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()
         else:
@@ -111,6 +128,19 @@ class Step:
         """Compute the loss of this process's rows [b, D]; its mean over the processes is the loss of the batch."""
         batch = EmbeddedBatch(text, audio, distributed.gather(text), distributed.gather(audio), positive)
         return self._loss.compute(batch, self.heads.log_scale.exp(), self.heads.bias)
+
+    def _whole_loss(self, text: Tensor, audio: Tensor, positive: Positives, parts: list[Batch]) -> Tensor:
+        """Compute the loss, and what pulls the embeddings [b, D] of these parts towards those of the start."""
+        loss = self.loss(text, audio, positive)
+        if self.start is None:
+            return loss
+        with torch.no_grad():
+            then_text = torch.cat([self.start.embed_text(self.texts(part.captions)) for part in parts])
+            then_audio = torch.cat(
+                [self.start.embed_audio(self._audio(part).to(self.device, torch.float32)) for part in parts]
+            )
+        apart = 2 - (text * then_text).sum(dim=1).mean() - (audio * then_audio).sum(dim=1).mean()
+        return loss + self.config.keep_near * apart
 
     def _embed(self, part: Batch, number: int, place: int) -> tuple[Tensor, Tensor]:
         self._seed(number, place)
@@ -137,7 +167,7 @@ class Step:
         with torch.no_grad():
             embedded = [self._embed(part, number, place) for place, part in enumerate(parts)]
         text, audio = (torch.cat(side).requires_grad_() for side in zip(*embedded, strict=True))
-        loss = self.loss(text, audio, positive)
+        loss = self._whole_loss(text, audio, positive, parts)
         loss.backward()  # type: ignore[no-untyped-call]
         assert text.grad is not None and audio.grad is not None
         sizes = [len(part.rows) for part in parts]
