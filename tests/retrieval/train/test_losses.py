@@ -114,6 +114,6 @@ def test_a_bias_is_learned_if_and_only_if_the_loss_has_one(name: str):
 
 
 def test_the_registry():
-    assert losses.names() == ["infonce", "siglip"]
+    assert losses.names() == ("infonce", "siglip")
     with pytest.raises(UsageError, match=r"There is no loss 'sigclip'\. Did you mean 'siglip'"):
         losses.get("sigclip")

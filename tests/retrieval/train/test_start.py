@@ -129,7 +129,7 @@ def test_parts_pull_as_the_whole_batch(given: Given, tmp_path: Path) -> None:
 def test_a_trained_model_is_trained_further(given: Given, words: WordEncoder, tmp_path: Path) -> None:
     first = train(**given | {"learning_rate": 0.01, "epochs": 10})
     elsewhere = tmp_path / "more"
-    more = {
+    more: Given = {
         "embeddings": write_embeddings(tmp_path / "other", dim=24, encoder=NAME, seed=5),
         "checkpoint_dir": elsewhere,
         "model": str(first.path),
@@ -146,7 +146,7 @@ def test_a_trained_model_is_trained_further(given: Given, words: WordEncoder, tm
 def test_a_plain_model_is_trained_further(given: Given, tmp_path: Path) -> None:
     plain = {name: value for name, value in given.items() if name != "model"} | {"audio_encoder": NAME}
     first = train(**plain | {"audio_scaling": "whiten", "projection": "joint", "dim": 8})
-    more = {"embeddings": given["embeddings"], "checkpoint_dir": tmp_path / "more", "epochs": 2, "batch_size": 10}
+    more: Given = {"embeddings": given["embeddings"], "checkpoint_dir": tmp_path / "more", "epochs": 2, "batch_size": 10}
     found = train(**more | {"model": str(first.path)})
     assert found.checkpoint.architecture == first.checkpoint.architecture
 
