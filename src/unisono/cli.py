@@ -54,6 +54,10 @@ EXAMPLES = {
     "library remove": "~/Music",
     "library undo": "",
     "models list": "",
+    "playlist add": "'Quiet evening' 'calm acoustic guitar' --not vocals --to subsonic:'Quiet evening'",
+    "playlist list": "",
+    "playlist refresh": "",
+    "playlist remove": "'Quiet evening'",
 }
 """Verb -> the words that follow it in the example at the end of its help."""
 GROUPS = {
@@ -83,6 +87,15 @@ GROUPS = {
         "The models that find music without any training.",
         {
             "list": "Show what the models are, their languages and licences, and whether their weights are on this machine."
+        },
+    ),
+    "playlist": (
+        "Save searches whose playlists are kept up to date, in a file or on a media server.",
+        {
+            "add": "Save a search, and write its playlist now and at each `unisono library sync`.",
+            "list": "Show the saved searches, and where their playlists are kept.",
+            "refresh": "Search again, and write the playlists.",
+            "remove": "Forget a saved search; its playlist stays.",
         },
     ),
 }

@@ -7,6 +7,7 @@ import os
 import sys
 import traceback
 from contextlib import suppress
+from getpass import getpass
 from typing import Any
 
 from rich import box
@@ -35,6 +36,7 @@ from unisono.base.progress import show_with
 from unisono.base.table import Table
 
 __all__ = [
+    "ask_secret",
     "configure",
     "err",
     "escape",
@@ -115,6 +117,16 @@ def _make_streams_safe() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open until the end
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+
+
+def ask_secret(question: str) -> str:
+    """Ask the person at the terminal for a password, without showing it; return nothing where nobody can answer."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        return ""
+    try:
+        return getpass(question)
+    except EOFError:
+        return ""
 
 
 def show(table: Table) -> None:

@@ -1,7 +1,7 @@
 """`unisono library`: follow your music, wherever it lies, so that it can be searched."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +54,9 @@ def opened(options: LibraryOptions, *, create: bool = False) -> "Library":
     return Library.open(Workspace(options.data_root).library, options.library, create=create)
 
 
-def add_library(source: str, *, model: str | None = None, options: LibraryOptions = LibraryOptions()) -> None:
+def add_library(
+    source: str, *, model: str | None = None, path_map: tuple[str, ...] = (), options: LibraryOptions = LibraryOptions()
+) -> None:
     """Add a folder or a media server to the library; `unisono library sync` then brings in its music.
 
     Parameters
@@ -64,8 +66,11 @@ def add_library(source: str, *, model: str | None = None, options: LibraryOption
     model
         The model that the whole library is embedded for, by name (`unisono models list`) or checkpoint. What another one
         embedded is kept. Default: `tags`, or the one that was chosen before.
+    path_map
+        Of a server: FROM=TO, where its folder FROM is TO on this machine; what is found there is not fetched.
     """
     with opened(options, create=True) as library:
+        library.log_in(source, console.ask_secret, path_map)
         is_new = library.add(source, model)
         sync = f"unisono library sync{_options(options)}"
         said = f"Added {source}" if is_new else f"{source} is in the library"
@@ -119,6 +124,8 @@ def sync_library(
             console.print_json(plain(report))
         else:
             show(report)
+        if not dry_run:
+            show_refreshed(library)
         if report.problems:
             raise UnisonoError(
                 "The library is not up to date: " + "; ".join(report.problems) + ".",
@@ -151,6 +158,7 @@ def watch_library(*, every: Positive = 60.0, options: SyncOptions = SyncOptions(
                     problems = report.problems
                     if is_change(report):
                         show(report)
+                        show_refreshed(library)
                 except UnisonoError as error:  # a server may come back, another process may end
                     problems = [error.message]
                 if problems and problems != last:
@@ -276,6 +284,24 @@ def _show_reasons(faults: list[tuple[str, str, str]]) -> None:
 
 def _count_first(item: tuple[str, list[tuple[str, str]]]) -> tuple[int, str]:
     return -len(item[1]), item[0]
+
+
+def show_refreshed(library: "Library", names: Sequence[str] = ()) -> None:
+    """Refresh the playlists of saved searches, and print what became of them.
+
+    Raises:
+        UnisonoError: some could not be written.
+    """
+    from unisono.library.playlists import refresh
+
+    done = refresh(library, names)
+    for each in done:
+        if each.playlist:
+            left = f", {each.playlist.left_out:,} left out, as they are not there" if each.playlist.left_out else ""
+            said = f"{each.search.target}: {counted(each.playlist.tracks, 'track')}{left}"
+            console.out.print(said, soft_wrap=True, markup=False)
+    if stayed := [f"{each.search.name} stayed as it was: {each.problem}" for each in done if each.problem]:
+        raise UnisonoError(" ".join(stayed))
 
 
 def plain(report: "SyncReport") -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,33 +12,24 @@ from cyclopts.validators import Number
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
+from unisono.base.path_map import PathMap
 from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unisono.retrieval.collection import Collection, Hit, Hits
+    from unisono.retrieval.collection import Collection, Hit, Hits, IndexedTrack
     from unisono.retrieval.models import JointModel
     from unisono.search.query import Query
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions(StageOptions):
-    """Options of `unisono search`."""
+class QueryOptions(StageOptions):
+    """Options that say what is searched for."""
 
-    checkpoint: Path | None = None
-    """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
-    model: str | None = None
-    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
-    data_dir: Path | None = None
-    """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
-    device: str = "auto"
-    """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     top: Count = 10
     """How many tracks to show."""
-    split: Literal["train", "val", "test"] | None = None
-    """Search in this split only. Default: in all."""
     also: tuple[str, ...] = ()
     """Further descriptions that the music should fit at the same time. A weight may end each: "flute^0.5"."""
     like: tuple[str, ...] = ()
@@ -60,8 +52,29 @@ class SearchOptions(StageOptions):
     """How much the tracks should differ from each other, from 0 to 1."""
     windows: Literal["best", "mean"] = "best"
     """What counts of a track whose windows are known: the one that fits best, or the mean of all."""
-    playlist: Path | None = None
-    """Write the tracks found as a playlist (.m3u8 or .m3u, UTF-8)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions(QueryOptions):
+    """Options of `unisono search`."""
+
+    checkpoint: Path | None = None
+    """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
+    model: str | None = None
+    """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
+    data_dir: Path | None = None
+    """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
+    device: str = "auto"
+    """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
+    split: Literal["train", "val", "test"] | None = None
+    """Search in this split only. Default: in all."""
+    playlist: str | None = None
+    """Write the tracks found as a playlist: a file (.m3u8 or .m3u, UTF-8), or on a media server of the library, where it is
+    made or replaced in place: subsonic:"Quiet evening"."""
+    path_map: tuple[str, ...] = ()
+    """Of a playlist in a file: FROM=TO, where paths that begin with FROM begin with TO on the machine that plays."""
+    relative_to: Path | None = None
+    """Of a playlist in a file: the folder that its paths are relative to."""
     json: bool = False
     """Print the result as JSON."""
     brief: bool = False
@@ -91,10 +104,10 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     if options.serve:
         _serve(model, collection, options)
         return {}
-    asked = [_query(text, options) for text in queries or [""]]
+    asked = [query_of(text, options) for text in queries or [""]]
     found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
     if options.playlist:  # before anything is printed: whoever reads along may end early
-        _write(options.playlist, found)
+        _write(options.playlist, found, options)
     if options.json:
         console.out.print_json(json.dumps(_plain(found), ensure_ascii=False))
     else:
@@ -103,7 +116,8 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     return found
 
 
-def _query(text: str, options: SearchOptions) -> "Query":
+def query_of(text: str, options: QueryOptions) -> "Query":
+    """Return what a description and options ask for."""
     from unisono.search.query import Query
 
     return Query(
@@ -122,14 +136,37 @@ def _query(text: str, options: SearchOptions) -> "Query":
     )
 
 
-def _write(path: Path, found: "dict[str, Hits]") -> None:
+def _write(target: str, found: "dict[str, Hits]", options: SearchOptions) -> None:
+    tracks = [hit.track for hits in found.values() for hit in hits]
+    if _is_server(target):
+        _write_on_server(target, tracks, " / ".join(found), options)
+        return
     from unisono.search.playlist import write_playlist
 
-    written = write_playlist(path, [hit.track for hits in found.values() for hit in hits])
+    path = Path(target)
+    written = write_playlist(path, tracks, path_map=PathMap(options.path_map), relative_to=options.relative_to)
     console.log.info("Wrote %s: %s.", path, counted(written.files, "file"))
     for paths, what in ((written.missing, "not there now"), (written.left_out, "left out, as no absolute path")):
         if paths:
             console.log.warning("%s %s: %s%s", counted(len(paths), "file"), what, paths[0], " ..." if paths[1:] else "")
+
+
+def _write_on_server(target: str, tracks: "Sequence[IndexedTrack]", comment: str, options: SearchOptions) -> None:
+    from unisono.library.library import open_all
+    from unisono.library.playlists import write
+
+    with ExitStack() as stack:
+        libraries = [stack.enter_context(library) for library in open_all(Workspace(options.data_root).library)]
+        saved = write(libraries, target, tracks, comment=comment)
+    console.log.info("Wrote the playlist %s: %s.", saved.name, counted(saved.tracks, "track"))
+    if saved.left_out or not saved.tracks:
+        stays = "; it stays as it was" if not saved.tracks else ""
+        console.log.warning("%s left out: the server does not have them%s.", counted(saved.left_out, "track"), stays)
+
+
+def _is_server(target: str) -> bool:
+    """Whether a playlist is meant that is kept on a media server, and not a file."""
+    return target.startswith(("subsonic:", "jellyfin:"))
 
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
@@ -145,7 +182,9 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
     if options.playlist:
         from unisono.search.playlist import check_ending
 
-        check_ending(options.playlist)
+        if not _is_server(options.playlist):
+            check_ending(Path(options.playlist))
+            PathMap(options.path_map)
 
 
 def _serve(model: "JointModel", collection: "Collection", options: SearchOptions) -> None:

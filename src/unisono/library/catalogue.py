@@ -4,7 +4,7 @@ sources      the folders and servers whose music is followed
 tracks       a row a file; one that was removed stays for `KEPT_DAYS` days, so that the removal can be undone
 encoders     what made embeddings, as JSON
 embeddings   the vectors of a track's segments by its content, so that no music is embedded twice, wherever it lies
-playlists    saved searches, and where their results are kept
+searches     those that are saved, as JSON
 
 All writing is in transactions, so that the file is whole after a kill at any instant. Every transaction that changes tracks
 has a number of its own, the revision, by which readers find what is new to them.
@@ -58,10 +58,7 @@ CREATE TABLE embeddings (
     content BLOB NOT NULL, encoder INTEGER NOT NULL REFERENCES encoders, starts_s BLOB NOT NULL, vectors BLOB NOT NULL,
     PRIMARY KEY (content, encoder)
 );
-CREATE TABLE playlists (
-    name TEXT PRIMARY KEY, query TEXT NOT NULL, source INTEGER, target TEXT NOT NULL DEFAULT '',
-    target_id TEXT NOT NULL DEFAULT '', refreshed TEXT NOT NULL DEFAULT ''
-) WITHOUT ROWID;
+CREATE TABLE searches (name TEXT PRIMARY KEY, search TEXT NOT NULL) WITHOUT ROWID;
 """
 _OF_ENCODER = ("name", "revision", "rate_hz", "window_s", "hop_s", "dim", "layers", "hidden_states")
 """Fields of `EncoderRecord` in which those that make the same segments agree."""
@@ -225,6 +222,17 @@ class Catalogue:
     def put_setting(self, name: str, value: str) -> None:
         """Change a setting."""
         self._ask("INSERT OR REPLACE INTO settings VALUES (?, ?)", [name, value])
+
+    def searches(self) -> dict[str, str]:
+        """Return the saved searches by name, in alphabetical order."""
+        return dict(self._ask("SELECT name, search FROM searches ORDER BY name"))
+
+    def put_search(self, name: str, search: str) -> None:
+        """Save a search, or forget it if it is empty."""
+        if search:
+            self._ask("INSERT OR REPLACE INTO searches VALUES (?, ?)", [name, search])
+        else:
+            self._ask("DELETE FROM searches WHERE name = ?", [name])
 
     # Sources
 

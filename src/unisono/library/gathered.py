@@ -130,13 +130,12 @@ class Gathered:
 def indexed(track: CatalogueTrack, library: str, address: str) -> IndexedTrack:
     """Return what is known of a track as search knows it; its id is `<library>:<number>`."""
     facts = track.facts
-    artist = artist_key(facts.artist)
     return IndexedTrack(
-        id=f"{library}:{track.number}",
+        id=track_id(library, track.number),
         split="test",
         dataset=library,
         artist=facts.artist,
-        artist_id=f"library-artist:{artist}" if artist else "",
+        artist_id=artist_id(facts.artist),
         title=facts.title,
         genre=facts.genre,
         tags=facts.tags,
@@ -154,3 +153,14 @@ def indexed(track: CatalogueTrack, library: str, address: str) -> IndexedTrack:
         library=library,
         number=track.number,
     )
+
+
+def track_id(library: str, number: int) -> str:
+    """Return the id in search of a track of a library."""
+    return f"{library}:{number}"
+
+
+def artist_id(artist: str) -> str:
+    """Return the id in search of an artist; empty for nobody, and for several."""
+    found = artist_key(artist)
+    return f"library-artist:{found}" if found else ""

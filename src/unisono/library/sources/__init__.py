@@ -126,6 +126,14 @@ class MusicSource(Protocol):
         """
         ...
 
+    def map_paths(self, pairs: Sequence[str]) -> None:
+        """Keep where a server's folders are on this machine, as `FROM=TO`.
+
+        Raises:
+            UsageError: a pair is not of this form, or the source is local.
+        """
+        ...
+
     @property
     def playlists(self) -> PlaylistTarget | None:
         """Return where it keeps playlists, if it does."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from unisono.base.arguments import as_path
+from unisono.base.errors import UsageError
 from unisono.library.sources import FOLDER, MusicSource, SourceAwayError, SourceTrack, Unlisted
 from unisono.sources.own.folder import AudioFiles
 
@@ -69,3 +70,7 @@ class Folder:
 
     def log_in(self, ask: Callable[[str], str] | None = None) -> None:
         """Do nothing: a folder asks for no login."""
+
+    def map_paths(self, pairs: Sequence[str]) -> None:
+        """Refuse: the paths of a folder are those of this machine."""
+        raise UsageError("--path-map is for media servers; the paths of a folder are those of this machine.")

@@ -1,0 +1,95 @@
+"""`unisono playlist`: searches that are saved, and whose playlists are refreshed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unisono.base.table import Table
+from unisono.commands import console
+from unisono.commands.library import LibraryOptions, opened, show_refreshed
+from unisono.commands.search import QueryOptions, query_of
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaylistOptions(LibraryOptions):
+    """Options of the verbs that take no search."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedOptions(QueryOptions):
+    """Options of `unisono playlist add`."""
+
+    library: str = LibraryOptions.library
+    """Name of the library that is searched."""
+    top: int = 50
+    """The most tracks of the playlist."""
+
+
+def add_playlist(
+    name: str,
+    query: str = "",
+    *,
+    to: str,
+    path_map: Sequence[str] = (),
+    relative_to: Path | None = None,
+    options: SavedOptions = SavedOptions(),
+) -> None:
+    """Save a search, write its playlist now, and again at each `unisono library sync`.
+
+    Parameters
+    ----------
+    name
+        Of the saved search; one of the same name is replaced.
+    query
+        The description; options say more, as in `unisono search`.
+    to
+        Where the playlist is kept: found.m3u8, or on a media server of the library: subsonic:"Quiet evening"
+    path_map
+        Of a file: FROM=TO, where paths that begin with FROM begin with TO on the machine that plays.
+    relative_to
+        Of a file: the folder that paths are relative to.
+    """
+    from unisono.library import playlists
+
+    with opened(LibraryOptions(data_root=options.data_root, library=options.library)) as library:
+        target = to if playlists.is_server(to) else str(Path(to).absolute())
+        saved = playlists.SavedSearch(
+            name=name,
+            query=query_of(query, options),
+            target=target,
+            path_map=list(path_map),
+            relative_to=str(relative_to.absolute()) if relative_to else "",
+        )
+        playlists.save(library, saved)
+        show_refreshed(library, [name])
+
+
+def list_playlist(*, options: PlaylistOptions = PlaylistOptions()) -> None:
+    """Show the saved searches, and where their playlists are kept."""
+    with opened(options) as library:
+        from unisono.library.playlists import saved_searches
+
+        rows = [
+            (saved.name, str(saved.query), saved.target, saved.refreshed[:16].replace("T", " ") or "never")
+            for saved in saved_searches(library)
+        ]
+    console.show(Table("Saved searches", ("name", "search", "playlist", "written (UTC)"), rows, words=(0, 1, 2)))
+
+
+def remove_playlist(name: str, *, options: PlaylistOptions = PlaylistOptions()) -> None:
+    """Forget a saved search; its playlist stays where it is."""
+    from unisono.library import playlists
+
+    with opened(options) as library:
+        playlists.remove(library, name)
+    console.out.print(f"Forgot {name}; its playlist stays.", soft_wrap=True, markup=False)
+
+
+def refresh_playlist(*names: str, options: PlaylistOptions = PlaylistOptions()) -> None:
+    """Search again, and write the playlists of the saved searches that are named, or of all."""
+    with opened(options) as library:
+        show_refreshed(library, names)
