@@ -44,6 +44,7 @@ SUBSTITUTED = {
 ONLY_PARSED = {
     r"download (?!--list)": "needs the network",
     r"encoders fetch": "needs the network",
+    r"subsonic:|on the server|unisono playlist": "needs a media server, or a library of its music",
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",
     r"--serve": "serves until Ctrl-C",

@@ -69,8 +69,10 @@ def add_library(
     path_map
         Of a server: FROM=TO, where its folder FROM is TO on this machine; what is found there is not fetched.
     """
+    with extra("embed", "A library"):
+        from unisono.library.library import log_in
+    log_in(Workspace(options.data_root).library, source, console.ask_secret, path_map)
     with opened(options, create=True) as library:
-        library.log_in(source, console.ask_secret, path_map)
         is_new = library.add(source, model)
         sync = f"unisono library sync{_options(options)}"
         said = f"Added {source}" if is_new else f"{source} is in the library"

@@ -165,23 +165,6 @@ class Library:
                 self._refuse_overlap(Path(source.address))
             return self.catalogue.add_source(source.address)
 
-    def log_in(self, address: str, ask: Callable[[str], str] | None = None, path_map: Sequence[str] = ()) -> None:
-        """Log in at a media server, and keep the login for later; a folder asks for none.
-
-        Args:
-            address: of the server.
-            ask: from a question to what was typed, for what is neither kept nor in the environment.
-            path_map: where its folders are on this machine, as `FROM=TO`.
-
-        Raises:
-            UsageError: there is nothing to log in with, or a path map for a folder.
-            UnisonoError: the server refuses, or is away.
-        """
-        source = self._source(address)
-        source.log_in(ask)
-        if path_map:
-            source.map_paths(path_map)
-
     def _source(self, address: str) -> MusicSource:
         return sources.build(address, self.root)
 
@@ -311,6 +294,25 @@ class Library:
 
 
 _NOTHING = {"tracks": 0, "embedded": 0, "waiting": 0, "faults": 0, "hours": 0.0}
+
+
+def log_in(root: Path, address: str, ask: Callable[[str], str] | None = None, path_map: Sequence[str] = ()) -> None:
+    """Log in at a media server, and keep the login for later; a folder asks for none.
+
+    Args:
+        root: the folder of the libraries, where the login is kept.
+        address: of the server.
+        ask: from a question to what was typed, for what is neither kept nor in the environment.
+        path_map: where its folders are on this machine, as `FROM=TO`.
+
+    Raises:
+        UsageError: there is nothing to log in with, or a path map for a folder.
+        UnisonoError: the server refuses, or is away.
+    """
+    source = sources.build(address, root)
+    source.log_in(ask)
+    if path_map:
+        source.map_paths(path_map)
 
 
 def names(root: Path) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from unisono.base.errors import DataError, UsageError
+from unisono.base.errors import DataError
 from unisono.base.files import whole_file
 
 PASSWORD_VARIABLE = "UNISONO_SERVER_PASSWORD"
@@ -85,16 +85,10 @@ def of_environment() -> Iterator[Secret]:
         yield Secret(kind="password", value=password)
 
 
-def asked(ask: Ask, user: str, host: str) -> Secret:
-    """Return the password of a user, or the API key where no user is named, as typed.
-
-    Raises:
-        UsageError: nothing was typed.
-    """
+def asked(ask: Ask, user: str, host: str) -> Secret | None:
+    """Return the password of a user, or the API key where no user is named, as typed; None if nothing was typed."""
     typed = ask(f"Password of {user} at {host}: " if user else f"API key for {host}: ").strip("\r\n")
-    if not typed:
-        raise UsageError(f"Nothing was typed, so there is no login at {host}.", hint=how_to_log_in())
-    return Secret(kind="password" if user else "key", value=typed)
+    return Secret(kind="password" if user else "key", value=typed) if typed else None
 
 
 def how_to_log_in() -> str:

@@ -57,8 +57,9 @@ class MediaServer(ABC):
             else:
                 self._is_logged_in = True
                 return
-        if ask is not None:
-            secret = self._log_in(asked(ask, self.user, self.connection.address))
+        typed = asked(ask, self.user, self.connection.address) if ask is not None else None
+        if typed is not None:
+            secret = self._log_in(typed)
             self._known_servers.put(self.address, KnownServer(secret=secret, path_map=known.path_map))
             self._is_logged_in = True
             return

@@ -237,7 +237,7 @@ class SubsonicClient:
         if code == 42 and not hint:
             hint = "Use an API key: leave the user out of the address."
         return RefusedError(
-            f"{self.connection.address} refuses {method}: {limited(said) or 'no reason'} ({code}).",
+            f"{self.connection.address} refuses {method}: {limited(said).rstrip('.') or 'no reason'} ({code}).",
             code=code,
             hint=hint,
         )
