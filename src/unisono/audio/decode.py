@@ -5,7 +5,7 @@ item. The decoder (libsndfile) and the resampler (soxr, high quality) release th
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,6 +27,8 @@ USABLE_SHARE = 0.5
 """Of a damaged excerpt, at least this share must be decoded."""
 CANCELLED_SHARE = 0.01
 """If less than this share of the channels' energy is left in their mean, they cancel, and one channel is used instead."""
+Tail = Literal["shift", "wrap", "short"]
+"""What the last window of an excerpt is; see `WindowCutter`."""
 NEGLIGIBLE_REST = 0.05
 """A rest at the end of an excerpt that is shorter than this share of a window gets no window of its own: clips that are
 meant to be a whole number of windows long vary by a few milliseconds."""
@@ -161,15 +163,19 @@ class _Resampler:
 class WindowCutter:
     """Cuts a stream of samples into windows of one length.
 
-    A window begins every `hop` samples; the last one is shifted back to end with the stream. A stream shorter than a
-    window is repeated until it fills one.
+    A window begins every `hop` samples. The last one is shifted back to end with the stream; or, as some encoders expect,
+    begins where the others end and is completed with the beginning of the stream ("wrap"), or stays short ("short", where
+    a rest shorter than `shortest` is left out). A stream shorter than a window is repeated until it fills one.
     """
 
-    def __init__(self, window: int, hop: int) -> None:
+    def __init__(self, window: int, hop: int, tail: Tail = "shift", shortest: int = 0) -> None:
         if not 0 < hop <= window:
             raise ValueError(f"a hop of {hop} samples with windows of {window}")
         self.window = window
         self.hop = hop
+        self.tail = tail
+        self.shortest = shortest
+        self._first: Samples | None = None
         self._previous: Samples | None = None
         self._current = np.empty(window, np.float32)
         self._filled = 0
@@ -184,19 +190,29 @@ class WindowCutter:
             position += count
             if self._filled == self.window:
                 yield self._current
+                self._first = self._current if self._first is None and self.tail == "wrap" else self._first
                 self._previous, self._current = self._current, np.empty(self.window, np.float32)
                 self._filled = self.window - self.hop
                 self._current[: self._filled] = self._previous[self.hop :]
 
     def rest(self) -> Iterator[Samples]:
         """Yield the last window, if the stream did not end with one."""
+        rest = self._current[: self._filled]
+        if self.tail == "short" and len(rest) >= self.shortest:
+            if len(rest):
+                yield rest
+            return
         if self._previous is None:
             if self._filled:
-                yield np.resize(self._current[: self._filled], self.window)
+                yield np.resize(rest, self.window)
             return
-        fresh = self._current[self.window - self.hop : self._filled]
-        if len(fresh) >= NEGLIGIBLE_REST * self.window:
+        fresh = rest[self.window - self.hop :]
+        if self.tail == "short" or len(fresh) < NEGLIGIBLE_REST * self.window:
+            return
+        if self._first is None:
             yield np.concatenate([self._previous[len(fresh) :], fresh])
+        else:
+            yield np.concatenate([rest, self._first[: self.window - len(rest)]])
 
 
 def count_windows(duration_s: float, window_s: float, hop_s: float) -> int:

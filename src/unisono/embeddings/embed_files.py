@@ -69,7 +69,7 @@ def embed_files(
             place = int.from_bytes(result.key, "big")
             if isinstance(result, Failed):
                 raise DataError(f"{excerpts[place].path}: {': '.join(filter(None, result.fault[:2]))}.")
-            rows[place] = pool(result.windows, pooling)
+            rows[place] = pool(result.windows, pooling, result.whole)
     return rows
 
 

@@ -63,8 +63,11 @@ class EncoderRecord:
     dim: int
     """D as stored, after pooling."""
     layers: int = 1
+    tail: str = "shift"
+    """What the last window of an excerpt is; see `WindowCutter`."""
     hidden_states: str = ""
-    """Which of the model's hidden states are the layers: "all", or numbers such as "4,8,12"; empty: its default."""
+    """Which of the model's hidden states are the layers: "all", "mean" (a single layer, the mean of all), or numbers such as
+    "4,8,12"; empty: its default."""
     noncommercial: bool = False
     library: str = ""
     """Versions of the libraries that computed them, where that matters."""

@@ -24,6 +24,10 @@ DIM = 32
 DEPTH = 3
 CHANNELS = 8
 LATENT_CHANNELS = 4
+TEXT_DIM = 64
+"""Of the towers on XLM-RoBERTa: one head."""
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789'-.,!? "
+VOCABULARY = {token: place for place, token in enumerate(["<s>", "<pad>", "</s>", "<unk>", *LETTERS])}
 
 
 def write_muq(folder: Path, seed: int = 0) -> None:
@@ -33,7 +37,7 @@ def write_muq(folder: Path, seed: int = 0) -> None:
 
 
 def write_muq_mulan(folder: Path, seed: int = 1) -> None:
-    """Write a MuQ-MuLan: `config.json`, MuQ's as `muq_config.json`, and `pytorch_model.bin` with (some of) a text tower."""
+    """Write a MuQ-MuLan: `config.json`, MuQ's as `muq_config.json`, a tokenizer, and `pytorch_model.bin`."""
     generator = torch.Generator().manual_seed(seed)
     _write_json(folder / "muq_config.json", muq_config())
     _write_json(
@@ -43,7 +47,7 @@ def write_muq_mulan(folder: Path, seed: int = 1) -> None:
             "audio_model": {"name": "OpenMuQ/MuQ-large-msd-iter", "model_dim": DIM, "use_layer_idx": -1},
             "text_model": {"name": "xlm-roberta-base", "model_dim": None, "use_layer_idx": -1},
             "audio_transformer": {"dim": 24, "tf_depth": 0, "heads": 8, "dim_head": 64, "ff_mult": 4},
-            "text_transformer": {"dim": 24, "tf_depth": 8, "max_seq_len": 1024, "heads": 8, "dim_head": 64},
+            "text_transformer": {"dim": TEXT_DIM, "tf_depth": 2, "max_seq_len": 1024, "heads": 2, "dim_head": 8},
         },
     )
     tensors = {f"mulan.audio.model.model.{name}": tensor for name, tensor in muq_tensors(seed).items()}
@@ -53,20 +57,154 @@ def write_muq_mulan(folder: Path, seed: int = 1) -> None:
         "mulan.audio.proj.bias": (24,),
         "mulan.audio_to_latents.weight": (12, 24),
         "mulan.audio_to_latents.bias": (12,),
-        "mulan.text_to_latents.weight": (12, 24),
     }
-    torch.save(
-        tensors | {name: _random(generator, shape) for name, shape in shapes.items()}, folder / "pytorch_model.bin"
+    tensors |= {name: _random(generator, shape) for name, shape in shapes.items()}
+    tensors |= {f"mulan.text.{name}": tensor for name, tensor in mulan_text_tensors(generator).items()}
+    for name in ("weight", "bias"):
+        tensors[f"mulan.text_to_latents.{name}"] = tensors.pop(f"mulan.text.text_to_latents.{name}")
+    torch.save(tensors, folder / "pytorch_model.bin")
+    write_tokenizer(folder)
+    _spread_texts("muq_mulan", folder, tensors, "mulan.text_to_latents.bias")
+    torch.save(tensors, folder / "pytorch_model.bin")
+
+
+def mulan_text_tensors(generator: torch.Generator) -> Tensors:
+    """Return the tensors of MuQ-MuLan's text tower by their names in the checkpoint, without `mulan.text.`."""
+    tensors = {f"model.{name}": tensor for name, tensor in xlm_roberta_tensors(6).items()}
+    inner = int(TEXT_DIM * 4 * 2 / 3)
+    for layer in ("transformer.layers.0", "transformer.layers.1"):
+        tensors |= {
+            f"{layer}.0.norm.learned_gamma": 1 + _random(generator, (TEXT_DIM,)) / 8,
+            f"{layer}.0.to_q.weight": _random(generator, (16, TEXT_DIM)) / 8,
+            f"{layer}.0.to_kv.weight": _random(generator, (32, TEXT_DIM)) / 8,
+            f"{layer}.0.q_scale": 1 + _random(generator, (8,)) / 8,
+            f"{layer}.0.k_scale": 1 + _random(generator, (8,)) / 8,
+            f"{layer}.0.to_out.0.weight": _random(generator, (TEXT_DIM, 16)) / 4,
+            f"{layer}.1.0.learned_gamma": 1 + _random(generator, (TEXT_DIM,)) / 8,
+            f"{layer}.1.1.weight": _random(generator, (2 * inner, TEXT_DIM)) / 8,
+            f"{layer}.1.4.weight": _random(generator, (TEXT_DIM, inner)) / 13,
+        }
+    return tensors | {
+        "text_to_latents.weight": _random(generator, (12, TEXT_DIM)) / 8,
+        "text_to_latents.bias": _random(generator, (12,)) / 8,
+    }
+
+
+def xlm_roberta_tensors(seed: int) -> Tensors:
+    """Return the tensors of an XLM-RoBERTa, its pooler included."""
+    from transformers import XLMRobertaConfig, XLMRobertaModel
+
+    config = XLMRobertaConfig(
+        vocab_size=len(VOCABULARY),
+        hidden_size=TEXT_DIM,
+        num_hidden_layers=2,
+        num_attention_heads=1,
+        intermediate_size=48,
+        max_position_embeddings=514,
+        type_vocab_size=1,
+        layer_norm_eps=1e-5,
     )
+    tensors = _with_random_values(XLMRobertaModel(config), seed)
+    tensors["embeddings.word_embeddings.weight"] *= 8  # what a text says outweighs where it says it
+    return tensors
 
 
-def write_mert(folder: Path, seed: int = 2, *, large: bool = True) -> None:
+def _spread_texts(name: str, folder: Path, tensors: Tensors, bias: str) -> None:
+    """Take what all texts have in common from the last bias of a text tower, as training would."""
+    from unisono.embeddings.encoders import text
+    from unisono.retrieval.models._self_test import TEXTS
+
+    tower: Any = text.build(name, weights=folder)
+    tensors[bias] -= torch.from_numpy(tower._vectors(tower.tokens(list(TEXTS))).mean(axis=0))
+
+
+def write_tokenizer(folder: Path) -> None:
+    """Write a `tokenizer.json` that reads single characters, with the special tokens of RoBERTa."""
+    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel(VOCABULARY, unk_token="<unk>"))
+    tokenizer.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>"])
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.enable_padding(pad_id=1, pad_token="<pad>", length=16)  # as some files have it; it must not matter
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def write_clamp3(folder: Path, seed: int = 7) -> None:
+    """Write a CLaMP 3: `clamp3.pth`, MERT as `mert.bin` with `mert_config.json`, and a tokenizer."""
+    from transformers import BertConfig, BertModel
+
+    write_mert(folder, seed, large=False, dim=TEXT_DIM)
+    (folder / "config.json").rename(folder / "mert_config.json")
+    (folder / "pytorch_model.bin").rename(folder / "mert.bin")
+    config = BertConfig(
+        vocab_size=1, hidden_size=TEXT_DIM, num_hidden_layers=2, num_attention_heads=1, intermediate_size=48,
+        max_position_embeddings=128,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {f"audio_model.{name}": tensor for name, tensor in _with_random_values(BertModel(config), seed).items()}
+    tensors |= {f"text_model.{name}": tensor for name, tensor in xlm_roberta_tensors(seed).items()}
+    for tower in ("audio", "text", "symbolic"):
+        tensors[f"{tower}_proj.weight"] = _random(generator, (TEXT_DIM, TEXT_DIM)) / 8
+        tensors[f"{tower}_proj.bias"] = _random(generator, (TEXT_DIM,)) / 8
+    content = {"epoch": 3, "min_eval_loss": 0.5, "model": tensors}
+    torch.save(content, folder / "clamp3.pth")
+    write_tokenizer(folder)
+    _spread_texts("clamp3", folder, tensors, "text_proj.bias")
+    torch.save(content, folder / "clamp3.pth")
+
+
+def write_musicfm(folder: Path, seed: int = 8) -> None:
+    """Write a MusicFM: `fma_stats.json`, and `pretrained_fma.pt` with the heads of its pre-training."""
+    _write_json(folder / "fma_stats.json", {"melspec_2048_mean": 6.768444971712967, "melspec_2048_std": 18.4179})
+    content = {f"model.{name}": tensor for name, tensor in muq_tensors(seed).items()}
+    torch.save({"state_dict": content, "epoch": 9}, folder / "pretrained_fma.pt")
+
+
+def write_pe_audio(folder: Path, seed: int = 9) -> None:
+    """Write a PE-AV, as far as it hears: `config.json` and `model.safetensors`."""
+    from transformers import PeAudioConfig, PeAudioModel
+
+    sizes: dict[str, Any] = {
+        "audio_config": {
+            "dac_config": {
+                "model_type": "dac",
+                "encoder_hidden_size": 2,
+                "downsampling_ratios": [2, 8, 10, 12],
+                "hidden_size": 16,
+                "codebook_dim": 8,
+            },
+            "hidden_size": DIM,
+            "intermediate_size": DIM,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "head_dim": 16,
+        },
+        "text_config": {
+            "model_type": "modernbert",
+            "hidden_size": 24,
+            "intermediate_size": 24,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "vocab_size": 16,
+            "pad_token_id": 0,
+        },
+    }
+    _write_json(folder / "config.json", {"model_type": "pe_audio_video", "audio_config": sizes})
+    tensors = _with_random_values(PeAudioModel(PeAudioConfig(**sizes)), seed)
+    save_file({f"audio_model.{name}": tensor for name, tensor in tensors.items()}, folder / "model.safetensors")
+
+
+def write_mert(folder: Path, seed: int = 2, *, large: bool = True, dim: int = DIM) -> None:
     """Write a MERT of the kind of the 330M (normalised before its layers) or of the 95M (after them)."""
     from transformers import HubertConfig, HubertModel
 
     sizes: dict[str, Any] = {
-        "hidden_size": DIM,
-        "intermediate_size": 2 * DIM,
+        "hidden_size": dim,
+        "intermediate_size": 2 * dim,
         "num_attention_heads": 4,
         "num_hidden_layers": DEPTH,
         "conv_dim": [CHANNELS] * 7,
@@ -131,8 +269,10 @@ def write_clap(folder: Path, seed: int = 5) -> None:
             "hidden_size": DIM,
             "intermediate_size": DIM,
             "num_attention_heads": 2,
-            "num_hidden_layers": 1,
-            "vocab_size": 16,
+            "num_hidden_layers": 2,
+            "vocab_size": len(VOCABULARY),
+            "max_position_embeddings": 514,
+            "pad_token_id": 1,
         },
     }
     _write_json(folder / "config.json", {"architectures": ["ClapModel"], "model_type": "clap", **sizes})
@@ -153,7 +293,12 @@ def write_clap(folder: Path, seed: int = 5) -> None:
             "truncation": "rand_trunc",
         },
     )
-    torch.save(_with_random_values(ClapModel(ClapConfig(**sizes)), seed), folder / "pytorch_model.bin")
+    tensors = _with_random_values(ClapModel(ClapConfig(**sizes)), seed)
+    tensors["text_model.embeddings.word_embeddings.weight"] *= 8
+    torch.save(tensors, folder / "pytorch_model.bin")
+    write_tokenizer(folder)
+    _spread_texts("clap", folder, tensors, "text_projection.linear2.bias")
+    torch.save(tensors, folder / "pytorch_model.bin")
 
 
 def tiny_music2latent() -> torch.nn.Module:
@@ -173,6 +318,9 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "clap": write_clap,
     "clap_general": write_clap,
     "clap_unfused": write_clap,
+    "clamp3": write_clamp3,
+    "musicfm": write_musicfm,
+    "pe_audio": write_pe_audio,
 }
 
 

@@ -31,7 +31,7 @@ from unisono.embeddings.encoders.weights import is_here as weights_are_here
 from unisono.sources.base import RemoteFile
 from unisono.sources.hub import HubError, HubRepo, credentials, list_files
 
-TENSORS = (".safetensors", ".bin", ".pt")
+TENSORS = (".safetensors", ".bin", ".pt", ".pth")
 
 
 def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | None:
@@ -59,14 +59,14 @@ def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | No
         return None
     if from_dir is not None and (from_dir / name).is_dir():
         from_dir = from_dir / name
+    hub = getattr(audio.module(name), "WEIGHTS", None) if name in audio.names() else None
+    if hub is not None:  # of both towers, if it has two
+        return fetch(name, hub, from_dir)
     if name in text.names():
         packaged = getattr(text.module(name), "packaged", None)
         return None if packaged is not None and packaged() else fetch_text(name, from_dir)
-    hub = getattr(audio.module(name), "WEIGHTS", None)
-    if hub is None:
-        audio.build(name)  # fails if its weights are absent
-        return None
-    return fetch(name, hub, from_dir)
+    audio.build(name)  # fails if its weights are absent
+    return None
 
 
 def check_name(name: str) -> None:
@@ -82,12 +82,12 @@ def check_name(name: str) -> None:
 
 def is_here(name: str) -> bool | None:
     """Return whether the weights of an encoder are on this machine, without reading them; None if it needs none."""
-    if name in text.names():
-        return text_is_here(name)
-    module = audio.module(name)
+    module = audio.module(name) if name in audio.names() else None
     hub = getattr(module, "WEIGHTS", None)
     if hub is not None:
         return weights_are_here(name, hub)
+    if name in text.names():
+        return text_is_here(name)
     in_package = getattr(module, "find_weights", None)
     return None if in_package is None else in_package() is not None
 
@@ -142,6 +142,7 @@ def _is_fetched(folder: Path, hub: HubWeights) -> bool:
         return (
             record["repo"] == hub.repo
             and hub.revision in ("main", record["revision"])
+            and {file.on_disk for file in hub.files} <= record["files"].keys()
             and all(
                 (folder / name).is_file() and (folder / name).stat().st_size == stated["size"]
                 for name, stated in record["files"].items()
@@ -174,7 +175,8 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
 
 def _download(name: str, hub: HubWeights, folder: Path) -> str:
     """Download the files into a folder, verified; return the commit."""
-    wanted = [_look_up(name, hub, file) for file in hub.files]
+    every = [_look_up(name, hub, file) for file in hub.files]
+    wanted = [(remote, commit) for remote, commit in every if not _is_whole(folder / remote.name, remote)]
     parts = folder / ".parts"
     parts.mkdir(parents=True, exist_ok=True)
     _check_space(name, parts, sum(remote.size for remote, _ in wanted))
@@ -189,7 +191,7 @@ def _download(name: str, hub: HubWeights, folder: Path) -> str:
     for remote, _ in wanted:
         (parts / remote.name).replace(folder / remote.name)
     shutil.rmtree(parts)
-    return wanted[-1][1]
+    return every[-1][1]
 
 
 def _look_up(name: str, weights: HubWeights, file: HubFile) -> tuple[RemoteFile, str]:

@@ -16,6 +16,7 @@ from typing import Any
 from unisono.base.errors import DataError
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec, WeightsAbsentError
+from unisono.embeddings.encoders.audio import spec as audio_spec
 
 RECORD = "fetched.json"
 UNTRAINED = (
@@ -41,11 +42,26 @@ class HubFile:
     """Repository, if not the weights' own."""
     revision: str = ""
     """Revision in that repository."""
+    for_text: bool = False
+    """Whether the text tower alone needs it: folders that were fetched before there was one lack it."""
 
     @property
     def on_disk(self) -> str:
         """The file's name in the encoder's folder."""
         return self.saved_as or self.name
+
+    def within(self, hub: "HubWeights", *, saved_as: str) -> "HubFile":
+        """Return this file of other weights as a part of those of another encoder, under another name."""
+        return replace(self, repo=hub.repo, revision=hub.revision, saved_as=saved_as)
+
+
+XLM_R_TOKENIZER = HubFile(
+    name="tokenizer.json",
+    repo="FacebookAI/xlm-roberta-base",
+    revision="e73636d4f797dec63c3081bb6ed5c7b0bb3f2089",
+    for_text=True,
+)
+"""What the text towers on XLM-RoBERTa read text with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +164,16 @@ def locate(name: str, hub: HubWeights, given: Path | None = None) -> WeightsOnDi
     if cached is not None:
         check(cached, replace(hub.weights, sha256=""))
         return WeightsOnDisk(weights=cached, revision=cached.parent.name, published=True)
-    raise WeightsAbsentError(
+    raise absent(name, hub, folder)
+
+
+def absent(name: str, hub: HubWeights, folder: Path) -> WeightsAbsentError:
+    """Return the error for weights that are not in a folder: how to get them, and how much that is."""
+    spec = audio_spec(name)
+    size = f" ({spec.size / 1e6:,.0f} MB)" if spec.size else ""
+    return WeightsAbsentError(
         name,
-        f"Get them with: unisono encoders fetch {name}"
+        f"Get them with: unisono encoders fetch {name}{size}"
         f"\nWithout a network: put {', '.join(file.on_disk for file in hub.files)} of {hub.repo} (revision "
         f"{hub.revision}) into a folder and use: unisono encoders fetch {name} --from-dir FOLDER",
         where=str(folder),
@@ -231,7 +254,7 @@ def check(path: Path, file: HubFile) -> None:
 
 def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
     """Return the file of tensors in a folder, if the configuration files are there as well."""
-    if not all((folder / file.on_disk).is_file() for file in hub.others):
+    if not all((folder / file.on_disk).is_file() for file in hub.others if not file.for_text):
         return None
     names = (hub.weights.on_disk, "model.safetensors", "pytorch_model.bin")
     return next((folder / name for name in names if (folder / name).is_file()), None)
@@ -239,9 +262,10 @@ def _tensors_in(folder: Path, hub: HubWeights) -> Path | None:
 
 def _in_hub_cache(hub: HubWeights) -> Path | None:
     """Return the file of tensors in the hub's own cache, if all files of the revision are there under their own names."""
-    if any(file.repo or file.saved_as for file in hub.files):
+    needed = [file for file in hub.files if not file.for_text]
+    if any(file.repo or file.saved_as for file in needed):
         return None
-    paths = [in_hub_cache(hub.repo, file.name, hub.revision) for file in hub.files]
+    paths = [in_hub_cache(hub.repo, file.name, hub.revision) for file in needed]
     return paths[-1] if all(paths) else None
 
 

@@ -17,13 +17,16 @@ def spread(count: int, most: int) -> NDArray[np.int64]:
     return (2 * np.arange(most) + 1) * count // (2 * most)
 
 
-def pool(windows: NDArray[np.float32], pooling: Pooling) -> NDArray[np.float64]:
+def pool(
+    windows: NDArray[np.float32], pooling: Pooling, whole: NDArray[np.float32] | None = None
+) -> NDArray[np.float64]:
     """Pool windows [W, D] (or [W, L, D]) over W to [D] (or [L, D]); `stats` makes it 3 D.
 
-    `stats` is the mean, the inter-quartile range and the mean absolute change from window to window, concatenated.
+    `stats` is the mean, the inter-quartile range and the mean absolute change from window to window, concatenated. An
+    encoder that reads the windows as a sequence has an embedding [D] of the whole excerpt, which stands for the mean.
     """
     exact = windows.astype(np.float64)
-    parts = [exact.mean(axis=0)]
+    parts = [exact.mean(axis=0) if whole is None else whole.astype(np.float64)]
     if pooling == "stats":
         lower, upper = np.quantile(exact, [0.25, 0.75], axis=0)
         change = np.abs(np.diff(exact, axis=0))

@@ -14,7 +14,7 @@ from unisono.embeddings.file import EncoderRecord
 from unisono.embeddings.prepare.pooling import PARTS, Pooling
 from unisono.embeddings.prepare.sink import EncoderShards
 
-KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "pooling", "hidden_states")
+KNOWN_BEFORE_BUILDING = ("name", "rate_hz", "window_s", "hop_s", "tail", "pooling", "hidden_states")
 """The fields of an `EncoderRecord` that are known before the weights are loaded."""
 
 
@@ -42,7 +42,7 @@ def hidden_states(layers: Iterable[str], shards: Mapping[str, EncoderShards]) ->
     """Return encoder -> which hidden states to embed with: as asked for, or else as in the embeddings on disk.
 
     Args:
-        layers: "<encoder>=all", "<encoder>=last", or numbers as in "<encoder>=4,8,12".
+        layers: "<encoder>=all", "<encoder>=mean" (the mean of all), "<encoder>=last", or numbers as in "<encoder>=4,8,12".
         shards: encoder -> its embeddings on disk.
 
     Raises:
@@ -51,10 +51,10 @@ def hidden_states(layers: Iterable[str], shards: Mapping[str, EncoderShards]) ->
     chosen = {name: str((its_shards.settings() or {}).get("hidden_states", "")) for name, its_shards in shards.items()}
     for text in layers:
         name, _, states = text.partition("=")
-        if name not in shards or not re.fullmatch(r"all|last|\d+(,\d+)*", states):
+        if name not in shards or not re.fullmatch(r"all|mean|last|\d+(,\d+)*", states):
             raise UsageError(
                 f"layers {text}: expected one of the encoders {', '.join(shards)}, and which hidden states.",
-                hint="For example: mert=all, or mert=4,8,12, or mert=last",
+                hint="For example: mert=all, or mert=mean, or mert=4,8,12, or mert=last",
                 parameter="layers",
             )
         chosen[name] = "" if states == "last" else states
@@ -71,6 +71,7 @@ def encoder_record(spec: EncoderSpec, pooling: Pooling, states: str) -> EncoderR
         rate_hz=spec.rate_hz,
         window_s=spec.window_s,
         hop_s=spec.hop_s,
+        tail=spec.tail,
         pooling=pooling,
         dim=spec.dim * PARTS[pooling],
         layers=spec.layers,

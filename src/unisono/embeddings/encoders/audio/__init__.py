@@ -24,12 +24,14 @@ from unisono.base.registry import Registry
 if TYPE_CHECKING:
     import torch
 
+    from unisono.audio.decode import Tail
+
 ENTRY_POINTS = "unisono.encoders"
 _OWN = Registry(__name__, "audio encoder")
 
-Layers = Literal["last", "all"] | tuple[int, ...]
-"""Which hidden states an embedding holds: the model's output, all, or some by number (0 is the input of the first layer, the
-highest number is the output)."""
+Layers = Literal["last", "all", "mean"] | tuple[int, ...]
+"""Which hidden states an embedding holds: the model's output, all, the mean of all, or some by number (0 is the input of the
+first layer, the highest number is the output)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,12 @@ class EncoderSpec:
     """Length of its windows; each is exactly `round(window_s * rate_hz)` samples."""
     hop_s: float
     """Distance between the beginnings of windows; the last one is shifted back to end with the excerpt."""
+    tail: "Tail" = "shift"
+    """What the last window of an excerpt is, if its length is no multiple of the hop; see `WindowCutter`."""
+    shortest_s: float = 0.0
+    """The least length of a last window that stays short."""
+    whole: bool = False
+    """Whether an excerpt is brought to zero mean and unit variance as a whole, before it is cut into windows."""
     dim: int
     """Size D of one window's embedding (of one layer, if there are several)."""
     layers: int = 1
@@ -67,7 +75,11 @@ class WeightsAbsentError(UnisonoError):
 
 
 class AudioEncoder(Protocol):
-    """A built encoder on one device."""
+    """A built encoder on one device.
+
+    An encoder that reads the windows of an excerpt as a sequence has a method more: `join(rows)`, from what `embed` made of
+    all its windows [W, D] to the embedding of the excerpt [D], and those of its windows in their context [W, D].
+    """
 
     spec: EncoderSpec
     """As built: dimension, layers and revision of the loaded weights, which may differ from the module's `SPEC`."""

@@ -11,13 +11,25 @@ from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.encoders.audio import Layers
 
 
-def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, title: str) -> None:
+def fill(
+    model: torch.nn.Module,
+    tensors: dict[str, torch.Tensor],
+    path: Path,
+    title: str,
+    *,
+    unused: tuple[str, ...] | None = None,
+) -> None:
     """Put the tensors of a file into a model that was built without memory (on the device "meta"), as float32.
 
-    Tensors that the model does not have (pre-training heads, other towers) are left out.
+    Args:
+        model: has names and shapes.
+        tensors: by name. Those that the model does not have (pre-training heads, other towers) are left out.
+        path: of the file, for messages.
+        title: of the model, for messages.
+        unused: what the names of tensors that are left out contain; any others are refused. Default: any may be.
 
     Raises:
-        DataError: the file lacks tensors of the model or has them in other shapes: it is of another model.
+        DataError: the file lacks tensors of the model, has others, or has them in other shapes: it is of another model.
     """
     wanted = model.state_dict()
     found = {_new_name(name): tensor for name, tensor in tensors.items()}
@@ -26,6 +38,14 @@ def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, t
         raise DataError(
             f"{path} is not of {title}: it lacks {len(missing)} of {len(wanted)} tensors, the first is {missing[0]}.",
             hint="It may be of another model, or of another size of it than config.json says.",
+        )
+    unknown = sorted(
+        name for name in found.keys() - wanted.keys() if unused is not None and not any(part in name for part in unused)
+    )
+    if unknown:
+        raise DataError(
+            f"{path} is not of {title}, which has no {unknown[0]} (and {len(unknown) - 1} more of the file's tensors).",
+            hint="It may be of another model, or of another version of it.",
         )
     for name, tensor in wanted.items():
         if found[name].shape != tensor.shape:
@@ -37,7 +57,17 @@ def fill(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path, t
         name: found[name].float() if tensor.is_floating_point() else found[name] for name, tensor in wanted.items()
     }
     model.load_state_dict(floats, assign=True)
+    _compute_places(model)
     model.requires_grad_(False).eval()
+
+
+def _compute_places(model: torch.nn.Module) -> None:
+    """Compute the numbers of places and the kinds of tokens, which transformers counts but does not store."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            if buffer.is_meta and name in ("position_ids", "token_type_ids"):
+                count = torch.arange(buffer.shape[-1]) if name == "position_ids" else torch.zeros(buffer.shape[-1])
+                module.register_buffer(name, count.long().expand(buffer.shape), persistent=False)
 
 
 def _new_name(name: str) -> str:
@@ -55,7 +85,7 @@ def layer_numbers(layers: Layers, count: int) -> list[int]:
     """
     if layers == "last":
         return [count]
-    if layers == "all":
+    if layers == "all" or layers == "mean":
         return list(range(count + 1))
     wrong = [number for number in layers if not 0 <= number <= count]
     if wrong or not layers:
@@ -70,9 +100,16 @@ class LayerMeans:
     depend on what a library lists in `hidden_states`.
     """
 
-    def __init__(self, layers: torch.nn.ModuleList, numbers: list[int]) -> None:
-        """Watch some of the layers of a model, and remove the layers above them, which need not run."""
+    def __init__(self, layers: torch.nn.ModuleList, numbers: list[int], *, average: bool = False) -> None:
+        """Watch some of the layers of a model, and remove the layers above them, which need not run.
+
+        Args:
+            layers: of the model.
+            numbers: of the hidden states.
+            average: make one embedding of them, their mean.
+        """
         self.numbers = numbers
+        self.average = average
         self._of_call = threading.local()  # several threads may run the model at once
         if max(numbers) < len(layers):
             del layers[max(numbers) + 1 :]
@@ -89,7 +126,9 @@ class LayerMeans:
         self._of_call.means = means
         output = forward()
         chosen = [means[number] if number in means else output.float().mean(dim=1) for number in self.numbers]
-        return chosen[0] if len(chosen) == 1 else torch.stack(chosen, dim=1)
+        if len(chosen) == 1:
+            return chosen[0]
+        return torch.stack(chosen).mean(dim=0) if self.average else torch.stack(chosen, dim=1)
 
 
 def run(forward: Callable[[torch.Tensor], torch.Tensor], windows: torch.Tensor) -> torch.Tensor:

@@ -2,7 +2,8 @@
 
 A Swin transformer over a log-mel spectrogram of 10 s at 48 kHz, projected to 512 and scaled to length 1; 68 million
 parameters. The network is transformers' own `ClapAudioModelWithProjection`, the spectrogram is `ClapFeatureExtractor`'s for
-models without fusion (Slaney's filters), computed with torch. The text tower is not read yet.
+models without fusion (Slaney's filters), computed with torch. The text tower is
+`encoders/text/clap.py`.
 
 Weights: Apache-2.0 (the hub's card). Those of `laion/larger_clap_music`, which earlier versions read, are a network that was
 never trained: its projection biases are all zero, and it finds music no better than chance (results of
@@ -10,12 +11,15 @@ github.com/embeddings-benchmark/mteb, and its issue 5069). Files with that mark 
 with them.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec
-from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
+from unisono.embeddings.encoders.weights import HubFile, HubWeights, WeightsOnDisk, load_tensors, locate
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +28,11 @@ WEIGHTS = HubWeights(
     repo="laion/larger_clap_music_and_speech",
     revision="195c3a3e68faebb3e2088b9a79e79b43ddbda76b",
     weights=HubFile(name="pytorch_model.bin"),  # its sha256 is the one that the hub states
-    others=(HubFile(name="config.json"), HubFile(name="preprocessor_config.json")),
+    others=(
+        HubFile(name="config.json"),
+        HubFile(name="preprocessor_config.json"),
+        HubFile(name="tokenizer.json", for_text=True),
+    ),
 )
 
 SPEC = EncoderSpec(
@@ -43,28 +51,30 @@ SPEC = EncoderSpec(
 SMALLEST_POWER = 1e-10
 
 
-def build(device: str = "cpu", weights: Path | None = None) -> "Clap":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
+def variant(name: str, repo: str, revision: str, size: int) -> tuple[HubWeights, EncoderSpec, "Callable[..., Clap]"]:
+    """Return `WEIGHTS`, `SPEC` and `build` of another CLAP of this kind."""
+    hub = replace(WEIGHTS, repo=repo, revision=revision)
+    title = f"CLAP, {repo.partition('/')[2]}, audio tower"
+    spec = replace(SPEC, name=name, title=title, source=repo, revision=revision, size=size)
+    return hub, spec, partial(build, asked=spec, hub=hub)
+
+
+def build(
+    device: str = "cpu", weights: Path | None = None, *, asked: EncoderSpec = SPEC, hub: HubWeights = WEIGHTS
+) -> "Clap":
+    """Build the audio tower of a CLAP; see `unisono.embeddings.encoders.audio.build`.
 
     Raises:
         WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
+        DataError: they are cut short, of another model, or were never trained.
     """
-    return build_clap(SPEC, WEIGHTS, device, weights)
-
-
-def build_clap(asked: EncoderSpec, hub: HubWeights, device: str, weights: Path | None) -> "Clap":
-    """Build the audio tower of a CLAP; see `build`."""
     import torch
-    from transformers import ClapAudioModelWithProjection, ClapConfig, ClapFeatureExtractor
+    from transformers import ClapAudioModelWithProjection, ClapFeatureExtractor
 
     from unisono.embeddings.encoders.audio._torch import fill
 
     found = locate(asked.name, hub, weights)
-    content = found.json("config.json")
-    if content.get("model_type") != "clap":
-        raise DataError(f"{found.weights.parent} holds a model of type {content.get('model_type')!r}, expected clap.")
-    config: Any = ClapConfig(**{key: value for key, value in content.items() if key != "model_type"}).audio_config
+    config: Any = clap_config(found).audio_config
     if config.enable_fusion:
         raise DataError(f"{found.weights.parent}: a CLAP with fusion of long and short views is not supported.")
     config._attn_implementation = "eager"  # the only one that this model has
@@ -75,9 +85,24 @@ def build_clap(asked: EncoderSpec, hub: HubWeights, device: str, weights: Path |
         model: Any = ClapAudioModelWithProjection(config)
     tensors = load_tensors(found.weights)
     refuse_untrained(tensors, found.weights)
-    fill(model, tensors, found.weights, asked.title)
+    own = {name: tensor for name, tensor in tensors.items() if name.startswith("audio_")}
+    fill(model, own, found.weights, asked.title, unused=("relative_position_index",))
     spec = found.described(asked, dim=config.projection_dim)
     return Clap(spec, model.to(device), extractor, device)
+
+
+def clap_config(found: WeightsOnDisk) -> Any:
+    """Read the configuration of both towers.
+
+    Raises:
+        DataError: it is of another kind of model.
+    """
+    from transformers import ClapConfig
+
+    content = found.json("config.json")
+    if content.get("model_type") != "clap":
+        raise DataError(f"{found.weights.parent} holds a model of type {content.get('model_type')!r}, expected clap.")
+    return ClapConfig(**{key: value for key, value in content.items() if key != "model_type"})
 
 
 def refuse_untrained(tensors: "dict[str, torch.Tensor]", path: Path) -> None:

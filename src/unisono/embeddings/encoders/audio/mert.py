@@ -4,9 +4,9 @@ A HuBERT trained on 160,000 hours of music: 24 kHz, 75 frames a second, 315 mill
 The network is transformers' own `HubertModel`; nothing of the repository's code is run. Each window is brought to zero mean
 and unit variance, as the model expects, and a layer's frames are averaged over the window.
 
-Layers: `build(layers=...)` takes "last" (the default), "all" (25: a learned sum of them is the best published use), or
-numbers. Number 24 is the output after the final normalisation, as "last" in the paper's own code;
-transformers 5 lists the state before it as `hidden_states[24]`.
+Layers: `build(layers=...)` takes "last" (the default), "all" (25), "mean" (of all), or numbers. Number 24 is the output
+after the final normalisation, as "last" in the paper's own code; transformers 5 lists the state before it as
+`hidden_states[24]`.
 
 Weights: CC BY-NC 4.0 (the hub's card), not for commercial use. Their sha256 is not known here; when fetching, the one that
 the hub states is verified and recorded.
@@ -45,31 +45,30 @@ SPEC = EncoderSpec(
 )
 
 
-def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = "last") -> "Mert":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
-    return load(SPEC, WEIGHTS, device, weights, layers)
-
-
-def load(spec: EncoderSpec, hub: HubWeights, device: str, weights: Path | None, layers: Layers) -> "Mert":
-    """Load a MERT of any size: its configuration comes with its weights.
+def build(
+    device: str = "cpu",
+    weights: Path | None = None,
+    *,
+    layers: Layers = "last",
+    spec: EncoderSpec = SPEC,
+    hub: HubWeights = WEIGHTS,
+) -> "Mert":
+    """Build a MERT of any size: its configuration comes with its weights; see `unisono.embeddings.encoders.audio.build`.
 
     Raises:
         WeightsAbsentError: the weights are not here.
         DataError: they are cut short, or of another model.
     """
-    import torch
-    from transformers import HubertModel
-
     from unisono.embeddings.encoders.audio._torch import fill, layer_numbers
 
     found = locate(spec.name, hub, weights)
     config = hubert_config(found.json("config.json"), found.weights)
-    with torch.device("meta"):
-        model: Any = HubertModel(config)
+    model = build_network(config)
     fill(model, load_tensors(found.weights), found.weights, spec.title)
     numbers = layer_numbers(layers, config.num_hidden_layers)
-    built = found.described(spec, dim=config.hidden_size, layers=len(numbers))
-    return Mert(built, model.to(device), numbers)
+    average = layers == "mean"
+    built = found.described(spec, dim=config.hidden_size, layers=1 if average else len(numbers))
+    return Mert(built, model.to(device), numbers, average=average)
 
 
 def hubert_config(content: dict[str, Any], path: Path) -> Any:
@@ -93,15 +92,24 @@ def hubert_config(content: dict[str, Any], path: Path) -> Any:
     return config
 
 
+def build_network(config: Any) -> Any:
+    """Build a HuBERT without memory for its weights."""
+    import torch
+    from transformers import HubertModel
+
+    with torch.device("meta"):
+        return HubertModel(config)
+
+
 class Mert:
     """The network, for inference."""
 
-    def __init__(self, spec: EncoderSpec, model: Any, numbers: list[int]) -> None:
+    def __init__(self, spec: EncoderSpec, model: Any, numbers: list[int], *, average: bool = False) -> None:
         from unisono.embeddings.encoders.audio._torch import LayerMeans
 
         self.spec = spec
         self.model = model
-        self.means = LayerMeans(model.encoder.layers, numbers)
+        self.means = LayerMeans(model.encoder.layers, numbers, average=average)
 
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as the time means of the chosen layers: [B, D], or [B, L, D] if there are several."""

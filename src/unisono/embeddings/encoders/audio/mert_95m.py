@@ -3,10 +3,10 @@
 Weights: CC BY-NC 4.0, not for commercial use.
 """
 
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
-from unisono.embeddings.encoders.audio import EncoderSpec, Layers
-from unisono.embeddings.encoders.audio.mert import Mert, load
+from unisono.embeddings.encoders.audio import mert
 from unisono.embeddings.encoders.weights import HubFile, HubWeights
 
 WEIGHTS = HubWeights(
@@ -24,21 +24,13 @@ WEIGHTS = HubWeights(
     ),
 )
 
-SPEC = EncoderSpec(
+SPEC = replace(
+    mert.SPEC,
     name="mert_95m",
     title="MERT-v1-95M",
-    rate_hz=24_000,
-    window_s=5.0,
-    hop_s=5.0,
     dim=768,
-    weights_license="CC-BY-NC-4.0",
-    noncommercial=True,
     source=WEIGHTS.repo,
     revision=WEIGHTS.revision,
     size=WEIGHTS.weights.size,
 )
-
-
-def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = "last") -> Mert:
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
-    return load(SPEC, WEIGHTS, device, weights, layers)
+build = partial(mert.build, spec=SPEC, hub=WEIGHTS)

@@ -5,7 +5,7 @@ four-fold subsampled to 25 frames a second of 1024; 316 million parameters in us
 `Wav2Vec2ConformerEncoder`; the spectrogram and the convolutions are below. Windows of 10 s; a layer's frames are averaged
 over the window. Windows are never padded: zeros at the end change the embedding of the samples before them.
 
-Layers: `build(layers=...)` takes "last" (the default), "all" (13), or numbers; 12 is the output.
+Layers: `build(layers=...)` takes "last" (the default), "all" (13), "mean" (of all), or numbers; 12 is the output.
 
 Weights: CC BY-NC 4.0, not for commercial use.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, Layers
-from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
+from unisono.embeddings.encoders.weights import HubFile, HubWeights, WeightsOnDisk, load_tensors, locate
 
 if TYPE_CHECKING:
     import torch
@@ -60,16 +60,27 @@ def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = 
         WeightsAbsentError: the weights are not here.
         DataError: they are cut short, or of another model.
     """
-    from unisono.embeddings.encoders.audio._torch import fill, layer_numbers
-
     found = locate(SPEC.name, WEIGHTS, weights)
     sizes = read_config(found.json("config.json"), found.weights)
+    return load(SPEC, found, sizes, load_tensors(found.weights), device, layers)
+
+
+def load(
+    spec: EncoderSpec, found: WeightsOnDisk, sizes: "MuqSizes", tensors: dict[str, Any], device: str, layers: Layers
+) -> "Muq":
+    """Build a network of these sizes from the tensors of a file.
+
+    Raises:
+        DataError: the file is of another model.
+    """
+    from unisono.embeddings.encoders.audio._torch import fill, layer_numbers
+
     network = build_network(sizes)
-    tensors = {name.removeprefix("model."): tensor for name, tensor in load_tensors(found.weights).items()}
-    fill(network, tensors, found.weights, SPEC.title)
+    fill(network, {name.removeprefix("model."): tensor for name, tensor in tensors.items()}, found.weights, spec.title)
     numbers = layer_numbers(layers, sizes.conformer["num_hidden_layers"])
-    spec = found.described(SPEC, dim=sizes.conformer["hidden_size"], layers=len(numbers))
-    return Muq(spec, network.to(device), sizes, device, numbers)
+    average = layers == "mean"
+    built = found.described(spec, dim=sizes.conformer["hidden_size"], layers=1 if average else len(numbers))
+    return Muq(built, network.to(device), sizes, device, numbers, average=average)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,14 +137,21 @@ class Muq:
     """The whole encoder, for inference."""
 
     def __init__(
-        self, spec: EncoderSpec, network: "MuqNetwork", sizes: MuqSizes, device: str, numbers: list[int]
+        self,
+        spec: EncoderSpec,
+        network: "MuqNetwork",
+        sizes: MuqSizes,
+        device: str,
+        numbers: list[int],
+        *,
+        average: bool = False,
     ) -> None:
         from unisono.embeddings.encoders.audio._muq import LogMel
         from unisono.embeddings.encoders.audio._torch import LayerMeans
 
         self.spec = spec
         self.network = network
-        self.means = LayerMeans(network.conformer.layers, numbers)
+        self.means = LayerMeans(network.conformer.layers, numbers, average=average)
         self.log_mel = LogMel(
             spec.rate_hz, sizes.hop_samples, sizes.mel_bands, sizes.mean_db, sizes.deviation_db, device
         )

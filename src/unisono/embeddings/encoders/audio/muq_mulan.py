@@ -1,21 +1,20 @@
 """MuQ-MuLan-large, audio tower: music in a space shared with text (Zhu et al., 2025, arXiv 2501.01108).
 
 A MuQ of its own (see `muq`), its last layer projected, averaged over the window's 10 s, projected again to 512 and scaled
-to length 1. The text tower (XLM-RoBERTa and eight layers, English and Chinese) is not read: captions are embedded by the
-text encoder of the trained model.
+to length 1. A track is cut into consecutive windows, the last one is completed with the track's beginning, and their vectors
+are averaged, as the authors do. The text tower is `encoders/text/muq_mulan.py`.
 
 Weights: CC BY-NC 4.0, not for commercial use. The repository's `config.json` does not describe its MuQ; that comes with
 `OpenMuQ/MuQ-large-msd-iter` and is kept as `muq_config.json`. The sha256 of the weights is not known here; when fetching,
 the one that the hub states is verified and recorded.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, muq
-from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
+from unisono.embeddings.encoders.weights import XLM_R_TOKENIZER, HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
     import torch
@@ -26,12 +25,8 @@ WEIGHTS = HubWeights(
     weights=HubFile(name="pytorch_model.bin"),
     others=(
         HubFile(name="config.json"),
-        replace(
-            muq.WEIGHTS.others[0],
-            saved_as="muq_config.json",
-            repo=muq.WEIGHTS.repo,
-            revision=muq.WEIGHTS.revision,
-        ),
+        XLM_R_TOKENIZER,
+        muq.WEIGHTS.others[0].within(muq.WEIGHTS, saved_as="muq_config.json"),
     ),
 )
 
@@ -41,6 +36,7 @@ SPEC = EncoderSpec(
     rate_hz=24_000,
     window_s=10.0,
     hop_s=10.0,
+    tail="wrap",
     dim=512,
     weights_license="CC-BY-NC-4.0",
     noncommercial=True,

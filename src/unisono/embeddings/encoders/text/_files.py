@@ -6,8 +6,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from unisono.base.errors import DataError
-from unisono.embeddings.encoders import text
+from unisono.embeddings.encoders import audio, text
 from unisono.embeddings.encoders.weights import RECORD, HubFile, HubWeights, in_hub_cache, root
+from unisono.embeddings.encoders.weights import is_here as weights_are_here
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model")
 """Configuration, tensors and tokenizer; nothing that is unpickled or run. Files in subfolders (the model in other formats)
@@ -60,6 +61,9 @@ def kept(name: str) -> Path | None:
 
 def is_here(name: str) -> bool:
     """Return whether a text encoder is on this machine, without reading it."""
+    hub = getattr(audio.module(name), "WEIGHTS", None) if name in audio.names() else None
+    if hub is not None:
+        return weights_are_here(name, hub)
     module = text.module(name)
     packaged = getattr(module, "packaged", None)
     if packaged is not None and packaged():

@@ -90,10 +90,12 @@ def build(name: str, job: Job) -> Executor:
     return executor
 
 
-def result(key: bytes, encoder: str, windows: NDArray[np.float32], job: Job) -> Outcome:
+def result(
+    key: bytes, encoder: str, windows: NDArray[np.float32], job: Job, whole: NDArray[np.float32] | None = None
+) -> Outcome:
     """Pool the windows [W, D] (or [W, L, D]) of one excerpt; numbers that float16 cannot hold are a fault."""
     with np.errstate(over="ignore"):
-        embedding = pool(windows, job.pooling).astype(np.float16)
+        embedding = pool(windows, job.pooling, whole).astype(np.float16)
         if not np.isfinite(embedding).all():
             return Failed(key, Fault("embedding not finite", encoder))
         if not job.keep_windows:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -195,7 +195,7 @@ def build_encoders(states: Mapping[str, str], devices: Iterable[str]) -> dict[st
 def _layers(states: str) -> Layers | None:
     if not states:
         return None
-    return "all" if states == "all" else tuple(int(number) for number in states.split(","))
+    return cast("Layers", states) if states in ("all", "mean") else tuple(int(number) for number in states.split(","))
 
 
 def _absent(errors: list[WeightsAbsentError]) -> UnisonoError:

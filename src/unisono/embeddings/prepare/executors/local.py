@@ -41,6 +41,8 @@ class EmbeddedWindows(NamedTuple):
     encoder: str
     windows: NDArray[np.float32]
     """[W, D] or [W, L, D]."""
+    whole: NDArray[np.float32] | None = None
+    """[D]: the embedding of the excerpt, of an encoder that reads the windows as a sequence."""
 
 
 _Item = EmbeddedWindows | Failed
@@ -72,12 +74,23 @@ class LocalExecutor:
             log_estimate(items, self.runners)
         with closing(self.windows(items)) as found:
             for each in found:
-                yield each if isinstance(each, Failed) else result(*each, self._job)
+                yield each if isinstance(each, Failed) else result(*each[:3], self._job, each.whole)
 
     def windows(self, items: Iterable[WorkItem]) -> Generator[_Item, None, None]:
         """Yield the windows of each excerpt before they are pooled, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
-            yield from embed_windows(items, self.runners, self._job.workers or available_cores())
+            for found in embed_windows(items, self.runners, self._job.workers or available_cores()):
+                yield found if isinstance(found, Failed) else self._joined(found)
+
+    def _joined(self, found: EmbeddedWindows) -> EmbeddedWindows:
+        """Join the windows of an excerpt, if the encoder reads them as a sequence."""
+        import torch
+
+        encoder = self.runners[0].encoders[found.encoder]
+        if not hasattr(encoder, "join"):
+            return found
+        whole, windows = encoder.join(torch.from_numpy(found.windows).to(self.runners[0].device))
+        return found._replace(windows=windows.cpu().numpy(), whole=whole.cpu().numpy())
 
 
 @contextmanager
@@ -156,12 +169,14 @@ def _decode(
     decoder: Decoder, item: WorkItem, specs: dict[str, EncoderSpec], buffer: "_Buffer", collector: "_Collector"
 ) -> None:
     """Decode one item once for all its encoders and put its windows into the buffer."""
-    cutters = {
-        name: WindowCutter(
-            round(specs[name].window_s * specs[name].rate_hz), round(specs[name].hop_s * specs[name].rate_hz)
-        )
-        for name in item.encoders
-    }
+    cutters = {name: _cutter(specs[name]) for name in item.encoders}
+    levels = {}
+    for rate_hz in {specs[name].rate_hz for name in item.encoders if specs[name].whole}:
+        level = _level(decoder, item, rate_hz)
+        if isinstance(level, Fault):
+            collector.fail(item, level)
+            return
+        levels[rate_hz] = level
     counts = dict.fromkeys(item.encoders, 0)
 
     def put(name: str, windows: Iterator[Samples]) -> None:
@@ -176,10 +191,33 @@ def _decode(
         if buffer.stopped:
             return
         for name, cutter in cutters.items():
-            put(name, cutter.push(block[specs[name].rate_hz]))
+            samples = block[specs[name].rate_hz]
+            if specs[name].whole:
+                mean, deviation = levels[specs[name].rate_hz]
+                samples = ((samples - mean) / deviation).astype(np.float32)
+            put(name, cutter.push(samples))
     for name, cutter in cutters.items():
         put(name, cutter.rest())
     collector.expect(item, counts)
+
+
+def _cutter(spec: EncoderSpec) -> WindowCutter:
+    window, hop, shortest = (
+        round(length_s * spec.rate_hz) for length_s in (spec.window_s, spec.hop_s, spec.shortest_s)
+    )
+    return WindowCutter(window, hop, spec.tail, shortest)
+
+
+def _level(decoder: Decoder, item: WorkItem, rate_hz: int) -> tuple[float, float] | Fault:
+    """Return mean and deviation of an excerpt, as Wav2Vec2's feature extractor computes them; it is decoded for that."""
+    count, total, squares = 0, 0.0, 0.0
+    for block in decoder.blocks(item.excerpt, {rate_hz}):
+        if isinstance(block, Fault):
+            return block
+        samples = block[rate_hz].astype(np.float64)
+        count, total, squares = count + len(samples), total + samples.sum(), squares + np.square(samples).sum()
+    mean = total / max(count, 1)
+    return mean, float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0) + 1e-7))
 
 
 class _Source:
@@ -200,7 +238,8 @@ class _Buffer:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._bytes = 0
-        self._windows: dict[str, deque[_Window]] = defaultdict(deque)
+        self._windows: dict[tuple[str, int], deque[_Window]] = defaultdict(deque)
+        """By encoder and length."""
         self._changed = threading.Condition()
         self._closed = False
         self.stopped = False
@@ -210,7 +249,7 @@ class _Buffer:
         with self._changed:
             while self._bytes >= self._capacity and not self.stopped:
                 self._changed.wait()
-            self._windows[window.encoder].append(window)
+            self._windows[window.encoder, len(window.samples)].append(window)
             self._bytes += window.samples.nbytes
             self._changed.notify_all()
 
@@ -218,11 +257,13 @@ class _Buffer:
         """Take a batch of one encoder: a full one, or a smaller one if no more can come. An empty list ends the work."""
         with self._changed:
             while not self.stopped:
-                name = max(self._windows, key=lambda name: len(self._windows[name]) / batch_sizes[name], default=None)
-                held = len(self._windows[name]) if name else 0
+                kind = max(
+                    self._windows, key=lambda kind: len(self._windows[kind]) / batch_sizes[kind[0]], default=None
+                )
+                held = len(self._windows[kind]) if kind else 0
                 nothing_to_wait_for = self._closed or self._bytes >= self._capacity
-                if name and (held >= batch_sizes[name] or (held and nothing_to_wait_for)):
-                    lot = [self._windows[name].popleft() for _ in range(min(held, batch_sizes[name]))]
+                if kind and (held >= batch_sizes[kind[0]] or (held and nothing_to_wait_for)):
+                    lot = [self._windows[kind].popleft() for _ in range(min(held, batch_sizes[kind[0]]))]
                     self._bytes -= sum(window.samples.nbytes for window in lot)
                     self._changed.notify_all()
                     return lot
