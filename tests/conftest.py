@@ -35,6 +35,16 @@ def as_a_library() -> None:
 
 
 @pytest.fixture(scope="session")
+def weights_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny random weights of all encoders, as `unisono encoders fetch` would lay them out."""
+    from tests.embeddings.encoders import tiny
+
+    root = tmp_path_factory.mktemp("weights")
+    tiny.write_all(root)
+    return root
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real upstream metadata, where this machine has it: the tests of what upstream really publishes."""
     folder = REPOSITORY.parent / "shared" / "data"

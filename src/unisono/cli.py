@@ -54,6 +54,7 @@ EXAMPLES = {
     "library remove": "~/Music",
     "library undo": "",
     "models list": "",
+    "models verify": "clap",
     "playlist add": "'Quiet evening' 'calm acoustic guitar' --not vocals --to subsonic:'Quiet evening'",
     "playlist list": "",
     "playlist refresh": "",
@@ -86,7 +87,8 @@ GROUPS = {
     "models": (
         "The models that find music without any training.",
         {
-            "list": "Show what the models are, their languages and licences, and whether their weights are on this machine."
+            "list": "Show what the models are, their languages and licences, and whether their weights are on this machine.",
+            "verify": "Fetch a model's weights if they are not here, load and test them, and write a record to send back.",
         },
     ),
     "playlist": (

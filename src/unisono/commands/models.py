@@ -1,9 +1,13 @@
-"""`unisono models list`."""
+"""`unisono models list` and `unisono models verify`."""
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from unisono.base.errors import UnisonoError
+from unisono.base.extras import extra, require
+from unisono.base.files import remove_left_behind
 from unisono.base.table import Table
 from unisono.commands import console
 
@@ -53,3 +57,41 @@ def list_models(*, json: Annotated[bool, Parameter(negative="")] = False) -> Non
     for each in found:
         if not each["here"]:
             console.out.print(f"Not here: {each['name']}: {each['install']}", soft_wrap=True, markup=False)
+
+
+def verify_models(name: str, *, output: Path | None = None, device: str = "cpu") -> None:
+    """Fetch a model's weights if they are not here, load and test them, and write a record to send back.
+
+    Parameters
+    ----------
+    name
+        A model (`unisono models list`), or an audio or text encoder (`unisono encoders list`).
+    output
+        JSON file for the record. Default: `NAME_verified.json`.
+    device
+        Where it runs: cpu, cuda, cuda:1, ...
+    """
+    require("train", "Verifying", ("torch", "transformers"))
+    with extra("train", "Verifying"):
+        from unisono.retrieval.verify import verify
+    found = verify(name, device)
+    path = output or Path(f"{name}_verified.json")
+    remove_left_behind(path)
+    found.write(path)
+    for tower, each in (("text", found.text), ("audio", found.audio)):
+        if each:
+            what = (
+                "mean cosine of 12 contrasting descriptions"
+                if tower == "text"
+                else "a sine sweep and silence differ by"
+            )
+            console.out.print(f"{tower}: {each.source} @ {each.revision}", soft_wrap=True, markup=False)
+            console.out.print(
+                f"  {what} {each.measured:.4f}; golden vectors: {each.golden}", soft_wrap=True, markup=False
+            )
+    console.log.info("Wrote %s.", path)
+    if not found.passed:
+        raise UnisonoError(
+            f"{name} did not pass: {found.failure}", hint=f"Please send {path} to the authors of unisono."
+        )
+    console.out.print(f"{name} works. Please send {path} to the authors of unisono.", soft_wrap=True, markup=False)

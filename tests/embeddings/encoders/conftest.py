@@ -1,18 +1,7 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-from tests.embeddings.encoders import tiny
-
-
-@pytest.fixture(scope="session")
-def weights_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny random weights of all encoders, as `unisono encoders fetch` would lay them out."""
-    root = tmp_path_factory.mktemp("weights")
-    tiny.write_all(root)
-    return root
 
 
 @pytest.fixture(scope="package", autouse=True)

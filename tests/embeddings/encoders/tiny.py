@@ -112,7 +112,7 @@ def xlm_roberta_tensors(seed: int) -> Tensors:
 def _spread_texts(name: str, folder: Path, tensors: Tensors, bias: str) -> None:
     """Take what all texts have in common from the last bias of a text tower, as training would."""
     from unisono.embeddings.encoders import text
-    from unisono.retrieval.models._self_test import TEXTS
+    from unisono.embeddings.encoders.self_test import TEXTS
 
     tower: Any = text.build(name, weights=folder)
     tensors[bias] -= torch.from_numpy(tower._vectors(tower.tokens(list(TEXTS))).mean(axis=0))

@@ -6,8 +6,8 @@ import torch
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.self_test import TEXTS, check_audio, check_text
 from unisono.retrieval import models
-from unisono.retrieval.models._self_test import TEXTS, check_audio, check_text
 
 RNG = np.random.default_rng(0)
 SPREAD = RNG.normal(size=(len(TEXTS), 64)).astype(np.float32)

@@ -156,7 +156,7 @@ def _copy(hub: HubWeights, source: Path, folder: Path) -> str:
     """Copy the files from the user's folder, verified; return the revision."""
     missing = [file for file in hub.files if not (source / file.on_disk).is_file()]
     if missing:
-        names = [f"{file.on_disk} ({file.name} of {file.repo})" if file.saved_as else file.on_disk for file in missing]
+        names = [file.described(hub) for file in missing]
         raise UnisonoError(
             f"{source} lacks {', '.join(names)} of {hub.repo}.",
             hint=f"Get them where there is a network: hf download {hub.repo} --revision {hub.revision} --local-dir {source}",

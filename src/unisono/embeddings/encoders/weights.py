@@ -50,6 +50,12 @@ class HubFile:
         """The file's name in the encoder's folder."""
         return self.saved_as or self.name
 
+    def described(self, hub: "HubWeights") -> str:
+        """Return the name on disk, and where the file comes from if that is another repository or name."""
+        if not (self.repo or self.saved_as):
+            return self.on_disk
+        return f"{self.on_disk} ({self.name} of {self.repo or hub.repo}{f' @ {self.revision}' if self.repo else ''})"
+
     def within(self, hub: "HubWeights", *, saved_as: str) -> "HubFile":
         """Return this file of other weights as a part of those of another encoder, under another name."""
         return replace(self, repo=hub.repo, revision=hub.revision, saved_as=saved_as)
@@ -174,7 +180,7 @@ def absent(name: str, hub: HubWeights, folder: Path) -> WeightsAbsentError:
     return WeightsAbsentError(
         name,
         f"Get them with: unisono encoders fetch {name}{size}"
-        f"\nWithout a network: put {', '.join(file.on_disk for file in hub.files)} of {hub.repo} (revision "
+        f"\nWithout a network: put {', '.join(file.described(hub) for file in hub.files)} of {hub.repo} (revision "
         f"{hub.revision}) into a folder and use: unisono encoders fetch {name} --from-dir FOLDER",
         where=str(folder),
     )

@@ -157,16 +157,14 @@ def load_model(model: AnyPath, device: str = "cpu") -> JointModel:
 
     Raises:
         UsageError: there is no such model or file.
-        DataError: the checkpoint is truncated, holds something else, or would run code when read; or the model's text
-            tower does not tell descriptions apart.
+        DataError: the checkpoint is truncated, holds something else, or would run code when read; or the model's
+            towers, tested when its weights are loaded for the first time, do not tell descriptions or music apart.
         WeightsAbsentError: its weights are not on this machine.
     """
     name = str(model)
     if name in names():
-        from unisono.retrieval.models._self_test import check_text
-
         built: JointModel = get(name).build(device)
-        check_text(built.embed_text, name)
+        _test_once(built, name)
         return built
     path = as_path(model)
     if not path.exists() and Path(name).name == name and not path.suffix:
@@ -174,3 +172,20 @@ def load_model(model: AnyPath, device: str = "cpu") -> JointModel:
     from unisono.retrieval.model import load_model as load_checkpoint  # imports torch
 
     return load_checkpoint(path, device)
+
+
+def _test_once(model: JointModel, name: str) -> None:
+    """Refuse a model whose towers map all to one vector, unless its weights passed before.
+
+    Raises:
+        DataError: the message has what was measured.
+    """
+    from unisono.embeddings.encoders import audio, self_test
+
+    revision = model.text_encoder.spec.revision
+    if self_test.has_passed(name, "text", revision):
+        return
+    self_test.check_text(model.embed_text, name)
+    if spec(name).size:
+        audio.build(spec(name).encoders[0])  # which tests it
+    self_test.note_passed(name, "text", revision)

@@ -57,9 +57,11 @@ class TowerModel(ModelBase):
             WeightsAbsentError: the weights are not here.
             DataError: they are cut short, or of another model.
         """
+        from unisono.retrieval.device import local_device  # imports torch
+
         self._name = name
-        self.device = device
-        self.text_encoder: TextEncoder = text.build(name, device)
+        self.device = str(local_device(device))
+        self.text_encoder: TextEncoder = text.build(name, self.device)
 
     def __repr__(self) -> str:
         return f"Model: {self._name}, {self.dim} dimensions, pretrained"

@@ -22,7 +22,11 @@ from unisono.base.log import log
 from unisono.base.registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from unisono.audio.decode import Tail
 
@@ -182,8 +186,37 @@ def build(name: str, device: str = "cpu", weights: Path | None = None, *, layers
         raise UnisonoError(
             f"The encoder {name} of the package {package} cannot be built: {type(error).__name__}: {error}."
         ) from error
+    if hasattr(found, "WEIGHTS"):
+        _test_once(encoder, name, device, note=weights is None)
     _warn_once_of_noncommercial(encoder.spec)
     return encoder
+
+
+def _test_once(encoder: AudioEncoder, name: str, device: str, *, note: bool) -> None:
+    """Refuse weights that hear nothing, unless they passed before.
+
+    Raises:
+        DataError: a sine sweep and silence have the same embedding.
+    """
+    from unisono.embeddings.encoders import self_test
+
+    spec = encoder.spec
+    if note and self_test.has_passed(name, "audio", spec.revision):
+        return
+    self_test.check_audio(on_arrays(encoder, device), name, rate_hz=spec.rate_hz, window_s=spec.window_s)
+    if note:
+        self_test.note_passed(name, "audio", spec.revision)
+
+
+def on_arrays(encoder: AudioEncoder, device: str) -> "Callable[[NDArray[np.float32]], NDArray[np.float32]]":
+    """Return `encoder.embed` for windows in numpy."""
+    import torch
+
+    def embed(windows: "NDArray[np.float32]") -> "NDArray[np.float32]":
+        found: NDArray[np.float32] = encoder.embed(torch.from_numpy(windows).to(device)).float().cpu().numpy()
+        return found
+
+    return embed
 
 
 _warned: set[str] = set()

@@ -1,11 +1,20 @@
-"""Whether a joint model works at all: a tower that was never trained, or whose weights were lost, maps all to one vector."""
+"""Whether a network works at all: one that was never trained, or whose weights were lost, maps all to one vector.
 
+Weights are tested when they are loaded for the first time; that they passed is noted in `<root>/.tested/<name>.json`.
+"""
+
+import json
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
+from unisono.base.files import write_whole
+from unisono.embeddings.encoders.weights import root
 
 TEXTS = (
     "death metal with screaming vocals and fast double-bass drums",
@@ -29,14 +38,18 @@ NEAR = 1e-4
 """A sine sweep and silence must differ by more than this in some number."""
 
 Floats = NDArray[np.float32]
+Tower = Literal["text", "audio"]
 
 
-def check_text(embed: Callable[[list[str]], Floats], name: str) -> None:
+def check_text(embed: Callable[[list[str]], Floats], name: str) -> float:
     """Refuse a model whose text tower does not tell contrasting descriptions apart.
 
     Args:
         embed: from n texts to [n, D].
         name: of the model, for the message.
+
+    Returns:
+        The mean cosine of two of the descriptions.
 
     Raises:
         DataError: numbers are not finite, or the vectors are nearly the same; the message has what was measured.
@@ -52,9 +65,17 @@ def check_text(embed: Callable[[list[str]], Floats], name: str) -> None:
             f"(it must be below {COLLAPSED}).",
             hint=HINT,
         )
+    return cosine
 
 
-def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, window_s: float) -> None:
+def sweep(rate_hz: int, window_s: float) -> Floats:
+    """Return a sine that sweeps from 100 Hz to four tenths of the sample rate, [samples]."""
+    time_s = np.arange(round(rate_hz * window_s)) / rate_hz
+    phase = 2 * np.pi * (100 * time_s + (0.4 * rate_hz - 100) * time_s**2 / (2 * window_s))
+    return (0.5 * np.sin(phase)).astype(np.float32)
+
+
+def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, window_s: float) -> float:
     """Refuse a model whose audio tower maps a sine sweep and silence to the same vector.
 
     Args:
@@ -63,12 +84,14 @@ def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, w
         rate_hz: sample rate of the windows.
         window_s: their length.
 
+    Returns:
+        By how much the two differ in the number where they differ most.
+
     Raises:
         DataError: numbers are not finite, or the vectors are the same.
     """
-    time_s = np.arange(round(rate_hz * window_s)) / rate_hz
-    sweep = 0.5 * np.sin(2 * np.pi * (100 * time_s + (0.4 * rate_hz - 100) * time_s**2 / (2 * window_s)))
-    windows = np.stack([sweep, np.zeros_like(sweep)]).astype(np.float32)
+    heard = sweep(rate_hz, window_s)
+    windows = np.stack([heard, np.zeros_like(heard)])
     vectors = _finite(embed(windows), name, "audio")
     apart = float(np.abs(vectors[0] - vectors[1]).max())
     if apart <= NEAR:
@@ -76,6 +99,31 @@ def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, w
             f"The audio tower of {name} does not work: a sine sweep and silence differ by {apart:.1e} at most.",
             hint=HINT,
         )
+    return apart
+
+
+def has_passed(name: str, tower: Tower, revision: str) -> bool:
+    """Return whether the weights of that revision passed the test before."""
+    return _noted(name).get(tower) == revision
+
+
+def note_passed(name: str, tower: Tower, revision: str) -> None:
+    """Note that they passed; where it cannot be noted, they are tested again the next time."""
+    with suppress(OSError):
+        _note(name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(_note(name), json.dumps({**_noted(name), tower: revision}) + "\n")
+
+
+def _note(name: str) -> Path:
+    return root() / ".tested" / f"{name}.json"
+
+
+def _noted(name: str) -> dict[str, str]:
+    try:
+        found = json.loads(_note(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _finite(vectors: Floats, name: str, what: str) -> Floats:
