@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,14 @@ ODD = ["", "   ", "?!...", "x", "рояль и хор", "静かなピアノ", "n
 
 
 @pytest.fixture(scope="module", params=models.names())
-def model(request: pytest.FixtureRequest) -> JointModel:
-    if not models.get(request.param).is_here():
-        pytest.skip(f"the weights of {request.param} are not here")
-    return load_model(request.param)
+def model(request: pytest.FixtureRequest, weights_root: Path) -> Iterator[JointModel]:
+    """Each model: with tiny random weights, or with the real ones that come in packages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNISONO_WEIGHTS", str(weights_root))
+        if not models.get(request.param).is_here():
+            assert not models.spec(request.param).size, "tests/embeddings/encoders/tiny.py has no tiny weights of it"
+            pytest.skip(f"the weights of {request.param} are not here")
+        yield load_model(request.param)
 
 
 @pytest.mark.parametrize("name", models.names())
@@ -49,9 +54,22 @@ def test_odd_texts_stay_finite(model: JointModel) -> None:
     assert np.isfinite(model.embed_text(ODD)).all()
 
 
+def test_music_becomes_unit_vectors_that_depend_on_nothing_else(model: JointModel) -> None:
+    """Or, of a model that compares the tracks with each other, on the tracks that are given."""
+    stored = np.random.default_rng(0).normal(size=(9, model.audio_encoder.dim)).astype(np.float16)
+    music = model.project_audio(stored)
+    assert music.dtype == np.float32 and music.shape == (9, model.embed_text("a").shape[1])
+    np.testing.assert_allclose(np.linalg.norm(music, axis=1), 1, atol=1e-5)
+    np.testing.assert_array_equal(model.project_audio(stored), music)
+    np.testing.assert_allclose(model.project_audio(stored, np.arange(9)), music, atol=1e-6)
+    twice = model.project_audio(np.repeat(stored, 2, axis=0), np.repeat(np.arange(9), 2))
+    np.testing.assert_allclose(twice[::2], music, atol=1e-5)
+    np.testing.assert_array_equal(twice[::2], twice[1::2])
+
+
 def test_a_trained_model_keeps_the_protocol() -> None:
     wanted = {name for name in vars(JointModel) if not name.startswith("_")}
-    assert {"embed_text", "project_rows", "collection", "reads", "label"} <= wanted
+    assert {"embed_text", "project_audio", "project_rows", "collection", "reads", "label"} <= wanted
     assert not {name for name in wanted if not hasattr(Model, name)}
 
 

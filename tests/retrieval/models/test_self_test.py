@@ -1,11 +1,15 @@
 """The self-test passes towers that work and refuses those that do not, with what was measured."""
 
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from unisono.base.errors import DataError
-from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders import audio, self_test
 from unisono.embeddings.encoders.self_test import TEXTS, check_audio, check_text
 from unisono.retrieval import models
 
@@ -68,11 +72,39 @@ def test_the_taggers_tell_a_sweep_from_silence() -> None:
     check_audio(lambda windows: encoder.embed(torch.from_numpy(windows)).numpy(), "tags", rate_hz=16_000, window_s=3)
 
 
-def test_a_collapsed_model_is_refused_when_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_collapsed_model_is_refused_when_it_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each time: only weights that passed are not tested again."""
+
     class Collapsed:
+        text_encoder = SimpleNamespace(spec=SimpleNamespace(revision="1"))
+
         def embed_text(self, texts: list[str]) -> np.ndarray:
             return np.ones((len(texts), 4), np.float32)
 
     monkeypatch.setattr(models.get("tags"), "build", lambda device: Collapsed())
-    with pytest.raises(DataError, match=r"text tower of tags does not work"):
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"text tower of tags does not work"):
+            models.load_model("tags")
+    self_test.note_passed("tags", "text", "1")
+    assert models.load_model("tags")
+    (tmp_path / ".tested" / "tags.json").write_text("[")
+    with pytest.raises(DataError, match="does not work"):
         models.load_model("tags")
+
+
+@pytest.mark.parametrize("name", ["muq", "clap"])
+def test_weights_that_hear_nothing_are_refused(
+    weights_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The first time that they are loaded, whether for `prepare` or for a joint model."""
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    shutil.copytree(weights_root / name, tmp_path / name)
+    encoder = type(audio.build(name))
+    self_test._note(name).unlink()
+    monkeypatch.setattr(encoder, "embed", lambda self, windows: torch.ones(len(windows), self.spec.dim))
+    with pytest.raises(DataError, match=rf"audio tower of {name} does not work: a sine sweep and silence differ by 0"):
+        audio.build(name)
+    if name in models.names():
+        with pytest.raises(DataError, match="audio tower"):
+            models.load_model(name)

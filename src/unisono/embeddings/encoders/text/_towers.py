@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 HEAD_DIM = 64
 
 
-class TextTower:
+class TowerTextEncoder:
     """A text tower, for inference."""
 
     def __init__(

@@ -43,9 +43,9 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     from torch import nn
 
     from unisono.embeddings.encoders.audio._torch import fill
-    from unisono.embeddings.encoders.text._towers import TextTower, find, xlm_roberta
+    from unisono.embeddings.encoders.text._towers import TowerTextEncoder, find, xlm_roberta
 
-    class Lines(TextTower):
+    class Lines(TowerTextEncoder):
         """Joins the lines of a text, each once."""
 
         def tokens(self, captions: list[str]) -> list[list[int]]:

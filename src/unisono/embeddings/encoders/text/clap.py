@@ -41,7 +41,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
 
     from unisono.embeddings.encoders.audio._torch import fill
     from unisono.embeddings.encoders.audio.clap import clap_config, refuse_untrained
-    from unisono.embeddings.encoders.text._towers import TextTower, find
+    from unisono.embeddings.encoders.text._towers import TowerTextEncoder, find
     from unisono.embeddings.encoders.weights import load_tensors
 
     found, tokenizer = find(spec.name, audio.module(spec.name).WEIGHTS, weights)
@@ -55,4 +55,4 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     fill(model, own, found.weights, spec.title, unused=("position_ids", "token_type_ids"))
     built = replace(spec, dim=config.projection_dim, revision=found.revision)
     model.to(device)
-    return TextTower(built, lambda ids: model(input_ids=ids).text_embeds, tokenizer, device)
+    return TowerTextEncoder(built, lambda ids: model(input_ids=ids).text_embeds, tokenizer, device)

@@ -38,7 +38,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
 
     from unisono.embeddings.encoders.audio._torch import fill
     from unisono.embeddings.encoders.text._mulan import MulanText
-    from unisono.embeddings.encoders.text._towers import TextTower, find, xlm_roberta
+    from unisono.embeddings.encoders.text._towers import TowerTextEncoder, find, xlm_roberta
     from unisono.embeddings.encoders.weights import load_tensors
 
     found, tokenizer = find(spec.name, of_audio.WEIGHTS, weights)
@@ -69,4 +69,4 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
         )
     fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids"))
     built = replace(spec, dim=dim_latent, revision=found.revision)
-    return TextTower(built, network.to(device), tokenizer, device)
+    return TowerTextEncoder(built, network.to(device), tokenizer, device)
