@@ -89,6 +89,7 @@ def test_windows_become_a_track_as_the_authors_do(music: Path, prepared: Path, n
         kept = file.windows("test", name)
     for row in range(len(LENGTHS_S)):
         samples = decode(Excerpt(rows.texts["audio_path"][row], 0.0, float(rows.duration_s[row])), 24_000)
+        assert isinstance(samples, np.ndarray)
         clips = [torch.from_numpy(clip.astype(np.float32)) for clip in cut(samples)]
         windows = torch.cat([encoder.embed(clip[None]) for clip in clips])
         expected = windows.mean(dim=0)

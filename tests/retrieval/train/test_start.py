@@ -146,7 +146,12 @@ def test_a_trained_model_is_trained_further(given: Given, words: WordEncoder, tm
 def test_a_plain_model_is_trained_further(given: Given, tmp_path: Path) -> None:
     plain = {name: value for name, value in given.items() if name != "model"} | {"audio_encoder": NAME}
     first = train(**plain | {"audio_scaling": "whiten", "projection": "joint", "dim": 8})
-    more: Given = {"embeddings": given["embeddings"], "checkpoint_dir": tmp_path / "more", "epochs": 2, "batch_size": 10}
+    more: Given = {
+        "embeddings": given["embeddings"],
+        "checkpoint_dir": tmp_path / "more",
+        "epochs": 2,
+        "batch_size": 10,
+    }
     found = train(**more | {"model": str(first.path)})
     assert found.checkpoint.architecture == first.checkpoint.architecture
 
