@@ -25,6 +25,7 @@ VERBS = {
     "compare": "Compare two results of `unisono evaluate`, query by query.",
     "reference": "Show published results of text-to-music retrieval, each with its protocol and its source.",
     "search": "Find the tracks that fit a description best; several descriptions are searched for one after the other.",
+    "serve": "Open a web page and an API to search by description and listen: for this machine, or for a network.",
     "export": "Write a trained model as safetensors with a description, and its text tower as ONNX.",
 }
 """Verb -> help, in the order of work; a verb is a function of its name in `unisono.commands.<verb>`."""
@@ -43,6 +44,7 @@ EXAMPLES = {
     "compare": "one_test.json other_test.json",
     "reference": "--benchmark song-describer",
     "search": '"a calm acoustic song with guitar" --checkpoint checkpoints/muq_best.pt',
+    "serve": "--model tags",
     "export": "--checkpoint checkpoints/muq_best.pt --output muq",
     "captions preview": "data/unified_dataset.json --captions varied",
     "encoders list": "",

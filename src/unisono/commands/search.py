@@ -102,7 +102,7 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
-        _serve(model, collection, options)
+        _serve(model, options)
         return {}
     asked = [query_of(text, options) for text in queries or [""]]
     found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
@@ -178,7 +178,7 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
     if options.serve and (queries or options.json or options.playlist):
         raise UsageError("--serve takes its descriptions on the page, and excludes --json and --playlist.")
     if options.serve:
-        require("serve", "The search page", ("starlette", "uvicorn"))
+        require("serve", "The search page", ("starlette", "uvicorn", "prometheus_client", "tinytag"))
     if options.playlist:
         from unisono.search.playlist import check_ending
 
@@ -187,21 +187,24 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
             PathMap(options.path_map)
 
 
-def _serve(model: "JointModel", collection: "Collection", options: SearchOptions) -> None:
-    import numpy as np
+def _serve(model: "JointModel", options: SearchOptions) -> None:
+    from unisono.search.service.music import FileMusic
+    from unisono.search.service.searches import Searches
+    from unisono.search.service.server import make_app, serve
 
-    from unisono.search.filters import allowed
-    from unisono.search.serve import SearchService, serve  # needs the packages of an extra
-
-    held = allowed(collection, options.where)
-    among = np.arange(len(collection)) if held is None else np.flatnonzero(held)
-    service = SearchService(model, collection, among, top=options.top, max_per_artist=options.max_per_artist)
+    data = options.data_dir or Workspace(options.data_root).embeddings
+    file = data / "embeddings.h5" if data.is_dir() else data
+    music = FileMusic(file.parent.name, file, lambda: model.collection(data, split=options.split))
+    searches = Searches(
+        model, music, where=options.where, top=options.top, max_per_artist=options.max_per_artist,
+        feedback=options.data_root / "feedback.sqlite", playlists=options.data_root / "playlists",
+    )  # fmt: skip
 
     def announce(address: str) -> None:
-        tracks = counted(service.tracks, "track")
+        tracks = counted(searches.tracks, "track")
         console.out.print(f"Searching {tracks} at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)
 
-    serve(service, port=options.port, announce=announce)
+    serve(make_app(searches), port=options.port, announce=announce)
     console.out.print("Ended.")
 
 

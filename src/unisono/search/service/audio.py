@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from unisono.audio.faults import UnusableError
@@ -129,7 +130,11 @@ class EndedEarlyError(Exception):
 
 
 class RangeError(ValueError):
-    """A range that lies outside the file."""
+    """A range that lies outside the file, which has `size` bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
@@ -151,8 +156,27 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
         if last and int(last) < begin:
             return None
     if begin >= size:
-        raise RangeError
+        raise RangeError(size)
     return begin, end
+
+
+def answer_audio(source: AbstractContextManager[Path], request: Request) -> AudioResponse | None:
+    """Return the answer with the audio of a file; None if it is not there, or is not audio by its first bytes.
+
+    The file is open when the source is closed, so that a fetched one may be removed at once.
+
+    Raises:
+        RangeError: the range that is asked for lies outside the file.
+    """
+    with source as path:
+        audio = open_audio(str(path))
+    if audio is None:
+        return None
+    try:
+        return AudioResponse(audio, request, {})
+    except RangeError:
+        audio.close()
+        raise
 
 
 def refused_range(size: int, headers: dict[str, str]) -> Response:

@@ -1,0 +1,286 @@
+"""The routes of the API: one table, from which requests are answered and OpenAPI is described."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from unisono import __version__
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.extras import extra
+from unisono.search.service import answers
+from unisono.search.service.auth import Auth
+from unisono.search.service.metrics import Metrics
+from unisono.search.service.searches import NotFoundError, Searches
+
+with extra("serve", "The search page"):
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from unisono.search.service.audio import RangeError, answer_audio, refused_range
+    from unisono.search.service.cover import cover_of
+
+V1 = "/api/v1"
+COOKIE = "unisono_session"
+COVER_AGE_S = 86400
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes need."""
+
+    searches: Searches
+    auth: Auth | None
+    """None: everybody who reaches the service may ask."""
+    metrics: Metrics
+
+
+class RefusedError(UnisonoError):
+    """A request that is refused with a status of its own."""
+
+    def __init__(self, status: int, message: str, *, hint: str = "", wait_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A route."""
+
+    path: str
+    summary: str
+    answer: type[msgspec.Struct] | list[Any] | str
+    """Type of the answer; or its media type, if it is not JSON."""
+    handler: Callable[[Service, Any, Request], Any]
+    """From the parameters (or the body) to the answer, or a whole response."""
+    takes: type[msgspec.Struct] = answers.Nothing
+    """Type of the parameters, or of the body of a POST."""
+    method: str = "GET"
+    is_open: bool = False
+    """Whether it is answered without a password."""
+
+
+def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
+    track = service.searches.track(asked.id)
+    try:
+        found = answer_audio(service.searches.music.audio(track), request)
+    except RangeError as error:
+        return refused_range(error.size, {})
+    if found is None:
+        raise NotFoundError("The audio file is not there, or is not audio.")
+    return found
+
+
+def _cover(service: Service, asked: answers.ById, request: Request) -> Response:
+    track = service.searches.track(asked.id)
+    with service.searches.music.audio(track) as path:
+        found = cover_of(path)
+    if found is None:
+        raise NotFoundError("There is no cover.")
+    content, kind = found
+    return Response(content, media_type=kind, headers={"Cache-Control": f"private, max-age={COVER_AGE_S}"})
+
+
+def _about(service: Service, asked: answers.Nothing, request: Request) -> answers.About:
+    return answers.About(
+        name="unisono",
+        version=__version__,
+        label=service.searches.music.label,
+        model=service.searches.model.label,
+        tracks=service.searches.tracks,
+        signed_in=bool(service.auth and service.auth.is_set and request.cookies.get(COOKIE)),
+    )
+
+
+def _similar(service: Service, asked: answers.Similar, request: Request) -> answers.Result:
+    service.searches.track(asked.id)
+    return service.searches.find(
+        answers.Question(like=[asked.id], where=asked.where, top=asked.top, max_per_artist=asked.max_per_artist)
+    )
+
+
+def _sign_in(service: Service, asked: answers.Password, request: Request) -> Response:
+    if service.auth is None or not service.auth.is_set:
+        raise UsageError("There is no password here.")
+    session = service.auth.sign_in(asked.password, request.client.host if request.client else "")
+    if session is None:
+        raise RefusedError(401, "Wrong password.")
+    response = Response(msgspec.json.encode(answers.Done()), media_type="application/json")
+    is_https = request.url.scheme == "https"
+    path = request.scope.get("root_path", "") or "/"
+    response.set_cookie(
+        COOKIE, session, max_age=30 * 86400, path=path, secure=is_https, httponly=True, samesite="strict"
+    )
+    return response
+
+
+def _sign_out(service: Service, asked: answers.Nothing, request: Request) -> Response:
+    if service.auth:
+        service.auth.end(request.cookies.get(COOKIE, ""))
+    response = Response(msgspec.json.encode(answers.Done()), media_type="application/json")
+    response.delete_cookie(COOKIE, path=request.scope.get("root_path", "") or "/")
+    return response
+
+
+def _playlist(service: Service, asked: answers.Named, request: Request) -> Response:
+    name, content = service.searches.playlist(asked.name)
+    quoted = msgspec.json.encode(name.encode("ascii", "replace").decode()).decode()
+    return Response(
+        content, media_type="audio/x-mpegurl", headers={"Content-Disposition": f"attachment; filename={quoted}"}
+    )
+
+
+def _openapi(service: Service, asked: answers.Nothing, request: Request) -> Response:
+    from unisono.search.service.openapi import description
+
+    found = description(ENDPOINTS, request.scope.get("root_path", ""))
+    return Response(msgspec.json.encode(found), media_type="application/json")
+
+
+ENDPOINTS = (
+    Endpoint(
+        path=f"{V1}/search",
+        summary="Find the tracks that fit a question best.",
+        takes=answers.Question,
+        answer=answers.Result,
+        handler=lambda service, asked, _: service.searches.find(asked),
+    ),
+    Endpoint(
+        path=f"{V1}/search",
+        method="POST",
+        summary="The same, for long questions.",
+        takes=answers.Question,
+        answer=answers.Result,
+        handler=lambda service, asked, _: service.searches.find(asked),
+    ),
+    Endpoint(
+        path=f"{V1}/similar",
+        summary="Find the tracks that sound most like a track.",
+        takes=answers.Similar,
+        answer=answers.Result,
+        handler=_similar,
+    ),
+    Endpoint(
+        path=f"{V1}/tracks",
+        summary="List the tracks that fulfil conditions.",
+        takes=answers.Page,
+        answer=answers.TrackList,
+        handler=lambda service, asked, _: service.searches.listed(asked),
+    ),
+    Endpoint(
+        path=f"{V1}/track",
+        summary="Tell what is known of a track.",
+        takes=answers.ById,
+        answer=answers.Track,
+        handler=lambda service, asked, _: answers.track_of(service.searches.track(asked.id)),
+    ),
+    Endpoint(
+        path=f"{V1}/audio",
+        summary="Send the audio of a track, whole or in ranges.",
+        takes=answers.ById,
+        answer="audio/*",
+        handler=_audio,
+    ),
+    Endpoint(
+        path=f"{V1}/cover",
+        summary="Send the cover of a track.",
+        takes=answers.ById,
+        answer="image/*",
+        handler=_cover,
+    ),
+    Endpoint(
+        path=f"{V1}/facets",
+        summary="Count what tracks can be narrowed by.",
+        takes=answers.Conditions,
+        answer=answers.Facets,
+        handler=lambda service, asked, _: service.searches.facets(asked.where),
+    ),
+    Endpoint(
+        path=f"{V1}/suggestions",
+        summary="Propose descriptions that suit this library.",
+        answer=answers.Suggestions,
+        handler=lambda service, *_: answers.Suggestions(suggestions=service.searches.suggestions()),
+    ),
+    Endpoint(
+        path=f"{V1}/feedback",
+        method="POST",
+        summary="Keep or reject a hit of a question: the same question finds better hits the next time.",
+        takes=answers.Judgement,
+        answer=answers.Judged,
+        handler=lambda service, asked, _: service.searches.judge(asked),
+    ),
+    Endpoint(
+        path=f"{V1}/playlists",
+        summary="Name where playlists can be saved, and those that were saved as files.",
+        answer=answers.Playlists,
+        handler=lambda service, *_: service.searches.saved(),
+    ),
+    Endpoint(
+        path=f"{V1}/playlists",
+        method="POST",
+        summary="Save tracks as a playlist, or replace the one of this name.",
+        takes=answers.NewPlaylist,
+        answer=answers.Playlist,
+        handler=lambda service, asked, _: service.searches.save(asked),
+    ),
+    Endpoint(
+        path=f"{V1}/playlist.m3u8",
+        summary="Send a playlist that was saved as a file.",
+        takes=answers.Named,
+        answer="audio/x-mpegurl",
+        handler=_playlist,
+    ),
+    Endpoint(
+        path=f"{V1}/about",
+        summary="Tell what is searched, and by which model and version.",
+        answer=answers.About,
+        handler=_about,
+    ),
+    Endpoint(
+        path=f"{V1}/version",
+        summary="Tell the version of the program.",
+        answer=answers.Version,
+        handler=lambda *_: answers.Version(version=__version__),
+    ),
+    Endpoint(
+        path=f"{V1}/health",
+        summary="Tell that the service answers.",
+        answer=answers.Health,
+        handler=lambda *_: answers.Health(status="ok"),
+        is_open=True,
+    ),
+    Endpoint(
+        path=f"{V1}/metrics",
+        summary="Counters for Prometheus.",
+        answer="text/plain",
+        handler=lambda service, *_: Response(
+            service.metrics.text(service.searches.tracks), media_type=service.metrics.media_type
+        ),
+    ),
+    Endpoint(
+        path=f"{V1}/login",
+        method="POST",
+        summary="Begin a session: a cookie, in place of the bearer token.",
+        takes=answers.Password,
+        answer=answers.Done,
+        handler=_sign_in,
+        is_open=True,
+    ),
+    Endpoint(
+        path=f"{V1}/logout",
+        method="POST",
+        summary="End a session.",
+        answer=answers.Done,
+        handler=_sign_out,
+        is_open=True,
+    ),
+    Endpoint(
+        path=f"{V1}/openapi.json",
+        summary="This description.",
+        answer="application/json",
+        handler=_openapi,
+        is_open=True,
+    ),
+)

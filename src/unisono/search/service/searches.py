@@ -1,0 +1,279 @@
+"""What the service does, apart from HTTP: search, count, suggest, judge, save playlists."""
+
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.retrieval.models import JointModel
+from unisono.search.filters import allowed, facets
+from unisono.search.playlist import ENDINGS, write_playlist
+from unisono.search.query import Query
+from unisono.search.run import search
+from unisono.search.service import answers
+from unisono.search.service.feedback import Feedback, ids
+from unisono.search.service.music import Music
+
+MOST_FACETS = 24
+SUGGESTED = 8
+LONGEST_SUGGESTION = 40
+COMMON_QUESTIONS = (
+    "calm acoustic guitar", "solo piano", "slow solemn choir", "fast drums", "dark ambient drone", "upbeat electronic dance",
+    "orchestral battle music", "sad strings", "heavy metal guitar", "quiet flute", "female singing", "harp",
+    "jazz", "medieval dance", "dreamy synthesizer", "harpsichord",
+)  # fmt: skip
+"""Proposed as far as they suit a library, after its own tags."""
+LENGTHS = (("under 2 min", "duration=..119.999"), ("2 to 4 min", "duration=120..239.999"),
+           ("4 to 8 min", "duration=240..479.999"), ("8 min and more", "duration>=480"))  # fmt: skip
+RATINGS = (("4 stars and more", "rating>=4"), ("3 stars and more", "rating>=3"))
+
+
+class NotFoundError(UnisonoError):
+    """There is no such track."""
+
+
+class Searches:
+    """A model, and the music in which it searches."""
+
+    def __init__(
+        self,
+        model: JointModel,
+        music: Music,
+        *,
+        where: Sequence[str] = (),
+        feedback: Path | None = None,
+        playlists: Path | None = None,
+        max_per_artist: int | None = None,
+        top: int | None = None,
+    ) -> None:
+        """Prepare to search.
+
+        Args:
+            model: embeds the descriptions.
+            music: what is searched.
+            where: conditions on all that is searched.
+            feedback: the file of verdicts.
+            playlists: the folder of playlists that are saved as files; None if none can be.
+            max_per_artist: where a question does not say.
+            top: the most hits of a question; None for what the question says.
+        """
+        self.model = model
+        self.music = music
+        self.feedback = Feedback(feedback)
+        self.playlists = playlists
+        self._where = tuple(where)
+        self._max_per_artist = max_per_artist
+        self._top = top
+        self._one_at_a_time = threading.Lock()
+        self._suggested: tuple[Collection, list[str]] | None = None
+        self._held: tuple[Collection, NDArray[np.bool_]] | None = None
+        if len(self.collection()):
+            allowed(self.collection(), self._where)
+
+    def collection(self) -> Collection:
+        """Return the music as it is now."""
+        return self.music.collection()
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks are searched."""
+        return int(self._searched(self.collection()).sum())
+
+    def _searched(self, collection: Collection) -> NDArray[np.bool_]:
+        """Return which tracks of a collection are searched, [N]."""
+        if self._held is None or self._held[0] is not collection:
+            self._held = collection, _fulfilling(collection, self._where)
+        return self._held[1]
+
+    def find(self, question: answers.Question) -> answers.Result:
+        """Return the tracks that fit a question best.
+
+        Raises:
+            UsageError: a condition is not of the right form, a seed is unknown or ambiguous, or nothing is asked for.
+            DataError: no track fulfils the conditions.
+        """
+        collection = self.collection()
+        if any(named.lower().endswith(ENDINGS) and named not in collection.position_of for named in question.like):
+            raise UsageError("A playlist of the server's disk cannot be a seed here.", parameter="like")
+        verdicts: dict[str, answers.Verdict] = {}
+        if question.remembered:
+            verdicts = {
+                id: verdict
+                for id, verdict in self.feedback.of(question.q, question.without, question.like).items()
+                if id in collection.position_of
+            }
+        verdicts |= dict.fromkeys(question.keep, "keep") | dict.fromkeys(question.reject, "reject")
+        query = Query(
+            text=tuple(question.q),
+            like=tuple(question.like),
+            without=tuple(question.without),
+            where=(*self._where, *question.where),
+            keep=tuple(ids(verdicts, "keep")),
+            reject=tuple(ids(verdicts, "reject")),
+            top=min(question.top, self._top or question.top),
+            max_per_artist=question.max_per_artist or self._max_per_artist,
+            max_per_album=question.max_per_album,
+            one_per_recording=question.one_per_recording,
+            diversity=question.diversity,
+        )
+        with self._one_at_a_time:
+            hits = search(self.model, query, collection)
+        return answers.Result(
+            query=hits.query,
+            searched=hits.searched,
+            fits=hits.fits,
+            notes=list(hits.notes),
+            hits=[answers.found_of(hit, verdicts.get(hit.track.id, "")) for hit in hits],
+        )
+
+    def track(self, id: str) -> IndexedTrack:
+        """Return a track that is searched.
+
+        Raises:
+            NotFoundError: there is none of this id.
+        """
+        collection = self.collection()
+        row = collection.position_of.get(id)
+        if row is None or not self._searched(collection)[row]:
+            raise NotFoundError("There is no such track.")
+        return collection.tracks[row]
+
+    def listed(self, page: answers.Page) -> answers.TrackList:
+        """Return a part of the list of tracks, in the order of the collection.
+
+        Raises:
+            UsageError: a condition is not of the right form.
+        """
+        collection = self.collection()
+        rows = np.flatnonzero(_fulfilling(collection, [*self._where, *page.where]))
+        shown = rows[page.offset : page.offset + page.limit].tolist()
+        return answers.TrackList(total=len(rows), tracks=[answers.track_of(collection.tracks[row]) for row in shown])
+
+    def facets(self, where: Sequence[str]) -> answers.Facets:
+        """Count what the tracks that fulfil conditions can be narrowed by.
+
+        Raises:
+            UsageError: a condition is not of the right form.
+        """
+        collection = self.collection()
+        where = [*self._where, *where]
+        mask = _fulfilling(collection, where)
+        groups = [
+            answers.FacetGroup(
+                name=name,
+                facets=[
+                    answers.Facet(where=f"{column}={value}", label=value, tracks=count)
+                    for value, count in facets(collection, column, where, MOST_FACETS)
+                    if value != "unknown"
+                ],
+            )
+            for name, column in (("Style", "tags"), ("Artist", "artist"), ("Album", "album"), ("Library", "library"))
+        ]
+        years = collection.columns.numbers("year")
+        decades, counts = np.unique(years[mask & ~np.isnan(years)] // 10 * 10, return_counts=True)
+        decade = [
+            answers.Facet(where=f"year={start:.0f}..{start + 9:.0f}", label=f"{start:.0f}s", tracks=count)
+            for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
+        ]
+        groups.insert(1, answers.FacetGroup(name="Decade", facets=decade))
+        for place, (name, column, bins) in enumerate((("Length", "duration", LENGTHS), ("Rating", "rating", RATINGS)), 2):
+            counted = [
+                answers.Facet(where=condition, label=label, tracks=int(_fulfilling(collection, [*where, condition]).sum()))
+                for label, condition in bins
+                if not np.isnan(collection.columns.numbers(column)).all()
+            ]
+            groups.insert(place, answers.FacetGroup(name=name, facets=[each for each in counted if each.tracks]))
+        return answers.Facets(total=int(mask.sum()), groups=[group for group in groups if group.facets])
+
+    def suggestions(self) -> list[str]:
+        """Return descriptions whose hits stand out in this library: of its own tags first."""
+        collection = self.collection()
+        if self._suggested is None or self._suggested[0] is not collection:
+            self._suggested = collection, self._suggest(collection)
+        return self._suggested[1]
+
+    def _suggest(self, collection: Collection) -> list[str]:
+        if not len(collection):
+            return []
+        tags = [value for value, _ in facets(collection, "tags", self._where, MOST_FACETS)]
+        own = [tag.lower() for tag in tags if len(tag) <= LONGEST_SUGGESTION and re.fullmatch(r"[\w' /&-]+", tag)]
+        candidates = list(dict.fromkeys([*own, *COMMON_QUESTIONS]))
+        with self._one_at_a_time:
+            scores = collection.best_scores(collection.vectors @ self.model.embed_text(candidates).T)
+        scores = (scores - scores.mean(axis=0)) / (scores.std(axis=0) + 1e-9)
+        standing_out = np.sort(scores, axis=0)[-5:].mean(axis=0)
+        best = sorted(range(len(candidates)), key=lambda place: -standing_out[place])
+        of_own = [candidates[place] for place in best if place < len(own)][: SUGGESTED // 2]
+        return of_own + [candidates[place] for place in best if place >= len(own)][: SUGGESTED - len(of_own)]
+
+    def judge(self, judgement: answers.Judgement) -> answers.Judged:
+        """Remember a verdict on a hit.
+
+        Raises:
+            NotFoundError: there is no such track.
+        """
+        self.track(judgement.id)
+        return self.feedback.judge(judgement.id, judgement.verdict, judgement.q, judgement.without, judgement.like)
+
+    def saved(self) -> answers.Playlists:
+        """Return where playlists can be saved, and the names of those that were saved as files."""
+        files = sorted(path.stem for path in self.playlists.glob("*.m3u8")) if self.playlists else []
+        return answers.Playlists(targets=[*(["file"] if self.playlists else []), *self.music.targets()], files=files)
+
+    def playlist(self, name: str) -> tuple[str, bytes]:
+        """Return the file name and the content of a playlist that was saved as a file.
+
+        Raises:
+            NotFoundError: there is none of this name.
+        """
+        try:
+            path = (self.playlists or Path("/nowhere")) / f"{file_name(name)}.m3u8"
+            return path.name, path.read_bytes()
+        except (OSError, UsageError) as error:
+            raise NotFoundError("There is no such playlist.") from error
+
+    def save(self, wanted: answers.NewPlaylist) -> answers.Playlist:
+        """Save a playlist, or replace the one of this name.
+
+        Raises:
+            NotFoundError: there is no such track.
+            UsageError: there is no such target, or the name is none.
+            UnisonoError: it cannot be written, or the media server refuses.
+        """
+        tracks = [self.track(id) for id in wanted.tracks]
+        if wanted.target != "file":
+            saved = self.music.save_playlist(wanted.name, tracks, wanted.target)
+            return answers.Playlist(
+                name=saved.name, target=saved.target, tracks=saved.tracks, left_out=saved.left_out
+            )
+        if self.playlists is None:
+            raise UsageError("There is no folder of playlists here.", parameter="target")
+        name = file_name(wanted.name)
+        written = write_playlist(self.playlists / f"{name}.m3u8", tracks)
+        return answers.Playlist(name=name, target="file", tracks=written.files, left_out=len(written.left_out))
+
+
+def file_name(name: str) -> str:
+    """Return a name as that of a file: one that leads into no other folder, and is visible.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    kept = re.sub(r"[^\w .,()&'+-]", "_", name).strip(" .")[:100]
+    if not kept.strip("_ "):
+        raise UsageError(f"{name!r} is no name of a playlist.", parameter="name")
+    return kept
+
+
+def _fulfilling(collection: Collection, where: Sequence[str]) -> NDArray[np.bool_]:
+    """Return which tracks fulfil conditions, [N]; perhaps none."""
+    try:
+        held = allowed(collection, where)
+    except DataError:
+        return np.zeros(len(collection), dtype=bool)
+    return np.ones(len(collection), dtype=bool) if held is None else held
