@@ -60,6 +60,8 @@ class Endpoint:
     method: str = "GET"
     is_open: bool = False
     """Whether it is answered without a password."""
+    is_search: bool = False
+    """Whether it takes all cores for a while: one at a time is answered."""
 
 
 def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
@@ -142,6 +144,7 @@ def _openapi(service: Service, asked: answers.Nothing, request: Request) -> Resp
 ENDPOINTS = (
     Endpoint(
         path=f"{V1}/search",
+        is_search=True,
         summary="Find the tracks that fit a question best.",
         takes=answers.Question,
         answer=answers.Result,
@@ -150,6 +153,7 @@ ENDPOINTS = (
     Endpoint(
         path=f"{V1}/search",
         method="POST",
+        is_search=True,
         summary="The same, for long questions.",
         takes=answers.Question,
         answer=answers.Result,
@@ -157,6 +161,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         path=f"{V1}/similar",
+        is_search=True,
         summary="Find the tracks that sound most like a track.",
         takes=answers.Similar,
         answer=answers.Result,
@@ -199,6 +204,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         path=f"{V1}/suggestions",
+        is_search=True,
         summary="Propose descriptions that suit this library.",
         answer=answers.Suggestions,
         handler=lambda service, *_: answers.Suggestions(suggestions=service.searches.suggestions()),

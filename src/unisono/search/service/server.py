@@ -6,6 +6,7 @@ causes: with these, a web page of someone else could read it through the user's 
 frame it nor embed its audio.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -70,6 +71,7 @@ def make_app(
         exception_handlers={HTTPException: _refuse, Exception: _failed},
     )
     app.state.service = Service(searches, auth, metrics)
+    app.state.searching = asyncio.Lock()
     return Guard(
         app,
         hosts=(*LOOPBACK, *hosts),
@@ -168,7 +170,12 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         try:
             asked = await _asked(request, endpoint, lists)
-            found = await run_in_threadpool(endpoint.handler, request.app.state.service, asked, request)
+            service = request.app.state.service
+            if endpoint.is_search:  # they wait in line here, and not in threads that others need
+                async with request.app.state.searching:
+                    found = await run_in_threadpool(endpoint.handler, service, asked, request)
+            else:
+                found = await run_in_threadpool(endpoint.handler, service, asked, request)
         except RefusedError as error:
             return refusal(error.status, error.message, error.hint)
         except TooManyTriesError as error:
