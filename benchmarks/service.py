@@ -2,9 +2,9 @@
 
     python benchmarks/service.py [--tracks 100000] [--users 50] [--seconds 20] [--pause 5]
 
-Each user asks, waits for the answer, and reads or listens for about the pause before the next question, as people do. A second
-row is without any pause: as many questions as the machine can answer. The tracks have random vectors of three windows each; the
-text encoder is left out, as it is the same on both sides.
+Each user asks, waits for the answer, and reads or listens for about the pause before the next question, as people do. The
+last row is without any pause: as many questions as the machine can answer. The tracks have random vectors of three windows
+each; the text encoder is left out, as it is the same on both sides.
 """
 
 import argparse
@@ -48,7 +48,7 @@ class Random(FileMusic):
         rng = np.random.default_rng(0)
         vectors = rng.standard_normal((3 * tracks, dim), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        windows = Windows(np.repeat(np.arange(tracks), 3), np.tile(np.float32([0, 60, 120]), tracks), 10.0)
+        windows = Windows(np.repeat(np.arange(tracks), 3), np.tile(np.array([0, 60, 120], np.float32), tracks), 10.0)
         self._known = Collection([_track(row) for row in range(tracks)], vectors, windows=windows)
 
     def collection(self) -> Collection:

@@ -5,7 +5,7 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +20,7 @@ from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
+    from unisono.retrieval.models import JointModel
     from unisono.search.service.auth import Auth
     from unisono.search.service.music import Music
     from unisono.search.service.searches import Searches
@@ -32,12 +33,15 @@ _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 class ServeOptions(StageOptions):
     """Options of `unisono serve`."""
 
+    library: tuple[str, ...] = ()
+    """Names of the libraries to serve. Default: all in `DATA-ROOT/library`."""
     checkpoint: Path | None = None
-    """The model that embeds the descriptions. Default: the only best checkpoint in `checkpoints/`."""
+    """The model that embeds the descriptions. Default: the one that the libraries are embedded for, or the only best
+    checkpoint in `checkpoints/`."""
     model: str | None = None
     """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
-    """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
+    """Folder of an `embeddings.h5` to serve in place of a library. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     where: tuple[str, ...] = ()
@@ -100,12 +104,25 @@ def searches_of(options: ServeOptions) -> "Searches":
     )
 
 
-def _music(options: ServeOptions) -> "tuple[Music, object]":
+def _music(options: ServeOptions) -> "tuple[Music, JointModel]":
+    """Return what is searched, and by which model: libraries, or else an `embeddings.h5`."""
     with extra("train", "Searching"):
+        from unisono.library.library import names as libraries
         from unisono.retrieval.models import load_model, names
         from unisono.search.service.music import FileMusic
-    if options.model not in names():  # those need no torch
+    if options.model not in (None, *names()):  # those need no torch
         require("train", "Searching", ("torch",))
+    root = Workspace(options.data_root).library
+    chosen = options.library or (() if options.data_dir or options.checkpoint else tuple(libraries(root)))
+    if chosen:
+        from unisono.library.library import model_of as model_of_libraries
+        from unisono.library.library import open_all
+        from unisono.library.serving import LibraryMusic
+
+        with ExitStack() as stack:
+            embedded_for = model_of_libraries([stack.enter_context(each) for each in open_all(root, chosen)])
+        model = load_model(options.model or options.checkpoint or embedded_for, options.device)
+        return LibraryMusic(root, chosen, model), model
     model = load_model(model_of(options.model, options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     file = data / "embeddings.h5" if data.is_dir() else data

@@ -45,8 +45,10 @@ ID = urllib.parse.quote("t/1 ö", safe="")
 GETS = [
     f"/search?q=calm&q=guitar&without=voice&like={ID}&where=year>=1990&top=2&diversity=0.3&max_per_artist=2",
     "/search?where=tags=folk", f"/similar?id={ID}&top=2", "/tracks?limit=1&offset=1", f"/track?id={ID}", f"/audio?id={ID}",
-    f"/cover?id={ID}", "/facets?where=year>=1995", "/facets", "/suggestions", "/playlists", "/about", "/version", "/health", "/metrics",
-    "/openapi.json", "/search?colour=red", "/search?top=x", "/search?top=0", "/search?where=colour=red", "/search?where=year=1800",
+    f"/cover?id={ID}", "/facets?where=year>=1995", "/facets", "/suggestions", "/playlists",
+    "/about", "/version", "/health", "/metrics",
+    "/openapi.json", "/search?colour=red", "/search?top=x", "/search?top=0", "/search?where=colour=red",
+    "/search?where=year=1800",
     "/search?q=", "/search?q=" + "a" * 1001, "/track?id=9", "/track", "/similar?id=9", "/audio?id=9", "/cover?id=9",
     "/playlist.m3u8?name=none", "/search?like=/etc/x.m3u8", "/search?like=nobody",
 ]  # fmt: skip
@@ -107,10 +109,7 @@ def test_a_question_of_several_parts(port):
 
 def test_verdicts_are_remembered_for_the_question_and_no_other(port):
     def hits(q):
-        return {
-            hit["track"]["id"]: hit["verdict"]
-            for hit in json.loads(ask(port, f"{V1}/search?q={q}")[1])["hits"]
-        }
+        return {hit["track"]["id"]: hit["verdict"] for hit in json.loads(ask(port, f"{V1}/search?q={q}")[1])["hits"]}
 
     before = hits("dark")
     assert len(before) == 4 and not any(before.values())
@@ -170,7 +169,11 @@ def test_counters_count(port):
 
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
-    [(b"{", "application/json", 400), (b"q=x", "application/x-www-form-urlencoded", 415), (b"{}" * 600_000, "application/json", 413)],
-)  # fmt: skip
+    [
+        (b"{", "application/json", 400),
+        (b"q=x", "application/x-www-form-urlencoded", 415),
+        (b"{}" * 600_000, "application/json", 413),
+    ],
+)
 def test_bodies_of_another_form_are_refused(port, body, kind, status):
     assert ask(port, f"{V1}/search", "POST", body, Content_Type=kind)[0].status == status

@@ -41,12 +41,13 @@ def browser():
 def port(tmp_path_factory):
     folder = tmp_path_factory.mktemp("music")
     vectors, windows = windowed(SECONDS, 10)
+    files = [tone(folder / f"{row}.wav", each) for row, each in enumerate(SECONDS[:-1])]
     tracks = [
         track(
-            row, title=f"Title {row}", artist=f"Artist {row // 2}", album="An Album", year=1990 + 5 * row, tags=["folk", "rock"][: row % 2 + 1],
-            duration_s=each, audio_path=tone(folder / f"{row}.wav", each) if row < 5 else str(folder / "gone.wav"),
+            row, title=f"Title {row}", artist=f"Artist {row // 2}", album="An Album", year=1990 + 5 * row,
+            tags=["folk", "rock"][: row % 2 + 1], duration_s=SECONDS[row], audio_path=path,
         )
-        for row, each in enumerate(SECONDS)
+        for row, path in enumerate([*files, str(folder / "gone.wav")])
     ]  # fmt: skip
     (folder / "cover.png").write_bytes(PNG)
     with running(tracks, music=Shelf(tracks, vectors, windows), folder=folder) as port:

@@ -7,13 +7,12 @@ import json
 import math
 import os
 import socket
-import urllib.parse
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.search.service.world import AUDIO, Shelf, ask, running, track
+from tests.search.service.world import AUDIO, ask, running, track
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.commands.search import SearchOptions, run
 from unisono.search.service import server as server_module
@@ -92,7 +91,17 @@ def test_descriptions_are_given_on_the_page(tmp_path):
         run(["choir"], SearchOptions(checkpoint=tmp_path, serve=True))
 
 
-PAGES = ["/", "/page.js", "/page.css", f"{V1}/about", f"{V1}/search?q=choir", f"{V1}/search", f"{V1}/audio?id=0", f"{V1}/audio?id=1", "/x"]
+PAGES = [
+    "/",
+    "/page.js",
+    "/page.css",
+    f"{V1}/about",
+    f"{V1}/search?q=choir",
+    f"{V1}/search",
+    f"{V1}/audio?id=0",
+    f"{V1}/audio?id=1",
+    "/x",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -217,7 +226,11 @@ def test_half_sent_requests_are_closed_and_whole_ones_answered(tmp_path, monkeyp
     monkeypatch.setattr(server_module, "REQUEST_WITHIN_S", 0.3)
     with running([track(0)]) as port, contextlib.ExitStack() as stack:
         half = []
-        for begin in (b"", b"GET /api/v1/about HTTP/1.1\r\nHost: 127", b"GET /api/v1/about HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"):
+        for begin in (
+            b"",
+            b"GET /api/v1/about HTTP/1.1\r\nHost: 127",
+            b"GET /api/v1/about HTTP/1.1\r\nHost: localhost\r\n\r\nGET /",
+        ):
             connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
             connection.sendall(begin)
             half.append(connection)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, convert, structs
 
 from unisono.retrieval.collection import Hit, IndexedTrack
 
@@ -79,7 +79,7 @@ class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
     """No parameters."""
 
 
-class Track(Struct, frozen=True, kw_only=True):
+class TrackAnswer(Struct, frozen=True, kw_only=True):
     """What is known of a track."""
 
     id: str
@@ -104,7 +104,7 @@ class Track(Struct, frozen=True, kw_only=True):
 class Found(Struct, frozen=True, kw_only=True):
     """A track that a question found."""
 
-    track: Track
+    track: TrackAnswer
     score: float
     percentile: float | None
     """The share of the library, in percent, that fits less."""
@@ -119,7 +119,7 @@ class Found(Struct, frozen=True, kw_only=True):
     verdict: Verdict = ""
 
 
-class Result(Struct, frozen=True, kw_only=True):
+class SearchAnswer(Struct, frozen=True, kw_only=True):
     """What a question found, best first."""
 
     query: str
@@ -135,7 +135,7 @@ class TrackList(Struct, frozen=True, kw_only=True):
     """A part of the list of tracks."""
 
     total: int
-    tracks: list[Track]
+    tracks: list[TrackAnswer]
 
 
 class Facet(Struct, frozen=True, kw_only=True):
@@ -194,7 +194,7 @@ class NewPlaylist(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """`file` for an .m3u8 in the folder of playlists, or one of the targets."""
 
 
-class Playlist(Struct, frozen=True, kw_only=True):
+class PlaylistAnswer(Struct, frozen=True, kw_only=True):
     """A playlist that was made."""
 
     name: str
@@ -218,7 +218,7 @@ class Password(Struct, frozen=True, forbid_unknown_fields=True):
     password: Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT)]
 
 
-class About(Struct, frozen=True, kw_only=True):
+class AboutAnswer(Struct, frozen=True, kw_only=True):
     """What this is."""
 
     name: str
@@ -256,10 +256,10 @@ class Refusal(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
-def track_of(track: IndexedTrack) -> Track:
+def track_of(track: IndexedTrack) -> TrackAnswer:
     """Return what the API says of a track."""
-    values = {name: getattr(track, name) for name in Track.__struct_fields__}
-    return Track(**{name: _finite(value) if isinstance(value, float) else value for name, value in values.items()})
+    known = convert(track, TrackAnswer, from_attributes=True)
+    return structs.replace(known, duration_s=_finite(known.duration_s), start_s=_finite(known.start_s))
 
 
 def found_of(hit: Hit, verdict: Verdict) -> Found:

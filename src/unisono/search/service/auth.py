@@ -6,7 +6,6 @@ that a person ended are remembered until they would have expired.
 
 import hashlib
 import hmac
-import os
 import secrets
 import threading
 import time
@@ -84,8 +83,8 @@ class Auth:
 
     def _write(self, changed: Secrets) -> None:
         with whole_file(self.path) as partial:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(msgspec.json.encode(changed))
+            partial.touch(0o600, exist_ok=False)
+            partial.write_bytes(msgspec.json.encode(changed))
 
     @property
     def is_set(self) -> bool:

@@ -1,18 +1,14 @@
 """The routes of the API: one table, from which requests are answered and OpenAPI is described."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import msgspec
 
 from unisono import __version__
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.search.service import answers
-from unisono.search.service.auth import Auth
-from unisono.search.service.metrics import Metrics
-from unisono.search.service.searches import NotFoundError, Searches
+from unisono.search.service.endpoint import Endpoint, StatusError, Service
+from unisono.search.service.openapi import description
+from unisono.search.service.searches import NotFoundError
 
 with extra("serve", "The search page"):
     from starlette.requests import Request
@@ -24,44 +20,6 @@ with extra("serve", "The search page"):
 V1 = "/api/v1"
 COOKIE = "unisono_session"
 COVER_AGE_S = 86400
-
-
-@dataclass(frozen=True)
-class Service:
-    """What the routes need."""
-
-    searches: Searches
-    auth: Auth | None
-    """None: everybody who reaches the service may ask."""
-    metrics: Metrics
-
-
-class RefusedError(UnisonoError):
-    """A request that is refused with a status of its own."""
-
-    def __init__(self, status: int, message: str, *, hint: str = "", wait_s: float = 0.0) -> None:
-        super().__init__(message, hint=hint)
-        self.status = status
-        self.wait_s = wait_s
-
-
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """A route."""
-
-    path: str
-    summary: str
-    answer: type[msgspec.Struct] | list[Any] | str
-    """Type of the answer; or its media type, if it is not JSON."""
-    handler: Callable[[Service, Any, Request], Any]
-    """From the parameters (or the body) to the answer, or a whole response."""
-    takes: type[msgspec.Struct] = answers.Nothing
-    """Type of the parameters, or of the body of a POST."""
-    method: str = "GET"
-    is_open: bool = False
-    """Whether it is answered without a password."""
-    is_search: bool = False
-    """Whether it takes all cores for a while: one at a time is answered."""
 
 
 def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
@@ -76,17 +34,16 @@ def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
 
 
 def _cover(service: Service, asked: answers.ById, request: Request) -> Response:
-    track = service.searches.track(asked.id)
-    with service.searches.music.audio(track) as path:
-        found = cover_of(path)
+    path = service.searches.music.file(service.searches.track(asked.id))
+    found = cover_of(path) if path else None
     if found is None:
         raise NotFoundError("There is no cover.")
     content, kind = found
     return Response(content, media_type=kind, headers={"Cache-Control": f"private, max-age={COVER_AGE_S}"})
 
 
-def _about(service: Service, asked: answers.Nothing, request: Request) -> answers.About:
-    return answers.About(
+def _about(service: Service, asked: answers.Nothing, request: Request) -> answers.AboutAnswer:
+    return answers.AboutAnswer(
         name="unisono",
         version=__version__,
         label=service.searches.music.label,
@@ -96,7 +53,7 @@ def _about(service: Service, asked: answers.Nothing, request: Request) -> answer
     )
 
 
-def _similar(service: Service, asked: answers.Similar, request: Request) -> answers.Result:
+def _similar(service: Service, asked: answers.Similar, request: Request) -> answers.SearchAnswer:
     service.searches.track(asked.id)
     return service.searches.find(
         answers.Question(like=[asked.id], where=asked.where, top=asked.top, max_per_artist=asked.max_per_artist)
@@ -108,7 +65,7 @@ def _sign_in(service: Service, asked: answers.Password, request: Request) -> Res
         raise UsageError("There is no password here.")
     session = service.auth.sign_in(asked.password, request.client.host if request.client else "")
     if session is None:
-        raise RefusedError(401, "Wrong password.")
+        raise StatusError(401, "Wrong password.")
     response = Response(msgspec.json.encode(answers.Done()), media_type="application/json")
     is_https = request.url.scheme == "https"
     path = request.scope.get("root_path", "") or "/"
@@ -135,8 +92,6 @@ def _playlist(service: Service, asked: answers.Named, request: Request) -> Respo
 
 
 def _openapi(service: Service, asked: answers.Nothing, request: Request) -> Response:
-    from unisono.search.service.openapi import description
-
     found = description(ENDPOINTS, request.scope.get("root_path", ""))
     return Response(msgspec.json.encode(found), media_type="application/json")
 
@@ -147,7 +102,7 @@ ENDPOINTS = (
         is_search=True,
         summary="Find the tracks that fit a question best.",
         takes=answers.Question,
-        answer=answers.Result,
+        answer=answers.SearchAnswer,
         handler=lambda service, asked, _: service.searches.find(asked),
     ),
     Endpoint(
@@ -156,7 +111,7 @@ ENDPOINTS = (
         is_search=True,
         summary="The same, for long questions.",
         takes=answers.Question,
-        answer=answers.Result,
+        answer=answers.SearchAnswer,
         handler=lambda service, asked, _: service.searches.find(asked),
     ),
     Endpoint(
@@ -164,7 +119,7 @@ ENDPOINTS = (
         is_search=True,
         summary="Find the tracks that sound most like a track.",
         takes=answers.Similar,
-        answer=answers.Result,
+        answer=answers.SearchAnswer,
         handler=_similar,
     ),
     Endpoint(
@@ -178,7 +133,7 @@ ENDPOINTS = (
         path=f"{V1}/track",
         summary="Tell what is known of a track.",
         takes=answers.ById,
-        answer=answers.Track,
+        answer=answers.TrackAnswer,
         handler=lambda service, asked, _: answers.track_of(service.searches.track(asked.id)),
     ),
     Endpoint(
@@ -228,7 +183,7 @@ ENDPOINTS = (
         method="POST",
         summary="Save tracks as a playlist, or replace the one of this name.",
         takes=answers.NewPlaylist,
-        answer=answers.Playlist,
+        answer=answers.PlaylistAnswer,
         handler=lambda service, asked, _: service.searches.save(asked),
     ),
     Endpoint(
@@ -241,7 +196,7 @@ ENDPOINTS = (
     Endpoint(
         path=f"{V1}/about",
         summary="Tell what is searched, and by which model and version.",
-        answer=answers.About,
+        answer=answers.AboutAnswer,
         handler=_about,
     ),
     Endpoint(

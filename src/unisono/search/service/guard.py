@@ -61,7 +61,7 @@ class Guard:
         Args:
             app: answers what is let through.
             hosts: names that a request may be addressed to.
-            any_address: whether it may be addressed to any IP address, too: these are not what a hostile name server answers.
+            any_address: whether it may be addressed to any IP address, too: a hostile name server makes up names, not these.
             prefix: path under which a proxy shows the service, such as `/music`; empty for none.
             auth: who may ask; None for everybody.
             protected: path -> whether a password or token is asked for.
@@ -119,8 +119,10 @@ class Guard:
         if self._auth is None or not self._protected.get(request.scope["path"], False):
             return None
         try:
-            return None if await run_in_threadpool(self._may_ask, request, self._auth) else refusal(
-                401, "A password is asked for.", headers={"WWW-Authenticate": "Bearer"}
+            return (
+                None
+                if await run_in_threadpool(self._may_ask, request, self._auth)
+                else refusal(401, "A password is asked for.", headers={"WWW-Authenticate": "Bearer"})
             )
         except DataError as error:
             return refusal(503, error.message, error.hint)

@@ -16,9 +16,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
-        self._requests = Counter(
-            "unisono_requests", "Requests answered.", ("path", "status"), registry=self._registry
-        )
+        self._requests = Counter("unisono_requests", "Requests answered.", ("path", "status"), registry=self._registry)
         self._seconds = Histogram(
             "unisono_request_seconds", "Seconds until the answer began.", ("path",), registry=self._registry
         )

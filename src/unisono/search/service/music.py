@@ -35,8 +35,12 @@ class Music(Protocol):
         """
         ...
 
+    def file(self, track: IndexedTrack) -> Path | None:
+        """Return the file of a track; None if it lies on a media server."""
+        ...
+
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
-        """Yield a file of this machine with the audio of a track: its own, or one fetched from a media server for the time.
+        """Yield the file of a track, or one that is fetched from its media server for the time.
 
         Raises:
             UnisonoError: it cannot be had now.
@@ -88,6 +92,10 @@ class FileMusic:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def file(self, track: IndexedTrack) -> Path | None:
+        """Return the file of a track."""
+        return Path(track.audio_path)
 
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
         """Yield the file of a track."""

@@ -1,15 +1,13 @@
 """The description of the API in OpenAPI 3.1, made from the table of routes and the types of their answers."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from unisono import __version__
 from unisono.search.service import answers
-
-if TYPE_CHECKING:
-    from unisono.search.service.endpoints import Endpoint
+from unisono.search.service.endpoint import Endpoint
 
 JSON = "application/json"
 REFUSALS = {
@@ -23,7 +21,7 @@ REFUSALS = {
 }
 
 
-def description(endpoints: "Sequence[Endpoint]", prefix: str) -> dict[str, Any]:
+def description(endpoints: Sequence[Endpoint], prefix: str) -> dict[str, Any]:
     """Return the description of routes, as JSON values."""
     types = [each for endpoint in endpoints for each in (endpoint.takes, endpoint.answer) if not isinstance(each, str)]
     _, schemas = msgspec.json.schema_components([*types, answers.Refusal], ref_template="#/components/schemas/{name}")
@@ -46,11 +44,9 @@ def description(endpoints: "Sequence[Endpoint]", prefix: str) -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: "Endpoint", schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     refusal = {JSON: {"schema": _schema(answers.Refusal)}}
-    responses: dict[str, Any] = {
-        status: {"description": said, "content": refusal} for status, said in REFUSALS.items()
-    }
+    responses: dict[str, Any] = {status: {"description": said, "content": refusal} for status, said in REFUSALS.items()}
     kind = endpoint.answer
     content = {kind: {}} if isinstance(kind, str) else {JSON: {"schema": _schema(kind)}}
     responses["200"] = {"description": "The answer.", "content": content}

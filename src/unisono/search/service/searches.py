@@ -90,7 +90,7 @@ class Searches:
             self._held = collection, _fulfilling(collection, self._where)
         return self._held[1]
 
-    def find(self, question: answers.Question) -> answers.Result:
+    def find(self, question: answers.Question) -> answers.SearchAnswer:
         """Return the tracks that fit a question best.
 
         Raises:
@@ -107,7 +107,8 @@ class Searches:
                 for id, verdict in self.feedback.of(question.q, question.without, question.like).items()
                 if id in collection.position_of
             }
-        verdicts |= dict.fromkeys(question.keep, "keep") | dict.fromkeys(question.reject, "reject")
+        verdicts.update(dict.fromkeys(question.keep, "keep"))
+        verdicts.update(dict.fromkeys(question.reject, "reject"))
         query = Query(
             text=tuple(question.q),
             like=tuple(question.like),
@@ -123,7 +124,7 @@ class Searches:
         )
         with self._one_at_a_time:
             hits = search(self.model, query, collection)
-        return answers.Result(
+        return answers.SearchAnswer(
             query=hits.query,
             searched=hits.searched,
             fits=hits.fits,
@@ -181,9 +182,13 @@ class Searches:
             for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
         ]
         groups.insert(1, answers.FacetGroup(name="Decade", facets=decade))
-        for place, (name, column, bins) in enumerate((("Length", "duration", LENGTHS), ("Rating", "rating", RATINGS)), 2):
+        for place, (name, column, bins) in enumerate(
+            (("Length", "duration", LENGTHS), ("Rating", "rating", RATINGS)), 2
+        ):
             counted = [
-                answers.Facet(where=condition, label=label, tracks=int(_fulfilling(collection, [*where, condition]).sum()))
+                answers.Facet(
+                    where=condition, label=label, tracks=int(_fulfilling(collection, [*where, condition]).sum())
+                )
                 for label, condition in bins
                 if not np.isnan(collection.columns.numbers(column)).all()
             ]
@@ -237,7 +242,7 @@ class Searches:
         except (OSError, UsageError) as error:
             raise NotFoundError("There is no such playlist.") from error
 
-    def save(self, wanted: answers.NewPlaylist) -> answers.Playlist:
+    def save(self, wanted: answers.NewPlaylist) -> answers.PlaylistAnswer:
         """Save a playlist, or replace the one of this name.
 
         Raises:
@@ -248,14 +253,12 @@ class Searches:
         tracks = [self.track(id) for id in wanted.tracks]
         if wanted.target != "file":
             saved = self.music.save_playlist(wanted.name, tracks, wanted.target)
-            return answers.Playlist(
-                name=saved.name, target=saved.target, tracks=saved.tracks, left_out=saved.left_out
-            )
+            return answers.PlaylistAnswer(name=saved.name, target=saved.target, tracks=saved.tracks, left_out=saved.left_out)
         if self.playlists is None:
             raise UsageError("There is no folder of playlists here.", parameter="target")
         name = file_name(wanted.name)
         written = write_playlist(self.playlists / f"{name}.m3u8", tracks)
-        return answers.Playlist(name=name, target="file", tracks=written.files, left_out=len(written.left_out))
+        return answers.PlaylistAnswer(name=name, target="file", tracks=written.files, left_out=len(written.left_out))
 
 
 def file_name(name: str) -> str:

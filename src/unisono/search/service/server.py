@@ -33,7 +33,8 @@ with extra("serve", "The search page"):
     from starlette.routing import Route
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from unisono.search.service.endpoints import COOKIE, ENDPOINTS, Endpoint, RefusedError, Service
+    from unisono.search.service.endpoint import Endpoint, StatusError, Service
+    from unisono.search.service.endpoints import COOKIE, ENDPOINTS
     from unisono.search.service.guard import LOOPBACK, Guard, refusal
     from unisono.search.service.metrics import Metrics
 
@@ -164,7 +165,9 @@ def _file(request: Request) -> Response:
 def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
     """Return the function that answers the requests to a route."""
     lists = {
-        field.name for field in msgspec.structs.fields(endpoint.takes) if "list" in str(getattr(field.type, "__origin__", ""))
+        field.name
+        for field in msgspec.structs.fields(endpoint.takes)
+        if "list" in str(getattr(field.type, "__origin__", ""))
     }
 
     async def answer(request: Request) -> Response:
@@ -176,7 +179,7 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
                     found = await run_in_threadpool(endpoint.handler, service, asked, request)
             else:
                 found = await run_in_threadpool(endpoint.handler, service, asked, request)
-        except RefusedError as error:
+        except StatusError as error:
             return refusal(error.status, error.message, error.hint)
         except TooManyTriesError as error:
             return refusal(429, error.message, headers={"Retry-After": f"{error.wait_s:.0f}"})
@@ -189,7 +192,9 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
             return refusal(503, "There is not enough memory for this.")
         if isinstance(found, Response):
             return found
-        return Response(msgspec.json.encode(found), media_type="application/json", headers={"Cache-Control": "no-store"})
+        return Response(
+            msgspec.json.encode(found), media_type="application/json", headers={"Cache-Control": "no-store"}
+        )
 
     return answer
 
@@ -205,7 +210,7 @@ async def _asked(request: Request, endpoint: Endpoint, lists: set[str]) -> msgsp
             if endpoint.takes is answers.Nothing:
                 return answers.Nothing()
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-                raise RefusedError(415, "The body must be application/json.")
+                raise StatusError(415, "The body must be application/json.")
             return msgspec.json.decode(await _body(request), type=endpoint.takes)
         given = request.query_params
         values = {name: given.getlist(name) if name in lists else given[name] for name in given}
@@ -219,7 +224,7 @@ async def _body(request: Request) -> bytes:
     async for chunk in request.stream():
         content += chunk
         if len(content) > LARGEST_BODY:
-            raise RefusedError(413, "This is too long.")
+            raise StatusError(413, "This is too long.")
     return content
 
 

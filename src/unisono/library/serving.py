@@ -1,0 +1,138 @@
+"""Libraries as the music of the service (`search.service.music.Music`): kept up to date while others change them."""
+
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unisono.audio.faults import UnusableError
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.log import log
+from unisono.library import sources
+from unisono.library.gathered import Gathered
+from unisono.library.library import Library
+from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.search.service.music import SavedPlaylist
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from unisono.library.catalogue import CatalogueTrack
+    from unisono.library.sources import MusicSource
+    from unisono.retrieval.models import JointModel
+
+LOOK_EVERY_S = 2.0
+MOST_FETCHED = 8
+"""Files of media servers that are kept, because players ask for one in many parts."""
+
+
+class LibraryMusic:
+    """The music of some libraries."""
+
+    def __init__(self, root: Path, names: Sequence[str], model: "JointModel") -> None:
+        """Read the libraries, and follow them from now on.
+
+        Raises:
+            UnisonoError: a library cannot be read, or holds nothing that the model reads.
+        """
+        self.label = ", ".join(names)
+        self._root = root
+        self._names = tuple(names)
+        self._found: Collection | None = None
+        self._failure: UnisonoError | None = None
+        self._ready = threading.Event()
+        self._fetched: dict[str, tuple[Path, ExitStack]] = {}
+        self._fetching = threading.Lock()
+        threading.Thread(target=self._follow, args=(model,), daemon=True, name="libraries").start()
+        self._ready.wait()
+        if self._found is None and self._failure is not None:
+            raise self._failure
+
+    def _follow(self, model: "JointModel") -> None:
+        """Look for changes again and again: in a thread of its own, as a catalogue is used by one."""
+        with ExitStack() as stack:
+            gathered: Gathered | None = None
+            while True:
+                try:
+                    if gathered is None:
+                        opened = [stack.enter_context(Library.open(self._root, name)) for name in self._names]
+                        gathered = Gathered({library.name: library.catalogue for library in opened}, model)
+                    self._found = gathered.collection()
+                except UnisonoError as error:
+                    if self._failure is None or self._failure.message != error.message:
+                        log.warning("%s", error.message)
+                    self._failure = error
+                    if self._found is None:
+                        return self._ready.set()
+                self._ready.set()
+                threading.Event().wait(LOOK_EVERY_S)
+
+    def collection(self) -> Collection:
+        """Return the tracks that are embedded now, or were some seconds ago."""
+        assert self._found is not None
+        return self._found
+
+    def file(self, track: IndexedTrack) -> Path | None:
+        """Return the file of a track; None if it lies on a media server."""
+        with Library.open(self._root, track.library) as library:
+            return _file(*_source(library, track))
+
+    def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
+        """Yield the file of a track, or one that is fetched from its media server for the time.
+
+        Raises:
+            UnisonoError: it cannot be had now.
+        """
+        path = self.file(track)
+        return self._from_server(track) if path is None else nullcontext(path)
+
+    @contextmanager
+    def _from_server(self, track: IndexedTrack) -> "Iterator[Path]":
+        with self._fetching:
+            if track.id not in self._fetched:
+                stack = ExitStack()
+                try:
+                    with Library.open(self._root, track.library) as library:
+                        source, known = _source(library, track)
+                    path = stack.enter_context(source.open(known.as_listed))
+                except UnusableError as error:
+                    raise UnisonoError(f"{track.name}: {error}.") from error
+                if len(self._fetched) >= MOST_FETCHED:
+                    self._fetched.pop(next(iter(self._fetched)))[1].close()
+                self._fetched[track.id] = path, stack
+            yield self._fetched[track.id][0]
+
+    def targets(self) -> list[str]:
+        """Name the media servers of the libraries."""
+        found = []
+        for name in self._names:
+            with Library.open(self._root, name) as library:
+                found += [row.address for row in library.catalogue.sources() if not Path(row.address).is_absolute()]
+        return found
+
+    def save_playlist(self, name: str, tracks: Sequence[IndexedTrack], target: str) -> SavedPlaylist:
+        """Make a playlist on a media server, or replace the one that was made before under this name.
+
+        Raises:
+            UsageError: there is no such target.
+            UnisonoError: the server refuses, or does not answer.
+        """
+        raise UsageError(f"There is no media server {target!r}.", parameter="target")
+
+
+def _source(library: Library, track: IndexedTrack) -> "tuple[MusicSource, CatalogueTrack]":
+    """Return where a track comes from, and what the catalogue knows of it.
+
+    Raises:
+        UnisonoError: it is not in the library any more.
+    """
+    known = library.catalogue.numbered([track.number]).get(track.number)
+    addresses = {row.number: row.address for row in library.catalogue.sources()}
+    if known is None or known.source not in addresses:
+        raise UnisonoError(f"{track.name} is not in the library any more.")
+    return sources.build(addresses[known.source], library.root), known
+
+
+def _file(source: "MusicSource", track: "CatalogueTrack") -> Path | None:
+    return Path(source.address, track.key) if source.is_local else None

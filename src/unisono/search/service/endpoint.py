@@ -1,0 +1,54 @@
+"""What a route of the API is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from unisono.base.errors import UnisonoError
+from unisono.search.service import answers
+from unisono.search.service.auth import Auth
+from unisono.search.service.metrics import Metrics
+from unisono.search.service.searches import Searches
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes need."""
+
+    searches: Searches
+    auth: Auth | None
+    """None: everybody who reaches the service may ask."""
+    metrics: Metrics
+
+
+class StatusError(UnisonoError):
+    """A request that is refused with a status of its own."""
+
+    def __init__(self, status: int, message: str, *, hint: str = "", wait_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """A route."""
+
+    path: str
+    summary: str
+    answer: type[msgspec.Struct] | list[Any] | str
+    """Type of the answer; or its media type, if it is not JSON."""
+    handler: Callable[[Service, Any, "Request"], Any]
+    """From the parameters (or the body) to the answer, or a whole response."""
+    takes: type[msgspec.Struct] = answers.Nothing
+    """Type of the parameters, or of the body of a POST."""
+    method: str = "GET"
+    is_open: bool = False
+    """Whether it is answered without a password."""
+    is_search: bool = False
+    """Whether it takes all cores for a while: one at a time is answered."""
