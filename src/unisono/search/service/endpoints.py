@@ -6,7 +6,7 @@ from unisono import __version__
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.search.service import answers
-from unisono.search.service.endpoint import Endpoint, StatusError, Service
+from unisono.search.service.endpoint import Endpoint, Service, StatusError
 from unisono.search.service.openapi import description
 from unisono.search.service.searches import NotFoundError
 

@@ -253,7 +253,9 @@ class Searches:
         tracks = [self.track(id) for id in wanted.tracks]
         if wanted.target != "file":
             saved = self.music.save_playlist(wanted.name, tracks, wanted.target)
-            return answers.PlaylistAnswer(name=saved.name, target=saved.target, tracks=saved.tracks, left_out=saved.left_out)
+            return answers.PlaylistAnswer(
+                name=saved.name, target=saved.target, tracks=saved.tracks, left_out=saved.left_out
+            )
         if self.playlists is None:
             raise UsageError("There is no folder of playlists here.", parameter="target")
         name = file_name(wanted.name)

@@ -33,7 +33,7 @@ with extra("serve", "The search page"):
     from starlette.routing import Route
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
-    from unisono.search.service.endpoint import Endpoint, StatusError, Service
+    from unisono.search.service.endpoint import Endpoint, Service, StatusError
     from unisono.search.service.endpoints import COOKIE, ENDPOINTS
     from unisono.search.service.guard import LOOPBACK, Guard, refusal
     from unisono.search.service.metrics import Metrics
