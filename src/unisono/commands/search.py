@@ -19,7 +19,7 @@ from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unisono.retrieval.collection import Collection, Hit, Hits, IndexedTrack
+    from unisono.retrieval.collection import Hit, Hits, IndexedTrack
     from unisono.retrieval.models import JointModel
     from unisono.search.query import Query
 
