@@ -7,6 +7,8 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.loaded import python
+
 SOURCE = Path(__file__).parents[1] / "src"
 
 
@@ -46,9 +48,4 @@ def install(folder: Path, name: str, modules: Mapping[str, str], entry_points: M
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with the packages of a folder installed, and return what it printed."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{folder}", "COLUMNS": "160"},
-    )
+    return python(*arguments, env={**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{folder}", "COLUMNS": "160"})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.loaded import unisono
 from tests.making import make_track
 from tests.releases import song_describer
 from unisono.cli import GROUPS, VERBS
@@ -157,12 +158,6 @@ def test_quiet_shows_results_alone(unified: Path, tmp_path: Path) -> None:
 
 
 def cli(folder: Path, *words: str, code: int | None = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "unisono", *words],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-    )
+    done = unisono(*words, cwd=folder, env={**os.environ, "COLUMNS": "200", **environment})
     assert code is None or done.returncode == code, done.stdout + done.stderr
     return done
