@@ -47,7 +47,7 @@ ONLY_PARSED = {
     r"subsonic:|on the server|unisono playlist": "needs a media server, or a library of its music",
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",
-    r"--serve": "serves until Ctrl-C",
+    r"--serve|unisono serve": "serves until Ctrl-C, or asks for a password",
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers": "needs an encoder with weights",
     r"--match audio": "listens to all files, which takes long",

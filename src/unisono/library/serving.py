@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from unisono.audio.faults import UnusableError
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
-from unisono.library import sources
+from unisono.library import playlists, sources
 from unisono.library.gathered import Gathered
 from unisono.library.library import Library
 from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.search.service.audiomuse import ServerIds
 from unisono.search.service.music import SavedPlaylist
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class LibraryMusic:
         self._ready = threading.Event()
         self._fetched: dict[str, tuple[Path, ExitStack]] = {}
         self._fetching = threading.Lock()
+        self._ids: tuple[Collection, ServerIds] | None = None
         threading.Thread(target=self._follow, args=(model,), daemon=True, name="libraries").start()
         self._ready.wait()
         if self._found is None and self._failure is not None:
@@ -105,11 +107,8 @@ class LibraryMusic:
 
     def targets(self) -> list[str]:
         """Name the media servers of the libraries."""
-        found = []
-        for name in self._names:
-            with Library.open(self._root, name) as library:
-                found += [row.address for row in library.catalogue.sources() if not Path(row.address).is_absolute()]
-        return found
+        with self._opened() as libraries:
+            return playlists.targets(libraries)
 
     def save_playlist(self, name: str, tracks: Sequence[IndexedTrack], target: str) -> SavedPlaylist:
         """Make a playlist on a media server, or replace the one that was made before under this name.
@@ -118,7 +117,28 @@ class LibraryMusic:
             UsageError: there is no such target.
             UnisonoError: the server refuses, or does not answer.
         """
-        raise UsageError(f"There is no media server {target!r}.", parameter="target")
+        with self._opened() as libraries:
+            if target not in playlists.targets(libraries):
+                raise UsageError(f"There is no media server {target!r}.", parameter="target")
+            saved = playlists.write(libraries, f"{target}#{name}", tracks, comment=name)
+            return SavedPlaylist(name, target, saved.tracks, saved.left_out)
+
+    def server_ids(self) -> ServerIds:
+        """Return what the media servers of the libraries call their tracks and artists."""
+        collection = self.collection()
+        if self._ids is None or self._ids[0] is not collection:
+            with self._opened() as libraries:
+                found = [playlists.server_ids(library) for library in libraries]
+            of_track = {id: at_server for each in found for id, at_server in each.of_track.items()}
+            of_artist = {id: at_server for each in found for id, at_server in each.of_artist.items()}
+            self._ids = collection, ServerIds(of_track, of_artist)
+        return self._ids[1]
+
+    @contextmanager
+    def _opened(self) -> "Iterator[list[Library]]":
+        """Yield the libraries, for this thread."""
+        with ExitStack() as stack:
+            yield [stack.enter_context(Library.open(self._root, name)) for name in self._names]
 
 
 def _source(library: Library, track: IndexedTrack) -> "tuple[MusicSource, CatalogueTrack]":

@@ -1,6 +1,6 @@
 """What the API takes and answers: types from which requests are read, answers are written, and OpenAPI is described."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, convert, structs
 
@@ -210,6 +210,41 @@ class Playlists(Struct, frozen=True, kw_only=True):
     """`file`, and media servers."""
     files: list[str]
     """Names of the playlists that were saved as files."""
+
+
+class ItemAsked(Struct, frozen=True, kw_only=True):
+    """As the AudioMuse-AI plugin for Navidrome asks; other parameters are allowed."""
+
+    item_id: Text
+    n: int = 10
+    eliminate_duplicates: bool = False
+
+
+class ArtistAsked(Struct, frozen=True, kw_only=True):
+    """As the AudioMuse-AI plugin for Navidrome asks; other parameters are allowed."""
+
+    artist: Text
+    n: int = 10
+    include_component_matches: bool = False
+
+
+class SimilarItem(Struct, frozen=True, kw_only=True):
+    """A track, as the AudioMuse-AI plugin for Navidrome reads it."""
+
+    item_id: str
+    title: str
+    author: str
+    album: str
+    distance: float
+
+
+class SimilarArtist(Struct, frozen=True, kw_only=True):
+    """An artist, as the AudioMuse-AI plugin for Navidrome reads it."""
+
+    artist: str
+    artist_id: str
+    divergence: float
+    component_matches: list[dict[str, Any]] = []
 
 
 class Password(Struct, frozen=True, forbid_unknown_fields=True):

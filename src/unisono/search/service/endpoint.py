@@ -41,8 +41,8 @@ class Endpoint:
 
     path: str
     summary: str
-    answer: type[msgspec.Struct] | list[Any] | str
-    """Type of the answer; or its media type, if it is not JSON."""
+    answer: Any
+    """Type of the answer; or its media type as text, if it is not JSON."""
     handler: Callable[[Service, Any, "Request"], Any]
     """From the parameters (or the body) to the answer, or a whole response."""
     takes: type[msgspec.Struct] = answers.Nothing

@@ -1,11 +1,13 @@
 """The routes of the API: one table, from which requests are answered and OpenAPI is described."""
 
+from typing import Any
+
 import msgspec
 
 from unisono import __version__
-from unisono.base.errors import UsageError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import extra
-from unisono.search.service import answers
+from unisono.search.service import answers, audiomuse
 from unisono.search.service.endpoint import Endpoint, Service, StatusError
 from unisono.search.service.openapi import description
 from unisono.search.service.searches import NotFoundError
@@ -58,6 +60,34 @@ def _similar(service: Service, asked: answers.Similar, request: Request) -> answ
     return service.searches.find(
         answers.Question(like=[asked.id], where=asked.where, top=asked.top, max_per_artist=asked.max_per_artist)
     )
+
+
+def _similar_items(service: Service, asked: answers.ItemAsked, request: Request) -> list[dict[str, Any]]:
+    music = service.searches.music
+    try:
+        return audiomuse.similar_tracks(
+            music.collection(),
+            music.server_ids(),
+            asked.item_id,
+            asked.n,
+            eliminate_duplicates=asked.eliminate_duplicates,
+        )
+    except DataError as error:
+        raise NotFoundError(error.message) from error
+
+
+def _similar_artists(service: Service, asked: answers.ArtistAsked, request: Request) -> list[dict[str, Any]]:
+    music = service.searches.music
+    try:
+        return audiomuse.similar_artists(
+            music.collection(),
+            music.server_ids(),
+            asked.artist,
+            asked.n,
+            include_component_matches=asked.include_component_matches,
+        )
+    except DataError as error:
+        raise NotFoundError(error.message) from error
 
 
 def _sign_in(service: Service, asked: answers.Password, request: Request) -> Response:
@@ -192,6 +222,22 @@ ENDPOINTS = (
         takes=answers.Named,
         answer="audio/x-mpegurl",
         handler=_playlist,
+    ),
+    Endpoint(
+        path="/api/similar_tracks",
+        summary="The tracks most like one, as the AudioMuse-AI plugin for Navidrome asks.",
+        takes=answers.ItemAsked,
+        answer=list[answers.SimilarItem],
+        handler=_similar_items,
+        is_search=True,
+    ),
+    Endpoint(
+        path="/api/similar_artists",
+        summary="The artists most like one, as the AudioMuse-AI plugin for Navidrome asks.",
+        takes=answers.ArtistAsked,
+        answer=list[answers.SimilarArtist],
+        handler=_similar_artists,
+        is_search=True,
     ),
     Endpoint(
         path=f"{V1}/about",

@@ -1,13 +1,16 @@
 """What the service asks of a person's music. `library.Library` is one such, the music of an `embeddings.h5` another."""
 
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from unisono.base.errors import UsageError
+from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.log import log
 from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.search.service.audiomuse import ServerIds
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,10 @@ class Music(Protocol):
         """
         ...
 
+    def server_ids(self) -> ServerIds:
+        """Return what the media servers call the tracks and artists."""
+        ...
+
 
 class FileMusic:
     """The music of an `embeddings.h5`: read again when the file is replaced."""
@@ -75,15 +82,20 @@ class FileMusic:
         self.label = label
         self._path = path
         self._load = load
+        self._lock = threading.Lock()
         self._seen = self._state()
         self._collection = load()
 
     def collection(self) -> Collection:
         """Return the music as it is now; the last that could be read if the file is not there, or is damaged."""
-        state = self._state()
-        if state not in (self._seen, None):
-            self._seen = state
-            self._collection = self._load()
+        with self._lock:
+            state = self._state()
+            if state not in (self._seen, None):
+                self._seen = state
+                try:
+                    self._collection = self._load()
+                except UnisonoError as error:
+                    log.warning("%s The earlier music is searched.", error.message)
         return self._collection
 
     def _state(self) -> tuple[int, int, int] | None:
@@ -112,3 +124,7 @@ class FileMusic:
             UsageError: always.
         """
         raise UsageError(f"There is no media server {target!r}.", parameter="target")
+
+    def server_ids(self) -> ServerIds:
+        """Return that no media server has the tracks."""
+        return ServerIds({}, {})
