@@ -21,6 +21,7 @@ TINY = {
     "download": "--megabytes 1 --small-files 4 --share 0.01 --rounds 1",
     "encoders": "--encoders mert_95m --layers 1 --window-s 1 --batch-sizes 2 --repeats 1",
     "folder": "--files 30 --repeat 1",
+    "library": "--files 100 --repeat 1",
     "matching": "--records 1000",
     "metrics": "--queries 60 --sorted-queries 20 --candidates 80 --dim 8",
     "near_duplicates": "--tracks 80 --pieces 2 --encoded 2 --checked 20",

@@ -35,7 +35,6 @@ KEPT_DAYS = 30
 WAIT_S = 30.0
 """How long another program may hold the file."""
 KEYS_A_QUERY = 500
-HELD, AGAIN = 1, 2
 
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -51,6 +50,9 @@ CREATE TABLE tracks (
     revision INTEGER NOT NULL
 );
 CREATE UNIQUE INDEX tracks_by_key ON tracks (source, key) WHERE removed IS NULL;
+CREATE INDEX tracks_as_listed ON tracks (source, key, size, changed) WHERE removed IS NULL;
+CREATE INDEX tracks_odd ON tracks (source) WHERE held OR fault != '';
+CREATE INDEX tracks_removed ON tracks (removed) WHERE removed IS NOT NULL;
 CREATE INDEX tracks_by_content ON tracks (content);
 CREATE INDEX tracks_by_revision ON tracks (revision);
 CREATE TABLE encoders (number INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE);
@@ -113,7 +115,7 @@ class Vectors(NamedTuple):
 
 
 class Catalogue:
-    """An open catalogue; a context manager. Used by one thread."""
+    """An open catalogue; a context manager. Used by one thread at a time."""
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         """Open the file, or begin it.
@@ -129,7 +131,7 @@ class Catalogue:
         with explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained():
-            self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
+            self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             try:
                 self._prepare()
             except BaseException:
@@ -275,17 +277,33 @@ class Catalogue:
 
     # Tracks
 
-    def states(self, source: int, *, with_ffmpeg: bool) -> dict[str, tuple[int, int, int, int]]:
-        """Return key -> (number, size, time of change, mark) of a source's tracks.
+    def states(self, source: int) -> dict[str, tuple[int, int]]:
+        """Return key -> (size, time of change) of a source's tracks; a sync of files that have not changed reads no more."""
+        query = "SELECT key, size, changed FROM tracks INDEXED BY tracks_as_listed WHERE source = ? AND removed IS NULL"
+        found = {key: (size, changed) for key, size, changed in self._ask(query, [source])}
+        for key in [key for key in found if type(key) is bytes]:  # a name that is not UTF-8
+            found[os.fsdecode(key)] = found.pop(key)
+        return found
 
-        The mark is `HELD` for a row that was brought back by hand and not seen since, `AGAIN` for one that wanted ffmpeg,
-        which is here now, else 0.
-        """
-        mark = f"held * {HELD} + (fault LIKE '%{NEEDS_FFMPEG}') * {AGAIN if with_ffmpeg else 0}"
-        rows = self._ask(
-            f"SELECT key, number, size, changed, {mark} FROM tracks WHERE source = ? AND removed IS NULL", [source]
-        )
-        return {row[0] if type(row[0]) is str else os.fsdecode(row[0]): row[1:] for row in rows}
+    def numbers(self, source: int, keys: Iterable[str]) -> dict[str, int]:
+        """Return key -> number of some tracks of a source that are there."""
+        query = "SELECT number FROM tracks WHERE source = ? AND key = ? AND removed IS NULL"
+        found = ((key, self._ask(query, [source, _stored(key)])) for key in keys)
+        return {key: int(rows[0][0]) for key, rows in found if rows}
+
+    def held(self, source: int) -> dict[str, int]:
+        """Return key -> number of the tracks that were brought back by hand and have not been seen since."""
+        return self._odd(source, "held")
+
+    def wanting_ffmpeg(self, source: int) -> dict[str, int]:
+        """Return key -> number of the tracks that could not be decoded without ffmpeg."""
+        return self._odd(source, f"fault LIKE '%{NEEDS_FFMPEG}'")
+
+    def _odd(self, source: int, where: str) -> dict[str, int]:
+        query = f"source = ? AND (held OR fault != '') AND removed IS NULL AND {where}"
+        return {
+            _text(key): number for key, number in self._ask(f"SELECT key, number FROM tracks WHERE {query}", [source])
+        }
 
     def tracks(self, where: str = "removed IS NULL", values: Sequence[Any] = ()) -> list[CatalogueTrack]:
         """Return the tracks that fulfil an SQL condition, in the order of their numbers."""

@@ -246,8 +246,15 @@ class Library:
         )
 
     def _waiting(self) -> int:
+        """Return how many tracks are to be embedded; nothing is counted if nothing has changed since that was none."""
         encoder = self.catalogue.setting("encoder")
-        return self.catalogue.count_waiting(int(encoder) if encoder else -1)
+        state = f"{self.catalogue.revision()} {encoder}"
+        if self.catalogue.setting("all embedded") == state:
+            return 0
+        count = self.catalogue.count_waiting(int(encoder) if encoder else -1)
+        if not count:
+            self.catalogue.put_setting("all embedded", state)
+        return count
 
     def _embed(self, built: dict[int, MusicSource], device: str, workers: int | None) -> EmbeddingResult:
         """Embed what is waiting; the model is loaded only if there is something to do."""

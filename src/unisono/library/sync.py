@@ -16,7 +16,7 @@ from unisono.audio import ffmpeg
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.base.cores import available_cores
 from unisono.base.progress import progress
-from unisono.library.catalogue import HELD, Catalogue, CatalogueTrack, Source, now
+from unisono.library.catalogue import Catalogue, CatalogueTrack, Source, now
 from unisono.library.look import Looked, look
 from unisono.library.sources import MusicSource, SourceAwayError, SourceTrack, Unlisted
 from unisono.tracks.track import batched
@@ -98,10 +98,7 @@ def _compared(catalogue: Catalogue, row: Source, source: MusicSource, *, remove_
     listing = _Listing(row, source, SourceChanges(row.address))
     changes = listing.changes
     try:
-        if source.is_local:
-            left, held = _compare_files(catalogue, listing)
-        else:
-            left, held = _compare_answers(catalogue, listing)
+        left = _compare_files(catalogue, listing) if source.is_local else _compare_answers(catalogue, listing)
     except SourceAwayError as error:
         changes.away = error.message
         listing.new, listing.changed = [], []
@@ -114,44 +111,50 @@ def _compared(catalogue: Catalogue, row: Source, source: MusicSource, *, remove_
     if listing.gone and changes.listed < FEWEST_SHARE * changes.known and not remove_missing:
         changes.kept = sorted(listing.gone)
         listing.gone = {}
-    for key in held:  # brought back by hand, and still away
+    for key in catalogue.held(row.number) if listing.gone else ():  # brought back by hand, and still away
         listing.gone.pop(key, None)
     if listing.new:
         _find_returned(catalogue, listing)
     return listing
 
 
-def _compare_files(catalogue: Catalogue, listing: _Listing) -> tuple[dict[str, int], set[str]]:
-    """Compare sizes and times of change; this is all that is done to a file that has not changed."""
-    states = catalogue.states(listing.row.number, with_ffmpeg=ffmpeg.is_here())
-    known = len(states)
+def _compare_files(catalogue: Catalogue, listing: _Listing) -> dict[str, int]:
+    """Compare sizes and times of change, which is all that is done to a file that has not changed; return what is gone."""
+    source = listing.row.number
+    states = catalogue.states(source)
+    again = catalogue.held(source)
+    if ffmpeg.is_here():
+        again |= catalogue.wanting_ffmpeg(source)
+    listing.changes.known = len(states)
+    changed, listed = [], 0
     find = states.pop
-    new, changed, listed = listing.new, listing.changed, 0
     for track in listing.source.list():
         listed += 1
         state = find(track.key, None)
         if state is None:
-            new.append(track)
-        elif state[1] != track.size or state[2] != track.changed or state[3]:
-            changed.append((state[0], track))
-    listing.changes.known, listing.changes.listed = known, listed
-    return {key: state[0] for key, state in states.items()}, {key for key, state in states.items() if state[3] & HELD}
+            listing.new.append(track)
+        elif state != (track.size, track.changed) or (again and track.key in again):
+            changed.append(track)
+    listing.changes.listed = listed
+    numbers = catalogue.numbers(source, [*states, *(track.key for track in changed)])
+    listing.changed = [(numbers[track.key], track) for track in changed]
+    return {key: numbers[key] for key in states}
 
 
-def _compare_answers(catalogue: Catalogue, listing: _Listing) -> tuple[dict[str, int], set[str]]:
-    """Compare all that a server says of its tracks."""
-    tracks = {track.key: track for track in catalogue.tracks("source = ? AND removed IS NULL", [listing.row.number])}
+def _compare_answers(catalogue: Catalogue, listing: _Listing) -> dict[str, int]:
+    """Compare all that a server says of its tracks; return what is gone."""
+    source = listing.row.number
+    tracks = {track.key: track for track in catalogue.tracks("source = ? AND removed IS NULL", [source])}
+    held = catalogue.held(source)
     listing.changes.known = len(tracks)
-    states = catalogue.states(listing.row.number, with_ffmpeg=False)
     for track in listing.source.list():
         listing.changes.listed += 1
         known = tracks.pop(track.key, None)
         if known is None:
             listing.new.append(track)
-        elif known.as_listed != track or states[track.key][3]:
+        elif known.as_listed != track or track.key in held:
             listing.changed.append((known.number, track))
-    gone = {key: track.number for key, track in tracks.items()}
-    return gone, {key for key in gone if states[key][3] & HELD}
+    return {key: track.number for key, track in tracks.items()}
 
 
 def _find_returned(catalogue: Catalogue, listing: _Listing) -> None:

@@ -146,11 +146,11 @@ def scan(
                 on_error(error)
                 continue
             seen.add((status.st_dev, status.st_ino))
-            folders = [entry for entry in found if _is_folder(entry)]
-            if folders:
-                inner = {entry.name for entry in folders}
-                found = [entry for entry in found if entry.name not in inner]
-            yield directory, found
+            folders: list[os.DirEntry[str]] = []
+            files: list[os.DirEntry[str]] = []
+            for entry in found:
+                (folders if _is_folder(entry) else files).append(entry)
+            yield directory, files
             wanted = [entry for entry in folders if not skip(entry.name)]
             linked += [entry.path for entry in wanted if entry.is_symlink()]
             waiting += [entry.path for entry in reversed(wanted) if not entry.is_symlink()]
