@@ -209,7 +209,7 @@ def _show_status(found: "LibraryStatus", options: LibraryOptions, *, everything:
         for each in found.sources
     ]
     columns = ("source", "tracks", "embedded", "waiting", "not playable", "hours", "synced (UTC)")
-    console.show(Table(f"The library {found.name}, for the model {found.model}", columns, rows, words=(0,)))
+    console.show(Table(f"The library {found.name}, for the model {found.model}", columns, rows, words=(0, 6)))
     if found.removed:
         console.out.print(
             f"{counted(found.removed, 'track')} removed; for 30 days: unisono library undo{_options(options)}"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,11 +15,17 @@ from unisono.base.extras import extra, require
 from unisono.base.path_map import PathMap
 from unisono.base.words import counted
 from unisono.commands import console
+from unisono.commands.music import libraries_of
 from unisono.commands.options import Count, StageOptions, model_of
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     from unisono.retrieval.collection import Hit, Hits, IndexedTrack
+=======
+    from unisono.library.library import Libraries
+    from unisono.retrieval.collection import Collection, Hit, Hits, IndexedTrack
+>>>>>>> b1cb5ac (Search the libraries where nothing else is named)
     from unisono.retrieval.models import JointModel
     from unisono.search.query import Query
 
@@ -64,6 +70,9 @@ class SearchOptions(QueryOptions):
     """Name of a model that needs no training (`unisono models list`), or a checkpoint."""
     data_dir: Path | None = None
     """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
+    library: tuple[str, ...] = ()
+    """Names of the libraries to search (`unisono library`). Default: all that there are, unless --checkpoint, --data-dir or
+    --split is given."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     split: Literal["train", "val", "test"] | None = None
@@ -95,17 +104,33 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     with extra("train", "Searching"):
         from unisono.retrieval.models import load_model, names
         from unisono.search import run as searching
-    if options.model not in names():  # those need no torch
-        require("train", "Searching", ("torch",))
     _check(queries, options)
+<<<<<<< HEAD
     model = load_model(model_of(options.model, options.checkpoint), options.device)
     data = options.data_dir or Workspace(options.data_root).embeddings
     collection = model.collection(data, split=options.split)
     if options.serve:
         _serve(model, options)
         return {}
+=======
+>>>>>>> b1cb5ac (Search the libraries where nothing else is named)
     asked = [query_of(text, options) for text in queries or [""]]
-    found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
+    libraries = _libraries(options)
+    with libraries or nullcontext():
+        if libraries:
+            model, collection = libraries.model, libraries.collection()
+        else:
+            if options.model not in names():  # those need no torch
+                require("train", "Searching", ("torch",))
+            model = load_model(model_of(options.model, options.checkpoint), options.device)
+            data = options.data_dir or Workspace(options.data_root).embeddings
+            collection = model.collection(data, split=options.split)
+        if options.serve:
+            _serve(model, collection, options)
+            return {}
+        found = {
+            query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked
+        }
     if options.playlist:  # before anything is printed: whoever reads along may end early
         _write(options.playlist, found, options)
     if options.json:
@@ -114,6 +139,19 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         for hits in found.values():
             _show(hits, brief=options.brief)
     return found
+
+
+def _libraries(options: SearchOptions) -> "Libraries | None":
+    if options.split is not None and not options.library:
+        return None
+    return libraries_of(
+        options.data_root,
+        options.library,
+        model=options.model,
+        checkpoint=options.checkpoint,
+        data_dir=options.data_dir,
+        device=options.device,
+    )
 
 
 def query_of(text: str, options: QueryOptions) -> "Query":

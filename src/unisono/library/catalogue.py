@@ -69,7 +69,7 @@ _WAITING = f"""removed IS NULL AND NOT (fault != '' AND (lasting OR fault LIKE '
 _COLUMNS = "number, source, key, path, size, changed, duration_s, facts, content, added, removed, fault, detail"
 
 
-class Source(NamedTuple):
+class SourceRow(NamedTuple):
     """A folder or server of the library."""
 
     number: int
@@ -238,10 +238,10 @@ class Catalogue:
 
     # Sources
 
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SourceRow]:
         """List the sources in the order in which they were added."""
         rows = self._ask("SELECT number, address, added, synced FROM sources WHERE removed IS NULL ORDER BY number")
-        return [Source(*row) for row in rows]
+        return [SourceRow(*row) for row in rows]
 
     def add_source(self, address: str) -> bool:
         """Add a source, or bring back one that was removed, with its tracks; return whether it was not there."""

@@ -14,7 +14,7 @@ from msgspec import structs
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.path_map import PathMap
 from unisono.library import sources
-from unisono.library.catalogue import Catalogue, CatalogueTrack, Source, now
+from unisono.library.catalogue import Catalogue, CatalogueTrack, SourceRow, now
 from unisono.library.gathered import artist_id, track_id
 from unisono.library.library import Library
 from unisono.library.sources import MusicSource
@@ -126,7 +126,9 @@ def server_ids(library: Library) -> ServerIds:
     return ServerIds(of_track, of_artist)
 
 
-def keys_at(catalogue: Catalogue, row: Source, source: MusicSource, tracks: Iterable[CatalogueTrack]) -> dict[int, str]:
+def keys_at(
+    catalogue: Catalogue, row: SourceRow, source: MusicSource, tracks: Iterable[CatalogueTrack]
+) -> dict[int, str]:
     """Return number -> key at a media server: of its own tracks, and of those that are the same music.
 
     These have the same content, or what is known of them says so: the MusicBrainz id, or title, artist, album and size.
@@ -149,7 +151,7 @@ def keys_at(catalogue: Catalogue, row: Source, source: MusicSource, tracks: Iter
     return found
 
 
-def _server(libraries: Sequence[Library], target: str) -> tuple[Library, Source, MusicSource, str]:
+def _server(libraries: Sequence[Library], target: str) -> tuple[Library, SourceRow, MusicSource, str]:
     """Return the server that a target means, and the name of the playlist there."""
     kind, _, name = target.partition(":")
     address = ""
@@ -178,7 +180,11 @@ def _server(libraries: Sequence[Library], target: str) -> tuple[Library, Source,
 
 
 def _keys(
-    libraries: Sequence[Library], catalogue: Catalogue, row: Source, source: MusicSource, tracks: Sequence[IndexedTrack]
+    libraries: Sequence[Library],
+    catalogue: Catalogue,
+    row: SourceRow,
+    source: MusicSource,
+    tracks: Sequence[IndexedTrack],
 ) -> list[str]:
     """Return the keys at a server of those tracks that it has, in their order."""
     keys: dict[str, str] = {}

@@ -16,7 +16,7 @@ from unisono.audio import ffmpeg
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.base.cores import available_cores
 from unisono.base.progress import progress
-from unisono.library.catalogue import Catalogue, CatalogueTrack, Source, now
+from unisono.library.catalogue import Catalogue, CatalogueTrack, SourceRow, now
 from unisono.library.look import Looked, look
 from unisono.library.sources import MusicSource, SourceAwayError, SourceTrack, Unlisted
 from unisono.tracks.track import batched
@@ -58,7 +58,7 @@ class SourceChanges:
 class _Listing:
     """A source compared with the catalogue."""
 
-    row: Source
+    row: SourceRow
     source: MusicSource
     changes: SourceChanges
     new: list[SourceTrack] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _Listing:
 
 def sync(
     catalogue: Catalogue,
-    sources: Sequence[tuple[Source, MusicSource]],
+    sources: Sequence[tuple[SourceRow, MusicSource]],
     *,
     dry_run: bool = False,
     remove_missing: bool = False,
@@ -93,7 +93,7 @@ def sync(
     return [listing.changes for listing in listings]
 
 
-def _compared(catalogue: Catalogue, row: Source, source: MusicSource, *, remove_missing: bool) -> _Listing:
+def _compared(catalogue: Catalogue, row: SourceRow, source: MusicSource, *, remove_missing: bool) -> _Listing:
     """List a source, and tell what is new, changed and gone."""
     listing = _Listing(row, source, SourceChanges(row.address))
     changes = listing.changes
@@ -111,8 +111,6 @@ def _compared(catalogue: Catalogue, row: Source, source: MusicSource, *, remove_
     if listing.gone and changes.listed < FEWEST_SHARE * changes.known and not remove_missing:
         changes.kept = sorted(listing.gone)
         listing.gone = {}
-    for key in catalogue.held(row.number) if listing.gone else ():  # brought back by hand, and still away
-        listing.gone.pop(key, None)
     if listing.new:
         _find_returned(catalogue, listing)
     return listing
