@@ -1,40 +1,58 @@
 """Which music a command searches: one's own libraries, or an `embeddings.h5`."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unisono.base.errors import UsageError
+from unisono.base.extras import extra, require
 from unisono.commands.options import model_of
+from unisono.tracks.track import Split
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unisono.library.library import Libraries
+    from unisono.retrieval.models import JointModel
+    from unisono.search.service.music import Music
 
 
-def libraries_of(
+def music_of(
     data_root: Path,
-    library: Sequence[str],
     *,
+    library: Sequence[str],
     model: str | None,
     checkpoint: Path | None,
     data_dir: Path | None,
     device: str,
-) -> "Libraries | None":
-    """Open the libraries that are meant: those named, or all if nothing else is; None if an `embeddings.h5` is meant.
+    split: Split | None = None,
+) -> "tuple[Music, JointModel]":
+    """Return what is searched, and by which model: the libraries that are named, or all if nothing else is; else a file.
 
     Raises:
-        UsageError: options exclude each other, or there is no library of that name.
+        UsageError: options exclude each other, or there is no such library, model or file.
     """
+    with extra("train", "Searching"):
+        from unisono.retrieval.models import load_model, names
+        from unisono.search.service.music import FileMusic
     workspace = Workspace(data_root)
-    if library and data_dir is not None:
-        raise UsageError("--library and --data-dir exclude each other.")
-    if not library:
-        is_prepared = (workspace.embeddings / "embeddings.h5").is_file()
-        is_file = data_dir is not None or checkpoint is not None or (model is not None and is_prepared)
-        if is_file or not any(workspace.library.glob("*.sqlite")):
-            return None
-    from unisono.library.library import gather
+    chosen = tuple(library)
+    is_prepared = (workspace.embeddings / "embeddings.h5").is_file()
+    if chosen and (data_dir is not None or split is not None):
+        raise UsageError("--library excludes --data-dir and --split.")
+    if not chosen and data_dir is None and checkpoint is None and split is None and not (model and is_prepared):
+        chosen = tuple(sorted(path.stem for path in workspace.library.glob("*.sqlite")))
+    if model not in names() and not (chosen and model is None):  # those need no torch
+        require("train", "Searching", ("torch",))
+    if not chosen:
+        loaded = load_model(model_of(model, checkpoint), device)
+        data = data_dir or workspace.embeddings
+        file = data / "embeddings.h5" if data.is_dir() else data
+        return FileMusic(file.parent.name, file, lambda: loaded.collection(data, split=split)), loaded
+    from unisono.library.library import model_of as model_of_libraries
+    from unisono.library.library import open_all
+    from unisono.library.serving import LibraryMusic
 
-    chosen = str(model_of(model, checkpoint)) if model or checkpoint else None
-    return gather(workspace.library, library, chosen, device)
+    with ExitStack() as stack:
+        embedded_for = model_of_libraries([stack.enter_context(each) for each in open_all(workspace.library, chosen)])
+    loaded = load_model(model or checkpoint or embedded_for, device)
+    return LibraryMusic(workspace.library, chosen, loaded), loaded

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,23 +11,19 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra, require
+from unisono.base.extras import require
 from unisono.base.path_map import PathMap
 from unisono.base.words import counted
 from unisono.commands import console
-from unisono.commands.music import libraries_of
-from unisono.commands.options import Count, StageOptions, model_of
+from unisono.commands.music import music_of
+from unisono.commands.options import Count, StageOptions
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
     from unisono.retrieval.collection import Hit, Hits, IndexedTrack
-=======
-    from unisono.library.library import Libraries
-    from unisono.retrieval.collection import Collection, Hit, Hits, IndexedTrack
->>>>>>> b1cb5ac (Search the libraries where nothing else is named)
     from unisono.retrieval.models import JointModel
     from unisono.search.query import Query
+    from unisono.search.service.music import Music
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,36 +97,24 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         UsageError: a query is empty, or an option is not of the right form.
         DataError: no track is left to search among.
     """
-    with extra("train", "Searching"):
-        from unisono.retrieval.models import load_model, names
-        from unisono.search import run as searching
     _check(queries, options)
-<<<<<<< HEAD
-    model = load_model(model_of(options.model, options.checkpoint), options.device)
-    data = options.data_dir or Workspace(options.data_root).embeddings
-    collection = model.collection(data, split=options.split)
+    music, model = music_of(
+        options.data_root,
+        library=options.library,
+        model=options.model,
+        checkpoint=options.checkpoint,
+        data_dir=options.data_dir,
+        device=options.device,
+        split=options.split,
+    )
     if options.serve:
-        _serve(model, options)
+        _serve(music, model, options)
         return {}
-=======
->>>>>>> b1cb5ac (Search the libraries where nothing else is named)
+    from unisono.search import run as searching
+
+    collection = music.collection()
     asked = [query_of(text, options) for text in queries or [""]]
-    libraries = _libraries(options)
-    with libraries or nullcontext():
-        if libraries:
-            model, collection = libraries.model, libraries.collection()
-        else:
-            if options.model not in names():  # those need no torch
-                require("train", "Searching", ("torch",))
-            model = load_model(model_of(options.model, options.checkpoint), options.device)
-            data = options.data_dir or Workspace(options.data_root).embeddings
-            collection = model.collection(data, split=options.split)
-        if options.serve:
-            _serve(model, collection, options)
-            return {}
-        found = {
-            query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked
-        }
+    found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
     if options.playlist:  # before anything is printed: whoever reads along may end early
         _write(options.playlist, found, options)
     if options.json:
@@ -139,19 +123,6 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         for hits in found.values():
             _show(hits, brief=options.brief)
     return found
-
-
-def _libraries(options: SearchOptions) -> "Libraries | None":
-    if options.split is not None and not options.library:
-        return None
-    return libraries_of(
-        options.data_root,
-        options.library,
-        model=options.model,
-        checkpoint=options.checkpoint,
-        data_dir=options.data_dir,
-        device=options.device,
-    )
 
 
 def query_of(text: str, options: QueryOptions) -> "Query":
@@ -225,14 +196,10 @@ def _check(queries: Sequence[str], options: SearchOptions) -> None:
             PathMap(options.path_map)
 
 
-def _serve(model: "JointModel", options: SearchOptions) -> None:
-    from unisono.search.service.music import FileMusic
+def _serve(music: "Music", model: "JointModel", options: SearchOptions) -> None:
     from unisono.search.service.searches import Searches
     from unisono.search.service.server import make_app, serve
 
-    data = options.data_dir or Workspace(options.data_root).embeddings
-    file = data / "embeddings.h5" if data.is_dir() else data
-    music = FileMusic(file.parent.name, file, lambda: model.collection(data, split=options.split))
     searches = Searches(
         model, music, where=options.where, top=options.top, max_per_artist=options.max_per_artist,
         feedback=options.data_root / "feedback.sqlite", playlists=options.data_root / "playlists",

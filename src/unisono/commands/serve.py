@@ -5,7 +5,6 @@ import ipaddress
 import os
 import re
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra, require
+from unisono.base.extras import require
 from unisono.base.words import counted
 from unisono.commands import console
-from unisono.commands.options import Count, StageOptions, model_of
-from unisono.tracks.workspace import Workspace
+from unisono.commands.music import music_of
+from unisono.commands.options import Count, StageOptions
 
 if TYPE_CHECKING:
-    from unisono.retrieval.models import JointModel
     from unisono.search.service.auth import Auth
-    from unisono.search.service.music import Music
     from unisono.search.service.searches import Searches
 
 PASSWORD, TOKEN = "UNISONO_PASSWORD", "UNISONO_TOKEN"
@@ -94,7 +91,14 @@ def searches_of(options: ServeOptions) -> "Searches":
     from unisono.search.service.searches import Searches
 
     folder = Path(options.data_root)
-    music, model = _music(options)
+    music, model = music_of(
+        folder,
+        library=options.library,
+        model=options.model,
+        checkpoint=options.checkpoint,
+        data_dir=options.data_dir,
+        device=options.device,
+    )
     return Searches(
         model,
         music,
@@ -102,31 +106,6 @@ def searches_of(options: ServeOptions) -> "Searches":
         feedback=folder / "feedback.sqlite",
         playlists=options.playlists or folder / "playlists",
     )
-
-
-def _music(options: ServeOptions) -> "tuple[Music, JointModel]":
-    """Return what is searched, and by which model: libraries, or else an `embeddings.h5`."""
-    with extra("train", "Searching"):
-        from unisono.library.library import names as libraries
-        from unisono.retrieval.models import load_model, names
-        from unisono.search.service.music import FileMusic
-    if options.model not in (None, *names()):  # those need no torch
-        require("train", "Searching", ("torch",))
-    root = Workspace(options.data_root).library
-    chosen = options.library or (() if options.data_dir or options.checkpoint else tuple(libraries(root)))
-    if chosen:
-        from unisono.library.library import model_of as model_of_libraries
-        from unisono.library.library import open_all
-        from unisono.library.serving import LibraryMusic
-
-        with ExitStack() as stack:
-            embedded_for = model_of_libraries([stack.enter_context(each) for each in open_all(root, chosen)])
-        model = load_model(options.model or options.checkpoint or embedded_for, options.device)
-        return LibraryMusic(root, chosen, model), model
-    model = load_model(model_of(options.model, options.checkpoint), options.device)
-    data = options.data_dir or Workspace(options.data_root).embeddings
-    file = data / "embeddings.h5" if data.is_dir() else data
-    return FileMusic(file.parent.name, file, lambda: model.collection(data)), model
 
 
 def serve_app(searches: "Searches", auth: "Auth", options: ServeOptions, prefix: str) -> None:
