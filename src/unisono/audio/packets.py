@@ -76,12 +76,10 @@ def _chunks(descriptor: int, head: bytes, size: int) -> list[Part]:
     if head[4:8] == b"ftyp":
         return _mp4(descriptor, size)
     if head[:8] == _ASF:
-        return _named(descriptor, size, _header_size(head), "<16sQ", (_ASF_DATA,), counts_header=True)
+        return _named(
+            descriptor, size, int.from_bytes(head[16:24], "little"), "<16sQ", (_ASF_DATA,), counts_header=True
+        )
     return []
-
-
-def _header_size(head: bytes) -> int:
-    return int(struct.unpack_from("<Q", head, 16)[0])
 
 
 def _named(
@@ -98,7 +96,7 @@ def _named(
     parts = []
     begins = struct.calcsize(form)
     for _ in range(_MOST_CHUNKS):
-        if len(header := os.pread(descriptor, begins, at)) < begins:
+        if at >= size or len(header := os.pread(descriptor, begins, at)) < begins:
             break
         name, length = struct.unpack(form, header)
         inner = length - begins if counts_header else length
@@ -114,8 +112,7 @@ def _mp4(descriptor: int, size: int) -> list[Part]:
     """Return the media data of an MP4 file."""
     parts, at = [], 0
     for _ in range(_MOST_CHUNKS):
-        header = os.pread(descriptor, 16, at)
-        if len(header) < 8:
+        if at >= size or len(header := os.pread(descriptor, 16, at)) < 8:
             break
         length, begins = int.from_bytes(header[:4], "big"), 8
         if length == 1:

@@ -32,6 +32,7 @@ class SourceChanges:
 
     address: str
     known: int = 0
+    """Tracks that it should list."""
     listed: int = 0
     added: list[str] = field(default_factory=list)
     moved: list[tuple[str, str]] = field(default_factory=list)
@@ -105,9 +106,11 @@ def _compared(catalogue: Catalogue, row: SourceRow, source: MusicSource, *, remo
         return listing
     changes.unlisted = source.unlisted()
     prefixes = tuple(part.prefix for part in changes.unlisted)
+    held = catalogue.held(row.number) if left else {}  # brought back by hand, and still away
     listing.gone = {
-        key: number for key, number in left.items() if not (key.startswith(prefixes) if prefixes else False)
+        key: number for key, number in left.items() if key not in held and not (prefixes and key.startswith(prefixes))
     }
+    changes.known -= len(left) - len(listing.gone)
     if listing.gone and changes.listed < FEWEST_SHARE * changes.known and not remove_missing:
         changes.kept = sorted(listing.gone)
         listing.gone = {}

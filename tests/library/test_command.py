@@ -1,0 +1,131 @@
+"""`unisono library` as a person types it, and the search that asks the library where nothing else is named."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.library.conftest import DspModel, sing
+from unisono import cli
+from unisono.audio import ffmpeg
+from unisono.base.errors import UsageError
+from unisono.commands import library as command
+from unisono.library.library import Library, open_all
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Type a command line; return its exit code, and what it printed on both streams."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unisono.retrieval.models.load_model", lambda name, device="cpu": DspModel())
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(words))
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return run
+
+
+def test_from_the_first_folder_to_a_search(typed, music: Path, tmp_path: Path) -> None:
+    code, out, _ = typed("library", "add", str(music))
+    assert code == 0
+    assert "Bring in its music with: unisono library sync" in out
+    code, out, _ = typed("library", "sync", "--dry-run")
+    assert "6 tracks would be added" in out
+    assert "Nothing was changed" in out
+    code, out, _ = typed("library", "sync")
+    assert code == 0
+    assert "6 tracks embedded" in out
+    code, out, _ = typed("search", "calm guitar", "--top", "2", "--json")
+    assert code == 0, out
+    (found,) = json.loads(out)
+    assert found["searched"] == 6
+    assert found["hits"][0]["library"] == "music"
+    assert Path(found["hits"][0]["audio_path"]).is_file()
+    (music / "album 0/0.flac").unlink()
+    code, out, _ = typed("library", "sync", "--json")
+    assert json.loads(out)["sources"][0]["removed"] == ["album 0/0.flac"]
+    code, out, _ = typed("library", "undo")
+    assert "Brought back 1 track" in out
+    code, out, _ = typed("library", "remove", str(music))
+    assert "with 6 tracks" in out
+    code, out, err = typed("library", "sync")
+    assert code == 2
+    assert "unisono library add" in err
+
+
+def test_a_sync_that_is_not_complete_fails_and_says_why(typed, music: Path) -> None:
+    typed("library", "add", str(music))
+    typed("library", "sync")
+    music.rename(music.parent / "away")
+    code, _, err = typed("library", "sync")
+    assert code == 1
+    assert "cannot be read" in err
+    assert "--remove-missing" in err
+    code, out, _ = typed("library", "status", "--json")
+    assert json.loads(out)["sources"][0]["tracks"] == 6
+
+
+def test_what_cannot_be_played_is_listed_with_what_to_do(
+    typed, music: Path, monkeypatch: pytest.MonkeyPatch, with_ffmpeg: None
+) -> None:
+    from tests.audio.test_ffmpeg import made
+    from tests.broken_audio import music as sound
+
+    made(music / "a.m4a", sound(2), "aac")
+    typed("library", "add", str(music))
+    monkeypatch.setattr(ffmpeg, "is_here", lambda: False)
+    code, out, _ = typed("library", "sync")
+    assert code == 0
+    assert "6 tracks embedded" in out
+    code, out, _ = typed("library", "status", "--faults")
+    assert "a.m4a: AAC or ALAC in MP4 (m4a): needs ffmpeg" in out
+    assert "apt install ffmpeg" in out
+    code, out, _ = typed("library", "sync")
+    assert "0 tracks embedded" in out
+    monkeypatch.undo()
+    monkeypatch.setattr(Library, "load_model", lambda self, device="cpu": DspModel())
+    monkeypatch.chdir(music.parent)
+    code, out, _ = typed("library", "sync")
+    assert "1 track embedded" in out
+    code, out, _ = typed("library", "status", "--json")
+    assert json.loads(out)["faults"] == []
+
+
+def test_watching_brings_in_what_arrives(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Library.open(tmp_path / "data/library", create=True) as library:
+        library.add(music)
+    rounds = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        if rounds.is_set():
+            raise KeyboardInterrupt
+        sing(music / "arrived.flac", 40)
+        rounds.set()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    command.watch_library(options=command.SyncOptions(data_root=tmp_path / "data"))
+    with Library.open(tmp_path / "data/library") as library:
+        assert len(library.collection()) == 7
+
+
+def test_libraries_for_different_models_are_not_mixed(tmp_path: Path, music: Path, typed) -> None:
+    typed("library", "add", str(music))
+    sing(tmp_path / "other/0.flac", 1)
+    typed("library", "add", str(tmp_path / "other"), "--library", "other")
+    with Library.open("data/library", "other") as other:
+        other.catalogue.put_setting("model", "clap")
+    code, _, err = typed("search", "words")
+    assert code == 2
+    assert "different models" in err
+    with pytest.raises(UsageError, match="There is no library 'nothing'"):
+        open_all(Path("data/library"), ["nothing"])
+
+
+def test_an_unknown_model_is_refused_with_the_known_ones(typed, music: Path) -> None:
+    code, _, err = typed("library", "add", str(music), "--model", "tgas")
+    assert code == 2
+    assert "tags" in err
