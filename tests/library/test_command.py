@@ -11,7 +11,7 @@ from unisono import cli
 from unisono.audio import ffmpeg
 from unisono.base.errors import UsageError
 from unisono.commands import library as command
-from unisono.library.library import Library, gather
+from unisono.library.library import Library, open_all
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_libraries_for_different_models_are_not_mixed(tmp_path: Path, music: Pat
     assert code == 2
     assert "different models" in err
     with pytest.raises(UsageError, match="There is no library 'nothing'"):
-        gather(Path("data/library"), ["nothing"])
+        open_all(Path("data/library"), ["nothing"])
 
 
 def test_an_unknown_model_is_refused_with_the_known_ones(typed, music: Path) -> None:

@@ -53,6 +53,7 @@ def music_of(
     from unisono.library.serving import LibraryMusic
 
     with ExitStack() as stack:
-        embedded_for = model_of_libraries([stack.enter_context(each) for each in open_all(workspace.library, chosen)])
-    loaded = load_model(model or checkpoint or embedded_for, device)
+        opened = [stack.enter_context(each) for each in open_all(workspace.library, chosen)]
+        named = model or checkpoint or model_of_libraries(opened)
+    loaded = load_model(named, device)
     return LibraryMusic(workspace.library, chosen, loaded), loaded

@@ -1,7 +1,6 @@
 """A library: the music of some folders and servers, followed, embedded by one model, and searched."""
 
 import re
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
-from unisono.audio.faults import UnusableError
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.library import sources
@@ -24,7 +22,7 @@ from unisono.library.sync import SourceChanges, sync
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from unisono.retrieval.collection import Collection, IndexedTrack
+    from unisono.retrieval.collection import Collection
     from unisono.retrieval.models import JointModel
 
 DEFAULT_NAME = "music"
@@ -181,17 +179,6 @@ class Library:
                 and (folder.is_relative_to(other) or other.is_relative_to(folder))
             ):
                 raise UsageError(f"{folder} and {other}, which is in the library, are one in the other.")
-
-    def source(self, number: int) -> MusicSource:
-        """Return the source of a number in the catalogue.
-
-        Raises:
-            UnisonoError: it was removed.
-        """
-        for row in self.catalogue.sources():
-            if row.number == number:
-                return self._source(row.address)
-        raise UnisonoError("The folder or server of this track was removed from the library.")
 
     def remove(self, address: AnyPath) -> int:
         """Remove a source and its tracks from the library, which can be undone for 30 days; return how many tracks.
@@ -351,57 +338,6 @@ def open_library(root: AnyPath = Path("data/library"), name: str = DEFAULT_NAME)
     return Library.open(root, name, create=True)
 
 
-class Libraries:
-    """Several libraries that are searched as one; a context manager. Safe to use from several threads."""
-
-    def __init__(self, libraries: Sequence[Library], model: "JointModel") -> None:
-        """Gather libraries for a model; nothing is read yet.
-
-        Raises:
-            UsageError: the model does not read what a library holds.
-        """
-        self.libraries = libraries
-        self.model = model
-        self._gathered = Gathered({library.name: library.catalogue for library in libraries}, model)
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for library in self.libraries:
-            library.close()
-
-    @property
-    def label(self) -> str:
-        """The names of the libraries."""
-        return ", ".join(library.name for library in self.libraries)
-
-    def collection(self) -> "Collection":
-        """Return the tracks that are embedded now: the same object as long as nothing has changed."""
-        with self._lock:
-            return self._gathered.collection()
-
-    @contextmanager
-    def audio(self, track: "IndexedTrack") -> "Iterator[Path]":
-        """Yield a file of this machine with the audio of a track, which may be fetched from a server for the time.
-
-        Raises:
-            UnisonoError: it cannot be had now.
-        """
-        with self._lock:
-            library = next(each for each in self.libraries if each.name == track.library)
-            found = library.catalogue.numbered([track.number]).get(track.number)
-            if found is None:
-                raise UnisonoError(f"{track.name} is not in the library any more.")
-            source = library.source(found.source)
-        try:
-            with source.open(found.as_listed) as path:
-                yield path
-        except UnusableError as error:
-            raise UnisonoError(f"{track.name} cannot be had now: {error.fault.reason}.") from error
-
-
 def open_all(root: Path, chosen: Sequence[str] = ()) -> list[Library]:
     """Open the libraries that are named, or all that there are.
 
@@ -414,25 +350,7 @@ def open_all(root: Path, chosen: Sequence[str] = ()) -> list[Library]:
     return [Library.open(root, name) for name in found]
 
 
-def gather(root: Path, chosen: Sequence[str] = (), model: str | None = None, device: str = "cpu") -> Libraries:
-    """Open the libraries that are named, or all that there are, to be searched as one.
-
-    Args:
-        root: the folder of the libraries.
-        chosen: their names. Default: all.
-        model: searches them. Default: the one that all are embedded for.
-        device: where the model runs.
-
-    Raises:
-        UsageError: there is none, or none of that name, or they are embedded for different models.
-    """
-    from unisono.retrieval.models import load_model
-
-    libraries = open_all(root, chosen)
-    return Libraries(libraries, load_model(model or _model_of(libraries), device))
-
-
-def _model_of(libraries: Sequence[Library]) -> str:
+def model_of(libraries: Sequence[Library]) -> str:
     """Return the model that all libraries are embedded for.
 
     Raises:
@@ -442,9 +360,8 @@ def _model_of(libraries: Sequence[Library]) -> str:
     if len(chosen) > 1:
         raise UsageError(
             "The libraries are embedded for different models: "
-            + ", ".join(f"{name} for {model}" for model, name in chosen.items())
-            + ".",
-            hint="Choose those of one model: --library NAME",
+            + ", ".join(f"{name} for {model}" for model, name in chosen.items()),
+            hint="Choose some of one model: --library NAME",
         )
     return next(iter(chosen))
 
