@@ -10,6 +10,7 @@ from unisono.base.errors import UsageError
 from unisono.base.extras import extra, require
 from unisono.base.files import remove_left_behind
 from unisono.commands import console
+from unisono.commands._benchmarks import ALL, run_all
 from unisono.commands.options import StageOptions, model_of, record
 from unisono.tracks.workspace import Workspace
 
@@ -30,6 +31,10 @@ class EvaluateOptions(StageOptions):
     `DATA-ROOT/benchmarks/DATASET-FILE_ENCODER`."""
     dataset_file: Path | None = None
     """Evaluate on all music of this unified file, a benchmark never trained on; it is embedded first."""
+    benchmark: str | None = None
+    """Evaluate on a published benchmark by its name (song-describer, musiccaps, ...), or on all whose release is on disk."""
+    allow_missing: bool = False
+    """With --benchmark: evaluate on the music that is there, if some is missing; otherwise that is an error."""
     split: Literal["train", "val", "test", "all"] | None = None
     """The split to evaluate on. Default: test; with --dataset-file, all."""
     exclude_overlap: bool = False
@@ -64,8 +69,7 @@ def run(options: EvaluateOptions) -> "Result":
         UsageError: the model was trained on some of the music, or the options do not fit each other.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
-    if options.report_audio and not options.report:
-        raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
+    _refuse_contradictions(options)
     require("train", "Evaluating", ("torch", "h5py"))
     if options.report:
         from unisono.retrieval.report.evaluation import write_report  # a missing package is an error before the work
@@ -86,6 +90,17 @@ def run(options: EvaluateOptions) -> "Result":
     return result
 
 
+def _refuse_contradictions(options: EvaluateOptions) -> None:
+    if options.report_audio and not options.report:
+        raise UsageError("--report-audio needs a report.", hint="Add --report report.html")
+    if options.benchmark:
+        for name in ("dataset_file", "split", "queries"):
+            if getattr(options, name):
+                raise UsageError(f"--benchmark and --{name.replace('_', '-')} exclude each other.")
+    elif options.allow_missing:
+        raise UsageError("--allow-missing needs --benchmark.")
+
+
 def _beside(named: str | Path, data_root: Path, called: str) -> Path:
     """Return the default path of the result: next to the checkpoint, or in the data folder."""
     from unisono.retrieval import models
@@ -99,6 +114,17 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         from unisono.retrieval.evaluate import run as evaluating
         from unisono.retrieval.models import load_model
     model = load_model(named, options.device)
+    if options.benchmark:
+        return evaluating.evaluate_named(
+            model,
+            options.benchmark,
+            data_root=options.data_root,
+            output_dir=options.data_dir,
+            allow_missing=options.allow_missing,
+            exclude_overlap=options.exclude_overlap,
+            baselines=options.baselines,
+            seed=options.seed,
+        )
     if options.dataset_file:
         kept = "_windows" if options.windows in ("best", "mean") else ""
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name + kept)
@@ -138,4 +164,11 @@ def _show(result: "Result") -> None:
 
 def evaluate(options: EvaluateOptions = EvaluateOptions()) -> None:
     """Measure how well a model finds held-out music by its descriptions, and descriptions by their music."""
-    run(options)
+    if options.benchmark == ALL:
+        _refuse_contradictions(options)
+        page = options.report or _beside(
+            model_of(options.model, options.checkpoint), options.data_root, "benchmarks"
+        ).with_suffix(".html")
+        run_all(options, page, run)
+    else:
+        run(options)

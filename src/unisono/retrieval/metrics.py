@@ -220,6 +220,46 @@ def per_query(found: NDArray[np.int64], relevance: Relevance) -> PerQuery:
     return values
 
 
+def ndcg(
+    queries: NDArray[np.floating], candidates: NDArray[np.floating], grades: Floats, k: int = 10
+) -> NDArray[np.float64]:
+    """Compute nDCG@k of each query [Q]: the gain of a candidate is its grade, discounted by log2(rank + 1).
+
+    Of equal scores, which here round to the same multiple of `TIE`, the lower grade comes first.
+
+    Args:
+        queries: [Q, D].
+        candidates: [C, D].
+        grades: [Q, C], from 0 on; every query has a positive one.
+        k: the number of places that count.
+    """
+    asked, offered = normalised(queries, "queries"), normalised(candidates, "candidates")
+    found = np.empty(len(asked))
+    for row, grade in enumerate(grades):
+        order = np.lexsort((grade, -np.round(offered @ asked[row] / TIE)))[:k]
+        found[row] = grade[order] @ _discounts(len(order))
+    return found / ideal_gain(grades, k)
+
+
+def ideal_gain(grades: Floats, k: int = 10) -> NDArray[np.float64]:
+    """Return the discounted gain of the best order of the candidates, for each query [Q]."""
+    best = -np.sort(-grades, axis=1)[:, :k].astype(np.float64)
+    gain: NDArray[np.float64] = best @ _discounts(best.shape[1])
+    return gain
+
+
+def chance_ndcg(grades: Floats, k: int = 10) -> NDArray[np.float64]:
+    """Return the expectation of nDCG@k under a random order of the candidates, for each query [Q]."""
+    expected: NDArray[np.float64] = grades.mean(axis=1, dtype=np.float64) * _discounts(min(k, grades.shape[1])).sum()
+    return expected / ideal_gain(grades, k)
+
+
+def _discounts(places: int) -> NDArray[np.float64]:
+    """Return 1 / log2(rank + 1) of the first ranks."""
+    discounts: NDArray[np.float64] = 1 / np.log2(np.arange(places) + 2)
+    return discounts
+
+
 def summary(values: PerQuery) -> dict[str, float]:
     """Return the mean of each measure over the queries; for `rank` the median, as `median_rank`."""
     means = {name: float(value.mean()) for name, value in values.items() if name != "rank"}

@@ -27,7 +27,10 @@ class Pairing:
     recording: NDArray[np.int64]
     """[N]: a number for the recording of each excerpt."""
     recording_of_text: NDArray[np.int64]
-    """[T]: the recording that a text describes, the first one if there are several."""
+    """[T]: the recording that a text describes, the first one if there are several; judged texts have numbers of their
+    own, from the number of recordings on."""
+    grades: NDArray[np.float32] | None = None
+    """[T, N]: how well each excerpt answers each text, if judges said so; an excerpt of grade 0 is not relevant."""
 
 
 def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Sequence[str]) -> Pairing:
@@ -56,6 +59,23 @@ def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Seq
         len(recordings),
     )
     return Pairing(list(place), text_of, relevance, recording, recording[caption_of[first]])
+
+
+def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequence[str]) -> Pairing:
+    """Pair texts with music as judges did.
+
+    Args:
+        texts: T queries.
+        grades: [T, N], how well each excerpt answers each query; every query has one that does.
+        recordings: [N] identity of the recording of each excerpt; an excerpt without one is a recording of its own.
+    """
+    number: dict[str, int] = {}
+    recording = np.array(
+        [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
+    )
+    relevance = Relevance.from_pairs(*np.nonzero(grades > 0), *grades.shape)
+    own = len(number) + np.arange(len(texts))
+    return Pairing(list(texts), np.empty(0, np.int64), relevance, recording, own, grades)
 
 
 def pair_rows(rows: SplitRows) -> Pairing:

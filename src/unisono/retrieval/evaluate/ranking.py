@@ -14,7 +14,9 @@ from unisono.retrieval.metrics import (
     PerQuery,
     Relevance,
     chance,
+    chance_ndcg,
     intervals,
+    ndcg,
     per_query,
     ranks,
     summary,
@@ -22,6 +24,7 @@ from unisono.retrieval.metrics import (
 from unisono.retrieval.pairing import Pairing
 
 ALL = "all"
+NDCG = "ndcg@10"
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,23 @@ class RankedDirection:
     """Ranks [R] of all relevant candidates."""
     about: NDArray[np.int64]
     """[Q]: a number for the recording of each query."""
+    graded: NDArray[np.float64] | None = None
+    """[2, Q]: nDCG@10 of each query and its chance, if judges graded the candidates."""
 
     @property
     def values(self) -> PerQuery:
         """The measures of each query."""
-        return per_query(self.found, self.relevance)
+        values = per_query(self.found, self.relevance)
+        return values if self.graded is None else {**values, NDCG: self.graded[0]}
 
     def measure(self, queries: NDArray[np.int64] | None = None, *, seed: int, resamples: int = 1000) -> Measured:
         """Average over all queries, or some of them, always among all candidates."""
         chosen = np.arange(self.relevance.queries) if queries is None else queries
         relevance = self.relevance.only(chosen)
-        values = per_query(self.found[self.relevance.pairs(chosen)], relevance)
+        values = {name: value[chosen] for name, value in self.values.items()}
         means, expected = summary(values), chance(relevance)
+        if self.graded is not None:
+            expected[NDCG] = float(self.graded[1, chosen].mean())
         bounds = intervals(values, self.about[chosen], seed=seed, resamples=resamples)
         return Measured(
             queries=relevance.queries,
@@ -63,10 +71,18 @@ def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.f
         texts: [T, D], one embedding for each of `pairing.texts`.
         music: [N, D], one for each excerpt; or [N, W, D], one for each of its windows.
     """
-    forth, back = pairing.relevance, pairing.relevance.reversed()
+    forth = pairing.relevance
+    described, place = np.unique(forth.candidate, return_inverse=True)
+    back = Relevance.from_pairs(place, forth.query, len(described), forth.queries)
+    graded = pairing.grades
     return {
-        TEXT_TO_MUSIC: RankedDirection(forth, ranks(texts, music, forth), pairing.recording_of_text),
-        MUSIC_TO_TEXT: RankedDirection(back, ranks(music, texts, back), pairing.recording),
+        TEXT_TO_MUSIC: RankedDirection(
+            forth,
+            ranks(texts, music, forth),
+            pairing.recording_of_text,
+            None if graded is None else np.stack([ndcg(texts, music, graded), chance_ndcg(graded)]),
+        ),
+        MUSIC_TO_TEXT: RankedDirection(back, ranks(music[described], texts, back), pairing.recording[described]),
     }
 
 
@@ -110,14 +126,21 @@ def query_results(
     """Return the result of every query."""
     recordings = [name or id for name, id in zip(rows.texts["recording"], rows.ids, strict=True)]
     first_row = np.unique(pairing.recording, return_index=True)[1]
-    names = {TEXT_TO_MUSIC: pairing.texts, MUSIC_TO_TEXT: rows.ids}
+    identities = [*(recordings[row] for row in first_row), *pairing.texts]
+    described = np.unique(pairing.relevance.candidate)
+    names = {TEXT_TO_MUSIC: pairing.texts, MUSIC_TO_TEXT: [rows.ids[row] for row in described]}
     listed = {}
     for direction, ranking in ranked.items():
         values = ranking.values
         listed[direction] = [
-            QueryResult(query, recordings[first_row[about]], int(rank), float(precision))
-            for query, about, rank, precision in zip(
-                names[direction], ranking.about, values["rank"], values["map@10"], strict=True
+            QueryResult(query, identities[about], int(rank), float(precision), graded)
+            for query, about, rank, precision, graded in zip(
+                names[direction],
+                ranking.about,
+                values["rank"],
+                values["map@10"],
+                values[NDCG].tolist() if NDCG in values else [None] * len(ranking.about),
+                strict=True,
             )
         ]
     return listed
@@ -126,10 +149,17 @@ def query_results(
 def protocol(measured: dict[str, dict[str, Measured]]) -> list[str]:
     """Return in words how the numbers were computed."""
     text, music = measured[TEXT_TO_MUSIC][ALL], measured[MUSIC_TO_TEXT][ALL]
+    judged = NDCG in text.estimates
+    relevant = (
+        "judges graded it above 0. nDCG@10: the gain of an excerpt is its grade, discounted by log2(rank + 1), over that of "
+        "the best order"
+        if judged
+        else "the caption describes it or another excerpt of its recording"
+    )
     return [
-        f"Text to music: {text.queries:,} distinct captions are queries; candidates are all {text.candidates:,} excerpts. "
-        "An excerpt is relevant if the caption describes it or another excerpt of its recording: on average "
-        f"{text.relevant:.2f} are relevant to a query.",
+        f"Text to music: {text.queries:,} distinct {'texts' if judged else 'captions'} are queries; candidates are all "
+        f"{text.candidates:,} excerpts. An excerpt is relevant if {relevant}: on average {text.relevant:.2f} are relevant "
+        "to a query.",
         f"Music to text: {music.queries:,} excerpts are queries; candidates are the {music.candidates:,} distinct captions: "
         f"on average {music.relevant:.2f} are relevant to a query.",
         "The lines of a dataset or an origin have only its queries, and the same candidates.",

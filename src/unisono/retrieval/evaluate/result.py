@@ -8,9 +8,12 @@ import msgspec
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
+from unisono.retrieval.evaluate import benchmarks
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
+from unisono.retrieval.evaluate.reference import beside
 from unisono.retrieval.evaluate.tables import result_tables
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 
 FORMAT = 1
 NOTE = "All in per cent except ranks, with 95 % intervals."
@@ -27,6 +30,8 @@ class QueryResult(msgspec.Struct, frozen=True):
     """Rank of the best relevant candidate, from 1."""
     average_precision: float
     """Among the first 10."""
+    ndcg: float | None = None
+    """Among the first 10, if judges graded the candidates."""
 
 
 class FoundExcerpt(msgspec.Struct, frozen=True):
@@ -53,8 +58,10 @@ class Example(msgspec.Struct, frozen=True):
     """The excerpts of the first ranks."""
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True):
+class Result(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The outcome of one evaluation."""
+
+    note = NOTE
 
     format: int = FORMAT
     version: str
@@ -66,6 +73,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The file evaluated on."""
     called: str
     """The split, or the benchmark."""
+    benchmark: str = ""
+    """Name of the benchmark, if it was asked for by name and all of its music is there."""
     protocol: list[str]
     """The protocol in words."""
     retrieval: dict[str, dict[str, Measured]]
@@ -83,12 +92,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         heading = f"Result of {self.checkpoint or 'a model'} on {self.called} of {self.data}"
         return "\n\n".join([heading, *map(str, self.tables()), f"{NOTE} The protocol is in `.protocol`."])
 
-    def _repr_html_(self) -> str:
-        return "".join([*(table.html() for table in self.tables()), f"<p>{NOTE}</p>"])
-
     def tables(self) -> list[Table]:
-        """Return the tables of slices, baselines and tags."""
-        return list(result_tables(self.called, self.retrieval, self.baselines, self.tagging))
+        """Return the tables of slices, baselines and tags, and of published results of the same queries and candidates."""
+        return [*result_tables(self.called, self.retrieval, self.baselines, self.tagging), *self.published()]
+
+    def published(self) -> list[Table]:
+        """Return this result above the published ones of the same benchmark, queries and candidates."""
+        if not self.benchmark:
+            return []
+        named = f"{Path(self.checkpoint).name}, {self.audio_encoder}"
+        found = beside(named, benchmarks.get(self.benchmark).music, self.retrieval[TEXT_TO_MUSIC]["all"])
+        return [found] if found else []
 
     def write(self, path: AnyPath) -> None:
         """Write the result as JSON, whole or not at all."""

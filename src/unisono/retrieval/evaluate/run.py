@@ -13,9 +13,9 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.retrieval import doubts
-from unisono.retrieval.evaluate import ranking, tagging
+from unisono.retrieval.evaluate import benchmarks, ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
-from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark
+from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark, read_named
 from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
@@ -27,7 +27,7 @@ from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.split_rows import keep_captions, opened, read_rows
 from unisono.retrieval.windows import Score, keeps_some, scored_by
 from unisono.tracks.track import Split
-from unisono.tracks.workspace import Workspace
+from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
 VALID = "captions found valid, among their tracks"
 """Name of the lines of a benchmark whose captions people judged."""
@@ -139,6 +139,41 @@ def evaluate_benchmark(
         return _evaluate(model, file, asked)
 
 
+@checked
+def evaluate_named(
+    model: JointModel,
+    benchmark: str,
+    *,
+    data_root: AnyPath = DEFAULT_ROOT,
+    output_dir: AnyPath | None = None,
+    allow_missing: bool = False,
+    exclude_overlap: bool = False,
+    baselines: bool = False,
+    seed: int = 42,
+) -> Result:
+    """Evaluate a model on a benchmark by its name (`evaluate/benchmarks`); its music is embedded first.
+
+    Args:
+        model: the model.
+        benchmark: its name, such as "song-describer".
+        data_root: folder of the data; the release is in `<data_root>/raw/`.
+        output_dir: folder for the embeddings. Default: `<data_root>/benchmarks/<benchmark>_<audio encoder>`.
+        allow_missing: evaluate on the music that is there, if some is missing; otherwise that is an error.
+        exclude_overlap, baselines, seed: as for `evaluate`.
+
+    Raises:
+        UsageError: there is no such benchmark, its release is not there, or music is missing.
+        DataError: the release has other counts than the benchmark.
+    """
+    _check_model(model)
+    workspace = Workspace.at(data_root)
+    path, asked = read_named(benchmarks.get(benchmark), workspace, allow_missing=allow_missing)
+    folder = Path(output_dir) if output_dir else workspace.benchmark(path, model.audio_encoder.name)
+    embed_benchmark(model, path, folder)
+    with opened(folder) as file:
+        return _evaluate(model, file, _Request(None, benchmark, exclude_overlap, baselines, None, seed, asked))
+
+
 def _check_model(model: object) -> None:
     if not hasattr(type(model), "project_rows"):
         raise UsageError(
@@ -154,7 +189,7 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
     rows, notes = _unseen(model, rows, asked)
     if asked.benchmark:
         notes += asked.benchmark.protocol(rows)
-    pairing = pair_rows(rows)
+    pairing = asked.benchmark.pair(rows) if asked.benchmark else pair_rows(rows)
     score = asked.windows or ("best" if keeps_some(file) else "pooled")
     music, embed = _music(model, file, rows, score)
     heard = model.checkpoint.music if isinstance(model, Model) else {}
@@ -183,6 +218,7 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         text_encoder=model.text_encoder.spec.name,
         data=str(file.path),
         called=asked.called,
+        benchmark=asked.benchmark.whole(rows) if asked.benchmark else "",
         protocol=[*notes, *tagging.protocol(queries)],
         retrieval=measured,
         tagging=_measure_tags(embed, queries, music, asked.seed),

@@ -8,6 +8,8 @@ from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 """The measures that tables show."""
+GRADED = ("ndcg@10", *MEASURES)
+"""The same where judges graded the candidates."""
 TITLES = {
     "mrr": "MRR",
     "map@10": "mAP@10",
@@ -17,6 +19,11 @@ TITLES = {
     "pr_auc": "PR-AUC",
 }
 """The name of a measure in print, if it is not its own name."""
+
+
+def measures_of(measured: Measured) -> tuple[str, ...]:
+    """Return the measures to show of one set of queries."""
+    return GRADED if GRADED[0] in measured.estimates else MEASURES
 
 
 def say(name: str, value: float) -> str:
@@ -49,11 +56,15 @@ def result_tables(
 
 def _retrieval_table(title: str, forth: Measured, back: Measured) -> Table:
     rows = []
-    for name in MEASURES:
+    for name in measures_of(forth):
         cells = [TITLES.get(name, name)]
         for measured in (forth, back):
-            estimate = measured.estimates[name]
-            cells += [say(name, estimate.value), say_interval(name, estimate), say(name, estimate.chance)]
+            estimate = measured.estimates.get(name)
+            cells += (
+                [say(name, estimate.value), say_interval(name, estimate), say(name, estimate.chance)]
+                if estimate
+                else [""] * 3
+            )
         rows.append(cells)
     return Table(
         f"{title}\ntext to music: {forth.queries:,} queries among {forth.candidates:,} tracks\n"

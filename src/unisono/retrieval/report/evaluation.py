@@ -15,7 +15,7 @@ from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.files import write_whole
 from unisono.retrieval.evaluate.measured import Measured
 from unisono.retrieval.evaluate.result import FoundExcerpt, Result
-from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say, say_interval
+from unisono.retrieval.evaluate.tables import GRADED, TITLES, say, say_interval
 from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 from unisono.retrieval.report import plots
 from unisono.retrieval.report.clips import folder_of, write_clips
@@ -41,7 +41,7 @@ def render(result: Result, clips: Mapping[FoundExcerpt, str] | None = None) -> s
     ).get_template("evaluation.html.jinja")
     return template.render(
         result=result,
-        measures=MEASURES,
+        measures=GRADED,
         titles=TITLES,
         directions=DIRECTIONS,
         lines=_lines(result),
