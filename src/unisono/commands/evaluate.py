@@ -46,6 +46,11 @@ class EvaluateOptions(StageOptions):
     """What counts of a track whose windows were kept: the one that fits best, the mean of their scores, or the one embedding
     that is stored of it. Default: as in a search, the best if they were kept with `prepare --windows-per-track`, else the
     stored one. With --dataset-file, best and mean keep 5 windows of each track."""
+    robustness: bool = False
+    """Also measure what edits by rule change: of captions (negation, other instrument, tempo, key, mood, voice; word order,
+    length, language) and of the audio of 60 tracks (level, MP3, noise, beginning); and how few tracks take most places."""
+    hubness: Literal["csls"] | None = None
+    """Also measure how few tracks take most places, and correct the ranks for that by CSLS, for comparison."""
     baselines: bool = False
     """Also measure the baselines: random, tag overlap, dsp."""
     output: Path | None = None
@@ -123,6 +128,8 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             allow_missing=options.allow_missing,
             exclude_overlap=options.exclude_overlap,
             baselines=options.baselines,
+            robustness=options.robustness,
+            hubness=options.hubness,
             seed=options.seed,
         )
     if options.dataset_file:
@@ -135,6 +142,8 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             split=options.split,
             exclude_overlap=options.exclude_overlap,
             baselines=options.baselines,
+            robustness=options.robustness,
+            hubness=options.hubness,
             queries=options.queries,
             windows=options.windows,
             seed=options.seed,
@@ -145,6 +154,8 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         split=options.split or "test",
         exclude_overlap=options.exclude_overlap,
         baselines=options.baselines,
+        robustness=options.robustness,
+        hubness=options.hubness,
         queries=options.queries,
         windows=options.windows,
         seed=options.seed,

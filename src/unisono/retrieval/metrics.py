@@ -129,6 +129,7 @@ def ranks(
     candidates: NDArray[np.floating],
     relevance: Relevance,
     block_bytes: int = BLOCK_BYTES,
+    penalty: Floats | None = None,
 ) -> NDArray[np.int64]:
     """Rank every relevant candidate by cosine similarity.
 
@@ -137,6 +138,7 @@ def ranks(
         candidates: [C, D] or [C, W, D].
         relevance: which candidates are relevant to which query.
         block_bytes: the most memory for scores.
+        penalty: [C], what is subtracted from the similarity of each candidate.
 
     Returns:
         The ranks [R], from 1, in the order of `relevance.offsets`; ascending within a query.
@@ -150,6 +152,8 @@ def ranks(
     size = max(1, block_bytes // (4 * max(len(offered), 1)))
     for start in range(0, len(asked), size):
         scores = similarities(asked[start : start + size], offered)
+        if penalty is not None:
+            scores = scores - penalty
         bounds = relevance.offsets[start : start + len(scores) + 1]
         for positions, part in _ranks_in_block(scores, bounds - bounds[0], relevance.candidate[bounds[0] : bounds[-1]]):
             found[bounds[0] + positions] = part
@@ -229,14 +233,15 @@ def ndcg(
 
     Args:
         queries: [Q, D].
-        candidates: [C, D].
+        candidates: [C, D] or [C, W, D], see `similarities`.
         grades: [Q, C], from 0 on; every query has a positive one.
         k: the number of places that count.
     """
     asked, offered = normalised(queries, "queries"), normalised(candidates, "candidates")
     found = np.empty(len(asked))
     for row, grade in enumerate(grades):
-        order = np.lexsort((grade, -np.round(offered @ asked[row] / TIE)))[:k]
+        scores = similarities(asked[row : row + 1], offered)[0]
+        order = np.lexsort((grade, -np.round(scores / TIE)))[:k]
         found[row] = grade[order] @ _discounts(len(order))
     return found / ideal_gain(grades, k)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.embeddings.file import SplitRows
+from unisono.retrieval.evaluate.hubness import csls_penalty
 from unisono.retrieval.evaluate.measured import Estimate, Measured
 from unisono.retrieval.evaluate.result import QueryResult
 from unisono.retrieval.metrics import (
@@ -63,13 +64,16 @@ class RankedDirection:
         )
 
 
-def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, RankedDirection]:
+def rank_both(
+    pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating], *, csls: bool = False
+) -> dict[str, RankedDirection]:
     """Rank in both directions.
 
     Args:
         pairing: what belongs together.
         texts: [T, D], one embedding for each of `pairing.texts`.
         music: [N, D], one for each excerpt; or [N, W, D], one for each of its windows.
+        csls: correct the similarities for hubs.
     """
     forth = pairing.relevance
     described, place = np.unique(forth.candidate, return_inverse=True)
@@ -78,11 +82,15 @@ def rank_both(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.f
     return {
         TEXT_TO_MUSIC: RankedDirection(
             forth,
-            ranks(texts, music, forth),
+            ranks(texts, music, forth, penalty=csls_penalty(music, texts) if csls else None),
             pairing.recording_of_text,
-            None if graded is None else np.stack([ndcg(texts, music, graded), chance_ndcg(graded)]),
+            None if graded is None or csls else np.stack([ndcg(texts, music, graded), chance_ndcg(graded)]),
         ),
-        MUSIC_TO_TEXT: RankedDirection(back, ranks(music[described], texts, back), pairing.recording[described]),
+        MUSIC_TO_TEXT: RankedDirection(
+            back,
+            ranks(music[described], texts, back, penalty=csls_penalty(texts, music) if csls else None),
+            pairing.recording[described],
+        ),
     }
 
 

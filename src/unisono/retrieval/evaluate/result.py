@@ -10,6 +10,8 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.table import Table, Tabular
 from unisono.retrieval.evaluate import benchmarks
+from unisono.retrieval.evaluate.edit_results import RobustnessReport
+from unisono.retrieval.evaluate.hubness import HubReport, hub_table
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.reference import beside
 from unisono.retrieval.evaluate.tables import result_tables
@@ -86,6 +88,10 @@ class Result(Tabular, msgspec.Struct, frozen=True, kw_only=True):
     """The captions that find their music "best" and "worst"."""
     queries: dict[str, list[QueryResult]] = {}
     """Direction -> result of every query."""
+    robustness: RobustnessReport | None = None
+    """What edits of captions and audio change, if that was asked for."""
+    hubs: dict[str, HubReport] = {}
+    """How the first ten places are shared out, as it is and corrected, if that was asked for."""
     options: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -94,7 +100,13 @@ class Result(Tabular, msgspec.Struct, frozen=True, kw_only=True):
 
     def tables(self) -> list[Table]:
         """Return the tables of slices, baselines and tags, and of published results of the same queries and candidates."""
-        return [*result_tables(self.called, self.retrieval, self.baselines, self.tagging), *self.published()]
+        found = [*result_tables(self.called, self.retrieval, self.baselines, self.tagging), *self.published()]
+        return [*found, *self.edit_tables()]
+
+    def edit_tables(self) -> list[Table]:
+        """Return the tables of edits and of hubs, if there are any."""
+        found = self.robustness.tables() if self.robustness else []
+        return [*found, hub_table(self.hubs)] if self.hubs else found
 
     def published(self) -> list[Table]:
         """Return this result above the published ones of the same benchmark, queries and candidates."""

@@ -17,8 +17,11 @@ from unisono.retrieval.evaluate import benchmarks, ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
 from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark, read_named
 from unisono.retrieval.evaluate.examples import examples
+from unisono.retrieval.evaluate.hubness import NOTE as HUB_NOTE
+from unisono.retrieval.evaluate.hubness import measure_both
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
+from unisono.retrieval.evaluate.robustness import Evaluated, measure_robustness
 from unisono.retrieval.evaluate.seen_music import SeenMusic, find_seen, without_seen
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Model
@@ -31,7 +34,10 @@ from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
 VALID = "captions found valid, among their tracks"
 """Name of the lines of a benchmark whose captions people judged."""
+CSLS = "all, corrected for hubs (CSLS)"
+"""Name of the lines whose ranks are corrected."""
 Where = Literal["train", "val", "test", "all"]
+Hubness = Literal["csls"]
 WINDOWS = 5
 """Windows kept of each track of a benchmark, if it is scored by windows."""
 Embed = Callable[[list[str]], Floats]
@@ -57,6 +63,8 @@ class _Request:
     seed: int
     benchmark: Benchmark | None = None
     windows: Score | None = None
+    robustness: bool = False
+    hubness: Hubness | None = None
 
 
 @checked
@@ -69,6 +77,8 @@ def evaluate(
     baselines: bool = False,
     queries: AnyPath | None = None,
     windows: Score | None = None,
+    robustness: bool = False,
+    hubness: Hubness | None = None,
     seed: int = 42,
 ) -> Result:
     """Measure how well a model finds the music of a split by its descriptions, and descriptions by their music.
@@ -84,6 +94,8 @@ def evaluate(
         windows: what counts of a track: of its windows that were kept the one that fits best ("best"), or the mean of
             their scores ("mean"); or the one embedding that is stored of it ("pooled"). Default: as in a search, the best
             if a few windows of each were kept for that (`prepare --windows-per-track`), else the stored one.
+        robustness: also measure what edits of captions and audio change, and hubness.
+        hubness: "csls": also correct the ranks for hubs, for comparison.
         seed: of the bootstrap intervals.
 
     Raises:
@@ -93,7 +105,7 @@ def evaluate(
     _check_model(model)
     one = None if split == "all" else split
     own_queries = Path(queries) if queries else None
-    asked = _Request(one, split, exclude_overlap, baselines, own_queries, seed, windows=windows)
+    asked = _Request(one, split, exclude_overlap, baselines, own_queries, seed, None, windows, robustness, hubness)
     with opened(embeddings) as file:
         return _evaluate(model, file, asked)
 
@@ -109,6 +121,8 @@ def evaluate_benchmark(
     baselines: bool = False,
     queries: AnyPath | None = None,
     windows: Score | None = None,
+    robustness: bool = False,
+    hubness: Hubness | None = None,
     seed: int = 42,
 ) -> Result:
     """Evaluate a model on a unified file that it was never trained on; its music is embedded first.
@@ -120,21 +134,21 @@ def evaluate_benchmark(
             Default: `data/benchmarks/<dataset file>_<audio encoder>`, with windows `..._windows`.
         split: evaluate on this split only. Default: on all music of the file.
         windows: "best" or "mean": keep 5 windows of each track, and score it by them. Default: by all, pooled.
-        exclude_overlap, baselines, queries, seed: as for `evaluate`.
+        exclude_overlap, baselines, queries, robustness, hubness, seed: as for `evaluate`.
 
     Raises:
         UsageError, DataError: as for `evaluate`.
     """
     _check_model(model)
     path = Path(dataset_file)
-    kept = None if windows in (None, "pooled") else WINDOWS
-    named = f"{model.audio_encoder.name}_windows" if kept else model.audio_encoder.name
-    folder = Path(output_dir) if output_dir else Workspace().benchmark(path, named)
+    folder, kept = _embeddings_of(model, path, Workspace(), output_dir, windows)
     benchmark = embed_benchmark(model, path, folder, windows_per_track=kept)
     one = None if split is None or split == "all" else split
     called = f"{path.stem}_{split}" if split else path.stem
     own_queries = Path(queries) if queries else None
-    asked = _Request(one, called, exclude_overlap, baselines, own_queries, seed, benchmark, windows)
+    asked = _Request(
+        one, called, exclude_overlap, baselines, own_queries, seed, benchmark, windows, robustness, hubness
+    )
     with opened(folder) as file:
         return _evaluate(model, file, asked)
 
@@ -149,6 +163,9 @@ def evaluate_named(
     allow_missing: bool = False,
     exclude_overlap: bool = False,
     baselines: bool = False,
+    windows: Score | None = None,
+    robustness: bool = False,
+    hubness: Hubness | None = None,
     seed: int = 42,
 ) -> Result:
     """Evaluate a model on a benchmark by its name (`evaluate/benchmarks`); its music is embedded first.
@@ -159,7 +176,8 @@ def evaluate_named(
         data_root: folder of the data; the release is in `<data_root>/raw/`.
         output_dir: folder for the embeddings. Default: `<data_root>/benchmarks/<benchmark>_<audio encoder>`.
         allow_missing: evaluate on the music that is there, if some is missing; otherwise that is an error.
-        exclude_overlap, baselines, seed: as for `evaluate`.
+        windows: as for `evaluate_benchmark`.
+        exclude_overlap, baselines, robustness, hubness, seed: as for `evaluate`.
 
     Raises:
         UsageError: there is no such benchmark, its release is not there, or music is missing.
@@ -168,10 +186,20 @@ def evaluate_named(
     _check_model(model)
     workspace = Workspace.at(data_root)
     path, asked = read_named(benchmarks.get(benchmark), workspace, allow_missing=allow_missing)
-    folder = Path(output_dir) if output_dir else workspace.benchmark(path, model.audio_encoder.name)
-    embed_benchmark(model, path, folder)
+    folder, kept = _embeddings_of(model, path, workspace, output_dir, windows)
+    embed_benchmark(model, path, folder, windows_per_track=kept)
+    request = _Request(None, benchmark, exclude_overlap, baselines, None, seed, asked, windows, robustness, hubness)
     with opened(folder) as file:
-        return _evaluate(model, file, _Request(None, benchmark, exclude_overlap, baselines, None, seed, asked))
+        return _evaluate(model, file, request)
+
+
+def _embeddings_of(
+    model: JointModel, path: Path, workspace: Workspace, output_dir: AnyPath | None, windows: Score | None
+) -> tuple[Path, int | None]:
+    """Return the folder of the embeddings of a unified file, and how many windows of each track they keep."""
+    kept = None if windows in (None, "pooled") else WINDOWS
+    named = f"{model.audio_encoder.name}_windows" if kept else model.audio_encoder.name
+    return Path(output_dir) if output_dir else workspace.benchmark(path, named), kept
 
 
 def _check_model(model: object) -> None:
@@ -201,6 +229,13 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
     ranked = ranking.rank_both(pairing, texts, music)
     measured = ranking.measure_all(rows, pairing, ranked, seed=asked.seed)
     notes = ranking.protocol(measured) + SCORED[score] + notes
+    evaluated = Evaluated(model, rows, pairing, file.encoders[encoder], texts, music, embed, asked.seed)
+    robust = measure_robustness(evaluated) if asked.robustness else None
+    hubs = measure_both(texts, music) if asked.robustness or asked.hubness else {}
+    notes += [*(robust.notes if robust else []), *([HUB_NOTE] if hubs else [])]
+    if asked.hubness == "csls":
+        for direction, corrected in ranking.rank_both(pairing, texts, music, csls=True).items():
+            measured[direction][CSLS] = corrected.measure(seed=asked.seed)
     if asked.benchmark and asked.benchmark.valid:
         for direction, found in _measure_valid(embed, rows, music, asked.benchmark, asked.seed).items():
             measured[direction][VALID] = found
@@ -225,12 +260,16 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         baselines=baselines,
         examples=examples(rows, pairing, ranked[TEXT_TO_MUSIC], texts, music),
         queries=ranking.query_results(rows, pairing, ranked),
+        robustness=robust,
+        hubs=hubs,
         options={
             "split": asked.split or "all",
             "exclude_overlap": asked.exclude_overlap,
             "baselines": asked.baselines,
             "queries": str(asked.queries) if asked.queries else None,
             "windows": asked.windows,
+            "robustness": asked.robustness,
+            "hubness": asked.hubness,
             "seed": asked.seed,
         },
     )

@@ -52,6 +52,7 @@ def render(result: Result, clips: Mapping[FoundExcerpt, str] | None = None) -> s
         recall_curve=plots.recall_curve(result),
         slices=plots.slices(result),
         ranks=plots.ranks(result),
+        robustness=plots.edits(result.robustness) if result.robustness else "",
         tags={name: plots.tags(name, found) for name, found in result.tagging.items()},
     )
 

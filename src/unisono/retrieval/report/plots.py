@@ -5,6 +5,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from unisono.retrieval.evaluate.edit_results import RobustnessReport
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.tables import TITLES
@@ -94,6 +95,36 @@ def ranks(result: Result) -> str:
         _plain_log_axis(axes)
         axes.set(xlabel="rank of the best relevant candidate", ylabel="queries, %")
         axes.legend(frameon=False)
+        return svg(figure)
+
+
+def edits(found: RobustnessReport) -> str:
+    """Draw pair accuracies, and the share of MRR that is left after edits."""
+    left = [*found.rewordings, *found.audio]
+    with rc_context(LOOK):
+        figure, axes = new_figure(6.2, 1.4 + 0.3 * (len(found.opposites) + len(left)))
+        rows = [
+            *(
+                (f"not fooled by: {each.name}", each.estimate.value, each.estimate.low, each.estimate.high)
+                for each in found.opposites
+            ),
+            *(
+                (
+                    each.name,
+                    *(1 - drop / each.before for drop in (each.estimate.value, each.estimate.high, each.estimate.low)),
+                )
+                for each in left
+                if each.before
+            ),
+        ]
+        for place, (name, value, low, high) in enumerate(rows):
+            colour = COLOURS[TEXT_TO_MUSIC] if name.startswith("not fooled") else "#7a9e7e"
+            axes.barh(place, 100 * value, color=colour)
+            axes.plot([100 * low, 100 * high], [place, place], color="#333")
+        axes.axvline(50, color="grey", linestyle=":")
+        axes.set_yticks(np.arange(len(rows)), [name for name, *_ in rows])
+        axes.invert_yaxis()
+        axes.set(xlabel="%: right pairs (chance is 50), and MRR that is left after the edit")
         return svg(figure)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +13,10 @@ from unisono.audio.decode import Excerpt
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.seeded import rank_key
-from unisono.base.table import Table
 from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.file import EncoderRecord, SplitRows
 from unisono.retrieval import models
-from unisono.retrieval.evaluate.hubness import HubReport, csls_penalty, measure_hubs
+from unisono.retrieval.evaluate.edit_results import EditResult, RobustnessReport
 from unisono.retrieval.evaluate.measured import Estimate
 from unisono.retrieval.evaluate.robustness import sound, wording
 from unisono.retrieval.metrics import TIE, interval, normalised, per_query, ranks, resampled
@@ -29,82 +27,6 @@ MOST_TRACKS_HEARD = 60
 """Tracks whose audio is edited; all others stay as they are."""
 MULTILINGUAL = ("e5", "qwen3", "xlm", "multilingual")
 """What the name or the source of a text encoder that claims several languages contains."""
-
-
-class EditResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one edit changes."""
-
-    name: str
-    queries: int
-    """Captions that the rule applies to; of audio, those of the tracks that were edited."""
-    estimate: Estimate
-    """Pair accuracy, or the drop of MRR."""
-    before: float | None = None
-    """MRR of the same queries without the edit."""
-    after: float | None = None
-    example: tuple[str, str] | None = None
-    """A caption before and after."""
-
-
-class RobustnessReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of all edits."""
-
-    opposites: list[EditResult]
-    """Edits after which a caption is false: how often the true caption is nearer to its music."""
-    rewordings: list[EditResult]
-    """Edits after which a caption is still true: by how much MRR drops."""
-    audio: list[EditResult]
-    """Edits of the audio: by how much MRR drops."""
-    hubs: HubReport
-    hubs_corrected: HubReport
-    """The same after the correction for hubs (CSLS)."""
-    notes: list[str]
-
-    def tables(self) -> list[Table]:
-        """Return the tables."""
-        accuracy = [
-            (each.name, f"{each.queries:,}", _percent(each.estimate.value), _interval(each.estimate), "50.0")
-            for each in self.opposites
-        ]
-        drops = [
-            (
-                each.name,
-                f"{each.queries:,}",
-                _percent(each.before or 0),
-                _percent(each.after or 0),
-                _percent(each.estimate.value),
-                _interval(each.estimate),
-            )
-            for each in (*self.rewordings, *self.audio)
-        ]
-        hubs = [
-            (
-                name,
-                f"{hub.hubs:,} of {hub.tracks:,}",
-                _percent(hub.share),
-                _percent(hub.hubs / hub.tracks),
-                f"{hub.never_found:,}",
-            )
-            for name, hub in (("as it is", self.hubs), ("corrected by CSLS", self.hubs_corrected))
-        ]
-        return [
-            Table(
-                "Robustness: how often a true caption is nearer to its music than a false one, %",
-                ("made false by", "captions", "right", "95%", "chance"),
-                accuracy,
-            ),
-            Table(
-                "Robustness: MRR of text to music before and after edits that keep the meaning, %",
-                ("edit", "captions", "before", "after", "drop", "95%"),
-                drops,
-            ),
-            Table(
-                "Hubness: how the places among the first ten are shared out, %",
-                ("", "hubs", "their share", "if even", "tracks never found"),
-                hubs,
-                words=(0, 1),
-            ),
-        ]
 
 
 @dataclass(frozen=True)
@@ -119,20 +41,19 @@ class Evaluated:
     texts: Floats
     """[T, D]."""
     music: Floats
-    """[N, D]."""
+    """[N, D], or [N, W, D], see `metrics.similarities`."""
+    embed: Callable[[list[str]], Floats]
+    """Embeds texts as [n, D]."""
     seed: int
 
 
 def measure_robustness(of: Evaluated) -> RobustnessReport:
     """Measure what edits change. All edited captions are embedded once, together; each distinct text a single time."""
     notes = [
-        "Robustness: captions are edited by rule, so an edit can be ungrammatical, and a caption that a rule does not apply to is "
-        "left out. Pair accuracy: the share of captions that are nearer to their music than their false edit; ties are wrong. "
+        "Robustness: captions are edited by rule, so an edit can be ungrammatical; captions that a rule does not apply to "
+        "are left out. Right: the share of captions that are nearer to their music than their false edit; ties are wrong. "
         "Drop: MRR of the captions less MRR of their edits, with the same relevance and candidates. Intervals: 95 %, paired "
         "bootstrap over recordings.",
-        "Hubness: the share of all places among the first ten that the most frequent 1 % of the tracks take. CSLS "
-        "subtracts half of a track's mean similarity to its ten nearest queries: it needs all queries at once, so it "
-        "describes the space, and is not what a single search does.",
     ]
     edits = {**wording.OPPOSITES, **wording.REWORDINGS, "long: all captions of the track": partial(_joined, of)}
     languages = claimed_languages(of.model)
@@ -143,7 +64,7 @@ def measure_robustness(of: Evaluated) -> RobustnessReport:
     place = {
         text: at for at, text in enumerate(dict.fromkeys(text for each in edited.values() for text in each if text))
     }
-    vectors = of.model.embed_text(list(place), cached=True) if place else np.empty((0, of.texts.shape[1]), np.float32)
+    vectors = of.embed(list(place)) if place else np.empty((0, of.texts.shape[1]), np.float32)
     plain = ranks(of.texts, of.music, of.pairing.relevance)
     found: dict[str, EditResult] = {}
     for name, texts in edited.items():
@@ -156,14 +77,11 @@ def measure_robustness(of: Evaluated) -> RobustnessReport:
         first = int(chosen[0])
         example = (of.pairing.texts[first], str(texts[first]))
         found[name] = measure(of, name, chosen, its, example=example)
-    penalty = csls_penalty(of.music, of.texts)
     heard, said = _audio(of, plain)
     return RobustnessReport(
         opposites=[result for name, result in found.items() if name in wording.OPPOSITES],
         rewordings=[result for name, result in found.items() if name not in wording.OPPOSITES],
         audio=heard,
-        hubs=measure_hubs(of.texts, of.music),
-        hubs_corrected=measure_hubs(of.texts, of.music, penalty),
         notes=[*notes, *said],
     )
 
@@ -198,13 +116,13 @@ def _long_captions(pairing: Pairing) -> dict[str, str]:
 def _accuracy(
     of: Evaluated, name: str, chosen: NDArray[np.int64], edited: Floats, *, example: tuple[str, str]
 ) -> EditResult:
-    """Measure how often captions are nearer to their music than their edits; of several relevant tracks the nearest counts."""
+    """Measure how often captions are nearer to their music than their edits; of several tracks the nearest counts."""
     relevance = of.pairing.relevance.only(chosen)
-    music, true, false = normalised(of.music), normalised(of.texts[chosen]), normalised(edited)
-    begin = relevance.offsets[:-1]
-    relevant = music[relevance.candidate]
+    music, begin = normalised(of.music), relevance.offsets[:-1]
+    relevant = music[relevance.candidate].reshape(len(relevance.candidate), -1, music.shape[-1])
     scores = [
-        np.maximum.reduceat(np.einsum("rd,rd->r", relevant, side[relevance.query]), begin) for side in (true, false)
+        np.maximum.reduceat(np.einsum("rwd,rd->rw", relevant, normalised(side)[relevance.query]).max(axis=1), begin)
+        for side in (of.texts[chosen], edited)
     ]
     right = (scores[0] > scores[1] + TIE).astype(np.float64)
     drawn = resampled({"right": right, "rank": right}, of.pairing.recording_of_text[chosen], of.seed)["right"]
@@ -252,13 +170,14 @@ def _audio(of: Evaluated, plain: NDArray[np.int64]) -> tuple[list[EditResult], l
         return [], [f"Audio edits: not measured: {error.message}"]
     relevance = of.pairing.relevance
     chosen = np.unique(relevance.query[np.isin(relevance.candidate, rows)])
-    texts = of.texts[chosen]
+    texts = of.model.embed_text([of.pairing.texts[at] for at in chosen])
     unchanged, *changed = sound.EDITS
     reference = plain.copy()
     reference[relevance.pairs(chosen)] = ranks(texts, vectors[unchanged], relevance.only(chosen))
     return [_drop(of, name, chosen, texts, plain=reference, music=vectors[name]) for name in changed], [
-        f"Audio edits: of {len(rows):,} tracks, drawn by a seeded hash of their ids, as mono files at {sound.RATE_HZ:,} Hz; queries "
-        "are their captions, candidates all tracks. “Before” is the same files without an edit."
+        f"Audio edits: of {len(rows):,} tracks, drawn by a seeded hash of their ids, as mono files at {sound.RATE_HZ:,} Hz. "
+        "Queries are their captions, candidates all tracks, each by its one pooled embedding. “Before” is the same files "
+        "without an edit."
     ]
 
 
@@ -278,14 +197,3 @@ def _with_edited(of: Evaluated, rows: Sequence[int], name: str) -> Floats:
 
 def _excerpt(rows: SplitRows, row: int) -> Excerpt:
     return Excerpt(rows.texts["audio_path"][row], float(rows.start_s[row]), float(rows.duration_s[row]))
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _interval(estimate: Estimate) -> str:
-    return f"{_percent(estimate.low)}–{_percent(estimate.high)}"
-
-
-_Measure = Callable[..., EditResult]

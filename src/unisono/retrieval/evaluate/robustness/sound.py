@@ -52,7 +52,7 @@ EDITS: dict[str, tuple[Callable[[Samples], Samples], str]] = {
     f"white noise, {NOISE_DB:g} dB below the music": (noisy, "wav"),
     f"begins {OFFSET_S:g} s later": (later, "wav"),
 }
-"""Name -> the edit, and the file format that the result is written in. The first one is what the others are compared with."""
+"""Name -> the edit, and the file format that the result is written in. The others are compared with the first."""
 
 
 def write_edited(excerpt: Excerpt, name: str, path: Path) -> bool:

@@ -26,13 +26,14 @@ _MODE = {"major": "minor"}
 _MOOD = {
     "happy": "sad", "cheerful": "gloomy", "joyful": "sorrowful", "calm": "aggressive", "relaxing": "tense",
     "relaxed": "agitated", "peaceful": "violent", "energetic": "lethargic", "bright": "dark", "uplifting": "depressing",
-    "romantic": "hateful", "melancholic": "jolly", "dreamy": "sober", "soft": "harsh", "gentle": "brutal", "upbeat": "mournful",
+    "romantic": "hateful", "melancholic": "jolly", "dreamy": "sober", "soft": "harsh", "gentle": "brutal",
+    "upbeat": "mournful",
 }  # fmt: skip
 _VOICE = {"male": "female", "man": "woman", "men": "women", "boy": "girl", "boys": "girls", "baritone": "soprano"}
 _TRITONE = {"C": "F#", "C#": "G", "D": "G#", "D#": "A", "E": "A#", "F": "B", "F#": "C", "G": "C#", "G#": "D", "A": "D#",
             "A#": "E", "B": "F", "Db": "G", "Eb": "A", "Gb": "C", "Ab": "D", "Bb": "E"}  # fmt: skip
 _KEY = re.compile(
-    r"(?<=\bkey of )([A-G][#b]?)(?![\w#])|(?<=\bkey is )([A-G][#b]?)(?![\w#])|\b([A-G][#b]?)(?= (?:major|minor)\b)"
+    r"(?<=\bkey of )([A-G][#b]?)(?![\w#])|(?<=\bkey is )([A-G][#b]?)(?![\w#])|(?<=\bin )([A-G][#b]?)(?= (?:major|minor)\b)"
 )
 _BPM = re.compile(r"\b(\d{2,3})(?:\.\d+)?(?= ?bpm\b)|(?<=\bbpm is )(\d{2,3})(?:\.\d+)?", re.I)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -41,8 +42,9 @@ SHORT_WORDS = 8
 LANGUAGES: dict[str, dict[str, str]] = {
     "German": {
         "flute": "Flöte", "violin": "Geige", "piano": "Klavier", "trumpet": "Trompete", "guitar": "Gitarre",
-        "acoustic guitar": "akustische Gitarre", "electric guitar": "E-Gitarre", "drums": "Schlagzeug", "strings": "Streicher",
-        "choir": "Chor", "happy": "fröhlich", "sad": "traurig", "calm": "ruhig", "energetic": "energisch", "slow": "langsam",
+        "acoustic guitar": "akustische Gitarre", "electric guitar": "E-Gitarre", "drums": "Schlagzeug",
+        "strings": "Streicher", "choir": "Chor",
+        "happy": "fröhlich", "sad": "traurig", "calm": "ruhig", "energetic": "energisch", "slow": "langsam",
         "fast": "schnell", "dark": "düster", "relaxing": "entspannend", "romantic": "romantisch",
     },
     "French": {
@@ -68,7 +70,7 @@ def negated(text: str) -> str | None:
         if re.search(rf"\b{before}\b", text):
             return re.sub(rf"\b{before}\b", after, text, count=1)
     if found := _instrument(text):
-        return re.sub(rf"(?:\b(?:an?|the)\s+)?\b{re.escape(found.group())}\b", f"no {found.group()}", text, count=1)
+        return re.sub(rf"(?:\b(?i:an?|the)\s+)?\b{re.escape(found.group())}\b", f"no {found.group()}", text, count=1)
     return None
 
 
