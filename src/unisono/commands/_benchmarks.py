@@ -1,7 +1,6 @@
 """`unisono evaluate --benchmark all`: every benchmark whose release is on disk, and one page about all of them."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,14 +11,13 @@ from unisono.commands import console
 from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
-    from unisono.commands.evaluate import EvaluateOptions
     from unisono.retrieval.evaluate.overview import Overview
     from unisono.retrieval.evaluate.result import Result
 
 ALL = "all"
 
 
-def run_all(options: "EvaluateOptions", page: Path, evaluate: Callable[["EvaluateOptions"], "Result"]) -> "Overview":
+def run_all(workspace: Workspace, page: Path, evaluate: Callable[[str], "Result"]) -> "Overview":
     """Evaluate on all benchmarks that are there, print a table, write one page, and return what was found.
 
     Raises:
@@ -32,7 +30,6 @@ def run_all(options: "EvaluateOptions", page: Path, evaluate: Callable[["Evaluat
 
     with extra("report", "The page of all benchmarks"):
         from unisono.retrieval.report.overview import write_page
-    workspace = Workspace(options.data_root)
     cards = [benchmarks.get(name) for name in benchmarks.names()]
     there = [card for card in cards if _reading.is_there(card, workspace)]
     if not there:
@@ -44,9 +41,7 @@ def run_all(options: "EvaluateOptions", page: Path, evaluate: Callable[["Evaluat
     for card in there:
         console.log.info("Benchmark %s.", card.name)
         try:
-            results[card.name] = evaluate(
-                replace(options, benchmark=card.name, report=None, output=None, data_dir=None)
-            )
+            results[card.name] = evaluate(card.name)
         except UnisonoError as error:
             failed[card.name] = error.message
             console.log.warning("%s: %s", card.name, error.message)

@@ -180,6 +180,10 @@ def evaluate(options: EvaluateOptions = EvaluateOptions()) -> None:
         page = options.report or _beside(
             model_of(options.model, options.checkpoint), options.data_root, "benchmarks"
         ).with_suffix(".html")
-        run_all(options, page, run)
+
+        def evaluate_on(benchmark: str) -> "Result":
+            return run(replace(options, benchmark=benchmark, report=None, output=None, data_dir=None))
+
+        run_all(Workspace(options.data_root), page, evaluate_on)
     else:
         run(options)

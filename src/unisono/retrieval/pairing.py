@@ -73,7 +73,8 @@ def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequen
     recording = np.array(
         [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
     )
-    relevance = Relevance.from_pairs(*np.nonzero(grades > 0), *grades.shape)
+    text, row = np.nonzero(grades > 0)
+    relevance = Relevance.from_pairs(text, row, len(texts), len(recordings))
     own = len(number) + np.arange(len(texts))
     return Pairing(list(texts), np.empty(0, np.int64), relevance, recording, own, grades)
 

@@ -16,9 +16,10 @@ from unisono.retrieval import doubts
 from unisono.retrieval.evaluate import benchmarks, ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
 from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark, read_named
+from unisono.retrieval.evaluate.edit_results import RobustnessReport
 from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.hubness import NOTE as HUB_NOTE
-from unisono.retrieval.evaluate.hubness import measure_both
+from unisono.retrieval.evaluate.hubness import HubReport, measure_both
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.robustness import Evaluated, measure_robustness
@@ -229,13 +230,10 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
     ranked = ranking.rank_both(pairing, texts, music)
     measured = ranking.measure_all(rows, pairing, ranked, seed=asked.seed)
     notes = ranking.protocol(measured) + SCORED[score] + notes
-    evaluated = Evaluated(model, rows, pairing, file.encoders[encoder], texts, music, embed, asked.seed)
-    robust = measure_robustness(evaluated) if asked.robustness else None
-    hubs = measure_both(texts, music) if asked.robustness or asked.hubness else {}
-    notes += [*(robust.notes if robust else []), *([HUB_NOTE] if hubs else [])]
-    if asked.hubness == "csls":
-        for direction, corrected in ranking.rank_both(pairing, texts, music, csls=True).items():
-            measured[direction][CSLS] = corrected.measure(seed=asked.seed)
+    robust, hubs, said = _edits_and_hubs(
+        Evaluated(model, rows, pairing, file.encoders[encoder], texts, music, embed, asked.seed), asked, measured
+    )
+    notes += said
     if asked.benchmark and asked.benchmark.valid:
         for direction, found in _measure_valid(embed, rows, music, asked.benchmark, asked.seed).items():
             measured[direction][VALID] = found
@@ -273,6 +271,18 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
             "seed": asked.seed,
         },
     )
+
+
+def _edits_and_hubs(
+    of: Evaluated, asked: _Request, measured: dict[str, dict[str, Measured]]
+) -> tuple[RobustnessReport | None, dict[str, HubReport], list[str]]:
+    """Measure edits and hubness, as far as asked for, with sentences on how; add the corrected lines to `measured`."""
+    robust = measure_robustness(of) if asked.robustness else None
+    hubs = measure_both(of.texts, of.music) if asked.robustness or asked.hubness else {}
+    if asked.hubness == "csls":
+        for direction, corrected in ranking.rank_both(of.pairing, of.texts, of.music, csls=True).items():
+            measured[direction][CSLS] = corrected.measure(seed=asked.seed)
+    return robust, hubs, [*(robust.notes if robust else []), *([HUB_NOTE] if hubs else [])]
 
 
 def _music(model: JointModel, file: EmbeddingsFile, rows: SplitRows, score: Score) -> tuple[Floats, Embed]:

@@ -103,7 +103,7 @@ def edits(found: RobustnessReport) -> str:
     left = [*found.rewordings, *found.audio]
     with rc_context(LOOK):
         figure, axes = new_figure(6.2, 1.4 + 0.3 * (len(found.opposites) + len(left)))
-        rows = [
+        rows: list[tuple[str, float, float, float]] = [
             *(
                 (f"not fooled by: {each.name}", each.estimate.value, each.estimate.low, each.estimate.high)
                 for each in found.opposites
@@ -111,7 +111,9 @@ def edits(found: RobustnessReport) -> str:
             *(
                 (
                     each.name,
-                    *(1 - drop / each.before for drop in (each.estimate.value, each.estimate.high, each.estimate.low)),
+                    1 - each.estimate.value / each.before,
+                    1 - each.estimate.high / each.before,
+                    1 - each.estimate.low / each.before,
                 )
                 for each in left
                 if each.before

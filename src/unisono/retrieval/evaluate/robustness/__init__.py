@@ -55,7 +55,11 @@ def measure_robustness(of: Evaluated) -> RobustnessReport:
         "Drop: MRR of the captions less MRR of their edits, with the same relevance and candidates. Intervals: 95 %, paired "
         "bootstrap over recordings.",
     ]
-    edits = {**wording.OPPOSITES, **wording.REWORDINGS, "long: all captions of the track": partial(_joined, of)}
+    edits: dict[str, wording.Edit] = {
+        **wording.OPPOSITES,
+        **wording.REWORDINGS,
+        "long: all captions of the track": partial(_joined, of),
+    }
     languages = claimed_languages(of.model)
     edits |= {f"tags in {name}": partial(wording.in_language, words=words) for name, words in languages.items()}
     if not languages:
