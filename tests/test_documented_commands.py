@@ -45,6 +45,7 @@ ONLY_PARSED = {
     r"download (?!--list)": "needs the network",
     r"encoders fetch": "needs the network",
     r"subsonic:|on the server|unisono playlist": "needs a media server, or a library of its music",
+    r"library watch": "runs until Ctrl-C",
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",
     r"--serve|unisono serve": "serves until Ctrl-C, or asks for a password",

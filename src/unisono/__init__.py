@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from unisono.curation.unify import unify
     from unisono.embeddings.file import open_embeddings
     from unisono.embeddings.prepare.run import prepare
+    from unisono.library.library import open_library
     from unisono.retrieval.evaluate.run import evaluate
     from unisono.retrieval.models import load_model
     from unisono.retrieval.train.run import train
@@ -44,6 +45,7 @@ _HOMES = {
     "list_datasets": "curation.datasets",
     "load_model": "retrieval.models",
     "open_embeddings": "embeddings.file",
+    "open_library": "library.library",
     "prepare": "embeddings.prepare.run",
     "read_tracks": "curation.collection",
     "train": "retrieval.train.run",
@@ -51,7 +53,14 @@ _HOMES = {
     "write_tracks": "curation.collection",
 }
 """Public name -> the module that defines it."""
-_EXTRAS = {"evaluate": "train", "load_model": "train", "open_embeddings": "embed", "prepare": "embed", "train": "train"}
+_EXTRAS = {
+    "evaluate": "train",
+    "load_model": "train",
+    "open_embeddings": "embed",
+    "open_library": "embed",
+    "prepare": "embed",
+    "train": "train",
+}
 """Public name -> the extra that it needs."""
 
 __all__ = [
@@ -66,6 +75,7 @@ __all__ = [
     "list_datasets",
     "load_model",
     "open_embeddings",
+    "open_library",
     "prepare",
     "read_tracks",
     "train",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from filelock import FileLock, Timeout
 
-from unisono.base.arguments import AnyPath, as_path, checked
+from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.library import sources
 from unisono.library.catalogue import Catalogue, CatalogueTrack, SourceRow
@@ -22,8 +22,9 @@ from unisono.library.sync import SourceChanges, sync
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from unisono.retrieval.collection import Collection
+    from unisono.retrieval.collection import Collection, Hits
     from unisono.retrieval.models import JointModel
+    from unisono.search.query import Query
 
 DEFAULT_NAME = "music"
 DEFAULT_MODEL = "tags"
@@ -282,6 +283,26 @@ class Library:
         if gathered is None or (model is not None and gathered.model is not model):
             gathered = self._gathered = Gathered({self.name: self.catalogue}, model or self.load_model())
         return gathered.collection()
+
+    def search(self, query: "Query | str", *, top: Count = 10, where: Sequence[str] = ()) -> "Hits":
+        """Find the tracks that fit a query best.
+
+        Args:
+            query: a description, or a `Query` (`unisono.search.query`), which says everything itself.
+            top: the most tracks, of a description.
+            where: conditions that must hold, such as `year>=1990`, of a description.
+
+        Raises:
+            UsageError: a condition is not of the right form.
+            DataError: no track fulfils the conditions.
+        """
+        from unisono.search.query import Query
+        from unisono.search.run import search
+
+        collection = self.collection()
+        assert self._gathered is not None
+        asked = Query(query, top=top, where=where) if isinstance(query, str) else query
+        return search(self._gathered.model, asked, collection)
 
     def status(self) -> LibraryStatus:
         """Return how the library stands."""
