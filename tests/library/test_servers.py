@@ -200,6 +200,10 @@ def test_paths_that_lead_to_files_are_used_and_made_up_ones_are_not(stub, tmp_pa
     with found.open(tracks[0]) as path:
         assert str(path) == tracks[0].path
     assert "/rest/download" not in stub.paths()
+    outside = SourceTrack("s0", str(tmp_path / "private.mp3"), len(MP3))
+    (tmp_path / "private.mp3").write_bytes(MP3)
+    with found.open(outside) as path:
+        assert path != tmp_path / "private.mp3", "a server cannot name files of this machine"
     for made_up in stub.songs:
         made_up["size"] = 5
     assert next(iter(found.list())).path == "Ann/Al/0.mp3"

@@ -25,6 +25,11 @@ class PathMap:
             self._pairs.append((before.rstrip("/") if before != "/" else before, after.rstrip("/") or "/"))
         self._pairs.sort(key=lambda pair: -len(pair[0]))
 
+    @property
+    def targets(self) -> list[str]:
+        """The folders that it leads to."""
+        return [after for _, after in self._pairs]
+
     def __call__(self, path: str) -> str:
         """Return a path with its beginning replaced; as it is if no pair fits."""
         for before, after in self._pairs:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from unisono.audio.faults import Fault, UnusableError
 from unisono.library.sources import SourceAwayError, SourceTrack
@@ -50,7 +51,7 @@ class Originals:
         with ExitStack() as stack:
             path = None
             for way, parameters in list(self._ways.items()):
-                place = way.format(id=track.key)
+                place = way.format(id=quote(track.key, safe=""))
                 sent = self._connection.file(
                     place, [*login, *parameters], size=track.size, suffix=suffix, headers=headers
                 )

@@ -20,6 +20,13 @@ def are_here(tracks: Sequence[SourceTrack], path_map: PathMap) -> bool:
     )
 
 
+def is_mapped(path: str, path_map: PathMap) -> bool:
+    """Whether a path lies in one of the folders of this machine that a map leads to, also behind links."""
+    folders = [os.path.realpath(folder) for folder in path_map.targets]
+    real = os.path.realpath(path)
+    return any(os.path.commonpath([folder, real]) == folder for folder in folders)
+
+
 def is_here(path: str, size: int) -> bool:
     """Whether an absolute path leads to a file of a known size."""
     try:

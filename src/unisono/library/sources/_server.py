@@ -14,7 +14,7 @@ from unisono.library.sources import PlaylistTarget, SourceAwayError, SourceTrack
 from unisono.library.sources._again import recognised
 from unisono.library.sources._connection import Connection, RefusedError, split_user
 from unisono.library.sources._logins import Ask, KnownServer, KnownServers, Secret, asked, how_to_log_in, of_environment
-from unisono.library.sources._paths import are_here, is_here
+from unisono.library.sources._paths import are_here, is_here, is_mapped
 
 MARK = "[unisono]"
 """In the comment of a playlist that unisono made, so that it never replaces one that a person made."""
@@ -83,16 +83,17 @@ class MediaServer(ABC):
             tracks = sorted(self._listed(), key=lambda track: track.key)
         except RefusedError as error:
             raise SourceAwayError(error.message, hint=error.hint) from None
-        path_map = PathMap(self._known_servers.get(self.address).path_map)
-        if are_here(tracks, path_map):
+        path_map = self._path_map()
+        if path_map.targets and are_here(tracks, path_map):
             log.info("%s: its files are on this machine, and are read from the disk.", self.connection.address)
             yield from (structs.replace(track, path=path_map(track.path)) for track in tracks)
-        else:
-            log.info(
-                "%s: its paths are made up, or are not of this machine; files are fetched from it.",
+            return
+        if path_map.targets:
+            log.warning(
+                "%s: its paths are made up, or --path-map does not lead to them; files are fetched from it.",
                 self.connection.address,
             )
-            yield from tracks
+        yield from tracks
 
     def unlisted(self) -> Sequence[Unlisted]:
         """Return nothing: a server is listed whole, or not at all."""
@@ -101,7 +102,7 @@ class MediaServer(ABC):
     @contextmanager
     def open(self, track: SourceTrack) -> Iterator[Path]:
         """Yield the track's file on this machine, or a temporary one that was fetched and is removed at the end."""
-        if is_here(track.path, track.size):
+        if is_here(track.path, track.size) and is_mapped(track.path, self._path_map()):
             yield Path(track.path)
             return
         try:
@@ -114,6 +115,9 @@ class MediaServer(ABC):
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
         """Return new id -> known id of the tracks that the server has under another id now."""
         return recognised(gone, new)
+
+    def _path_map(self) -> PathMap:
+        return PathMap(self._known_servers.get(self.address).path_map)
 
     @abstractmethod
     def _log_in(self, secret: Secret) -> Secret:
