@@ -9,6 +9,8 @@ import soundfile
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.prepare.settings import encoder_record
 from unisono.library.library import Library
+from unisono.library.sources import _connection
+from unisono.library.sources._connection import ConnectionLimits
 
 RATE_HZ = 16_000
 
@@ -67,3 +69,17 @@ def library(tmp_path: Path, music: Path):
     with Library.open(tmp_path / "libraries", create=True) as library:
         library.add(music)
         yield library
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no server as long as a person would."""
+    quick = ConnectionLimits(connect=2, stall=2, tries=3, first_pause=0.01, longest_pause=0.02, longest_wait=2)
+    monkeypatch.setattr(_connection, "ConnectionLimits", lambda: quick)
+
+
+@pytest.fixture(autouse=True)
+def no_login_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Log in nowhere with what the environment of the tests holds."""
+    monkeypatch.delenv("UNISONO_SERVER_PASSWORD", raising=False)
+    monkeypatch.delenv("UNISONO_SERVER_KEY", raising=False)
