@@ -56,8 +56,9 @@ def read_windows(file: EmbeddingsFile, rows: SplitRows, encoder: str) -> tuple[N
     if bad.any():
         raise DataError(f"{file.path}: a {encoder} window of {rows.ids[of[int(bad.argmax())]]} is not finite.")
     record = file.encoders[encoder]
-    last = np.maximum(rows.duration_s[of] - record.window_s, 0)  # the last window is shifted back to end with the track
-    starts = rows.start_s[of] + np.minimum(number * record.hop_s, last)
+    starts = rows.start_s[of] + number * record.hop_s
+    if record.tail == "shift":  # the last window was shifted back to end with the track
+        starts = np.minimum(starts, rows.start_s[of] + np.maximum(rows.duration_s[of] - record.window_s, 0))
     return embeddings, Windows(of, starts.astype(np.float32), record.window_s)
 
 

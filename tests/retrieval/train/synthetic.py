@@ -28,6 +28,7 @@ def write_embeddings(
     bad_row: int | None = None,
     windows: int | None = None,
     pooling: str = "mean",
+    record: EncoderRecord | None = None,
 ) -> Path:
     """Write `embeddings.h5`: each track is a sum of three words' directions, and has two captions that name them.
 
@@ -42,10 +43,11 @@ def write_embeddings(
         bad_row: row of the train split whose embedding is made NaN.
         windows: keep up to so many windows of each track; the embeddings are their means.
         pooling: how the embeddings say that they were pooled.
+        record: all that the embeddings say of themselves.
     """
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(WORDS), dim))
-    record = EncoderRecord(
+    record = record or EncoderRecord(
         name=encoder,
         weights="none",
         revision="1",

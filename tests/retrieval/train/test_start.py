@@ -17,6 +17,7 @@ from unisono.retrieval.checkpoint import load, verify
 from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.model import Model, load_model
 from unisono.retrieval.model_base import ModelBase
+from unisono.retrieval.models._towers import TowerModel
 from unisono.retrieval.train.loop import InterruptionError
 from unisono.retrieval.train.run import train
 
@@ -85,6 +86,31 @@ def test_the_first_step_scores_as_the_joint_model(given: Given, words: WordEncod
     found, expected = (evaluate(model, given["embeddings"]).retrieval for model in (started, own))
     assert found == expected
     assert (started.checkpoint.architecture.text_head, started.dim) == ("residual", 24)
+
+
+@pytest.mark.parametrize("name", ["clap", "muq_mulan", "clamp3"])
+def test_pretrained_models_are_starts(
+    name: str, weights_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(weights_root))
+    monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path / "captions"))
+    own = models.load_model(name)
+    assert isinstance(own, TowerModel)
+    record = own.made_like(name)
+    data = write_embeddings(tmp_path / "data", dim=own.dim, encoder=name, record=record)
+    settings: Given = {"embeddings": data, "checkpoint_dir": tmp_path, "model": name, "hidden": 8, "batch_size": 10}
+    started = train(**settings, epochs=1, learning_rate=NO_STEPS, learn_temperature=False)
+    loaded = load_model(tmp_path / f"{name}_best.pt")
+    for model in (started, loaded):
+        for found, expected in zip(measures(model, data), measures(own, data), strict=True):
+            assert found == pytest.approx(expected, abs=1e-9)
+    hits, expected_hits = (model.search("slow harp", data=data) for model in (loaded, own))
+    assert [hit.track.id for hit in hits] == [hit.track.id for hit in expected_hits]
+
+
+def measures(model: Any, data: Path) -> list[float]:
+    retrieval = evaluate(model, data).retrieval
+    return [each.value for found in retrieval.values() for each in found["all"].estimates.values()]
 
 
 def test_it_learns_and_stays_near_if_asked(given: Given, words: WordEncoder, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ from unisono.retrieval.train.data import (
 from unisono.retrieval.train.earlier import claimed, find_earlier_run
 from unisono.retrieval.train.loop import Training
 from unisono.retrieval.train.resume import AskedTraining, recorded, refuse_other_data, resumed, sorted_settings
-from unisono.retrieval.train.start import Start, check_data, find_start
+from unisono.retrieval.train.start import Start, check_data, find_start, joint_models
 from unisono.retrieval.train.step import Step, StoredTexts, TextSource
 from unisono.retrieval.train.tag_dropout import with_variants
 from unisono.retrieval.train.validation import Validation
@@ -289,7 +289,8 @@ def _texts(
     config: TrainingConfig, device: torch.device, captions: list[str], found: Checkpoint | None
 ) -> tuple[TextEncoderSpec, TextSource]:
     """Return the spec of the text encoder and the embeddings of the captions: stored ones, unless it is tuned."""
-    if not config.lora and "/" not in config.text_encoder:
+    is_registered = "/" not in config.text_encoder and config.text_encoder not in joint_models()
+    if not config.lora and is_registered:
         spec = text_encoders.spec(config.text_encoder)
         table = text_store.embed(captions, spec, lambda: text_encoders.build(config.text_encoder, str(device)))
         return spec, StoredTexts(table, device)
