@@ -1,8 +1,12 @@
 """MiniLM in numpy equals transformers' own, whatever the text and its neighbours."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from unisono.base.errors import UnisonoError
 from unisono.embeddings.encoders import text
 from unisono.embeddings.encoders.text import minilm
 
@@ -31,3 +35,23 @@ def test_the_vectors_equal_those_of_transformers() -> None:
     many = [f"{word} music {number}" for number in range(20) for word in ("piano", "harp")]
     np.testing.assert_allclose(ours.embed(many), np.concatenate([ours.embed([each]) for each in many]), atol=1e-6)
     assert ours.embed([]).shape == (0, 384)
+
+
+def test_the_weights_are_found_in_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "hub" / "models--sentence-transformers--all-MiniLM-L6-v2"
+    packaged = minilm.packaged()
+    assert packaged is not None
+    shutil.copytree(packaged, cache / "snapshots" / minilm.REVISION)
+    monkeypatch.setattr(minilm, "packaged", lambda: None)
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path / "none"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert minilm.build_numpy().embed(["choir"]).shape == (1, 384)
+    weights = cache / "snapshots" / minilm.REVISION / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    with pytest.raises(UnisonoError, match="is not the official file"):
+        minilm.build_numpy()
+    shutil.rmtree(cache)
+    with pytest.raises(UnisonoError, match="Cannot fetch sentence-transformers/all-MiniLM-L6-v2") as caught:
+        minilm.build_numpy()
+    assert "pip install" in caught.value.hint

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from unisono.base.errors import DataError
+from unisono.base.errors import DataError, UnisonoError
 from unisono.embeddings.encoders import audio, text
 from unisono.embeddings.encoders.weights import RECORD, HubFile, HubWeights, in_hub_cache, root
 from unisono.embeddings.encoders.weights import is_here as weights_are_here
@@ -76,3 +76,26 @@ def is_here(name: str) -> bool:
         any(in_hub_cache(repo, file, revision) for file in either)
         for either in (("config.json",), ("model.safetensors", "model.safetensors.index.json"))
     )
+
+
+def snapshot(repository: str, revision: str, otherwise: str) -> Path:
+    """Return the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
+
+    Args:
+        repository: owner and name.
+        revision: a commit or a branch.
+        otherwise: what to do if it cannot be fetched.
+
+    Raises:
+        UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
+    """
+    from huggingface_hub import snapshot_download
+
+    unwanted = ["onnx/*", "openvino/*"]
+    try:
+        return Path(
+            snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), ignore_patterns=unwanted)
+        )
+    except Exception as error:  # the hub's client passes on the errors of several libraries
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error

