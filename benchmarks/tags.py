@@ -46,11 +46,11 @@ say("numpy, h5py")
 import sys, unisono.cli, unisono.commands.search, unisono.search.run, unisono.retrieval.models
 say("the program")
 model = unisono.retrieval.models.load_model("tags")
-say("MiniLM, tested, and the names of axes")
+say("MiniLM")
 collection = model.collection(sys.argv[1])
 say("the music")
 unisono.search.run.search(model, {QUERY!r}, collection)
-say("the query")
+say("the names of axes and the query")
 """
 WORDS = (
     "calm",
