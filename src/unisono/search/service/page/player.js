@@ -14,7 +14,7 @@ const ICONS = {
   search: "M10 4a6 6 0 1 0 3.7 10.7l4.8 4.8 1.4-1.4-4.8-4.8A6 6 0 0 0 10 4zm0 2a4 4 0 1 1 0 8 4 4 0 0 1 0-8z",
   save: "M5 4h11l3 3v13H5zM8 6v4h7V6zM8 14v4h8v-4z", filter: "M3 6h18v2H3zM7 11h10v2H7zM10 16h4v2h-4z", help: "M11 17h2v2h-2zM12 4a5 5 0 0 0-5 5h2a3 3 0 1 1 4.6 2.5C12 12.5 11 13.5 11 15.5h2c0-1 .6-1.6 1.6-2.5A5 5 0 0 0 12 4z",
 };
-export const Icon = ({ name }) => html`<svg class=${`icon ${name}`} viewBox="0 0 24 24" aria-hidden="true"><path d=${ICONS[name]} /></svg>`;
+export const Icon = ({ name }) => html`<svg class=${`icon i-${name}`} viewBox="0 0 24 24" aria-hidden="true"><path d=${ICONS[name]} /></svg>`;
 
 export function Cover({ track, size }) {
   const [absent, setAbsent] = useState(false);
