@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from unisono.base.errors import UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import require
 from unisono.base.words import counted
 from unisono.commands import console
@@ -69,6 +69,7 @@ def run(options: ServeOptions) -> None:
     Raises:
         UsageError: an option is not of the right form, or the network is to be served without a password.
         DataError: there is nothing to search.
+        UnisonoError: the memory that is allowed does not suffice, or the port is in use.
     """
     require("serve", "The service", ("starlette", "uvicorn", "prometheus_client", "tinytag"))
     auth = _auth(options)
@@ -81,7 +82,15 @@ def run(options: ServeOptions) -> None:
             hint="Type: unisono serve --set-password (for people), unisono serve --new-token (for programs)",
         )
     limit(options.max_memory, options.cores)
-    searches = searches_of(options)
+    try:
+        searches = searches_of(options)
+    except (MemoryError, ImportError) as error:
+        if options.max_memory is None:
+            raise
+        raise UnisonoError(
+            f"{options.max_memory} of memory are too little for the program, the model and the music ({error}).",
+            hint="Give it more with: --max-memory",
+        ) from error
     serve_app(searches, auth, options, prefix)
     return None
 

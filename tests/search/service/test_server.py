@@ -235,7 +235,10 @@ def test_half_sent_requests_are_closed_and_whole_ones_answered(tmp_path, monkeyp
             connection.sendall(begin)
             half.append(connection)
         assert ask(port, f"{V1}/about")[0].status == 200
-        for connection in half:
+        slow = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        head = b"POST /api/v1/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        slow.sendall(head + b"Content-Length: 99\r\n\r\n{")
+        for connection in (*half, slow):
             while connection.recv(1000):
                 pass  # an answer to the whole request, then the end
 

@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -182,15 +183,12 @@ class Searches:
             for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
         ]
         groups.insert(1, answers.FacetGroup(name="Decade", facets=decade))
-        for place, (name, column, bins) in enumerate(
-            (("Length", "duration", LENGTHS), ("Rating", "rating", RATINGS)), 2
-        ):
+        ago = [date.today() - timedelta(days=days) for days in (7, 30, 365)]
+        added = list(zip(("last 7 days", "last 30 days", "last year"), (f"added>={day}" for day in ago), strict=True))
+        for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 2):
             counted = [
-                answers.Facet(
-                    where=condition, label=label, tracks=int(_fulfilling(collection, [*where, condition]).sum())
-                )
-                for label, condition in bins
-                if not np.isnan(collection.columns.numbers(column)).all()
+                answers.Facet(where=each, label=label, tracks=int(_fulfilling(collection, [*where, each]).sum()))
+                for label, each in bins
             ]
             groups.insert(place, answers.FacetGroup(name=name, facets=[each for each in counted if each.tracks]))
         return answers.Facets(total=int(mask.sum()), groups=[group for group in groups if group.facets])

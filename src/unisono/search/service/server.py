@@ -211,10 +211,13 @@ async def _asked(request: Request, endpoint: Endpoint, lists: set[str]) -> msgsp
                 return answers.Nothing()
             if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                 raise StatusError(415, "The body must be application/json.")
-            return msgspec.json.decode(await _body(request), type=endpoint.takes)
+            async with asyncio.timeout(REQUEST_WITHIN_S):
+                return msgspec.json.decode(await _body(request), type=endpoint.takes)
         given = request.query_params
         values = {name: given.getlist(name) if name in lists else given[name] for name in given}
         return msgspec.convert(values, endpoint.takes, strict=False)
+    except TimeoutError as error:
+        raise StatusError(408, "The request did not come to its end.") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(f"{error}.") from error
 

@@ -264,6 +264,7 @@ function App() {
           ${asked.where.length > 0 && html`<button class="primary" onClick=${() => onAsk({ ...asked, where: [] })}>Remove the filters</button>`}</div>`}
         ${result && !result.fits && html`<p class="notice">Nothing here fits this well. The nearest:</p>`}
         ${result?.notes.map(note => html`<p class="notice" key=${note}>${note}</p>`)}
+        ${about?.tracks === 0 && html`<div class="notice"><p><strong>No music is embedded yet.</strong></p><p>Bring it in with <code>unisono library add ~/Music</code> and <code>unisono library sync</code>: it appears here without a restart.</p></div>`}
         ${!result && !problem && !busy && html`<ul class="chips suggested" aria-label="Suggestions">${suggestions.map(each => html`<li key=${each}><button class="chip" onClick=${() => onAsk({ ...asked, q: each })}><span>${each}</span></button></li>`)}</ul>`}
         <ol class="hits" aria-label="Results">${hits.map((found, place) => html`<${Hit} key=${found.track.id} found=${found} place=${place} range=${result.range} player=${player}
           missing=${missing[found.track.id]} onPlay=${(to, at) => player.play(hits, to, at)} onMore=${track => { setNames({ ...names, [track.id]: nameOf(track) }); onAsk({ ...asked, like: [...new Set([...asked.like, track.id])] }); }} onJudge=${onJudge} />`)}</ol>

@@ -1,0 +1,58 @@
+"""`unisono serve` as a process, from its start to Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.search.service.world import ask
+from tests.synthetic import make
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("world"))
+
+
+def test_it_serves_until_it_is_interrupted(world, tmp_path):
+    token = "a token of more than twenty characters"
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "unisono", "serve", "--checkpoint", world.checkpoint, "--data-dir", world.data_dir,
+            "--data-root", tmp_path, "--port", "0", "--host", "0.0.0.0", "--where", "split=test", "--path-prefix", "x/",
+            "--cores", "1", "--max-memory", "8G",
+        ],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "UNISONO_TOKEN": token, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        said = process.stdout.readline()
+        assert "Searching 24 tracks" in said and "a password is asked for" in said
+        port = int(re.search(r":(\d+)/", said)[1])
+        assert ask(port, "/x/api/v1/search?q=flute")[0].status == 401
+        answer, content = ask(port, "/x/api/v1/search?q=flute", Authorization=f"Bearer {token}")
+        assert answer.status == 200 and {hit["track"]["id"][:4] for hit in json.loads(content)["hits"]}
+        assert token not in (tmp_path / "service.json").read_text()
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert "Ended." in process.stdout.read()
+    process.stdout.close()
+
+
+@pytest.mark.parametrize("words", [["--max-memory", "much"], ["--path-prefix", "a b"], ["--path-prefix", "../x"]])
+def test_wrong_options_are_named(words):
+    done = subprocess.run(
+        [sys.executable, "-m", "unisono", "serve", *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and words[0] in done.stderr
+
+
+def test_a_token_is_shown_once_and_works(tmp_path):
+    command = [sys.executable, "-m", "unisono", "serve", "--new-token", "--data-root", tmp_path]
+    tokens = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    assert tokens[0] != tokens[1] and all(len(token) > 40 for token in tokens)
+    assert not any(token in (tmp_path / "service.json").read_text() for token in tokens)
