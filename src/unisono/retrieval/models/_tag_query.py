@@ -23,7 +23,7 @@ TEMPERATURE = 0.05
 RESEMBLANCE = 0.5
 """Weight of what MiniLM says of a phrase, where a word that names an axis has the weight 1."""
 NEAREST = 0.5
-"""Weight of each axis that is near an instrument."""
+"""Weight of each axis that is near an instrument or a genre."""
 LONGEST = 4
 """Words in a name."""
 
@@ -131,7 +131,7 @@ class Phrase:
     named: tuple[tuple[int, int], ...]
     """(axis, sign) of the axes that it names."""
     nearest: tuple[tuple[int, int], ...]
-    """(axis, sign) of the axes that are near the instruments that it names."""
+    """(axis, sign) of the axes that are near the instruments and genres that it names."""
     rest: tuple[str, ...]
     """What it says besides: known terms, and the other words together."""
 

@@ -128,8 +128,8 @@ fast = quick, rapid, fast-paced, uptempo, lively, energetic, -slow-paced, -unhur
 loud = noisy, aggressive, intense, powerful, heavy, -gentle, -calm, -peaceful, -delicate, -tender, -serene
 """
 
-# Instruments, and the axes (or opposites of axes) that are near them in family, use and sound: evidence for what has no tag
-# of its own, and more evidence for what has one.
+# Instruments and a few genres, and the axes (or opposites of axes) that are near them in family, use and sound: evidence for
+# what has no tag of its own, and more evidence for what has one.
 _RELATED = """
 violin = strings, classical, folk, acoustic
 viola, cello = strings, classical, acoustic, mellow
@@ -156,6 +156,8 @@ erhu, shakuhachi, shamisen, pipa, tabla, sarod, tanpura = Indian, new age
 bass guitar, bass, upright bass, double bass = jazz, funk
 electric piano, Rhodes piano = jazz, soul
 turntables, sampler, drum machine = hip-hop, electronic
+metal, heavy metal, death metal, black metal, thrash metal, doom metal = hard rock, rock, loud
+punk, punk rock = rock, loud
 """
 
 
@@ -258,7 +260,7 @@ def words() -> dict[str, tuple[tuple[int, int], ...]]:
 
 @cache
 def related() -> dict[str, tuple[tuple[int, int], ...]]:
-    """Return key of an instrument -> the axes near it, each with 1 or, for its opposite, -1."""
+    """Return key of an instrument or genre -> the axes near it, each with 1 or, for its opposite, -1."""
     place = {axis.called(sign): (number, sign) for number, axis in enumerate(axes()) for sign in (1, -1)}
     found = {}
     for line in _RELATED.strip().splitlines():
