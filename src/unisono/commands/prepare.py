@@ -59,6 +59,10 @@ class PrepareOptions(StageOptions):
     """Fail if any track could not be embedded."""
     prune: Annotated[bool, Parameter(negative="")] = False
     """Remove tracks from `embeddings.h5` that are not among those chosen now; without it they are an error."""
+    shard: str | None = None
+    """Embed one part of the tracks, such as 3/16, as a task of a batch system; `--assemble` puts the parts together."""
+    assemble: Annotated[bool, Parameter(negative="")] = False
+    """Embed nothing: write `embeddings.h5` of what the shards made, or name those that are missing."""
     continue_: Continue = False
     """Continue an interrupted run; this is what happens anyway."""
 
@@ -109,6 +113,8 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareRep
         executor=options.executor,
         strict=options.strict,
         prune=options.prune,
+        shard=options.shard,
+        assemble=options.assemble,
         recorded_options=record(options),
     )
 
@@ -137,4 +143,7 @@ def show(report: "PrepareReport") -> None:
         )
     counts = ", ".join(f"{split.capitalize()}: {count:,} samples" for split, count in report.counts.items())
     console.out.print(f"Final splits: {counts}")
-    console.out.print(f"In {report.path.absolute()}", soft_wrap=True, markup=False)
+    if report.shard:
+        console.out.print(f"Shard {report.shard} is embedded. When all are, run: unisono prepare --assemble")
+    else:
+        console.out.print(f"In {report.path.absolute()}", soft_wrap=True, markup=False)

@@ -47,6 +47,8 @@ class PrepareReport:
     """Tracks that were removed from the file, since they are not among those chosen now."""
     recognised: int = 0
     """Excerpts whose files were moved, renamed or touched, and were not embedded again."""
+    shard: str = ""
+    """Which part of the tracks was embedded, such as `3/16`; `embeddings.h5` is written when all are."""
     tally: Tally = field(repr=False)
     """What came in, and what was left out with its reason."""
 

@@ -5,21 +5,17 @@ embed      decode, embed, pool; results go into small shards                    
 assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
 """
 
-import errno
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from unisono.audio.faults import Fault
 from unisono.base.arguments import AnyPath, AtLeastTwo, Count, Seconds, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import require
-from unisono.base.files import explained, remove_left_behind_in
-from unisono.base.log import log, log_to
+from unisono.base.log import log
 from unisono.base.tally import Dropped, Tally
 from unisono.curation.filters import by_duration
 from unisono.curation.sampling import sample
@@ -31,6 +27,7 @@ from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.datasets import unified
 from unisono.embeddings.prepare.embed import embed
 from unisono.embeddings.prepare.executors import Job
+from unisono.embeddings.prepare.parts import SHARDS, Part, enter_output, name_of, refuse_missing
 from unisono.embeddings.prepare.plan import EmbeddingPlan, plan
 from unisono.embeddings.prepare.pooling import Pooling
 from unisono.embeddings.prepare.report import PrepareReport, count_datasets
@@ -39,10 +36,8 @@ from unisono.embeddings.prepare.sink import EncoderShards, Failures
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Split, Track
 
-SHARDS = "shards"
 REPORT = "prepare.report.json"
 LOG = "prepare.log"
-LOCK = ".prepare.lock"
 NEEDED = ("h5py", "safetensors", "soxr", "torch", "transformers")
 """Packages that a run needs, some of them only at its end: all are looked for before it begins."""
 DEFAULT_ENCODERS = ("muq", "mert", "latent")
@@ -71,6 +66,8 @@ def prepare(
     executor: str = executors.DEFAULT,
     strict: bool = False,
     prune: bool = False,
+    shard: str | None = None,
+    assemble: bool = False,
     recorded_options: Mapping[str, Any] | None = None,
 ) -> PrepareReport:
     """Embed the tracks of a unified file into `embeddings.h5`; embeddings that are there already are not computed again.
@@ -86,6 +83,8 @@ def prepare(
         batch_size, devices, workers, executor: how it is computed.
         strict: fail if a track cannot be embedded.
         prune: remove from `embeddings.h5` the tracks that are not among those chosen now; else they are an error.
+        shard: embed one part of the tracks, such as `3/16`, and leave `embeddings.h5` to a later run; see `docs/cluster.md`.
+        assemble: embed nothing; write `embeddings.h5` of what the shards made.
         recorded_options: what the report stores as options; None: the arguments.
 
     Raises:
@@ -99,6 +98,10 @@ def prepare(
     folder = as_path(output_dir)
     if keep_windows and windows_per_track:
         raise UsageError("windows_per_track keeps some windows, keep_windows keeps all: choose one.")
+    if shard and (assemble or datasets):
+        raise UsageError(
+            "shard excludes assemble and datasets.", hint="Make the unified file first, then embed its shards."
+        )
     kept = windows_per_track or keep_windows
     run = _Preparation(
         source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
@@ -109,6 +112,8 @@ def prepare(
         ),
         job=Job(pooling=pooling, keep_windows=kept, devices=devices, batch_size=batch_size, workers=workers),
         executor=executor,
+        part=Part.parse(shard) if shard else None,
+        assemble_only=assemble,
     )
     given = arguments if recorded_options is None else recorded_options
     return run(encoders, layers, given, strict=strict, prune=prune)
@@ -167,6 +172,8 @@ class _Preparation:
     choice: TrackChoice
     job: Job
     executor: str
+    part: Part | None = None
+    assemble_only: bool = False
     tally: Tally = field(default_factory=Tally)
 
     def __call__(
@@ -174,7 +181,7 @@ class _Preparation:
     ) -> PrepareReport:
         tracks = read_tracks(self.source)
         with ExitStack() as stack:
-            _enter_output(self.folder, stack)
+            enter_output(self.folder, self.part, LOG, stack)
             log.info("Preparing %s tracks of %s", f"{len(tracks):,}", self.source)
             chosen = self.choose(tracks)
             there = self.open_assembled(stack)
@@ -186,25 +193,28 @@ class _Preparation:
             contents = Contents(self.folder / SHARDS / "contents", there)
             states = settings.hidden_states(layers, shards)
             settings.check_shards(shards, self.content, states, self.folder)
-            work = plan(chosen)
-            pruned = _refuse_to_lose(there, work, prune=prune)
+            chosen, work = self.of_part(chosen, plan(chosen))
+            pruned = 0 if self.part else _refuse_to_lose(there, work, prune=prune)
             same = _recognise_moved(work, shards, contents)
             faults = self.embed_missing(work, shards, failures, contents, states)
             embedded = self.without_faults(chosen, work, faults)
             self.write_report(given, sorted(shards), embedded, strict=strict)
             splits = by_split(embedded, self.content)
-            records = [_record_of(its_shards) for its_shards in shards.values()]
-            written = self.write(splits, work, contents, shards, records, faults, there)
-            _remove_what_is_stored(self.folder, shards, failures, contents, set(same.values()))
+            records = [_record_of(its_shards) for its_shards in shards.values() if its_shards.settings()]
+            written = False
+            if not self.part:
+                written = self.write(splits, work, contents, shards, records, faults, there)
+                _remove_what_is_stored(self.folder, shards, failures, contents, set(same.values()))
         return PrepareReport(
             path=self.folder / FILE_NAME,
-            report_path=self.folder / REPORT,
+            report_path=self.folder / name_of(REPORT, self.part),
             counts={split: len(its_tracks) for split, its_tracks in splits.items()},
             datasets=count_datasets(self.tally, embedded),
             encoders=records,
             written=written,
             pruned=pruned,
             recognised=len(same),
+            shard=str(self.part or ""),
             tally=self.tally,
         )
 
@@ -231,6 +241,18 @@ class _Preparation:
             raise UsageError(f"No track of {self.source} is left{_reasons(self.tally)}.")
         return drawn
 
+    def of_part(self, tracks: list[Track], work: EmbeddingPlan) -> tuple[list[Track], EmbeddingPlan]:
+        """Return the tracks and excerpts of the part that this run embeds; of files that are not there, all."""
+        if not self.part:
+            return tracks, work
+        mine = []
+        for track in tracks:
+            if track.id in work.faults or self.part.holds(work.key_of[track.id]):
+                mine.append(track)
+            else:
+                self.tally.drop(track.dataset, Dropped(id=track.id, reason="in another shard", fault=False))
+        return mine, replace(work, excerpts={key: its for key, its in work.excerpts.items() if self.part.holds(key)})
+
     def open_assembled(self, stack: ExitStack) -> EmbeddingsFile | None:
         """Open the `embeddings.h5` in the folder, if there is one: its encoders stay, its settings must be the same."""
         path = self.folder / FILE_NAME
@@ -253,7 +275,9 @@ class _Preparation:
         """Embed what is missing; return key -> fault of all excerpts that cannot be embedded."""
         held = {name: its_shards.held() for name, its_shards in shards.items()}
         items = work.missing(held, failures.known.keys())
-        if not work.excerpts:
+        if self.assemble_only:
+            refuse_missing(self.folder, [item.key for item in items])
+        if not work.excerpts and work.faults:
             first = next(iter(work.faults.values()))
             raise UnisonoError(
                 f"None of the {len(work.faults):,} audio files is there; the first is {first.detail}.",
@@ -293,11 +317,11 @@ class _Preparation:
         self, given: Mapping[str, Any], names: Sequence[str], embedded: Sequence[Track], *, strict: bool
     ) -> None:
         """Write the report; fail if nothing was embedded, or with `strict` if anything was not."""
-        report = self.folder / REPORT
+        report = self.folder / name_of(REPORT, self.part)
         self.tally.write(report, options=given, encoders=names)
         if strict:
             self.tally.refuse_faults(report)
-        if not embedded:
+        if not embedded and not self.part:  # a part may be empty
             raise UnisonoError(f"No track could be embedded{_reasons(self.tally)}; see {report}.")
 
     def write(
@@ -393,24 +417,3 @@ def _refuse_to_lose(there: EmbeddingsFile | None, work: EmbeddingPlan, *, prune:
     if lost:
         log.info("Removing %s tracks that are not among those chosen now; the first is %s.", f"{len(lost):,}", lost[0])
     return len(lost)
-
-
-def _enter_output(output: Path, stack: ExitStack) -> None:
-    """Make the output folder, lock it, remove what a killed run left half-written, and open the log."""
-    with explained(output / FILE_NAME):
-        output.mkdir(parents=True, exist_ok=True)
-        _lock(output, stack)
-        for folder in (output, *(output / SHARDS).glob("*/")):
-            remove_left_behind_in(folder)
-        stack.enter_context(log_to(output / LOG))
-
-
-def _lock(output: Path, stack: ExitStack) -> None:
-    try:
-        stack.enter_context(FileLock(output / LOCK, timeout=0))
-    except Timeout:
-        raise UnisonoError(f"Another run is writing to {output}.", hint="Wait until it is done.") from None
-    except (NotImplementedError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-        log.warning("%s cannot be locked on its file system: let no other run write to it.", output)
