@@ -42,7 +42,7 @@ def test_the_command_prints_score_artist_title_and_path(world, tmp_path):
     assert place == "1."
     assert 90 < float(share) < 100  # better than so many percent of the music
     assert name == "Artist 2 - [test] Piece 7"
-    assert lines[2].strip().endswith("Stück test 7.wav")
+    assert lines[3].strip().endswith("Stück test 7.wav")
     assert "“sad jazz” among 24 tracks" in lines
     assert "Stück test 7.wav" in (tmp_path / "p.m3u8").read_text(encoding="utf-8")
 

@@ -11,6 +11,7 @@ from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
 from unisono.search.choosing import choose, first_within_limits
 from unisono.search.filters import allowed
+from unisono.search.fit import doubts, nearest_words
 from unisono.search.query import Query, weighted
 from unisono.search.scores import Scores, Source
 from unisono.search.seeds import find_seeds
@@ -44,10 +45,13 @@ def search(model: JointModel, query: Query | str, collection: Collection) -> Hit
     scores = Scores(collection, sources, query.windows)
     ranked = choose(scores, query, among)
     hits = [
-        _hit(scores, row, score, parts)
+        _hit(model, scores, row, score, parts)
         for row, score, parts in zip(ranked.rows.tolist(), ranked.scores.tolist(), ranked.parts, strict=True)
     ]
-    return Hits(hits, str(query), searched, notes=notes)
+    doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], hits, is_alone=scores.is_single)
+    fits = not doubt or bool(query.like or query.keep)
+    said = [doubt if fits else f"Nothing here fits well. {doubt}"] if doubt else []
+    return Hits(hits, str(query), searched, fits=fits, notes=[*said, *notes])
 
 
 def _sources(model: JointModel, query: Query, collection: Collection) -> tuple[list[Source], list[int], list[str]]:
@@ -88,7 +92,7 @@ def _mean(collection: Collection, rows: Sequence[int]) -> Floats:
     return found
 
 
-def _hit(scores: Scores, row: int, score: float, parts: NDArray[np.float64]) -> Hit:
+def _hit(model: JointModel, scores: Scores, row: int, score: float, parts: NDArray[np.float64]) -> Hit:
     collection, sources = scores.collection, scores.sources
     places, by_window = scores.of_windows(row)
     best = int(by_window.argmax())
@@ -96,12 +100,16 @@ def _hit(scores: Scores, row: int, score: float, parts: NDArray[np.float64]) -> 
     asked = [source for source in sources if source.weight > 0]
     asked = [source for source in asked if source.is_text] or asked
     wanted = sum((source.weight * source.vector for source in asked), start=np.zeros_like(scores.vectors[0]))
+    if collection.explain and asked:
+        why = collection.why(wanted / (np.linalg.norm(wanted) or 1), place)
+    else:
+        why = nearest_words(model, collection, place)
     named = dict(zip((source.name for source in sources), parts.tolist(), strict=True)) if len(sources) > 1 else {}
     windows = collection.windows
     return Hit(
         score,
         collection.tracks[row],
-        collection.why(wanted / (np.linalg.norm(wanted) or 1), place) if asked else {},
+        why,
         collection.start_of(place),
         scores.percentile(score),
         {name: round(part, 4) for name, part in named.items()},

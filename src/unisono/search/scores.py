@@ -52,6 +52,7 @@ class Scores:
 
     Attributes:
         of_tracks: [N], as far as a matrix product rounds.
+        is_single: there is one source, so that the scores are its cosines.
     """
 
     def __init__(self, collection: Collection, sources: Sequence[Source], windows: str = "best") -> None:
@@ -61,7 +62,7 @@ class Scores:
         self.vectors = np.stack([source.vector for source in sources])
         self._weights = np.array([source.weight for source in sources])
         self._wanted = self._weights > 0
-        self._is_single = len(sources) == 1 and bool(self._wanted[0])
+        self.is_single = len(sources) == 1 and bool(self._wanted[0])
         similar = self._of_tracks(_products(collection.vectors, self.vectors))
         self._mean = similar.mean(axis=0, dtype=np.float64)
         spread = similar.std(axis=0, dtype=np.float64)
@@ -91,7 +92,7 @@ class Scores:
         """Return the places [w] of the windows of a track, and their scores; what is not wanted does not count."""
         places = self.collection.places_of(np.array([row]))
         similar = self._sums(places)
-        scores = similar[:, 0].astype(np.float64) if self._is_single else self._mean_of_wanted(self._parts(similar))
+        scores = similar[:, 0].astype(np.float64) if self.is_single else self._mean_of_wanted(self._parts(similar))
         return places, scores
 
     def percentile(self, score: float) -> float:
@@ -109,7 +110,7 @@ class Scores:
         return of_tracks(by_window, rows)
 
     def _combined(self, similar: Floats) -> Doubles:
-        if self._is_single:
+        if self.is_single:
             return similar[:, 0].astype(np.float64)
         parts = self._parts(similar)
         found: Doubles = self._mean_of_wanted(parts) + parts[:, ~self._wanted].sum(axis=1)
