@@ -15,10 +15,10 @@ from tests.commands.test_cli import EVERY_VERB, cli
 from tests.conftest import REPOSITORY
 from tests.making import make_track
 from unisono.base.table import Table
-from unisono.base.words import counted
+from unisono.base.words import counted, rate_in_words, speed_in_words
 from unisono.cli import EXAMPLES, app
 from unisono.commands import console
-from unisono.commands.console import SafeConsole, rate_in_words
+from unisono.commands.console import SafeConsole
 from unisono.tracks.files import write_tracks
 
 
@@ -117,6 +117,11 @@ def test_one_is_singular(tmp_path: Path) -> None:
 )
 def test_rates_have_numbers_from_one_on(per_second: float, said: str) -> None:
     assert rate_in_words(per_second, "tracks") == said
+    assert [speed_in_words(factor) for factor in (0.26, 23.4, 4567)] == [
+        "0.3x real time",
+        "23x real time",
+        "4,567x real time",
+    ]
 
 
 @pytest.mark.parametrize("unit", ["tracks", "bytes", "captions"])

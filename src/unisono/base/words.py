@@ -6,6 +6,23 @@ def counted(count: int, thing: str, plural: str = "") -> str:
     return f"{count:,} {thing if count == 1 else plural or f'{thing}s'}"
 
 
+def rate_in_words(per_second: float, unit: str) -> str:
+    """Write a rate with a number from 1 on: "23 tracks/s", "7 tracks/min", "2 tracks/h"."""
+    for seconds, name in ((1, "s"), (60, "min"), (3600, "h")):
+        if (rate := per_second * seconds) >= 1:
+            return f"{_short(rate)} {unit}/{name}"
+    return ""
+
+
+def speed_in_words(factor: float) -> str:
+    """Write how much faster than it sounds audio is worked on: "23x real time"."""
+    return f"{_short(factor)}x real time"
+
+
+def _short(number: float) -> str:
+    return f"{number:,.1f}" if number < 9.95 else f"{number:,.0f}"
+
+
 def plain_markdown(text: str) -> str:
     """Return a text that stays as it is in Markdown, on one line: special characters are escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|" else letter for letter in " ".join(text.split()))

@@ -34,6 +34,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import show_with
 from unisono.base.table import Table
+from unisono.base.words import rate_in_words
 
 __all__ = [
     "ask_secret",
@@ -213,14 +214,6 @@ class RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """Render the rate of one task."""
         return Text(rate_in_words(task.finished_speed or task.speed or 0, self.unit), style="cyan")
-
-
-def rate_in_words(per_second: float, unit: str) -> str:
-    """Write a rate with a number from 1 on: "23 tracks/s", "7 tracks/min", "2 tracks/h"."""
-    for seconds, name in ((1, "s"), (60, "min"), (3600, "h")):
-        if (rate := per_second * seconds) >= 1:
-            return f"{rate:,.1f} {unit}/{name}" if rate < 10 else f"{rate:,.0f} {unit}/{name}"
-    return ""
 
 
 def _bars(unit: str) -> Progress:

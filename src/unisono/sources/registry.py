@@ -45,6 +45,8 @@ def get(name: str, suffix: str = "") -> Dataset:
     found = own.find(name, suffix)
     if found is None:
         known = [*names(), *own.recipe_names()]
+        if close := own.meant_by(name):
+            raise UsageError(f"There is no dataset {name!r}.", hint=close)
         raise UsageError(
             f"There is no dataset {name!r}.{nearest(name, known)}",
             hint=f"Known datasets: {', '.join(known)}; your own music: folder:<path>, hf:<folder>, hf:owner/name, or a "

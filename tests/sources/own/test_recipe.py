@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,17 @@ def test_an_unknown_name_lists_what_there_is() -> None:
     with pytest.raises(UsageError) as error:
         datasets.get("musik")
     assert "song_describer" in error.value.hint and "allmusiccaps" in error.value.hint and "folder:" in error.value.hint
+
+
+def test_paths_that_are_no_dataset_by_themselves_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,text\n")
+    for name, hint in ((f"{tmp_path}", f"folder:{tmp_path}"), (f"{tmp_path}/t.csv", "needs a recipe.* t.toml")):
+        with pytest.raises(UsageError) as refused:
+            datasets.get(name)
+        assert re.search(hint, refused.value.hint)
+
+
+def test_a_misspelt_key_of_a_recipe_has_the_nearest_one(tmp_path: Path) -> None:
+    (tmp_path / "t.toml").write_text('table = "t.csv"\naudio = "{file}"\n[colums]\ncaption = "text"\n')
+    with pytest.raises(UsageError, match=r"unknown field `colums`.*Did you mean 'columns'"):
+        datasets.get(str(tmp_path / "t.toml"))

@@ -11,6 +11,7 @@ from unisono.audio.faults import Fault
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress, time_in_words
+from unisono.base.words import rate_in_words, speed_in_words
 from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.executors import Embedded, Executor, Outcome
 from unisono.embeddings.prepare.plan import WorkItem
@@ -111,7 +112,7 @@ class _Counted:
                 return
         del self._left[key]
         self._audio_s += self.items[key].excerpt.duration_s
-        self._bar.update(self._task, advance=1, description=f"Embedding, {self._hours_a_second():.2g} h of audio/s")
+        self._bar.update(self._task, advance=1, description=f"Embedding, {speed_in_words(self._speed())}")
         now = time.monotonic()
         if now - self._logged >= LOG_EVERY_S:
             self._logged = now
@@ -131,9 +132,10 @@ class _Counted:
         done = self._total - len(self._left)
         seconds = max(time.monotonic() - self._began, 1e-9)
         return (
-            f"{done:,} of {self._total:,} tracks in {time_in_words(seconds)}: {done / seconds:,.1f} tracks/s, "
-            f"{self._hours_a_second():.2g} hours of audio/s"
+            f"{done:,} of {self._total:,} tracks in {time_in_words(seconds)}: {speed_in_words(self._speed())}, "
+            f"{rate_in_words(done / seconds, 'tracks')}"
         )
 
-    def _hours_a_second(self) -> float:
-        return self._audio_s / 3600 / max(time.monotonic() - self._began, 1e-9)
+    def _speed(self) -> float:
+        """Return how many seconds of audio are embedded in a second."""
+        return self._audio_s / max(time.monotonic() - self._began, 1e-9)

@@ -41,6 +41,16 @@ def find(name: str, suffix: str = "") -> Dataset | None:
     return None
 
 
+def meant_by(name: str) -> str:
+    """Return what to write instead of a path that is no dataset by itself; empty if the name is no path of this disk."""
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return f"A folder of music is named folder:{name}, one of tables with their audio hf:{name}"
+    if path.is_file():
+        return f"A table needs a recipe, see docs/your-own-music.md; then name that: {path.stem}.toml"
+    return ""
+
+
 def one_spelling(name: str) -> str:
     """Return a name with the real path of what it names, where it names a folder or a recipe."""
     kind = next((kind for kind in (_FOLDER, _HUGGING_FACE) if name.startswith(kind)), "")

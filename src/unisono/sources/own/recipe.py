@@ -17,10 +17,12 @@ from pathlib import Path
 
 import msgspec
 
+from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.tracks.track import CaptionOrigin
 
 _NAME = re.compile(r"\w[\w-]*")
+_UNKNOWN = re.compile(r"unknown field `(.+?)`")
 """Of a dataset: it becomes the name of a folder."""
 
 
@@ -88,8 +90,9 @@ def read_recipe(path: Path) -> Recipe:
     try:
         recipe = msgspec.convert(content, Recipe)
     except msgspec.ValidationError as error:
-        known = ", ".join(Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__)
-        raise UsageError(f"{path}: {error}.", hint=f"Known keys there: {known}") from error
+        known = Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__
+        close = nearest(match[1], known) if (match := _UNKNOWN.search(str(error))) else ""
+        raise UsageError(f"{path}: {error}.{close}", hint=f"Known keys there: {', '.join(known)}") from error
     if recipe.name and not _NAME.fullmatch(recipe.name):
         raise UsageError(f"{path}: name = {recipe.name!r}: expected letters, digits and underscores.")
     return recipe
