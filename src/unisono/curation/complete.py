@@ -19,6 +19,9 @@ from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
 
+NO_CAPTION = "no caption"
+"""The reason of a track that has neither captions nor tags."""
+
 
 class Draft(msgspec.Struct, gc=False):
     """A track as parsed, and the path of its audio file."""
@@ -90,7 +93,7 @@ def complete(draft: Draft, probed: Probed | None, *, names_suffice: bool = False
             made = metadata.sentence(track, Facts())
         captions = captions_of([made], "tags")
     if not captions:
-        return Dropped(id=track.id, reason="no caption", detail="neither a caption nor tags to make one from")
+        return Dropped(id=track.id, reason=NO_CAPTION, detail="neither a caption nor tags to make one from")
     return replace(
         track,
         audio_path=draft.audio_path,

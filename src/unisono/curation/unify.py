@@ -14,8 +14,10 @@ from unisono.base.errors import DataError
 from unisono.base.files import remove_left_behind
 from unisono.base.log import log, log_to
 from unisono.base.tally import Tally
+from unisono.base.words import counted
 from unisono.captions.assign import CaptionPlan, assign
 from unisono.captions.language_model import LanguageModel
+from unisono.curation.complete import NO_CAPTION
 from unisono.curation.licensing import LICENSE_UNKNOWN, LicenseRule
 from unisono.curation.matching import Kind
 from unisono.curation.read import read_dataset
@@ -29,6 +31,11 @@ from unisono.sources import registry
 from unisono.tracks.files import file_kind, without_garbage_collection, write_tracks
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
+
+_HOW_TO_CAPTION = (
+    "Captions are made of genre, mood and comment: tag the files, describe them in a table (docs/your-own-music.md), or "
+    "make captions of titles and artists with --captions metadata."
+)
 
 
 @checked
@@ -233,10 +240,14 @@ def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *
             report,
             hint="Tracks whose licence is not known are kept with --allow-unknown-license."
             if report.dropped[LICENSE_UNKNOWN]
+            else _HOW_TO_CAPTION
+            if report.dropped[NO_CAPTION]
             else f"Each is listed with what was found in {where}."
             if report.dropped
             else "",
         )
+    if left_out := report.dropped[NO_CAPTION]:
+        log.warning("%s left out without a caption. %s", counted(left_out, "track"), _HOW_TO_CAPTION)
     if report.report:
         write_tracks(report.output, tracks)
 

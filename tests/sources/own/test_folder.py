@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.releases import audio
-from unisono.base.errors import UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.tally import Dropped
 from unisono.captions.ways.template import caption
+from unisono.curation.unify import unify
 from unisono.sources import registry as datasets
 from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import key
@@ -148,3 +149,10 @@ def test_any_tags_become_a_track(tmp_path: Path, frames: dict[str, str]) -> None
     kept = {field for field in item.extra if not field.endswith("_as_tagged")}
     assert kept <= {"album", "comment", "year"} and all(item.extra.values())
     assert item.extra.get("year", "1999").isdecimal()
+
+
+def test_a_folder_without_tags_says_what_to_do(tmp_path: Path) -> None:
+    audio.tone(tmp_path / "music" / "a.mp3", 1, 300)
+    with pytest.raises(UnisonoError, match="No track is left") as failure:
+        unify([f"folder:{tmp_path}/music"], output=tmp_path / "a.json")
+    assert "--captions metadata" in failure.value.hint and "docs/your-own-music.md" in failure.value.hint

@@ -249,6 +249,7 @@ def test_absolute_paths_below_the_root(tmp_path: Path, through_link: bool) -> No
         path.write_text(path.read_text().replace('"clips"', '"link"'))
     (track,) = unified(name, folder=tmp_path)
     assert Path(track.audio_path).resolve() == tmp_path / "clips" / "in" / "a.wav"
+    assert track.id == "mine_in/a.wav"
     dropped = json.loads((tmp_path / "out.report.json").read_text())["dropped"]
     assert [each["reason"] for each in dropped] == ["audio file missing"] * 2
     assert all("expected a path relative to" in each["detail"] for each in dropped)

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -101,7 +102,11 @@ def parse_table(
             unpacked = AudioFolder(options.unpack_to / name)
             stack.callback(unpacked.close)
         for row, table, its_recipe in _all_rows(recipes, tables, stack):
-            item = row if isinstance(row, Dropped) else _Row(its_recipe, name, *row, table).track(unpacked, tidy_paths)
+            item = (
+                row
+                if isinstance(row, Dropped)
+                else _Row(its_recipe, name, *row, table, root).track(unpacked, tidy_paths)
+            )
             if isinstance(item, Dropped):
                 yield item
                 continue
@@ -330,8 +335,9 @@ def _refuse_misused_audio(recipe: Recipe, audio_columns: list[str], table: Path)
 class _Row:
     """A row of a table, and what a recipe says about its columns."""
 
-    def __init__(self, recipe: Recipe, name: str, where: Where, values: Values, table: _Table) -> None:
+    def __init__(self, recipe: Recipe, name: str, where: Where, values: Values, table: _Table, root: Path) -> None:
         self._recipe, self._name, self._where, self._values, self._table = recipe, name, where, values, table
+        self._root = root
 
     def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[_Excerpt, Track] | Dropped:
         """Return what the row describes, or what is wrong with it."""
@@ -347,7 +353,9 @@ class _Row:
         audio_path, tidy_path = paths
         if tidy_path != audio_path:
             tidy_paths[audio_path] = tidy_path
-        id = self._get(columns.id)
+        id, file = self._get(columns.id), tidy_path
+        if file.startswith("/"):  # the id is the same wherever the folder is
+            file = file.removeprefix(f"{self._root}/").removeprefix(f"{os.path.realpath(self._root)}/")
         artist, genre = name_of(self._get(columns.artist)), name_of(self._get(columns.genre))
         captions = [text for column in _list(columns.caption) for text in _texts(self._values.get(column))]
         tags = [
@@ -358,7 +366,7 @@ class _Row:
         ]
         its_key = artist_key(artist)
         track = Track(
-            id=f"{name}_{id or tidy_path}",
+            id=f"{name}_{id or file}",
             audio_path=audio_path,
             captions=captions_of(captions, recipe.caption_origin),
             duration=duration_s,
@@ -376,7 +384,7 @@ class _Row:
             extra={"year": year} if (year := self._get(columns.year)) else {},
         )
         part = (start_s, duration_s) if columns.start else (0.0, 0.0)
-        return _Excerpt(id or tidy_path, bool(id), audio_path, *part), track
+        return _Excerpt(id or file, bool(id), audio_path, *part), track
 
     def _get(self, column: str) -> str:
         return _text(self._values.get(column)) if column else ""
