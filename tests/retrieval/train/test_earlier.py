@@ -15,6 +15,7 @@ from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from tests.retrieval.train.test_training import interrupt_at
 from unisono.base import files
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.embeddings.encoders.text import _files, _transformer, minilm
 from unisono.retrieval.checkpoint import load
 from unisono.retrieval.train.loop import InterruptionError
 from unisono.retrieval.train.run import train
@@ -229,3 +230,20 @@ def test_a_folder_that_cannot_be_written_is_explained(given: Given, monkeypatch:
     monkeypatch.setattr(FileLock, "acquire", refuse)
     with pytest.raises(UnisonoError, match=r"Cannot write .*musicnn_train\.lock: Permission denied"):
         train(**given)
+
+
+def test_a_text_encoder_that_cannot_be_had_is_missed_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path))
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(minilm, "packaged", lambda: None)
+    monkeypatch.setattr(_files, "in_hub_cache", lambda *_: None)
+    monkeypatch.setattr(_transformer, "snapshot", refuse_fetching)
+    with pytest.raises(UnisonoError, match="no MiniLM"):
+        train(tmp_path / "nothing.h5", audio_encoder="musicnn", checkpoint_dir=tmp_path)
+
+
+def refuse_fetching(*_: object) -> Path:
+    raise UnisonoError("no MiniLM")

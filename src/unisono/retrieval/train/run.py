@@ -19,6 +19,7 @@ from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.encoders.text._files import is_here
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval import doubts
@@ -134,6 +135,7 @@ def train(
     start = Start(settings) if resume else find_start(settings)
     config, how = sorted_settings(start.settings)
     device = local_device(how.device)
+    _fetch_text_encoder(config.text_encoder)
     with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
@@ -283,6 +285,12 @@ def _doubts_of(train: SplitData) -> list[str]:
     for sentence in found:
         log.warning("%s", sentence)
     return found
+
+
+def _fetch_text_encoder(name: str) -> None:
+    """Fetch a text encoder that has never been used here, or fail, before any work is done."""
+    if "/" not in name and not is_here(name) and not text_store.folder_of(text_encoders.spec(name)).exists():
+        text_encoders.build(name)
 
 
 def _texts(
