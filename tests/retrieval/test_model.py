@@ -1,5 +1,6 @@
 """The model as a Python user has it: text, audio files and stored music in one space."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile
 from tests.making import make_track
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.encoders.weights import UNTRAINED
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval import model as model_module
@@ -132,3 +134,12 @@ def test_a_model_says_what_it_is(model: Model):
         "  trained on 48 excerpts with 96 captions",
         f"  checkpoint {model.path}",
     ]
+
+
+@pytest.mark.parametrize("revision", UNTRAINED)
+def test_a_model_trained_on_the_untrained_clap_is_refused(model: Model, tmp_path: Path, revision: str):
+    found = load(model.path)
+    save(tmp_path / "old.pt", replace(found, audio_encoder=replace(found.audio_encoder, name="clap", revision=revision)))
+    with pytest.raises(DataError, match=r"old\.pt: its clap embeddings were made with .* never trained") as refused:
+        load_model(tmp_path / "old.pt")
+    assert "unisono encoders fetch clap" in refused.value.hint
