@@ -157,7 +157,7 @@ def _launch(
         if config is not None:
             from unisono.commands.settings import config_of
 
-            app.config = (config_of(config, tokens[0] if tokens else ""),)
+            app.config = (config_of(config, app.parse_commands(tokens)[0]),)
         app(tokens)
     except UnisonoError as error:
         return console.failed(error, debug=debug)

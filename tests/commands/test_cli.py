@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -114,13 +115,15 @@ def test_debugging_keeps_the_exit_code(tmp_path: Path) -> None:
 def test_options_come_from_a_file_from_a_report_and_first_from_the_command_line(tmp_path: Path) -> None:
     song_describer.build(tmp_path / "data" / "raw" / "song_describer")
     (tmp_path / "run.toml").write_text(
-        'seed = 3\n[unify]\nmax_samples = 1\ncheck-audio = false\ndatasets = ["song_describer"]'
+        'seed = 3\n[unify]\nmax_samples = 1\ncheck-audio = false\ndatasets = ["song_describer"]\ncaptions = "varied"'
     )
     assert "1 track is in" in cli(tmp_path, "unify", "--config", "run.toml", "--output", "a.json").stdout
     assert "2 tracks are in" in cli(tmp_path, "unify", "--config", "run.toml", "--max-samples", "2").stdout
     said = cli(tmp_path, "--config", "a.report.json", "unify", "--output", "b.json").stdout
     assert "1 track is in" in said
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    options = json.loads((tmp_path / "b.report.json").read_text())["options"]
+    assert options["seed"] == 3 and options["captions"] == ["varied"]  # which is the name of a verb as well
 
 
 @pytest.mark.parametrize(

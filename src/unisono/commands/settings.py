@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,11 @@ from cyclopts.config import Dict
 from unisono.base.errors import DataError, UsageError
 
 
-def config_of(path: Path, verb: str) -> Dict:
+def config_of(path: Path, verb: Sequence[str]) -> Dict:
     """Return what cyclopts reads a verb's options from; options of the command line come first.
 
-    A `.toml` file holds options at its top, or in a table named as the verb. A `.json` file is a report that a verb
-    wrote: its `options` are read.
+    The verb is given in words, such as `encoders` and `list`. A `.toml` file holds options at its top, and in a table named
+    as the verb. A `.json` file is a report that a verb wrote: its `options` are read.
 
     Raises:
         UsageError: there is no such file, or it is of another kind.
@@ -26,10 +27,13 @@ def config_of(path: Path, verb: str) -> Dict:
         if not isinstance(recorded, dict):
             raise DataError(f"{path} records no options: it is no report of unisono.")
         found = recorded
-    elif isinstance(found.get(verb), dict):
-        found = found[verb]
-    options = {_option(name): value for name, value in found.items() if not _is_empty(value)}
-    return Dict(options, source=str(path), use_commands_as_keys=False)
+    for word in verb:
+        if isinstance(found.get(word), dict):
+            found = found | found[word]
+    options: dict[str, Any] = {_option(name): value for name, value in found.items() if not _is_empty(value)}
+    for word in reversed(verb):  # at its top, cyclopts would skip options that are called like verbs, such as captions
+        options = {word: options}
+    return Dict(options, source=str(path))
 
 
 def _read(path: Path) -> dict[str, Any]:
