@@ -139,7 +139,9 @@ def test_a_model_says_what_it_is(model: Model):
 @pytest.mark.parametrize("revision", UNTRAINED)
 def test_a_model_trained_on_the_untrained_clap_is_refused(model: Model, tmp_path: Path, revision: str):
     found = load(model.path)
-    save(tmp_path / "old.pt", replace(found, audio_encoder=replace(found.audio_encoder, name="clap", revision=revision)))
+    save(
+        tmp_path / "old.pt", replace(found, audio_encoder=replace(found.audio_encoder, name="clap", revision=revision))
+    )
     with pytest.raises(DataError, match=r"old\.pt: its clap embeddings were made with .* never trained") as refused:
         load_model(tmp_path / "old.pt")
     assert "unisono encoders fetch clap" in refused.value.hint
