@@ -270,7 +270,7 @@ class JsonLines(Generic[T]):
             for block in _whole_lines(file):
                 try:
                     items = self._decoder.decode_lines(block)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                     items = []
                 lines = block.count(b"\n") + (not block.endswith(b"\n"))
                 if len(items) == lines:
@@ -301,6 +301,8 @@ class JsonLines(Generic[T]):
                 continue
             except msgspec.ValidationError as error:
                 fault = _field(error)
+            except RecursionError:
+                fault = "nested too deeply"
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 fault = _not_json(line)[2] or f"not valid JSON: {error}"
             bad += 1
@@ -330,7 +332,7 @@ def read_json(path: Path, kind: type[T]) -> T:
         return msgspec.json.decode(content, type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise DataError(f"{path}: {_field(error)}.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise DataError(f"{path}{_json_fault(content)}.") from error
 
 
@@ -373,7 +375,7 @@ def _json_fault(content: bytes) -> str:
     except ValueError as error:  # a number with thousands of digits
         return f": {error}"
     line, column, fault = _not_json(content)
-    return f": line {line}, column {column}: {fault}" if fault else ": not valid JSON"
+    return f": line {line}, column {column}: {fault}" if fault else ": nested too deeply, or not valid JSON"
 
 
 def _not_json(content: bytes) -> tuple[int, int, str]:

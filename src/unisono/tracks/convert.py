@@ -84,7 +84,7 @@ def convert(
         sharding = Sharding(shard_size * MEGABYTE, with_audio, _dropping(tally, seen))
 
         def accept(count: int) -> None:
-            _refuse_faults(count, tally, strict=strict)
+            _refuse_faults(source, count, tally, strict=strict)
 
         if to is None:
             count = _write_file(target, tracks, accept)
@@ -197,12 +197,12 @@ def _passed(items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen
             yield item
 
 
-def _refuse_faults(count: int, tally: Tally, *, strict: bool) -> None:
+def _refuse_faults(source: Path, count: int, tally: Tally, *, strict: bool) -> None:
     if strict and tally.faults:
         raise UnisonoError(f"--strict: {tally.faults:,} tracks lack their audio, e.g. {_say(tally.dropped[0][1])}.")
     if not count:
         example = f"; e.g. {_say(tally.dropped[0][1])}" if tally.dropped else ""
-        raise UnisonoError(f"No track is left to be written{example}.")
+        raise UnisonoError(f"{source}: no track is left to be written{example}.")
 
 
 def _say(dropped: Dropped) -> str:

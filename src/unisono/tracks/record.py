@@ -169,6 +169,12 @@ def from_fields(path: Path, number: int, fields: Any) -> Track:
             if isinstance(text, str) and (found := _unstorable(text)):
                 expected = f"expected text without {found}, which no later stage can store"
                 raise _broken(path, number, record.id, field, expected, text)
+    for field, value in extra.items():
+        try:
+            msgspec.json.encode({field: value})
+        except UnicodeEncodeError as error:
+            expected = "expected text without halves of a surrogate pair, which no file can hold"
+            raise _broken(path, number, record.id, field, expected, value) from error
     return to_track(path, number, record, extra)
 
 

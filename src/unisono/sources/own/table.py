@@ -154,9 +154,13 @@ def _part(excerpt: _Excerpt) -> str:
 
 
 def _tables(recipe: Recipe, name: str, place: Path, root: Path) -> list[_Table]:
-    if place.is_file():
+    try:
+        is_file, is_folder = place.is_file(), place.is_dir()
+    except OSError as error:
+        raise DataError(f"{place}: cannot be read: {error.strerror or error}.", hint="Correct the recipe.") from error
+    if is_file:
         return [_Table(place, place.parent)]
-    if not place.is_dir():
+    if not is_folder:
         raise DataError(f"{place}: the table of the recipe {name!r} is missing.", hint=recipe.not_fetched)
     paths = find_tables(place, recipe.files)
     return [

@@ -47,7 +47,7 @@ def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
             for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
                 yield from from_batch(path, number, batch)
                 number += len(batch)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
 
 
@@ -152,7 +152,7 @@ def _extra(text: str) -> dict[str, Any]:
     """Read a cell of the column of unknown fields; a cell that this format did not write is kept under the column's name."""
     try:
         fields = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         fields = None
     return fields if isinstance(fields, dict) and fields.keys().isdisjoint(COLUMNS) else {EXTRA: text}
 
