@@ -102,3 +102,14 @@ def test_paths_are_absolute(tmp_path: Path, monkeypatch) -> None:
     make(tmp_path, "a.mp3")
     monkeypatch.chdir(tmp_path)
     assert AudioIndex(Path(), (".",)).find("a.mp3") == str(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize("on_disk", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_letters_of_folders_may_be_composed_or_decomposed(tmp_path: Path, on_disk: Form, asked: Form) -> None:
+    make(tmp_path, unicodedata.normalize(on_disk, "Älbûm/Ñämè.wav"))
+    name = unicodedata.normalize(asked, "Älbûm/Ñämè.wav")
+    for path in (name, f"{tmp_path}/{name}"):
+        assert (
+            AudioIndex(tmp_path, (".",)).find(path) == f"{tmp_path}/{unicodedata.normalize(on_disk, 'Älbûm/Ñämè.wav')}"
+        )

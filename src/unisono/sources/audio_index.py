@@ -37,8 +37,7 @@ class AudioIndex:
             if is_anywhere:
                 found = _look_up(self._names_anywhere(folder), name)
             else:
-                directory = f"{folder}/{inner}" if inner else folder
-                found = _look_up(self._names_in(directory), name)
+                found = _look_up(self._names_in_either_form(folder, inner), name)
             if found is not None:
                 return found
         return None
@@ -66,6 +65,13 @@ class AudioIndex:
         if names is None:
             names = self._names[directory] = {name: f"{directory}/{name}" for name in _files(directory)}
         return names
+
+    def _names_in_either_form(self, folder: str, inner: str) -> dict[str, str]:
+        """Return the files of a folder, whose letters the file system may store composed or decomposed."""
+        forms = (
+            (inner,) if inner.isascii() else (inner, *(unicodedata.normalize(form, inner) for form in ("NFC", "NFD")))
+        )
+        return next(filter(None, (self._names_in(f"{folder}/{each}" if each else folder) for each in forms)), {})
 
     def _names_anywhere(self, folder: str) -> dict[str, str]:
         names = self._anywhere.get(folder)

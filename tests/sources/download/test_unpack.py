@@ -185,3 +185,20 @@ def test_the_last_of_two_members_of_one_name_counts(tmp_path: Path) -> None:
                     tar.addfile(info, io.BytesIO(content))
         Unpacker(buffer, tmp_path / kind).run()
         assert tree(tmp_path / kind) == {"a": b"second"}
+
+
+@pytest.mark.parametrize("names", [["in\\a.txt", "in\\", "b.txt"], ["..\\a.txt"], ["x" * 300]])
+def test_names_of_programs_that_do_not_keep_to_the_format(tmp_path: Path, names: list[str]) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            info = zipfile.ZipInfo("x")
+            info.filename = name  # the constructor would correct it
+            archive.writestr(info, b"words" * (not name.endswith("\\")))
+    unpacker = Unpacker(tmp_path / "a.zip", tmp_path / "out")
+    if len(names) == 1:
+        with pytest.raises(DataError, match=r"a\.zip: the (name of the )?member"):
+            unpacker.run()
+        assert not (tmp_path / "a.txt").exists()
+    else:
+        unpacker.run()
+        assert set(tree(tmp_path / "out")) == {"in/a.txt", "b.txt"}

@@ -1,5 +1,6 @@
 """Tags of files as people have them: several values, numbers, other formats, wrong encodings, placeholders."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -183,7 +184,9 @@ def test_utf_8_that_was_read_as_another_encoding_is_repaired(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "encoding"),
     [("Джаз", "cp1251"), ("Кино", "cp1251"), ("Группа крови", "cp1251"), ("Русский рок", "koi8-r"), ("Кино", "koi8-r"),
-     ("ジャズ", "cp932"), ("音楽", "cp932"), ("爵士", "gbk"), ("摇滚音乐", "gbk"), ("It’s “fine”", "cp1252")],
+     ("ジャズ", "cp932"), ("音楽", "cp932"), ("爵士", "gbk"), ("摇滚音乐", "gbk"), ("It’s “fine”", "cp1252"),
+     ("流行", "big5"), ("愛你一萬年", "big5"), ("古典音樂", "big5"), ("ロック", "euc-jp"), ("浜崎あゆみ", "euc-jp"),
+     ("Λαϊκά", "iso8859-7"), ("Μίκης Θεοδωράκης", "iso8859-7"), ("Άλκηστις", "cp1253")],
 )  # fmt: skip
 def test_bytes_of_old_code_pages_are_repaired(text: str, encoding: str) -> None:
     assert repaired(text.encode(encoding).decode("latin-1")) == text
@@ -198,10 +201,57 @@ def test_what_is_right_is_left_alone(text: str) -> None:
     assert repaired(text) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [("김광석", "euc-kr"), ("발라드", "euc-kr"), ("演歌", "euc-jp"), ("فيروز", "cp1256"), ("רוק", "cp1255"), ("Ροκ", "iso8859-7"),
+     ("เพลง", "tis-620"), ("Джаз", "cp866")],
+)  # fmt: skip
+def test_bytes_that_several_code_pages_know_are_doubtful(text: str, encoding: str) -> None:
+    assert repaired(text.encode(encoding).decode("latin-1")) is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\xff\xfe0", b"\xfe\xff"])
+def test_the_mark_of_utf_16_is_no_text(content: bytes) -> None:
+    assert not repaired(content.decode("latin-1"))
+    assert repaired((b"\xff\xfe" + "Jazz".encode("utf-16-le")).decode("latin-1")) == "Jazz"
+
+
 @given(st.text(max_size=12))
 def test_any_text_is_repaired_left_or_doubtful(text: str) -> None:
     found = repaired(text)
     assert found is None or isinstance(found, str)
+
+
+def unsynchronised(content: bytes) -> bytes:
+    """Put a zero after each byte that could begin a frame of sound, as old programs did."""
+    return re.sub(rb"\xff(?=[\xe0-\xff\0]|$)", b"\xff\0", content)
+
+
+@pytest.mark.parametrize("version", [3, 4])
+def test_unsynchronised_tags(tmp_path: Path, version: int) -> None:
+    """With UTF-16, whose mark looks like sound; version 4 has it frame by frame, with the size before it."""
+    fields = {b"TIT2": "Café del Mar", b"TCON": "Jazz", b"TALB": "Ｊａｚｚ！ １９５９"}
+    frames = b""
+    for name, text in fields.items():
+        body = b"\1" + text.encode("utf-16")
+        if version == 4:
+            inner = unsynchronised(body)
+            frames += name + bytes([0, 0, 0, len(inner) + 4, 0, 3, 0, 0, 0, len(body)]) + inner
+        else:
+            frames += name + len(body).to_bytes(4, "big") + b"\0\0" + body
+    content = frames if version == 4 else unsynchronised(frames)
+    audio.tone(tmp_path / "x.mp3", 1, 300)
+    head = b"ID3" + bytes([version, 0, 0x80, 0, 0, len(content) >> 7, len(content) & 127])
+    (tmp_path / "x.mp3").write_bytes(head + content + (tmp_path / "x.mp3").read_bytes())
+    track = only(tmp_path)
+    assert (track.title, track.genre, track.extra["album"]) == ("Café del Mar", "Jazz", "Ｊａｚｚ！ １９５９")
+    assert track.duration == pytest.approx(1, abs=0.1)
+
+
+def test_two_backslashes_separate_values(tmp_path: Path) -> None:
+    mp3(tmp_path / "x.mp3", id3({"TCON": r"Jazz\\Funk", "TPE1": r"Alpha\\Beta"}))
+    track = only(tmp_path)
+    assert (track.genre, track.tags, track.artist) == ("Jazz", ["Funk"], "Alpha, Beta")
 
 
 def test_doubtful_values_are_kept_but_in_no_caption(tmp_path: Path) -> None:

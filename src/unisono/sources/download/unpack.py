@@ -32,6 +32,8 @@ SUSPICIOUS_GROWTH = 50
 MEMBERS_AT_ONCE = 64
 LONGEST_HEADER = 1 << 20
 """Bytes of a tar member's name or attributes."""
+LONGEST_NAME = 255
+"""Bytes of a file's name that file systems can store."""
 LATEST_S = 1 << 33
 """Seconds since 1970, in the year 2242: later times cannot be set on every file system."""
 _LONG_HEADERS = (
@@ -100,16 +102,17 @@ class Unpacker:
 
     def _zip(self) -> None:
         with zipfile.ZipFile(self.archive) as archive:
-            infos = [info for info in archive.infolist() if not (info.filename and info.is_dir())]
-            members = {info.filename: info for info in infos}.values()
-            for info in members:
+            # Some programs for Windows write backslashes between folders, which the format forbids.
+            named = {info.filename.replace("\\", "/"): info for info in archive.infolist()}
+            members = {name: info for name, info in named.items() if not name.endswith("/")}
+            for name, info in members.items():
                 kind = stat.S_IFMT(info.external_attr >> 16)
-                self._check(info.filename, plain=kind in (0, stat.S_IFREG))
-            self._refuse_if_too_large(sum(info.file_size for info in members))
+                self._check(name, plain=kind in (0, stat.S_IFREG))
+            self._refuse_if_too_large(sum(info.file_size for info in members.values()))
 
-            def unpack(infos: list[zipfile.ZipInfo]) -> None:
-                for info in infos:
-                    member = ArchiveMember(info.filename, info.file_size, _seconds(info))
+            def unpack(batch: list[tuple[str, zipfile.ZipInfo]]) -> None:
+                for name, info in batch:
+                    member = ArchiveMember(name, info.file_size, _seconds(info))
                     if not self._has(member):
                         with archive.open(info) as source:
                             self._write(member, source)
@@ -117,7 +120,7 @@ class Unpacker:
             # Decompression and writing release the GIL, so that several threads use several cores.
             with ThreadPoolExecutor(available_cores(), "unpack") as pool:
                 try:
-                    for _ in pool.map(unpack, _batches(members)):
+                    for _ in pool.map(unpack, _batches(members.items())):
                         pass
                 except BaseException:
                     pool.shutdown(cancel_futures=True)
@@ -160,6 +163,8 @@ class Unpacker:
         if not plain:
             raise DataError(f"{self.archive}: the member {name!r} is a link or a device; such archives are refused.")
         path = PurePosixPath(name)
+        if max((len(os.fsencode(part)) for part in path.parts), default=0) > LONGEST_NAME:
+            raise DataError(f"{self.archive}: the name of the member {name[:60]!r}... is too long for a file.")
         outside = path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name
         if outside or (os.name == "nt" and (":" in name or "\\" in name)):
             raise DataError(f"{self.archive}: the member {name!r} would land outside {self.folder}; refused.")
@@ -244,12 +249,12 @@ class Unpacker:
             self._new_folders.add(folder)
 
 
-def _batches(infos: Iterable[zipfile.ZipInfo]) -> Iterator[list[zipfile.ZipInfo]]:
+def _batches(infos: Iterable[tuple[str, zipfile.ZipInfo]]) -> Iterator[list[tuple[str, zipfile.ZipInfo]]]:
     """Group members into batches that are worth a thread's time."""
-    batch: list[zipfile.ZipInfo] = []
+    batch: list[tuple[str, zipfile.ZipInfo]] = []
     size = 0
-    for info in infos:
-        batch.append(info)
+    for name, info in infos:
+        batch.append((name, info))
         size += info.file_size
         if size >= CHUNK or len(batch) >= MEMBERS_AT_ONCE:
             yield batch

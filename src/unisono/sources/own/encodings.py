@@ -12,6 +12,14 @@ _CYRILLIC = re.compile(r"[\u0400-\u045f]+")
 _CYRILLIC_BYTES = re.compile(rb"[\xa8\xb8\xc0-\xff]+")
 _COMMON = frozenset("оеаинтсрвлкмдпу")
 _VOWELS = frozenset("аеёиоуыэюя")
+_BIG5_BYTES = re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")
+"""The frequent letters of Big5."""
+_GREEK = re.compile(r"[\u0384-\u03ce]+")
+_GREEK_VOWELS = frozenset("αεηιουωάέήίόύώϊϋ")
+_NOT_GREEK = re.compile("(?<![αεηουάέήόύ])[ϊϋΐΰ]|[βγδζθκλμνξπρστφχψ]{4}|ς(?=[α-ώ])")
+"""A diaeresis without a vowel before it, four consonants, a final letter that is none."""
+_GREEK_ACCENTS = frozenset("άέήίόύώ")
+_KANA = re.compile(r"[\u3041-\u30fe]")
 _EAST_ASIAN = re.compile(r"[\u3005-\u30ff\u4e00-\u9fff]")
 
 
@@ -29,12 +37,24 @@ def repaired(text: str) -> str | None:
     if content is None:  # letters of other scripts are right
         return text
     try:
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return content.decode("utf-16")
         return repaired(content.decode("utf-8"))
     except UnicodeDecodeError:
-        pass
+        if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return None
+    if traditional := _traditional(content):
+        return traditional
     if not _CONTROL.search(text) and not _RUN.search(text):
         return text
-    return _quotes(text, content) or _cyrillic(content) or _japanese(text, content) or _chinese(content)
+    return (
+        _quotes(text, content)
+        or _cyrillic(content)
+        or _greek(content)
+        or _japanese(text, content)
+        or _kana(content)
+        or _chinese(content)
+    )
 
 
 def _bytes(text: str) -> bytes | None:
@@ -66,6 +86,8 @@ def _cyrillic(content: bytes) -> str | None:
         except UnicodeDecodeError:
             continue
         words = _CYRILLIC.findall(text)
+        if encoding == "koi8-r" and text.isupper():  # or Hebrew
+            continue
         is_plausible = all(
             (word.islower() or word.istitle() or word.isupper()) and (len(word) < 3 or _VOWELS & set(word.lower()))
             for word in words
@@ -75,6 +97,51 @@ def _cyrillic(content: bytes) -> str | None:
         if rest.isascii() and is_plausible and len(letters) >= 3 and share >= needed:
             found[text] = share
     return max(found, key=found.__getitem__, default=None)
+
+
+def _greek(content: bytes) -> str | None:
+    """Return a text in Greek: every word in one case, with a vowel, and at most one accent; at least one has it."""
+    for encoding in ("iso8859-7", "windows-1253"):
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        words = _GREEK.findall(text)
+        accents = [sum(letter in _GREEK_ACCENTS for letter in word.lower()) for word in words]
+        is_plausible = all(
+            (word.islower() or word.istitle() or word.isupper()) and _GREEK_VOWELS & set(word.lower()) for word in words
+        )
+        if (
+            is_plausible
+            and max(accents, default=0) == 1
+            and _GREEK.sub("", text).isascii()
+            and not _NOT_GREEK.search(text.lower())
+        ):
+            return text
+    return None
+
+
+def _traditional(content: bytes) -> str | None:
+    """Return a text in Big5, if some of its letters have a second byte in ASCII, which other encodings of Chinese lack."""
+    letters, rest = _BIG5_BYTES.findall(content), _BIG5_BYTES.sub(b"", content)
+    has_both = any(letter[0] < 0xC0 for letter in letters) and any(letter[1] < 0x80 for letter in letters)
+    if len(letters) < 2 or not has_both or not rest.isascii() or len(re.findall(rb"[A-Za-z]", rest)) > len(letters):
+        return None
+    try:
+        return content.decode("big5")
+    except UnicodeDecodeError:
+        return None
+
+
+def _kana(content: bytes) -> str | None:
+    """Return a text in EUC-JP, a third of which is kana: Chinese has none, and Korean other letters in their place."""
+    try:
+        found = content.decode("euc-jp")
+    except UnicodeDecodeError:
+        return None
+    asian = _EAST_ASIAN.findall(found)
+    others = [letter for letter in found if not letter.isascii() and letter not in asian]
+    return found if len(asian) >= 2 and not others and 3 * len(_KANA.findall(found)) >= len(asian) else None
 
 
 def _japanese(text: str, content: bytes) -> str | None:

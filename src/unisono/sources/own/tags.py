@@ -20,6 +20,7 @@ _NUMBERED = re.compile(r"\((\d{1,3}|RX|CR)\)")
 _MISSING_GENRES = ((139, "Crossover"), (164, "Global"), (165, "IDM"))
 """tinytag's list lacks them, so that the later ones are off by one to three."""
 _LARGEST_TAG = 1 << 20
+_LARGEST_TAG_WITH_COVER = 1 << 26
 _APE_FIELDS = {"artist": "artist", "title": "title", "album": "album", "genre": "genre", "comment": "comment",
                "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url",
                "album artist": "albumartist", "bpm": "bpm", "isrc": "isrc"}  # fmt: skip
@@ -74,8 +75,8 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
-    """Return the values of a field one by one; NUL separates those of ID3."""
-    return [part for value in values if value for part in str(value).split("\0") if part]
+    """Return the values of a field one by one; NUL separates those of ID3, two backslashes those of some players."""
+    return [part for value in values if value for part in re.split(r"\0|\\\\", str(value)) if part]
 
 
 def _is_id3(tag: Any) -> bool:
@@ -98,6 +99,9 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
         except UnsupportedFormatError:
             tag = TinyTag()
             _add_from_libsndfile(tag, path)
+    if is_mpeg and (content := _synchronised(file)):
+        duration_s, tag = tag.duration, _id3_reader().get(file_obj=BytesIO(content), duration=False)
+        tag.duration = duration_s
     if head[:4] in (b"RIFF", b"FORM") and (content := _id3_chunk(file, "little" if head[:4] == b"RIFF" else "big")):
         inner = _id3_reader().get(file_obj=BytesIO(content), duration=False)
         if inner.genre:
@@ -123,6 +127,36 @@ def _genre_names() -> list[str]:
         if name not in names:
             names.insert(number, name)
     return names
+
+
+def _synchronised(file: BinaryIO) -> bytes:
+    """Return the ID3 tag of a file without the zeros that keep its bytes from looking like sound; empty if it has none.
+
+    tinytag does not remove them. See https://id3.org/id3v2.4.0-structure, section 6.1.
+    """
+    file.seek(0)
+    head = file.read(10)
+    if head[:3] != b"ID3" or not head[5] & 0x80:
+        return b""
+    content = file.read(min(_seven_bits(head[6:]), _LARGEST_TAG_WITH_COVER))
+    if head[3] >= 4:  # frame by frame
+        content, frames = b"", content
+        while len(frames) > 10 and frames[0]:
+            size, flags = _seven_bits(frames[4:8]), frames[9]
+            body = frames[10 : 10 + size][4 if flags & 1 else 0 :].replace(b"\xff\0", b"\xff")
+            content += frames[:4] + _as_seven_bits(len(body)) + bytes([0, flags & 0xFC]) + body
+            frames = frames[10 + size :]
+    else:
+        content = content.replace(b"\xff\0", b"\xff")
+    return head[:5] + bytes([head[5] & 0x7F]) + _as_seven_bits(len(content)) + content
+
+
+def _seven_bits(four: bytes) -> int:
+    return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]
+
+
+def _as_seven_bits(number: int) -> bytes:
+    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
 
 
 def _genres(text: str, *, by_number: bool = True) -> list[str]:
