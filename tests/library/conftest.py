@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from unisono import cli
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.prepare.settings import encoder_record
 from unisono.library.library import Library
@@ -83,3 +84,18 @@ def no_login_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log in nowhere with what the environment of the tests holds."""
     monkeypatch.delenv("UNISONO_SERVER_PASSWORD", raising=False)
     monkeypatch.delenv("UNISONO_SERVER_KEY", raising=False)
+
+
+@pytest.fixture
+def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Type a command line; return its exit code, and what it printed on both streams."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("unisono.retrieval.models.load_model", lambda name, device="cpu": DspModel())
+
+    def run(*words: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(list(words))
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return run

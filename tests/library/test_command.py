@@ -7,26 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.library.conftest import DspModel, sing
-from unisono import cli
 from unisono.audio import ffmpeg
 from unisono.base.errors import UsageError
 from unisono.commands import library as command
 from unisono.library.library import Library, open_all
-
-
-@pytest.fixture
-def typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Type a command line; return its exit code, and what it printed on both streams."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("unisono.retrieval.models.load_model", lambda name, device="cpu": DspModel())
-
-    def run(*words: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            cli.main(list(words))
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
-
-    return run
 
 
 def test_from_the_first_folder_to_a_search(typed, music: Path, tmp_path: Path) -> None:

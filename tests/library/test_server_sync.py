@@ -1,5 +1,6 @@
 """A library follows a media server: what comes, what goes under other ids, and what happens when the server is unwell."""
 
+import json
 from typing import Any
 
 import pytest
@@ -119,3 +120,31 @@ def test_an_error_in_place_of_the_audio_is_a_fault_until_it_is_gone(followed, st
     ((_, fault),) = report.embedding.faults
     assert fault.reason == "no longer on the server" and report.embedding.embedded == 5
     assert followed.sync().embedding.embedded == 1
+
+
+def test_from_the_server_to_its_playlists_as_typed(typed, stub):
+    code, _, err = typed("library", "add", f"subsonic:{stub.url.replace('//', f'//{USER}:{PASSWORD}@')}")
+    assert code == 2 and "must not hold a password" in err and PASSWORD not in err
+    assert typed("library", "add", f"subsonic:{stub.url.replace('//', f'//{USER}@')}")[0] == 0
+    code, out, _ = typed("library", "sync", "--json")
+    assert (code, json.loads(out)["embedded"]) == (0, 6)
+    code, _, err = typed("search", "calm", "--top", "2", "--playlist", "subsonic:Quiet evening")
+    assert code == 0 and "Wrote the playlist Quiet evening: 2 tracks." in err
+    code, _, err = typed("playlist", "add", "loud", "metal", "--not", "calm", "--top", "3", "--to", "subsonic:Loud")
+    assert code == 0 and "subsonic:Loud: 3 tracks." in err
+    quiet, loud = stub.playlists.values()
+    assert (quiet["name"], len(quiet["entry"]), quiet["comment"]) == ("Quiet evening", 2, "calm [unisono]")
+    assert (loud["name"], loud["comment"]) == ("Loud", "metal, without calm [unisono]")
+    assert "metal, without calm" in " ".join(typed("playlist", "list")[1].split())
+    loud["entry"] = []
+    code, out, _ = typed("library", "sync", "--json")
+    assert (code, len(loud["entry"])) == (0, 3) and json.loads(out)["sources"]
+    loud["name"] = "renamed by hand"
+    assert typed("playlist", "refresh")[0] == 0 and len(stub.playlists) == 2
+    stub.faults["/rest/getPlaylist"] = [failed(50, "not yours")]
+    code, _, err = typed("playlist", "refresh", "loud")
+    assert code == 1 and "the playlist loud stayed as it was" in err and "not yours (50)" in err
+    code, _, err = typed("search", "calm", "--playlist", "jellyfin:Quiet")
+    assert code == 2 and "No library follows a jellyfin server" in err
+    assert typed("playlist", "remove", "loud")[0] == 0
+    assert typed("playlist", "refresh", "loud")[0] == 2

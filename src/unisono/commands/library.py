@@ -126,11 +126,10 @@ def sync_library(
             console.print_json(plain(report))
         else:
             show(report)
-        if not dry_run:
-            show_refreshed(library)
-        if report.problems:
+        problems = report.problems + ([] if dry_run else refreshed(library))
+        if problems:
             raise UnisonoError(
-                "The library is not up to date: " + "; ".join(report.problems) + ".",
+                "The library is not up to date: " + "; ".join(problem.rstrip(".") for problem in problems) + ".",
                 hint="Is a disk not mounted, or a server away? If the music is really gone: "
                 f"unisono library sync{_options(options)} --remove-missing",
             )
@@ -160,7 +159,7 @@ def watch_library(*, every: Positive = 60.0, options: SyncOptions = SyncOptions(
                     problems = report.problems
                     if is_change(report):
                         show(report)
-                        show_refreshed(library)
+                        problems = problems + refreshed(library)
                 except UnisonoError as error:  # a server may come back, another process may end
                     problems = [error.message]
                 if problems and problems != last:
@@ -288,22 +287,16 @@ def _count_first(item: tuple[str, list[tuple[str, str]]]) -> tuple[int, str]:
     return -len(item[1]), item[0]
 
 
-def show_refreshed(library: "Library", names: Sequence[str] = ()) -> None:
-    """Refresh the playlists of saved searches, and print what became of them.
-
-    Raises:
-        UnisonoError: some could not be written.
-    """
+def refreshed(library: "Library", names: Sequence[str] = ()) -> list[str]:
+    """Refresh the playlists of saved searches, say what became of them, and return what kept some as they were."""
     from unisono.library.playlists import refresh
 
     done = refresh(library, names)
     for each in done:
         if each.playlist:
             left = f", {each.playlist.left_out:,} left out, as they are not there" if each.playlist.left_out else ""
-            said = f"{each.search.target}: {counted(each.playlist.tracks, 'track')}{left}"
-            console.out.print(said, soft_wrap=True, markup=False)
-    if stayed := [f"{each.search.name} stayed as it was: {each.problem}" for each in done if each.problem]:
-        raise UnisonoError(" ".join(stayed))
+            console.log.info("%s: %s%s.", each.search.target, counted(each.playlist.tracks, "track"), left)
+    return [f"the playlist {each.search.name} stayed as it was: {each.problem}" for each in done if each.problem]
 
 
 def plain(report: "SyncReport") -> dict[str, object]:

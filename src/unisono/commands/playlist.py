@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unisono.base.errors import UnisonoError
 from unisono.base.table import Table
 from unisono.commands import console
-from unisono.commands.library import LibraryOptions, opened, show_refreshed
+from unisono.commands.library import LibraryOptions, opened, refreshed
 from unisono.commands.search import QueryOptions, query_of
 
 if TYPE_CHECKING:
-    pass
+    from unisono.library.library import Library
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def add_playlist(
             relative_to=str(relative_to.absolute()) if relative_to else "",
         )
         playlists.save(library, saved)
-        show_refreshed(library, [name])
+        _refresh(library, [name])
 
 
 def list_playlist(*, options: PlaylistOptions = PlaylistOptions()) -> None:
@@ -92,4 +93,9 @@ def remove_playlist(name: str, *, options: PlaylistOptions = PlaylistOptions()) 
 def refresh_playlist(*names: str, options: PlaylistOptions = PlaylistOptions()) -> None:
     """Search again, and write the playlists of the saved searches that are named, or of all."""
     with opened(options) as library:
-        show_refreshed(library, names)
+        _refresh(library, names)
+
+
+def _refresh(library: "Library", names: Sequence[str]) -> None:
+    if problems := refreshed(library, names):
+        raise UnisonoError(f"Not everything was written: {'; '.join(problems).rstrip('.')}.")

@@ -54,7 +54,7 @@ def write_playlist(
     lines = ["#EXTM3U"]
     kept = {audio_path: track for audio_path, track in first_of_file.items() if audio_path not in left_out}
     for audio_path, track in kept.items():
-        name = " - ".join(part for part in (track.artist, track.title or track.id) if part)
+        name = " - ".join(part for part in (track.artist, track.title or Path(audio_path).stem) if part)
         seconds = round(track.duration_s) if math.isfinite(track.duration_s) else -1  # -1 is M3U's word for unknown
         entry = path_map(audio_path)
         if relative_to is not None:
