@@ -268,3 +268,46 @@ def test_a_folder_within_another_is_refused(library: Library, music: Path) -> No
     with pytest.raises(UsageError, match="There is no folder"):
         library.add(music.parent / "nowhere")
     assert not library.add(music), "it is there already"
+
+
+def test_a_file_that_cannot_be_read_now_is_said_and_found_later(
+    library: Library, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = music / "album 0/0.flac"
+    real = Path.open
+
+    def open_file(self: Path, *words: Any, **more: Any):
+        if self == refused:
+            raise PermissionError(13, "Permission denied")
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", open_file)
+    report = library.sync()
+    assert report.sources[0].unread == ["album 0/0.flac"]
+    assert report.embedding.embedded == 5
+    monkeypatch.setattr(Path, "open", real)
+    assert library.sync().sources[0].added == ["album 0/0.flac"]
+
+
+def test_a_folder_whose_name_is_no_text(library: Library, tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    sing(tmp_path / "a.flac", 30).rename(folder / "a.flac")
+    library.add(folder)
+    library.sync()
+    assert not library.add(folder)
+    found = next(track for track in library.collection().tracks if track.title == "a")
+    assert Path(found.audio_path) == folder / "a.flac"
+
+
+def test_what_was_brought_back_is_not_looked_into_again(
+    library: Library, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.sync()
+    library.remove(music)
+    library.undo()
+    monkeypatch.setattr("unisono.library.sync.look", lambda path: pytest.fail("it was opened"))
+    assert len(library.sync().sources[0].restored) == 6
+    revision = library.catalogue.revision()
+    library.sync()
+    assert library.catalogue.revision() == revision

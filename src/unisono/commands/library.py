@@ -40,8 +40,8 @@ class SyncOptions(LibraryOptions):
     remove_missing: Switch = False
     """Remove the tracks of a folder or server that lists fewer than half of them, too; else they are kept, as it may be
     away."""
-    device: str = "cpu"
-    """Where the encoder runs: cpu, cuda, cuda:1, ..."""
+    device: str = "auto"
+    """Where the encoder runs: auto, cpu, cuda, cuda:1, ..."""
     workers: Count | None = None
     """Threads that look into files, decode and embed them. Default: the number of cores."""
 
@@ -133,10 +133,9 @@ def sync_library(
                 hint="Is a disk not mounted, or a server away? If the music is really gone: "
                 f"unisono library sync{_options(options)} --remove-missing",
             )
-        if strict and report.embedding.faults:
-            raise UnisonoError(
-                f"{counted(len(report.embedding.faults), 'track')} cannot be embedded, and --strict was given."
-            )
+        faults = len(report.embedding.faults) + sum(len(each.unread) for each in report.sources)
+        if strict and faults:
+            raise UnisonoError(f"{counted(faults, 'track')} cannot be embedded, and --strict was given.")
 
 
 def watch_library(*, every: Positive = 60.0, options: SyncOptions = SyncOptions()) -> None:
@@ -234,10 +233,20 @@ def is_change(report: "SyncReport") -> bool:
 
 def _lists(changes: "SourceChanges") -> tuple[list[str], ...]:
     moved = [f"{old} -> {new}" for old, new in changes.moved]
-    return changes.added, moved, changes.restored, changes.replaced, changes.retagged, changes.removed, changes.kept
+    followed = (changes.added, moved, changes.restored, changes.replaced, changes.retagged, changes.removed)
+    return (*followed, changes.kept, changes.unread)
 
 
-_WORDS = ("added", "moved", "restored", "replaced by other music", "tagged again", "removed", "gone, but kept")
+_WORDS = (
+    "added",
+    "moved",
+    "restored",
+    "replaced by other music",
+    "tagged again",
+    "removed",
+    "gone, but kept",
+    "not readable now",
+)
 
 
 def show(report: "SyncReport") -> None:
@@ -309,7 +318,7 @@ def plain(report: "SyncReport") -> dict[str, object]:
                 "listed": each.listed,
                 **{
                     name: getattr(each, name)
-                    for name in ("added", "restored", "replaced", "retagged", "removed", "kept")
+                    for name in ("added", "restored", "replaced", "retagged", "removed", "kept", "unread")
                 },
                 "moved": [{"from": old, "to": new} for old, new in each.moved],
                 "unlisted": [part.reason for part in each.unlisted],

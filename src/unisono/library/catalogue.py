@@ -241,14 +241,14 @@ class Catalogue:
     def sources(self) -> list[SourceRow]:
         """List the sources in the order in which they were added."""
         rows = self._ask("SELECT number, address, added, synced FROM sources WHERE removed IS NULL ORDER BY number")
-        return [SourceRow(*row) for row in rows]
+        return [SourceRow(number, _text(address), added, synced) for number, address, added, synced in rows]
 
     def add_source(self, address: str) -> bool:
         """Add a source, or bring back one that was removed, with its tracks; return whether it was not there."""
         with self.writing() as revision:
-            rows = self._ask("SELECT number, removed FROM sources WHERE address = ?", [address])
+            rows = self._ask("SELECT number, removed FROM sources WHERE address = ?", [_stored(address)])
             if not rows:
-                self._ask("INSERT INTO sources (address, added) VALUES (?, ?)", [address, now()])
+                self._ask("INSERT INTO sources (address, added) VALUES (?, ?)", [_stored(address), now()])
             elif rows[0][1] is not None:
                 number, removed = rows[0]
                 self._ask("UPDATE sources SET removed = NULL WHERE number = ?", [number])

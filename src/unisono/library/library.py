@@ -213,7 +213,7 @@ class Library:
         dry_run: bool = False,
         remove_missing: bool = False,
         embed: bool = True,
-        device: str = "cpu",
+        device: str = "auto",
         workers: int | None = None,
     ) -> SyncReport:
         """Bring the library up to date with its sources, and embed what is new.
@@ -222,7 +222,7 @@ class Library:
             dry_run: say what would change, and change nothing.
             remove_missing: remove the tracks of a source that lists fewer than half of them, too.
             embed: False leaves new music for a later sync.
-            device: where the encoder runs: cpu, cuda, cuda:1, ...
+            device: where the encoder runs: auto, cpu, cuda, cuda:1, ...
             workers: threads that look into files and decode them. Default: the number of cores.
 
         Raises:
@@ -261,6 +261,9 @@ class Library:
         """Embed what is waiting; the model is loaded only if there is something to do."""
         if not self._waiting():
             return EmbeddingResult()
+        from unisono.retrieval.device import local_device
+
+        device = str(local_device(device))
         record = self.load_model(device).audio_encoder
         encoder = self.catalogue.encoder(record, add=True)
         assert encoder is not None

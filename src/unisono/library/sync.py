@@ -45,6 +45,8 @@ class SourceChanges:
     removed: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     """Gone, but kept, as too many are gone at once."""
+    unread: list[str] = field(default_factory=list)
+    """Not readable, or being written: left as they were, and looked at again by the next sync."""
     unlisted: Sequence[Unlisted] = ()
     away: str = ""
     """Why the source could not be listed; nothing of it has changed."""
@@ -123,9 +125,8 @@ def _compare_files(catalogue: Catalogue, listing: _Listing) -> dict[str, int]:
     """Compare sizes and times of change, which is all that is done to a file that has not changed; return what is gone."""
     source = listing.row.number
     states = catalogue.states(source)
-    again = catalogue.held(source)
-    if ffmpeg.is_here():
-        again |= catalogue.wanting_ffmpeg(source)
+    held = catalogue.held(source)
+    again = catalogue.wanting_ffmpeg(source) if ffmpeg.is_here() else {}
     listing.changes.known = len(states)
     changed, listed = [], 0
     find = states.pop
@@ -136,6 +137,8 @@ def _compare_files(catalogue: Catalogue, listing: _Listing) -> dict[str, int]:
             listing.new.append(track)
         elif state != (track.size, track.changed) or (again and track.key in again):
             changed.append(track)
+        elif held and track.key in held:
+            listing.returned.append((held[track.key], track))
     listing.changes.listed = listed
     numbers = catalogue.numbers(source, [*states, *(track.key for track in changed)])
     listing.changed = [(numbers[track.key], track) for track in changed]
@@ -238,7 +241,8 @@ class _Update:
             with self._writing() as revision:
                 for (number, track), its in zip(lot, looked, strict=True):
                     if its is None and not self.dry_run:
-                        continue  # gone again, or being written: the next run finds it
+                        listing.changes.unread.append(track.path)
+                        continue
                     if number is None:
                         self._place(listing, track, its, revision)
                     elif its:
