@@ -56,7 +56,7 @@ def test_every_stage_survives_and_agrees(tmp_path: Path, kind: str) -> None:
             assert samples.reason in ABOUT_EXCERPTS
         else:
             assert np.isfinite(samples).all()
-            assert probed.duration_s * 0.49 < len(samples) / 16_000 < probed.duration_s + 0.01
+            assert probed.duration_s * 0.49 < len(samples) / 16_000 < probed.duration_s + 0.1  # a few frames
 
     run(trial, ROUNDS)
     assert "FUZZ_ROUND" in os.environ or sum(outcomes) > ROUNDS / 8

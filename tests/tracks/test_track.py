@@ -1,6 +1,9 @@
 """Unified files: what is written is what is read, in every format, and every fault is named."""
 
 import json
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,11 @@ from hypothesis import strategies as st
 
 from tests.making import make_track
 from unisono.base.errors import DataError, UsageError
+from unisono.base.files import partial_path
 from unisono.tracks import record
 from unisono.tracks.files import iter_tracks, read_tracks, write_tracks
 from unisono.tracks.formats import json_lines, parquet
-from unisono.tracks.record import FIELDS
+from unisono.tracks.record import FIELDS, from_fields
 from unisono.tracks.track import Caption, Track
 
 FORMATS = ["json", "jsonl", "parquet"]
@@ -328,3 +332,21 @@ def test_a_track_without_captions_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'x' has no caption"):
         write_tracks(tmp_path / "a.json", [Track(id="x", audio_path="/a", duration=1.0)])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_run_left_of_the_same_file_is_removed(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    left = partial_path(tmp_path / "a.json").with_name(
+        partial_path(tmp_path / "a.json").name.replace(f"-{os.getpid()}.", f"-{gone.pid}.")
+    )
+    left.write_text("half")
+    write_tracks(tmp_path / "a.json", [make_track(**GOOD)])
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("field", [{"mood\ud800": "x"}, {"mood": ["x", {"y": "\udfff"}]}])
+def test_unknown_fields_that_no_file_can_hold_are_refused(tmp_path: Path, field: dict) -> None:
+    fields = {"id": "a", "audio_path": "/a.wav", "caption": "x", "duration": 1.0} | field
+    with pytest.raises(DataError, match="record 1 .*halves of a surrogate pair"):
+        from_fields(tmp_path / "a.json", 1, fields)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from unisono.base.arguments import AnyPath, as_path
-from unisono.base.files import whole_file
+from unisono.base.files import remove_left_behind, whole_file
 from unisono.base.table import Table, Tabular
 from unisono.base.words import plain_markdown
 from unisono.curation.collection import as_tracks
@@ -106,6 +106,7 @@ def write_attributions(tracks: AnyPath | Iterable[Track], path: AnyPath, *, name
         + (", only excerpts used" if any(record.start for record in records) else "")
         for records in of_recording.values()
     ]
+    remove_left_behind(as_path(path))
     with whole_file(as_path(path)) as partial, partial.open("w", encoding="utf-8", errors="replace") as file:
         file.write(
             f"# Attributions\n\nMusic that was used by way of {plain_markdown(name)}. No audio file was changed; where a "

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unisono.base.errors import DataError, UsageError
-from unisono.base.files import whole_file
+from unisono.base.files import remove_left_behind, whole_file
 from unisono.tracks import formats
 from unisono.tracks.track import Track
 
@@ -47,6 +47,7 @@ def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
     The same tracks give the same bytes. Strings that no encoding can hold (lone surrogates) are refused.
     """
     kind = file_kind(path)
+    remove_left_behind(path)
     with whole_file(path) as partial:
         try:
             return formats.get(kind).write(partial, tracks, formats.Sharding())
