@@ -348,5 +348,5 @@ def test_what_a_killed_run_left_of_the_same_file_is_removed(tmp_path: Path) -> N
 @pytest.mark.parametrize("field", [{"mood\ud800": "x"}, {"mood": ["x", {"y": "\udfff"}]}])
 def test_unknown_fields_that_no_file_can_hold_are_refused(tmp_path: Path, field: dict) -> None:
     fields = {"id": "a", "audio_path": "/a.wav", "caption": "x", "duration": 1.0} | field
-    with pytest.raises(DataError, match="record 1 .*halves of a surrogate pair"):
+    with pytest.raises(DataError, match=r"record 1 .*halves of a surrogate pair"):
         from_fields(tmp_path / "a.json", 1, fields)
