@@ -1,4 +1,8 @@
-"""Media servers for the tests: real ones as programs of their own, and a strict stub."""
+"""Real media servers for the tests, as programs of their own.
+
+supysonic comes with the extra `dev`. maneki needs Python 3.13 and an environment of its own: its test runs if the variable
+`UNISONO_MANEKI` names its program.
+"""
 
 import os
 import socket

@@ -54,9 +54,9 @@ def add_playlist(
     relative_to
         Of a file: the folder that paths are relative to.
     """
-    from unisono.library import playlists
-
     with opened(LibraryOptions(data_root=options.data_root, library=options.library)) as library:
+        from unisono.library import playlists
+
         target = to if playlists.is_server(to) else str(Path(to).absolute())
         saved = playlists.SavedSearch(
             name=name,
@@ -83,10 +83,10 @@ def list_playlist(*, options: PlaylistOptions = PlaylistOptions()) -> None:
 
 def remove_playlist(name: str, *, options: PlaylistOptions = PlaylistOptions()) -> None:
     """Forget a saved search; its playlist stays where it is."""
-    from unisono.library import playlists
-
     with opened(options) as library:
-        playlists.remove(library, name)
+        from unisono.library.playlists import remove
+
+        remove(library, name)
     console.out.print(f"Forgot {name}; its playlist stays.", soft_wrap=True, markup=False)
 
 

@@ -237,7 +237,7 @@ def _track(item: dict[str, Any]) -> SourceTrack:
         size=sizes[0] if len(sizes) == 1 else 0,
         duration_s=(number(item.get("RunTimeTicks")) or 0.0) / TICKS_A_SECOND,
         facts=TrackFacts(
-            title=name(item.get("Name")),
+            title=text(item.get("Name")),
             artist=", ".join(texts(item, "Artists")),
             artist_id=text(artists[0].get("Id")) if len(artists) == 1 else "",
             album=name(item.get("Album")),

@@ -346,7 +346,7 @@ def _track(song: dict[str, Any]) -> SourceTrack:
         size=whole(song.get("size")),
         duration_s=number(song.get("duration")) or 0.0,
         facts=TrackFacts(
-            title=name(song.get("title")),
+            title=text(song.get("title")),
             artist=name(song.get("displayArtist")) or name(song.get("artist")),
             artist_id=text(song.get("artistId")),
             album=name(song.get("album")),
