@@ -185,7 +185,8 @@ def test_a_plain_model_is_trained_further(given: Given, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"model": "clapp"}, "There is no checkpoint clapp"),
+        ({"model": "clapp"}, "There is no model 'clapp'. Did you mean 'clap'"),
+        ({"model": "clap.pt"}, "There is no checkpoint clap.pt"),
         ({"audio_encoder": "musicnn"}, "audio_encoder musicnn does not go with the start from tags"),
         ({"projection": "text"}, "projection text does not go with"),
         ({"keep_near": 1.0, "model": None}, "keep_near needs a model to start from"),

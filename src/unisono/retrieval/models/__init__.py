@@ -166,12 +166,21 @@ def load_model(model: AnyPath, device: str = "cpu") -> JointModel:
         built: JointModel = get(name).build(device)
         _test_once(built, name)
         return built
-    path = as_path(model)
-    if not path.exists() and Path(name).name == name and not path.suffix:
-        get(name)
     from unisono.retrieval.model import load_model as load_checkpoint  # imports torch
 
-    return load_checkpoint(path, device)
+    return load_checkpoint(checkpoint_path(model), device)
+
+
+def checkpoint_path(model: AnyPath) -> Path:
+    """Return the path of a checkpoint that is no model's name.
+
+    Raises:
+        UsageError: there is no such file, and it looks like the name of a model.
+    """
+    path = as_path(model)
+    if not path.exists() and path.name == str(model) and not path.suffix:
+        get(str(model))
+    return path
 
 
 def _test_once(model: JointModel, name: str) -> None:

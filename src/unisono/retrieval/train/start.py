@@ -6,7 +6,6 @@ From a checkpoint they start with its weights.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import UsageError
@@ -56,7 +55,7 @@ def find_start(given: Mapping[str, Any]) -> Start:
             )
         wanted = {"audio_encoder": named, "text_encoder": named, **HEADS}
         return Start(_completed(given, wanted, {"audio_noise": 0.0}))
-    found = checkpoints.load(Path(named))
+    found = checkpoints.load(models.checkpoint_path(named))
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in found.options.items()}
     options = asdict(TrainingConfig()) | options
     wanted = {name: options[name] for name in KEPT}
