@@ -44,7 +44,7 @@ EXAMPLES = {
     "compare": "one_test.json other_test.json",
     "reference": "--benchmark song-describer",
     "search": '"a calm acoustic song with guitar" --checkpoint checkpoints/muq_best.pt',
-    "serve": "--model tags",
+    "serve": "--host 0.0.0.0 --allow-host nas.local",
     "export": "--checkpoint checkpoints/muq_best.pt --output muq",
     "captions preview": "data/unified_dataset.json --captions varied",
     "encoders list": "",

@@ -51,6 +51,12 @@ def test_wrong_options_are_named(words):
     assert done.returncode == 2 and words[0] in done.stderr
 
 
+def test_without_music_it_says_how_to_begin(tmp_path):
+    command = [sys.executable, "-m", "unisono", "serve", "--data-root", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "unisono library add" in done.stderr
+
+
 def test_a_token_is_shown_once_and_works(tmp_path):
     command = [sys.executable, "-m", "unisono", "serve", "--new-token", "--data-root", tmp_path]
     tokens = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]

@@ -205,6 +205,8 @@ def _serve(music: "Music", model: "JointModel", options: SearchOptions) -> None:
         feedback=options.data_root / "feedback.sqlite", playlists=options.data_root / "playlists",
     )  # fmt: skip
 
+    searches.warm_up()
+
     def announce(address: str) -> None:
         tracks = counted(searches.tracks, "track")
         console.out.print(f"Searching {tracks} at [bold]{address}[/]; Ctrl-C ends it.", soft_wrap=True)

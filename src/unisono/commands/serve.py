@@ -17,6 +17,7 @@ from unisono.base.words import counted
 from unisono.commands import console
 from unisono.commands.music import music_of
 from unisono.commands.options import Count, StageOptions
+from unisono.tracks.workspace import Workspace
 
 if TYPE_CHECKING:
     from unisono.search.service.auth import Auth
@@ -82,8 +83,16 @@ def run(options: ServeOptions) -> None:
             hint="Type: unisono serve --set-password (for people), unisono serve --new-token (for programs)",
         )
     limit(options.max_memory, options.cores)
+    workspace = Workspace(options.data_root)
+    is_named = options.library or options.model or options.checkpoint or options.data_dir
+    if not is_named and not any(workspace.library.glob("*.sqlite")) and not workspace.embeddings.is_dir():
+        raise UsageError(
+            f"There is no music in {options.data_root}.",
+            hint="Begin a library: unisono library add ~/Music, then: unisono library sync",
+        )
     try:
         searches = searches_of(options)
+        searches.warm_up()
     except (MemoryError, ImportError) as error:
         if options.max_memory is None:
             raise

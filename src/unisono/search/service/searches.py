@@ -76,6 +76,11 @@ class Searches:
         if len(self.collection()):
             allowed(self.collection(), self._where)
 
+    def warm_up(self) -> None:
+        """Load the text encoder and prepare what the page asks first, so that nobody waits for it."""
+        self.suggestions()
+        self.facets([])
+
     def collection(self) -> Collection:
         """Return the music as it is now."""
         return self.music.collection()

@@ -106,7 +106,8 @@ function Hit({ found, place, range, player, onPlay, onMore, onJudge, missing }) 
     <div class="what">
       <h2>${name}</h2>
       <p class="by" title=${by}>${by}</p>
-      ${missing ? html`<p class="problem">Its file is not there, or cannot be played.</p>` : html`<p class="why" title=${parts.join(", ")}><small>${facts}</small>${why.map(tag => html`<span key=${tag}>${tag}</span>`)}</p>`}
+      ${missing ? html`<p class="problem">Its file is not there, or cannot be played.</p>` : html`<p class="why"><small>${facts}</small>${why.map(tag => html`<span key=${tag}>${tag}</span>`)}</p>`}
+      ${parts.length > 0 && html`<p class="by" title="What each part of the question says, in standard deviations">${parts.join(" · ")}</p>`}
     </div>
     <div class="fit">
       <p>${found.percentile !== null && html`<span title="The share of your library that fits less">better than ${(Math.floor(found.percentile * 10) / 10).toFixed(1)} %</span>`}
