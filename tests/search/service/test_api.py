@@ -137,7 +137,7 @@ def test_what_can_be_narrowed_by_is_counted_among_what_is_left(port):
         group["name"]: {facet["label"]: facet["tracks"] for facet in group["facets"]}
         for group in json.loads(ask(port, f"{V1}/facets?where=year%3E=1995")[1])["groups"]
     }
-    assert groups["Style"] == {"folk": 3, "rock": 2}
+    assert groups["Tags"] == {"folk": 3, "rock": 2}
     assert groups["Decade"] == {"1990s": 1, "2000s": 2}
     assert groups["Length"] == {"under 2 min": 1, "2 to 4 min": 1, "4 to 8 min": 1}
     for group in json.loads(ask(port, f"{V1}/facets")[1])["groups"]:

@@ -179,18 +179,27 @@ class Searches:
                     if value != "unknown"
                 ],
             )
-            for name, column in (("Style", "tags"), ("Artist", "artist"), ("Album", "album"), ("Library", "library"))
+            for name, column in (
+                ("Genre", "genre"),
+                ("Tags", "tags"),
+                ("Artist", "artist"),
+                ("Album", "album"),
+                ("Library", "library"),
+            )
         ]
+        genres = {facet.label for facet in groups[0].facets}  # some files say them twice
+        tags = answers.FacetGroup(name="Tags", facets=[each for each in groups[1].facets if each.label not in genres])
+        groups = [groups[0], tags, *groups[2:]]
         years = collection.columns.numbers("year")
         decades, counts = np.unique(years[mask & ~np.isnan(years)] // 10 * 10, return_counts=True)
         decade = [
             answers.Facet(where=f"year={start:.0f}..{start + 9:.0f}", label=f"{start:.0f}s", tracks=count)
             for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
         ]
-        groups.insert(1, answers.FacetGroup(name="Decade", facets=decade))
+        groups.insert(2, answers.FacetGroup(name="Decade", facets=decade))
         ago = [date.today() - timedelta(days=days) for days in (7, 30, 365)]
         added = list(zip(("last 7 days", "last 30 days", "last year"), (f"added>={day}" for day in ago), strict=True))
-        for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 2):
+        for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 3):
             counted = [
                 answers.Facet(where=each, label=label, tracks=int(_fulfilling(collection, [*where, each]).sum()))
                 for label, each in bins
@@ -208,8 +217,10 @@ class Searches:
     def _suggest(self, collection: Collection) -> list[str]:
         if not len(collection):
             return []
-        tags = [value for value, _ in facets(collection, "tags", self._where, MOST_FACETS)]
-        own = [tag.lower() for tag in tags if len(tag) <= LONGEST_SUGGESTION and re.fullmatch(r"[\w' /&-]+", tag)]
+        named = [facets(collection, column, self._where, MOST_FACETS) for column in ("genre", "tags")]
+        tags = [value for values in named for value, _ in values]
+        proper = [tag.lower() for tag in tags if len(tag) <= LONGEST_SUGGESTION and re.fullmatch(r"[\w' /&-]+", tag)]
+        own = list(dict.fromkeys(proper))
         candidates = list(dict.fromkeys([*own, *COMMON_QUESTIONS]))
         with self._one_at_a_time:
             scores = collection.best_scores(collection.vectors @ self.model.embed_text(candidates).T)

@@ -84,7 +84,9 @@ function Chosen({ asked, names, onAsk }) {
 
 function Filters({ facets, asked, onAsk }) {
   const toggle = condition => onAsk({ ...asked, where: asked.where.includes(condition) ? asked.where.filter(each => each !== condition) : [...asked.where, condition] });
-  return facets.groups.filter(group => group.facets.length > 1 || group.facets.some(facet => asked.where.includes(facet.where))).map((group, place) => html`
+  const narrows = facet => facet.tracks < facets.total || asked.where.includes(facet.where);
+  const groups = facets.groups.map(group => ({ ...group, facets: group.facets.filter(narrows) })).filter(group => group.facets.length);
+  return groups.map((group, place) => html`
     <details key=${group.name} open=${place < 3}><summary>${group.name}</summary>
       <ul class="chips">${group.facets.map(facet => {
         const on = asked.where.includes(facet.where);

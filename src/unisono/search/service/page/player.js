@@ -26,11 +26,15 @@ export function Cover({ track, size }) {
     : html`<img class="cover" src=${url("cover", { id: track.id })} alt="" width=${size} height=${size} loading="lazy" onError=${() => setAbsent(true)} />`;
 }
 
+const LEAST_SPREAD = 0.3;
+
 /** The score of each window as a line; the best moment is marked. */
 export function Curve({ found, range }) {
   const { curve, moment_s: moment, track } = found;
   if (curve.length < 2) return null;
-  const [low, high] = range, begin = track.start_s, length = track.duration_s || 1;
+  const scores = curve.map(([, score]) => score), begin = track.start_s, length = track.duration_s || 1;
+  const spread = Math.max(Math.max(...scores) - Math.min(...scores), LEAST_SPREAD * (range[1] - range[0])); // no hills out of noise
+  const high = Math.max(...scores), low = high - spread;
   const x = second => Math.min(100, Math.max(0, (100 * (second - begin)) / length));
   const y = score => 22 - (20 * (score - low)) / (high - low || 1);
   const step = curve[1][0] - curve[0][0];
@@ -39,7 +43,7 @@ export function Curve({ found, range }) {
   return html`<svg class="curve" viewBox="0 0 100 24" preserveAspectRatio="none" aria-hidden="true">
     <path class="area" d=${`M0,24 L${ends.join(" L")} L100,24 z`} />
     <path class="line" d=${`M${ends.join(" L")}`} vector-effect="non-scaling-stroke" />
-    <rect class="moment" x=${x(moment)} width=${Math.max(1, (100 * step) / length)} y="0" height="24" />
+    <rect class="moment" x=${x(moment)} width=${Math.min(100 - x(moment), Math.max(1, (100 * step) / length))} y="0" height="24" />
   </svg>`;
 }
 
