@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.audio.odd_files import id3v2
 from tests.broken_audio import music
 from unisono.audio import ffmpeg
 from unisono.audio.decode import Excerpt, decode
@@ -83,3 +84,10 @@ def test_a_program_that_says_nothing_is_ended(
     monkeypatch.setattr(sound, "_start", lambda: subprocess.Popen(["sleep", "60"], stdout=subprocess.PIPE))
     with pytest.raises(soundfile.SoundFileRuntimeError, match="says nothing"):
         sound.read(out=np.zeros((10, 2), np.float32))
+
+
+def test_frames_of_aac_behind_a_tag_that_cannot_be_decoded(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0)
+    frames = b"".join(b"\xff\xf1\x50\x80\x2e\x7f\xfc" + noise.bytes(364) for _ in range(13))
+    (tmp_path / "a.mp3").write_bytes(id3v2(300) + frames)
+    assert probe(str(tmp_path / "a.mp3")).fault in ("no audio in the file", "not an audio file")

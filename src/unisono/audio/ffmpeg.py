@@ -64,7 +64,7 @@ class PipedSound:
         self._at = 0
         found = self._probed()
         stream = next(iter(found.get("streams", ())), None)
-        if stream is None or not stream.get("channels"):
+        if stream is None or not stream.get("channels") or not int(stream.get("sample_rate") or 0):
             raise UnusableError(Fault(NO_AUDIO, f"{foreign.name} without a stream of audio"))
         self.samplerate = int(stream["sample_rate"])
         self.channels = int(stream["channels"])
