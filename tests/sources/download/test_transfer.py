@@ -399,3 +399,22 @@ def test_no_redirect_leaves_encryption() -> None:
     response.request = requests.Request("GET", "https://example.org/a").prepare()
     with pytest.raises(requests.exceptions.InvalidSchema, match="from https to"):
         session.rebuild_auth(request, response)
+
+
+@pytest.mark.parametrize("behaviour", [misbehaviour.well, misbehaviour.trickle_header])
+def test_the_proxy_of_the_environment_is_used(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour
+) -> None:
+    for name in ("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.otherwise = behaviour
+    file = replace(remote(server), urls=("http://elsewhere.invalid/a",))
+    if behaviour is misbehaviour.well:
+        fetch(file, tmp_path)
+        assert_whole(tmp_path)
+    else:
+        with pytest.raises(FetchError, match=r"no answer came within 0\.3 s"):
+            fetch(file, tmp_path)
+    assert server.requests
