@@ -131,6 +131,8 @@ class Web:
             raise TryAgainError(f"nothing came for {self.patience.stall:g} s") from error
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             cause = _innermost(error)
+            if isinstance(cause, TimeoutError):  # through a proxy
+                raise TryAgainError(f"no answer came within {self.patience.stall:g} s") from error
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise SourceError(f"its certificate cannot be trusted ({cause.verify_message})") from error
             raise TryAgainError(f"the connection failed ({cause or type(cause).__name__})") from error
