@@ -4,6 +4,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,7 +81,8 @@ def test_one_task_a_part_and_no_run_beside_them(ten_tracks: Folder) -> None:
         with pytest.raises(UnisonoError, match="Another process is embedding the shard 3/4 into"):
             ten_tracks.prepare(shard="3/4")
         ten_tracks.prepare(shard="2/4")
-        for more in ({}, {"assemble": True}):
+        runs: list[dict[str, Any]] = [{}, {"assemble": True}]
+        for more in runs:
             with pytest.raises(UnisonoError, match="Another process is embedding the shard 3/4 into"):
                 ten_tracks.prepare(**more)
     ten_tracks.prepare()

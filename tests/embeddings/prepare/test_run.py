@@ -462,6 +462,9 @@ def test_a_few_windows_of_each_track_are_kept_if_asked_for(folder: Folder, monke
                 np.testing.assert_array_equal(few.embeddings[mine], every.embeddings[every.of == row][chosen])
                 assert every.numbers[every.of == row].tolist() == list(range(held))
     before = digest(path)
+    for more in ({"shard": "1/2"}, {"shard": "2/2"}, {"assemble": True}):
+        parts = folder.prepare("parts", encoders=("musicnn",), windows_per_track=3, **more)
+    assert digest(parts) == before
     touch(folder.records[1])
     folder.write()
     with monkeypatch.context() as patch:
