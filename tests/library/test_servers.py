@@ -3,6 +3,8 @@
 import logging
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +218,23 @@ def test_a_file_is_fetched_and_removed(stub, tmp_path):
     found = source(stub, tmp_path)
     with found.open(next(iter(found.list()))) as path:
         assert path.read_bytes() == MP3 and path.suffix == ".mp3"
-    assert not path.exists()
+        source(stub, tmp_path)  # another connection leaves it alone
+        assert path.exists()
+    assert not path.parent.exists()
+
+
+def test_what_a_killed_process_had_fetched_is_removed(stub, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    script = (
+        "import os; from unisono.library.sources import build, SourceTrack; from pathlib import Path;"
+        f"source = build('subsonic:{stub.url.replace('//', f'//{USER}@')}', Path('library'));"
+        f"kept = source.open(SourceTrack('s0', 'a.mp3', {len(MP3)})); kept.__enter__(); os._exit(9)"
+    )
+    environment = os.environ | {"UNISONO_SERVER_PASSWORD": PASSWORD, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False)
+    assert list(tmp_path.glob(".unisono-track-*/track.mp3"))
+    source(stub, tmp_path)
+    assert not list(tmp_path.glob(".unisono-track-*"))
 
 
 XML = b'<subsonic-response status="failed">\n<error message="Not &lt;here&gt;" code="70"/></subsonic-response>'

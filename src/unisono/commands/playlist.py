@@ -9,6 +9,7 @@ from unisono.base.errors import UnisonoError
 from unisono.base.table import Table
 from unisono.commands import console
 from unisono.commands.library import LibraryOptions, opened, refreshed
+from unisono.commands.options import Count
 from unisono.commands.search import QueryOptions, query_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class SavedOptions(QueryOptions):
 
     library: str = LibraryOptions.library
     """Name of the library that is searched."""
-    top: int = 50
+    top: Count = 50
     """The most tracks of the playlist."""
 
 

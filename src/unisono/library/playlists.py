@@ -83,14 +83,15 @@ def write(
         written = write_playlist(path, tracks, path_map=PathMap(path_map), relative_to=relative_to)
         return SavedPlaylist(path.stem, target, written.files, len(written.left_out))
     library, row, source, name = _server(libraries, target)
-    keys = list(dict.fromkeys(_keys(libraries, library.catalogue, row, source, tracks)))
+    there = _keys(libraries, library.catalogue, row, source, tracks)
+    keys = list(dict.fromkeys(there))
     if keys:
         assert source.playlists is not None
         source.log_in()
         setting = f"playlist {row.number} {name}"
         id = source.playlists.write(name, keys, library.catalogue.setting(setting), comment)
         library.catalogue.put_setting(setting, id)
-    return SavedPlaylist(name, target, len(keys), len(tracks) - len(keys))
+    return SavedPlaylist(name, target, len(keys), len(tracks) - len(there))
 
 
 def targets(libraries: Sequence[Library]) -> list[str]:

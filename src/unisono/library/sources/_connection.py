@@ -21,6 +21,7 @@ from unisono import __version__
 from unisono.audio.faults import Fault, UnusableError
 from unisono.base.backoff import pause, retry_after
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.files import partial_path, remove_left_behind_in
 from unisono.base.log import log
 from unisono.library.sources import SourceAwayError
 
@@ -29,6 +30,8 @@ BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 LARGEST_ANSWER_BYTES = 1 << 26
 LARGEST_FILE_BYTES = 1 << 33
 BLOCK = 1 << 18
+TEMPORARY = "unisono-track"
+"""Folders of this name in the system's temporary folder hold what is fetched; those of killed processes are removed."""
 BROKEN_OFF = "download broken off"
 WRONG_LENGTH = "server sends another length than it lists"
 NO_FILE = "server sends no audio"
@@ -75,6 +78,7 @@ class Connection:
         )
         """Whether nobody else can read what is sent: over https, or within this machine."""
         self.limits = limits or ConnectionLimits()
+        remove_left_behind_in(Path(tempfile.gettempdir()), f"{TEMPORARY}-*")
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"unisono/{__version__}"
         self._session.auth = _no_netrc
@@ -125,7 +129,7 @@ class Connection:
             RefusedError: it answers with something other than audio; `message` is what it says.
             SourceAwayError: it does not answer.
         """
-        with tempfile.TemporaryDirectory(prefix="unisono-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f".{TEMPORARY}-", suffix=_of_this_process()) as folder:
             target = Path(folder, f"track{suffix}")
 
             def read(response: requests.Response) -> None:
@@ -241,6 +245,11 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _of_this_process() -> str:
+    """Return the end of the names of this process's temporary folders."""
+    return partial_path(Path("x")).name.removeprefix(".x")
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
