@@ -30,6 +30,7 @@ TINY = {
     "search": "--tracks 30 50 --dim 8 --queried 2000",
     "service": "--tracks 60 --dim 8 --users 3 --seconds 0.5 --pause 0.1",
     "tags": "--tracks 200 --repeats 1",
+    "text_towers": "--layers 1 --tokens 4 --captions 8 --repeats 1",
     "train": "--captions 2000 --usual-steps 2 --dim 16 --batch-sizes 16",
     "unified_files": "--records 200",
     "unify": "--share 0.001 --repeat 1",

@@ -49,7 +49,7 @@ ONLY_PARSED = {
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",
     r"--serve|unisono serve": "serves until Ctrl-C, or asks for a password",
-    r"--model (clap|muq_mulan|clamp3)": "needs weights of the Hub",
+    r"models verify|--(encoders|model) (clap|muq_mulan|clamp3)": "needs weights of the Hub",
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers": "needs an encoder with weights",
     r"--match audio": "listens to all files, which takes long",

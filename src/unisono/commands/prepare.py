@@ -28,7 +28,7 @@ class PrepareOptions(StageOptions):
     encoders: tuple[str, ...] = ("muq", "mert", "latent")
     """Audio encoders to embed with; see `unisono encoders list`."""
     layers: tuple[str, ...] = ()
-    """Hidden states to keep of encoders that have several: mert=all, or muq=4,8,12. Default: the model's output."""
+    """Hidden states to keep of encoders that have several: mert=all, muq=mean (of all), muq=4,8,12. Default: the output."""
     sample_size: Count | None = None
     """Embed at most this many tracks, a seeded sample."""
     min_duration: Seconds | None = None

@@ -58,13 +58,13 @@ class TowerTextEncoder:
         """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
         tokens = self.tokens(captions)
         if self._segments is None:
-            return _unit(self._vectors(tokens))
+            return unit(self._vectors(tokens))
         parts = [(row, part) for row, ids in enumerate(tokens) for part in self._segments(len(ids))]
         vectors = self._vectors([tokens[row][begin:end] for row, (begin, end, _) in parts])
         found = np.zeros((len(captions), self.spec.dim), dtype=np.float32)
         for (row, (_, _, weight)), vector in zip(parts, vectors, strict=True):
             found[row] += vector * (weight / len(tokens[row]))
-        return _unit(found)
+        return unit(found)
 
     def _vectors(self, tokens: list[list[int]]) -> Floats:
         def forward(some: list[list[int]]) -> torch.Tensor:
@@ -73,7 +73,8 @@ class TowerTextEncoder:
         return embed_in_fixed_shapes(tokens, self.spec.dim, forward, self._device)
 
 
-def _unit(vectors: Floats) -> Floats:
+def unit(vectors: Floats) -> Floats:
+    """Scale rows [n, D] to length 1; zeros stay."""
     found: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return found
 
