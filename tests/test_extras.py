@@ -46,6 +46,7 @@ VERBS = {
     "train --data-dir processed --audio-encoder dsp --epochs 1 --checkpoint-dir c": {"train"},
     "evaluate --checkpoint checkpoints/dsp_best.pt --data-dir processed": {"embed"},
     "compare checkpoints/a.json checkpoints/a.json": {"core"},
+    "library add music --data-root lib": {"serve"},
     "search calm --checkpoint checkpoints/dsp_best.pt --data-dir processed": {"embed"},
     "export --checkpoint checkpoints/dsp_best.pt --output e": {"export"},
 }
