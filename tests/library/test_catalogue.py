@@ -138,3 +138,14 @@ def test_a_catalogue_that_another_program_holds(tmp_path: Path, monkeypatch: pyt
 def test_a_library_has_a_plain_name(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="cannot be called"):
         Library.open(tmp_path, name, create=True)
+
+
+def test_packed_states_that_were_altered_are_read_from_the_rows(tmp_path: Path) -> None:
+    _, root = prepared(tmp_path)
+    with Library.open(root) as library:
+        library.sync()
+        library.sync()
+        library.catalogue._ask("UPDATE states SET packed = x'ff00'")
+        report = library.sync()
+        assert report.sources[0].known == report.sources[0].listed == 13
+        assert not (report.sources[0].added or report.sources[0].removed)

@@ -2,6 +2,7 @@
 
 sources      the folders and servers whose music is followed
 tracks       a row a file; one that was removed stays for `KEPT_DAYS` days, so that the removal can be undone
+states       sizes and times of change of all tracks of a source, packed
 encoders     what made embeddings, as JSON
 embeddings   the vectors of a track's segments by its content, so that no music is embedded twice, wherever it lies
 searches     those that are saved, as JSON
@@ -13,7 +14,7 @@ has a number of its own, the revision, by which readers find what is new to them
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -26,42 +27,14 @@ from unisono.audio.faults import NEEDS_FFMPEG, Fault
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.files import explained
 from unisono.embeddings.file import EncoderRecord
+from unisono.library import schema
 from unisono.library.sources import SourceTrack, TrackFacts
 
-APPLICATION = 0x756E6973
-"""Marks the SQLite file as a catalogue."""
-VERSION = 1
 KEPT_DAYS = 30
 WAIT_S = 30.0
 """How long another program may hold the file."""
 KEYS_A_QUERY = 500
 
-_SCHEMA = """
-CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE sources (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, address TEXT NOT NULL, added TEXT NOT NULL, synced TEXT NOT NULL DEFAULT '',
-    removed TEXT
-);
-CREATE TABLE tracks (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, source INTEGER NOT NULL REFERENCES sources, key NOT NULL, path NOT NULL,
-    size INTEGER NOT NULL, changed INTEGER NOT NULL, duration_s REAL NOT NULL, facts BLOB NOT NULL, content BLOB,
-    added TEXT NOT NULL, removed TEXT, held INTEGER NOT NULL DEFAULT 0,
-    fault TEXT NOT NULL DEFAULT '', detail TEXT NOT NULL DEFAULT '', lasting INTEGER NOT NULL DEFAULT 0,
-    revision INTEGER NOT NULL
-);
-CREATE UNIQUE INDEX tracks_by_key ON tracks (source, key) WHERE removed IS NULL;
-CREATE INDEX tracks_as_listed ON tracks (source, key, size, changed) WHERE removed IS NULL;
-CREATE INDEX tracks_odd ON tracks (source) WHERE held OR fault != '';
-CREATE INDEX tracks_removed ON tracks (removed) WHERE removed IS NOT NULL;
-CREATE INDEX tracks_by_content ON tracks (content);
-CREATE INDEX tracks_by_revision ON tracks (revision);
-CREATE TABLE encoders (number INTEGER PRIMARY KEY, record TEXT NOT NULL UNIQUE);
-CREATE TABLE embeddings (
-    content BLOB NOT NULL, encoder INTEGER NOT NULL REFERENCES encoders, starts_s BLOB NOT NULL, vectors BLOB NOT NULL,
-    PRIMARY KEY (content, encoder)
-);
-CREATE TABLE searches (name TEXT PRIMARY KEY, search TEXT NOT NULL) WITHOUT ROWID;
-"""
 _OF_ENCODER = ("name", "revision", "rate_hz", "window_s", "hop_s", "dim", "layers", "hidden_states")
 """Fields of `EncoderRecord` in which those that make the same segments agree."""
 _WAITING = f"""removed IS NULL AND NOT (fault != '' AND (lasting OR fault LIKE '%{NEEDS_FFMPEG}'))
@@ -133,37 +106,10 @@ class Catalogue:
         with self._explained():
             self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
             try:
-                self._prepare()
+                schema.prepare(self._db, path)
             except BaseException:
                 self._db.close()
                 raise
-
-    def _prepare(self) -> None:
-        """Check the version; make the tables of a new file."""
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        if version > VERSION and application == APPLICATION:
-            raise DataError(
-                f"{self.path} was written by a newer version of unisono (format {version}, this one knows {VERSION}).",
-                hint="Update unisono.",
-            )
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        if version == 0:
-            self._db.execute("BEGIN IMMEDIATE")  # two programs may begin it at once
-            try:
-                if not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                    for statement in _SCHEMA.split(";\n"):
-                        self._db.execute(statement)
-                    self._db.execute(f"PRAGMA application_id = {APPLICATION}")
-                    self._db.execute(f"PRAGMA user_version = {VERSION}")
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        if application != APPLICATION:
-            raise DataError(f"{self.path} is no catalogue of unisono.", hint="Choose another library, or move it away.")
 
     def __enter__(self) -> Self:
         return self
@@ -278,11 +224,20 @@ class Catalogue:
     # Tracks
 
     def states(self, source: int) -> dict[str, tuple[int, int]]:
-        """Return key -> (size, time of change) of a source's tracks; a sync of files that have not changed reads no more."""
+        """Return key -> (size, time of change) of a source's tracks; a sync of files that have not changed reads no more.
+
+        They are kept packed as long as no track changes, which is read several times as fast as rows are.
+        """
+        revision = self.revision()
+        packed = self._ask("SELECT packed FROM states WHERE source = ? AND revision = ?", [source, revision])
+        if packed:
+            with suppress(msgspec.MsgspecError):  # altered on the disk: the rows tell
+                return _states.decode(packed[0][0])
         query = "SELECT key, size, changed FROM tracks INDEXED BY tracks_as_listed WHERE source = ? AND removed IS NULL"
-        found = {key: (size, changed) for key, size, changed in self._ask(query, [source])}
-        for key in [key for key in found if type(key) is bytes]:  # a name that is not UTF-8
-            found[os.fsdecode(key)] = found.pop(key)
+        found = {_text(key): (size, changed) for key, size, changed in self._ask(query, [source])}
+        with suppress(UnicodeEncodeError):  # a name that is not UTF-8
+            values = [source, revision, msgspec.msgpack.encode(found)]
+            self._ask("INSERT OR REPLACE INTO states VALUES (?, ?, ?)", values)
         return found
 
     def numbers(self, source: int, keys: Iterable[str]) -> dict[str, int]:
@@ -490,6 +445,7 @@ def _listed(track: SourceTrack) -> list[Any]:
 
 
 _facts = msgspec.json.Decoder(TrackFacts)
+_states = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
 
 
 def _track(row: Sequence[Any]) -> CatalogueTrack:
