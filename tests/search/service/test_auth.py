@@ -1,5 +1,7 @@
 """Who may ask: passwords, tokens, sessions, names of hosts, and a proxy's prefix."""
 
+import collections
+import concurrent.futures
 import json
 import subprocess
 import sys
@@ -91,6 +93,14 @@ def test_guessing_is_slowed_down_for_the_address_that_guesses(tmp_path):
         statuses = [login(port, "wrong")[0].status for _ in range(FREE_TRIES + 1)]
         assert statuses == [401] * FREE_TRIES + [429]
         assert login(port, PASSWORD)[0].headers["Retry-After"] == "2"
+
+
+def test_many_who_guess_at_once_do_not_stop_the_others(auth):
+    with running([track(0)], auth=auth) as port, concurrent.futures.ThreadPoolExecutor(60) as pool:
+        statuses = [pool.submit(lambda: login(port, "wrong")[0].status) for _ in range(60)]
+        assert ask(port, "/")[0].status == ask(port, f"{V1}/health")[0].status == 200
+        counted = collections.Counter(each.result() for each in statuses)
+    assert counted[401] < 2 * FREE_TRIES and counted[401] + counted[429] + counted[503] == 60
 
 
 def test_a_session_that_was_changed_is_none(auth):

@@ -50,5 +50,5 @@ class Endpoint:
     method: str = "GET"
     is_open: bool = False
     """Whether it is answered without a password."""
-    is_search: bool = False
-    """Whether it takes all cores for a while: one at a time is answered."""
+    line: str = ""
+    """Where requests wait, outside of threads, as they take the cores for a while: one of a line at a time is answered."""

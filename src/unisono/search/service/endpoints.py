@@ -129,7 +129,7 @@ def _openapi(service: Service, asked: answers.Nothing, request: Request) -> Resp
 ENDPOINTS = (
     Endpoint(
         path=f"{V1}/search",
-        is_search=True,
+        line="search",
         summary="Find the tracks that fit a question best.",
         takes=answers.Question,
         answer=answers.SearchAnswer,
@@ -138,7 +138,7 @@ ENDPOINTS = (
     Endpoint(
         path=f"{V1}/search",
         method="POST",
-        is_search=True,
+        line="search",
         summary="The same, for long questions.",
         takes=answers.Question,
         answer=answers.SearchAnswer,
@@ -146,7 +146,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         path=f"{V1}/similar",
-        is_search=True,
+        line="search",
         summary="Find the tracks that sound most like a track.",
         takes=answers.Similar,
         answer=answers.SearchAnswer,
@@ -189,7 +189,7 @@ ENDPOINTS = (
     ),
     Endpoint(
         path=f"{V1}/suggestions",
-        is_search=True,
+        line="search",
         summary="Propose descriptions that suit this library.",
         answer=answers.Suggestions,
         handler=lambda service, *_: answers.Suggestions(suggestions=service.searches.suggestions()),
@@ -229,7 +229,7 @@ ENDPOINTS = (
         takes=answers.ItemAsked,
         answer=list[answers.SimilarItem],
         handler=_similar_items,
-        is_search=True,
+        line="search",
     ),
     Endpoint(
         path="/api/similar_artists",
@@ -237,7 +237,7 @@ ENDPOINTS = (
         takes=answers.ArtistAsked,
         answer=list[answers.SimilarArtist],
         handler=_similar_artists,
-        is_search=True,
+        line="search",
     ),
     Endpoint(
         path=f"{V1}/about",
@@ -269,6 +269,7 @@ ENDPOINTS = (
     Endpoint(
         path=f"{V1}/login",
         method="POST",
+        line="login",
         summary="Begin a session: a cookie, in place of the bearer token.",
         takes=answers.Password,
         answer=answers.Done,

@@ -9,7 +9,7 @@ frame it nor embed its audio.
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import resources
 from pathlib import PurePosixPath
 from typing import Any
@@ -43,6 +43,8 @@ MOST_CONNECTIONS = 800
 REQUEST_WITHIN_S = 10
 """A connection on which no whole request has come for so long is closed."""
 LARGEST_BODY = 1 << 20
+LINES = {"search": MOST_CONNECTIONS, "login": 20}
+"""Line -> how many requests may wait in it; more are answered with 503."""
 PAGE = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
@@ -72,7 +74,7 @@ def make_app(
         exception_handlers={HTTPException: _refuse, Exception: _failed},
     )
     app.state.service = Service(searches, auth, metrics)
-    app.state.searching = asyncio.Lock()
+    app.state.lines = {line: _Line(most) for line, most in LINES.items()} | {"": nullcontext()}
     return Guard(
         app,
         hosts=(*LOOPBACK, *hosts),
@@ -135,6 +137,28 @@ def make_server(app: Guard) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+class _Line:
+    """A line of requests, of which one at a time goes on."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._lock = asyncio.Lock()
+
+    async def __aenter__(self) -> None:
+        if not self._free:
+            raise StatusError(503, "Too many are waiting; try again in some seconds.")
+        self._free -= 1
+        try:
+            await self._lock.acquire()
+        except BaseException:
+            self._free += 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+        self._free += 1
+
+
 class _PatientProtocol(H11Protocol):
     """A connection that is closed if no whole request comes for a while."""
 
@@ -174,10 +198,7 @@ def _answering(endpoint: Endpoint) -> Callable[[Request], Any]:
         try:
             asked = await _asked(request, endpoint, lists)
             service = request.app.state.service
-            if endpoint.is_search:  # they wait in line here, and not in threads that others need
-                async with request.app.state.searching:
-                    found = await run_in_threadpool(endpoint.handler, service, asked, request)
-            else:
+            async with request.app.state.lines[endpoint.line]:
                 found = await run_in_threadpool(endpoint.handler, service, asked, request)
         except StatusError as error:
             return refusal(error.status, error.message, error.hint)
