@@ -375,6 +375,17 @@ def test_a_playlist_is_made_and_replaced_in_place(stub, tmp_path, extensions):
     assert len(stub.playlists) == 1
 
 
+def test_a_playlist_whose_answer_is_lost_is_not_made_twice(stub, tmp_path):
+    target = source(stub, tmp_path).playlists
+    stub.faults["/rest/createPlaylist"] = [Reply(b"{}", cut=1)]
+    with pytest.raises(SourceAwayError, match="breaks off its answers"):
+        target.write("Quiet", ["s0"])
+    assert stub.paths().count("/rest/createPlaylist") == 1
+    stub.faults["/rest/createPlaylist"] = [Reply(b"", "text/plain", 503)]  # it has done nothing
+    target.write("Quiet", ["s0"])
+    assert len(stub.playlists) == 1
+
+
 def test_a_playlist_that_a_person_made_or_that_is_read_only_is_not_touched(stub, tmp_path):
     target = source(stub, tmp_path).playlists
     stub.playlists["mine"] = {"id": "mine", "name": "Quiet", "comment": "by hand", "entry": [{"id": "s0"}]}

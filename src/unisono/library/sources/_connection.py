@@ -92,8 +92,18 @@ class Connection:
         form: Parameters | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
+        once: bool = False,
     ) -> tuple[int, bytes]:
         """Return the status and the whole body of an answer.
+
+        Args:
+            path: of the request.
+            parameters: in the address.
+            method: of HTTP.
+            form: in the body.
+            json: in the body.
+            headers: of the request.
+            once: do not send it again when its answer is lost: the server may have done what it asks.
 
         Raises:
             SourceAwayError: there is no answer after several tries.
@@ -103,7 +113,7 @@ class Connection:
         def read(response: requests.Response) -> tuple[int, bytes]:
             return response.status_code, _whole(response)
 
-        return self._ask(read, method, path, parameters, data=form, json=json, headers=headers)
+        return self._ask(read, method, path, parameters, once=once, data=form, json=json, headers=headers)
 
     @contextmanager
     def file(
@@ -144,7 +154,14 @@ class Connection:
             yield target
 
     def _ask(
-        self, read: Callable[[requests.Response], T], method: str, path: str, parameters: Parameters, **settings: Any
+        self,
+        read: Callable[[requests.Response], T],
+        method: str,
+        path: str,
+        parameters: Parameters,
+        *,
+        once: bool = False,
+        **settings: Any,
     ) -> T:
         """Send a request until there is an answer that says something, and return what is read from it."""
         failures = 0
@@ -174,6 +191,8 @@ class Connection:
             except (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError) as error:
                 problem = "breaks off its answers" if kind is _BrokenOffError else "does not answer"
                 problem += f" ({type(error).__name__})"
+                if once:
+                    raise self._away(problem, kind) from None
             if failures == self.limits.tries or (wait or 0) > self.limits.longest_wait:
                 raise self._away(problem, kind)
             if wait is None:

@@ -68,14 +68,16 @@ class JellyfinClient:
         self.call("GET", "Items", ("userId", self.secret.user_id), ("IncludeItemTypes", "Audio"), ("Limit", "1"))
         return self.secret
 
-    def call(self, method: str, path: str, *parameters: tuple[str, str], json: Any = None) -> Any:
+    def call(self, method: str, path: str, *parameters: tuple[str, str], json: Any = None, once: bool = False) -> Any:
         """Return the content of an answer; an empty one as an empty object.
 
         Raises:
             RefusedError: the server refuses; `code` is the HTTP status.
             SourceAwayError: there is no answer, or none that such a server sends.
         """
-        status, body = self.connection.answer(path, parameters, method=method, json=json, headers=self._headers())
+        status, body = self.connection.answer(
+            path, parameters, method=method, json=json, headers=self._headers(), once=once
+        )
         if 400 <= status < 600:
             said = limited(body.decode("utf-8", "replace"))
             hint = "Check the password or the key." if status in FORBIDDEN else ""
@@ -158,7 +160,7 @@ class JellyfinPlaylists:
         if entries is None:
             self._check_name(name)
             made = {"Name": name, "Ids": [], "UserId": client.user_id, "MediaType": "Audio"}
-            known_id = text(client.call("POST", "Playlists", json=made).get("Id"))
+            known_id = text(client.call("POST", "Playlists", json=made, once=True).get("Id"))
             self._add(known_id, keys)
         elif [text(entry.get("Id")) for entry in entries] != list(keys):
             self._replace(known_id, entries, keys)

@@ -81,7 +81,7 @@ class SubsonicClient:
         assert self.secret is not None
         return self.secret
 
-    def call(self, method: str, *parameters: tuple[str, str]) -> dict[str, Any]:
+    def call(self, method: str, *parameters: tuple[str, str], once: bool = False) -> dict[str, Any]:
         """Return the content of an answer.
 
         Raises:
@@ -89,9 +89,11 @@ class SubsonicClient:
             SourceAwayError: there is no answer, or none that such a server sends.
         """
         if self._takes_forms:
-            status, body = self.connection.answer(f"rest/{method}", method="POST", form=[*self._login(), *parameters])
+            status, body = self.connection.answer(
+                f"rest/{method}", method="POST", form=[*self._login(), *parameters], once=once
+            )
         else:
-            status, body = self.connection.answer(f"rest/{method}", [*self._login(), *parameters])
+            status, body = self.connection.answer(f"rest/{method}", [*self._login(), *parameters], once=once)
         answer = _content(body)
         if answer is None or (status != 200 and answer.get("status") == "ok"):
             if status in (401, 403, 404, 405, 410, 414, 431, 501):
@@ -138,7 +140,8 @@ class SubsonicClient:
         """Make a playlist, and return its id."""
         known = {text(found.get("id")) for found in self.playlists()}
         first, *others = self._batches(ids)
-        made = self.call("createPlaylist", ("name", name), *(("songId", id) for id in first)).get("playlist")
+        songs = [("songId", id) for id in first]
+        made = self.call("createPlaylist", ("name", name), *songs, once=True).get("playlist")
         id = text(made.get("id")) if isinstance(made, dict) else ""
         if not id:  # before 1.14 the answer is empty
             new = [
