@@ -22,7 +22,7 @@ VERBS = {
     "prepare": "Embed the tracks of a unified file into `embeddings.h5`.",
     "train": "Train a model that puts descriptions where the music is.",
     "evaluate": "Measure how well a model finds held-out music by its descriptions, and descriptions by their music.",
-    "compare": "Compare two results of `unisono evaluate`, query by query.",
+    "compare": "Compare results of `unisono evaluate`, query by query, with tests of significance.",
     "reference": "Show published results of text-to-music retrieval, each with its protocol and its source.",
     "search": "Find the tracks that fit a description best; several descriptions are searched for one after the other.",
     "serve": "Open a web page and an API to search by description and listen: for this machine, or for a network.",

@@ -1,34 +1,74 @@
-"""`unisono compare`: two results of `unisono evaluate`, query by query."""
+"""`unisono compare`: results of `unisono evaluate`, query by query."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from unisono.base.extras import extra
 from unisono.commands import console
 
 if TYPE_CHECKING:
-    from unisono.retrieval.evaluate.compare import Comparison
+    from unisono.base.table import Tabular
+
+Form = Literal["text", "markdown", "latex"]
 
 
-def compare(first: Path, second: Path, *, seed: int = 42) -> None:
-    """Compare two results of `unisono evaluate`, query by query.
+def compare(
+    first: str,
+    second: str,
+    *more: str,
+    measures: Sequence[Literal["recall@1", "recall@5", "recall@10", "mrr", "map@10", "ndcg@10"]] = ("recall@10", "mrr"),
+    to: Form = "text",
+    seed: int = 42,
+) -> None:
+    """Compare results of `unisono evaluate`, query by query.
+
+    Two files are compared in all measures and both directions. More of them, or files with names, become one table with
+    tests of significance: models on benchmarks, each with its seeds.
 
     Parameters
     ----------
     first
-        The JSON of one model.
+        The JSON of one model, or NAME=JSON. What the others are compared with.
     second
-        The JSON of the other, evaluated on the same music.
+        The JSON of another, evaluated on the same music.
+    more
+        Further results: of other models, other benchmarks, or other seeds of the same model, which has the same name.
+        Without a name, a result has that of its checkpoint.
+    measures
+        What the table has of several results.
+    to
+        The form of that table.
     seed
-        Seed of the bootstrap.
+        Seed of the bootstrap and the permutations.
     """
-    run(first, second, seed)
+    run([first, second, *more], measures, to, seed)
 
 
-def run(first: Path, second: Path, seed: int = 42) -> "Comparison":
-    """Compare two results, print the tables and return the comparison."""
+def run(
+    files: Sequence[str | Path], measures: Sequence[str] = ("recall@10", "mrr"), to: Form = "text", seed: int = 42
+) -> "Tabular":
+    """Compare results, print the tables and return the comparison."""
     with extra("embed", "Comparing"):
         from unisono.retrieval.evaluate import compare as comparing
-    found = comparing.compare(first, second, seed=seed)
-    console.out.print(console.escape(str(found)), soft_wrap=True)
+        from unisono.retrieval.evaluate import significance
+    named = [_named(str(file)) for file in files]
+    found: Tabular
+    if len(files) == 2 and to == "text" and not any(name for name, _ in named):
+        found = comparing.compare(*(path for _, path in named), seed=seed)
+        console.out.print(console.escape(str(found)), soft_wrap=True)
+        return found
+    found = significance.compare_all(named, measures=list(measures), seed=seed)
+    if to == "text":
+        console.show(found.table())
+        console.out.print(found.note, soft_wrap=True)
+    else:
+        text = found.table().markdown() if to == "markdown" else found.table().latex()
+        console.out.print(text, markup=False, soft_wrap=True, emoji=False)
     return found
+
+
+def _named(given: str) -> tuple[str, str]:
+    """Split NAME=JSON; a path that exists is one, whatever its letters."""
+    name, is_named, path = given.partition("=")
+    return (name, path) if is_named and not Path(given).exists() else ("", given)

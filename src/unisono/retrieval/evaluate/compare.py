@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError
-from unisono.base.table import Table
+from unisono.base.table import Table, Tabular
 from unisono.retrieval.evaluate.result import QueryResult, Result, read_result
 from unisono.retrieval.evaluate.tables import MEASURES, TITLES, say
 from unisono.retrieval.metrics import DIRECTIONS, PerQuery, interval, resampled, summary
@@ -51,22 +51,21 @@ class DirectionComparison:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison:
+class Comparison(Tabular):
     """Two results, query by query; printed as tables."""
 
     first: str
     """The first model."""
     second: str
     directions: dict[str, DirectionComparison]
+    note = NOTE
 
     def __repr__(self) -> str:
         heading = f"first:  {self.first}\nsecond: {self.second}"
-        return "\n\n".join([heading, *map(str, self._tables()), NOTE])
+        return f"{heading}\n\n{super().__repr__()}"
 
-    def _repr_html_(self) -> str:
-        return "".join([*(table.html() for table in self._tables()), f"<p>{NOTE}</p>"])
-
-    def _tables(self) -> list[Table]:
+    def tables(self) -> list[Table]:
+        """Return a table for each direction."""
         return [_table(direction, found) for direction, found in self.directions.items()]
 
 
