@@ -10,6 +10,7 @@ from tests.making import make_track
 from unisono.curation.groups import groups
 from unisono.curation.joining import COMMON, further_identities
 from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts
+from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.wording import words
 from unisono.tracks.track import Track
 
@@ -191,7 +192,9 @@ def test_each_dataset_is_exact_and_the_whole_is_off_by_rounding_alone(sizes, see
 def test_captions_of_many_recordings_join_nothing() -> None:
     def mix(count: int) -> list[Track]:
         return [
-            make_track(id=f"d_{n}", audio_path=f"/{n}", caption="The very same five words", duration=1)
+            make_track(
+                id=f"d_{n}", audio_path=f"/{n}", caption="The very same five words", duration=1, caption_origin="model"
+            )
             for n in range(count)
         ]
 
@@ -199,3 +202,19 @@ def test_captions_of_many_recordings_join_nothing() -> None:
         tracks = mix(count)
         assert len(set(groups(tracks, further_identities(tracks, {}, captions=True)))) == expected
         assert len(set(groups(tracks, further_identities(tracks, {})))) == count
+
+
+def test_only_captions_that_people_or_models_wrote_join_tracks_and_moves_are_counted() -> None:
+    def pair(origin: str | None) -> list[Track]:
+        return [
+            make_track(
+                id=f"d_{n}", audio_path=f"/{n}", caption="The very same five words", duration=1, caption_origin=origin,
+                dataset="d", split=split,
+            )
+            for n, split in enumerate(("train", "test"))
+        ]  # fmt: skip
+
+    for origin, joined in (("human", 1), ("model", 1), ("tags", 0), (None, 0)):
+        tracks, moved = with_splits(pair(origin), [], SplitRule(match=["text"]))
+        assert sum(track.split == "train" for track in tracks) == 1 - joined
+        assert moved == ({"text: alike captions": 1} if joined else {})

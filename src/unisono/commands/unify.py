@@ -81,6 +81,8 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:
         show(error.report)
         raise
     show(report)
+    for sentence in report.moves():
+        console.out.print(console.escape(f"{sentence}."))
     count = counted(report.tracks, "track")
     if report.report is None:
         said = f"Dry run: {count} would go to {report.output}; nothing was written."

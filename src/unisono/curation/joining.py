@@ -29,7 +29,7 @@ def further_identities(
     Args:
         tracks: all tracks.
         published: hashes of recordings, as publishers list them.
-        captions: whether captions that share nine words in ten join tracks, too.
+        captions: whether captions by people or models that share nine words in ten join tracks, too.
         sounds: pairs of places of tracks that sound the same.
     """
     fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist are mostly neighbours
@@ -59,7 +59,7 @@ def _folded(text: str) -> str:
 
 def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:
     """Return identities of each track: one for each caption that few recordings have, and one for each similar pair."""
-    of_track = [[frozenset(caption) for caption in written_captions(track)] for track in tracks]
+    of_track = [[frozenset(caption) for caption in written_captions(track, surely=True)] for track in tracks]
     recordings: dict[tuple[str, WordSet], set[str]] = defaultdict(set)
     for track, its_captions in zip(tracks, of_track, strict=True):
         for caption in its_captions:

@@ -71,8 +71,14 @@ class SplitRule:
                 )
 
 
-def with_splits(tracks: list[Track], releases: Sequence[Release], rule: SplitRule) -> list[Track]:
-    """Return tracks with their splits.
+JOINS = {"caption": "text: alike captions", "audio": "the same sound"}
+"""Kind of identity that `match` adds -> what the summary calls it."""
+
+
+def with_splits(
+    tracks: list[Track], releases: Sequence[Release], rule: SplitRule
+) -> tuple[list[Track], dict[str, int]]:
+    """Return tracks with their splits, and for each join of `match` how many tracks it alone moved out of train.
 
     A dataset that is held out counts as a whole, with those of its tracks that were filtered out or have no audio.
 
@@ -80,7 +86,7 @@ def with_splits(tracks: list[Track], releases: Sequence[Release], rule: SplitRul
         UsageError, DataError: the earlier file of `keep_splits`, or a list of hashes, is missing or broken.
     """
     if not rule.assign and not rule.hold_out:
-        return tracks
+        return tracks, {}
     earlier = read_tracks(rule.keep_splits) if rule.keep_splits else []
     there = {track.id for track in tracks} if rule.hold_out or earlier else set()
     absent = [
@@ -94,15 +100,29 @@ def with_splits(tracks: list[Track], releases: Sequence[Release], rule: SplitRul
     absent += [track for track in earlier if track.split in ("val", "test") and track.id not in there]
     everything = [*tracks, *absent]
     further = _further(everything, rule)
-    assigned = assign_stable_splits(
-        everything,
-        seed=rule.seed,
-        held_out=rule.hold_out,
-        kept={track.id: track.split for track in earlier},
-        further=further,
-    )[: len(tracks)]
-    _log_moves(tracks, assigned, rule)
-    return _with_val(assigned, further[: len(tracks)], rule)
+
+    def assign(further: Sequence[tuple[Identity, ...]]) -> list[Track]:
+        return assign_stable_splits(
+            everything,
+            seed=rule.seed,
+            held_out=rule.hold_out,
+            kept={track.id: track.split for track in earlier},
+            further=further,
+        )[: len(tracks)]
+
+    assigned = assign(further)
+    moved = {
+        said: _moved(assign([tuple(each for each in its if each[0] != kind) for its in further]), assigned)
+        for kind, said in JOINS.items()
+        if any(each[0] == kind for its in further for each in its)
+    }
+    _log_moves(tracks, assigned, rule, moved)
+    return _with_val(assigned, further[: len(tracks)], rule), moved
+
+
+def _moved(before: Sequence[Track], after: Sequence[Track]) -> int:
+    """Count the tracks that are in train before and not after."""
+    return sum(one.split == "train" != other.split for one, other in zip(before, after, strict=True))
 
 
 def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], rule: SplitRule) -> list[Track]:
@@ -154,17 +174,16 @@ def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
     return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
-def _log_moves(before: Sequence[Track], assigned: Sequence[Track], rule: SplitRule) -> None:
-    moved = sum(
-        track.split == "train" and after.split != "train" for track, after in zip(before, assigned, strict=True)
-    )
-    if moved:
+def _log_moves(before: Sequence[Track], assigned: Sequence[Track], rule: SplitRule, joins: dict[str, int]) -> None:
+    if moved := _moved(before, assigned):
         log.info("%d tracks of upstream's train splits are held out: they share music with test or val.", moved)
     trained_on = [track.split == "train" for track in assigned if track.dataset not in rule.hold_out]
-    if rule.match and trained_on and sum(trained_on) < FEW_TRAINED_ON * len(trained_on):
+    by_matches = sum(joins.values())
+    if by_matches and sum(trained_on) < FEW_TRAINED_ON * (sum(trained_on) + by_matches):
         log.warning(
-            "Only %d of %d tracks are in train: chains of matches by --match %s hold out the others.",
+            "Only %d of %d tracks are in train: chains of matches by --match %s hold out %d of the others.",
             sum(trained_on),
             len(trained_on),
             " ".join(rule.match),
+            by_matches,
         )

@@ -151,7 +151,7 @@ def unify(
         stack.enter_context(without_garbage_collection())
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
         tracks, tally, made, notes = _read(releases, plan, journal, check_audio=check_audio, workers=workers)
-        tracks = with_splits(selection.apply(tracks, tally), releases, splits)
+        tracks, moved = with_splits(selection.apply(tracks, tally), releases, splits)
         tracks, ways = _with_captions(tracks, made, plan, seed=seed, ask_model=not dry_run)
         report = UnifyReport(
             output=output,
@@ -162,6 +162,7 @@ def unify(
             tally=tally,
             notes=notes,
             ways=ways,
+            moved=moved,
         )
         _finish(tracks, report, options, strict=strict)
     return report

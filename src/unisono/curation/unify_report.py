@@ -49,6 +49,8 @@ class UnifyReport:
     """What is odd about files that can be used: id, note."""
     ways: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     """Way to caption -> what it reports, such as the answers of `llm` that were refused."""
+    moved: dict[str, int] = field(default_factory=dict)
+    """Join that `match` asked for -> how many tracks it alone moved out of train."""
 
     @property
     def dropped(self) -> Counter[str]:
@@ -67,7 +69,12 @@ class UnifyReport:
     def __repr__(self) -> str:
         reasons = "".join(f"\n  {count:,} dropped: {reason}" for reason, count in self.dropped.most_common())
         done = "to be written to" if self.report is None else "in"
-        return f"{self.tracks:,} tracks {done} {self.output}\n{self._table()}{reasons}"
+        joins = "".join(f"\n  {sentence}" for sentence in self.moves())
+        return f"{self.tracks:,} tracks {done} {self.output}\n{self._table()}{reasons}{joins}"
+
+    def moves(self) -> list[str]:
+        """Return a sentence for each join that `match` asked for."""
+        return [f"{count:,} tracks moved out of train by {join}" for join, count in self.moved.items()]
 
     def _repr_html_(self) -> str:
         return self._table(f"{self.output}").html()

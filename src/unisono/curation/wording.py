@@ -21,10 +21,13 @@ def words(text: str) -> list[str]:
     return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
 
 
-def written_captions(track: Track) -> Iterator[list[str]]:
-    """Yield the words of each caption that was not made from tags and has enough words to identify music."""
+def written_captions(track: Track, *, surely: bool = False) -> Iterator[list[str]]:
+    """Yield the words of each caption that was not made from tags and has enough words to identify music.
+
+    With `surely`, only captions of which it is known that a person or a model wrote them.
+    """
     for caption in track.captions:
-        if caption.origin != "tags":
+        if caption.origin in ("human", "model") or (caption.origin is None and not surely):
             found = words(caption.text)
             if len(found) >= SHORTEST_CAPTION_WORDS:
                 yield found
