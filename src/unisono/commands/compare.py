@@ -11,13 +11,14 @@ if TYPE_CHECKING:
     from unisono.base.table import Tabular
 
 Form = Literal["text", "markdown", "latex"]
+Measure = Literal["recall@1", "recall@5", "recall@10", "mrr", "map@10", "ndcg@10"]
 
 
 def compare(
     first: str,
     second: str,
     *more: str,
-    measures: Sequence[Literal["recall@1", "recall@5", "recall@10", "mrr", "map@10", "ndcg@10"]] = ("recall@10", "mrr"),
+    measures: Sequence[Measure] = ("recall@10", "mrr"),
     to: Form = "text",
     seed: int = 42,
 ) -> None:
@@ -46,7 +47,7 @@ def compare(
 
 
 def run(
-    files: Sequence[str | Path], measures: Sequence[str] = ("recall@10", "mrr"), to: Form = "text", seed: int = 42
+    files: Sequence[str | Path], measures: Sequence[Measure] = ("recall@10", "mrr"), to: Form = "text", seed: int = 42
 ) -> "Tabular":
     """Compare results, print the tables and return the comparison."""
     with extra("embed", "Comparing"):
