@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +18,13 @@ from safetensors.torch import load_file
 from tests.embeddings.encoders.tiny_text import write_bert
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base import files
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.cli import main
 from unisono.commands.options import the_checkpoint
+from unisono.embeddings.file import open_embeddings
 from unisono.retrieval import export as export_module
 from unisono.retrieval import export_onnx as onnx_module
+from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.export import export
 from unisono.retrieval.model import load_model
 from unisono.retrieval.model_card import model_card
@@ -200,3 +204,53 @@ def test_the_only_checkpoint_is_the_default(checkpoint: Path, tmp_path: Path, mo
         UsageError, match=r"several checkpoints: checkpoints/muq_best\.pt, checkpoints/musicnn_best\.pt"
     ):
         the_checkpoint(None)
+
+
+def test_a_hub_folder_has_a_card_that_the_hub_accepts_and_loads_with_and_without_unisono(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import ModelCard
+
+    result = evaluate(load_model(checkpoint), checkpoint.parent / "data", split="val")
+    result.write(tmp_path / "val.json")
+    report = export(load_model(checkpoint), tmp_path / "mine", to="hub-folder", results=[tmp_path / "val.json"])
+    assert {"README.md", "config.json", "model.safetensors", "text_tower.onnx", "unisono_model.py"} <= set(report.files)
+    card = ModelCard.load(tmp_path / "mine" / "README.md")
+    assert card.data.library_name == "unisono" and card.data.model_name == "mine"
+    recall = next(each for each in card.data.eval_results if each.metric_type == "recall@10")
+    assert recall.metric_value == round(result.retrieval["text_to_music"]["all"].estimates["recall@10"].value, 4)
+    assert "Ties count against the model" in card.text and "licence" in card.text
+    script = (
+        "import sys\nsys.modules['unisono'] = None\nimport numpy as np\nfrom unisono_model import load\nmodel = load('.')\n"
+        "music = np.load('../music.npy')\n"
+        f"np.savez('../found.npz', text=model.embed_text({TEXTS!r}), music=model.project_audio(music))\n"
+    )
+    model = load_model(checkpoint)
+    with open_embeddings(checkpoint.parent / "data") as file:
+        music = file.read("val", ["musicnn"]).embeddings["musicnn"].astype(np.float32)
+    np.save(tmp_path / "music.npy", music)
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path / "mine", capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "found.npz") as found:
+        np.testing.assert_allclose(found["text"], model.embed_text(TEXTS), atol=1e-4)
+        np.testing.assert_allclose(found["music"], model.project_audio(music), atol=1e-5)
+    again = load_model(tmp_path / "mine")
+    np.testing.assert_array_equal(again.project_audio(music), model.project_audio(music))
+    assert not again.trained_on.digests
+
+
+def test_a_folder_that_is_no_export_or_was_altered_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is not an export"):
+        load_model(tmp_path)
+    folder = tmp_path / "mine"
+    export(load_model(checkpoint), folder, onnx=False)
+    config = json.loads((folder / "config.json").read_text())
+    config["architecture"]["dim"] = 9
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(DataError, match="not of an export"):
+        load_model(folder)
+    (folder / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_model(folder)

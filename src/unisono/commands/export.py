@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -23,6 +23,10 @@ class ExportOptions:
     """A checkpoint as well; the models that need no training have nothing to export."""
     output: Path | None = None
     """Folder to write to. Default: next to the checkpoint, with its name."""
+    to: Literal["folder", "hub-folder"] = "folder"
+    """hub-folder adds a card that the Hugging Face Hub accepts, with results, and a loader that needs no unisono."""
+    results: tuple[Path, ...] | None = None
+    """With --to hub-folder: results of `unisono evaluate` for the card. Default: those next to the checkpoint."""
     onnx: bool = True
     """Also write the text tower (text encoder and head together) as ONNX, checked against torch."""
     overwrite: Annotated[bool, Parameter(negative="")] = False
@@ -44,7 +48,14 @@ def run(options: ExportOptions) -> None:
     model = load_model(model_of(options.model, options.checkpoint))
     if not isinstance(model, Model):
         raise UsageError(f"The model {model.label} is not trained here: there is nothing to export.")
-    report = exporting.export(model, options.output, onnx=options.onnx, overwrite=options.overwrite)
+    report = exporting.export(
+        model,
+        options.output,
+        to=options.to,
+        results=options.results,
+        onnx=options.onnx,
+        overwrite=options.overwrite,
+    )
     console.out.print(console.escape(str(report)), soft_wrap=True)
 
 

@@ -2,26 +2,27 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from safetensors.torch import save
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, as_path, checked
-from unisono.base.errors import UsageError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import require
 from unisono.base.files import explained, partial_path, remove_left_behind, whole_folder
 from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.retrieval.checkpoint import Checkpoint
+from unisono.retrieval.evaluate.result import Result, read_result
 from unisono.retrieval.export_onnx import ONNX_PACKAGES, TOKENIZER, export_text_tower
+from unisono.retrieval.hub_folder import CONFIG, LOADER, WEIGHTS, write_hub_files
 from unisono.retrieval.model import Model
 from unisono.retrieval.model_card import model_card
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
 TOWER = "text_tower.onnx"
 CARD = "README.md"
 PRIVATE = ("data_root", "data_dir", "checkpoint_dir", "resume")
@@ -49,12 +50,22 @@ class ExportReport:
 
 
 @checked
-def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True, overwrite: bool = False) -> ExportReport:
+def export(
+    model: Model,
+    output: AnyPath | None = None,
+    *,
+    to: Literal["folder", "hub-folder"] = "folder",
+    results: Sequence[AnyPath] | None = None,
+    onnx: bool = True,
+    overwrite: bool = False,
+) -> ExportReport:
     """Write a model as safetensors with a description, and its text tower as ONNX. The folder appears whole or not at all.
 
     Args:
         model: the model.
         output: folder to write to. Default: next to the checkpoint, with its name.
+        to: "hub-folder" adds what the Hugging Face Hub shows, and a loader that needs no unisono.
+        results: JSON files of `evaluate` that the card of a hub-folder lists. Default: those next to the checkpoint.
         onnx: also write the text tower, which is the text encoder and its head together, as ONNX.
         overwrite: replace an earlier export, which is otherwise an error.
 
@@ -73,6 +84,8 @@ def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True, ov
     _refuse_to_lose(folder, overwrite=overwrite)
     with _replacing(folder) as new:
         found = _write(model, new, onnx=onnx)
+        if to == "hub-folder":
+            write_hub_files(new, folder.name, _public_checkpoint(model), _results(model, results))
     return ExportReport(
         folder=folder,
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir())},
@@ -83,8 +96,7 @@ def export(model: Model, output: AnyPath | None = None, *, onnx: bool = True, ov
 
 def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     """Write the files of an export, and return its description."""
-    spec = TextEncoderSpec(**_public(asdict(model.checkpoint.text_encoder)))
-    public = replace(model.checkpoint, text_encoder=spec)
+    public = _public_checkpoint(model)
     adapter = {f"text_encoder.{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
     tensors = {**model.heads.state_dict(), **adapter}
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
@@ -99,13 +111,34 @@ def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     return found
 
 
+def _public_checkpoint(model: Model) -> Checkpoint:
+    """Return the checkpoint without the folders of this machine."""
+    spec = TextEncoderSpec(**_public(asdict(model.checkpoint.text_encoder)))
+    return replace(model.checkpoint, text_encoder=spec)
+
+
+def _results(model: Model, given: Sequence[AnyPath] | None) -> list[Result]:
+    """Read the results for the card.
+
+    Raises:
+        UsageError, DataError: a file that was named is missing, or is not a result.
+    """
+    if given is not None:
+        return [read_result(as_path(path)) for path in given]
+    found = []
+    for path in sorted(model.path.parent.glob(f"{model.path.stem}_*.json")) if model.path else []:
+        with suppress(DataError):
+            found.append(read_result(path))
+    return found
+
+
 def _refuse_to_lose(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that holds anything, unless it is an earlier export that may be replaced."""
     with explained(folder):
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not names or not names <= {WEIGHTS, CONFIG, TOWER, TOKENIZER, CARD}:
+    if not names or not names <= {WEIGHTS, CONFIG, TOWER, TOKENIZER, CARD, LOADER}:
         raise UsageError(
             f"{folder} is there already, and is not an export.",
             hint="Choose another folder with output (--output).",

@@ -205,10 +205,10 @@ def recorded_data(checkpoint: Checkpoint) -> Path | None:
 
 @checked
 def load_model(path: AnyPath, device: str = "cpu") -> Model:
-    """Load a trained model from a checkpoint.
+    """Load a trained model from a checkpoint, or from the folder of an export.
 
     Args:
-        path: the checkpoint.
+        path: the checkpoint, or the folder.
         device: where the model runs: auto, cpu, cuda, cuda:1, ...
 
     Raises:
@@ -216,4 +216,8 @@ def load_model(path: AnyPath, device: str = "cpu") -> Model:
         DataError: it is truncated, holds something else, or would run code when read.
     """
     place = str(local_device(device))
+    if as_path(path).is_dir():
+        from unisono.retrieval.hub_folder import read_folder
+
+        return Model(read_folder(as_path(path)), place, as_path(path))
     return Model(load(as_path(path), place), place, as_path(path))

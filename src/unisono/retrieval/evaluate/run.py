@@ -297,7 +297,7 @@ def _music(model: JointModel, file: EmbeddingsFile, rows: SplitRows, score: Scor
 
 def _unseen(model: JointModel, rows: SplitRows, asked: _Request) -> tuple[SplitRows, list[str]]:
     """Return the rows that may be evaluated on, and sentences for the protocol on what the model has seen."""
-    if model.trained_on is None:
+    if model.trained_on is None or not model.trained_on.digests:
         return rows, [
             f"What music the weights of {model.label} were trained on is not recorded: it may be among these."
         ]
