@@ -19,7 +19,8 @@ from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.evaluate.result import Result, read_result
 from unisono.retrieval.export_onnx import ONNX_PACKAGES, TOKENIZER, export_text_tower
-from unisono.retrieval.hub_folder import CONFIG, LOADER, WEIGHTS, write_hub_files
+from unisono.retrieval.exported import ADAPTER, CONFIG, WEIGHTS
+from unisono.retrieval.hub_folder import LOADER, write_hub_files
 from unisono.retrieval.model import Model
 from unisono.retrieval.model_card import model_card
 
@@ -97,7 +98,7 @@ def export(
 def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     """Write the files of an export, and return its description."""
     public = _public_checkpoint(model)
-    adapter = {f"text_encoder.{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
+    adapter = {f"{ADAPTER}{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
     tensors = {**model.heads.state_dict(), **adapter}
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     (folder / WEIGHTS).write_bytes(content)  # its own writing hides errors of the operating system

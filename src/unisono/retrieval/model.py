@@ -217,7 +217,7 @@ def load_model(path: AnyPath, device: str = "cpu") -> Model:
     """
     place = str(local_device(device))
     if as_path(path).is_dir():
-        from unisono.retrieval.hub_folder import read_folder
+        from unisono.retrieval.exported import read_folder
 
         return Model(read_folder(as_path(path)), place, as_path(path))
     return Model(load(as_path(path), place), place, as_path(path))
