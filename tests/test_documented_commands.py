@@ -53,6 +53,7 @@ ONLY_PARSED = {
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers": "needs an encoder with weights",
     r"--match audio": "listens to all files, which takes long",
+    r"evaluate .*--benchmark": "needs the whole release",
     r"evaluate .*--dataset-file": "made from the tracks that the checkpoint was trained on, in a folder this small",
 }
 """Pattern -> why lines that match it are parsed, but not run."""
