@@ -8,6 +8,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from unisono.audio.decode import Excerpt, decode
+from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import Fault
 
 Samples = NDArray[np.float32]
@@ -57,7 +58,8 @@ EDITS: dict[str, tuple[Callable[[Samples], Samples], str]] = {
 
 def write_edited(excerpt: Excerpt, name: str, path: Path) -> bool:
     """Write an excerpt, mono and edited, to a file without an ending; return whether it could be decoded."""
-    samples = decode(excerpt, RATE_HZ)
+    with hide_decoder_messages():
+        samples = decode(excerpt, RATE_HZ)
     if isinstance(samples, Fault):
         return False
     edit, kind = EDITS[name]
