@@ -66,8 +66,8 @@ __all__ = [
     "EmbeddingsFile",
     "EmbeddingsWriter",
     "EncoderRecord",
+    "KeptWindows",
     "SplitRows",
-    "StoredWindows",
     "create_embeddings",
     "open_embeddings",
 ]
@@ -93,7 +93,7 @@ class SplitRows:
 
 
 @dataclass(frozen=True)
-class StoredWindows:
+class KeptWindows:
     """The windows of the excerpts of a split."""
 
     embeddings: NDArray[np.float16]
@@ -267,7 +267,7 @@ class EmbeddingsFile:
             duration_s=self._seconds(f"{split}/duration"),
         )
 
-    def windows(self, split: Split, encoder: str) -> StoredWindows:
+    def windows(self, split: Split, encoder: str) -> KeptWindows:
         """Return the windows of a split that were kept.
 
         The embeddings are mapped from the disk: they may be larger than the memory.
@@ -290,7 +290,7 @@ class EmbeddingsFile:
                 raise damaged(self.path, place, "expected the windows of an excerpt in the order of time")
         else:
             numbers = np.arange(len(of)) - np.searchsorted(of, of)
-        return StoredWindows(self._mapped(f"{split}/{encoder}_windows"), of, numbers)
+        return KeptWindows(self._mapped(f"{split}/{encoder}_windows"), of, numbers)
 
     def has_windows(self, split: Split, encoder: str) -> bool:
         """Return whether the embeddings of the windows of an encoder were kept."""

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from unisono.audio.faults import Fault
 from unisono.base.errors import DataError
 from unisono.base.files import write_whole
-from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, StoredWindows
+from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, KeptWindows
 from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import SPLITS, Split
 
@@ -237,7 +237,7 @@ class StoredRows:
         self._split = split
         self._encoder = encoder
         self._embeddings = file.embeddings(split, encoder)
-        self._windows: StoredWindows | None = None
+        self._windows: KeptWindows | None = None
         self._ends = np.zeros(1, np.int64)
 
     def keys(self) -> list[bytes]:
@@ -261,7 +261,7 @@ class StoredRows:
         """Read which of the windows of a row were kept, [W]."""
         return self._all_windows().numbers[self._ends[row] : self._ends[row + 1]]
 
-    def _all_windows(self) -> StoredWindows:
+    def _all_windows(self) -> KeptWindows:
         if self._windows is None:
             self._windows = self._file.windows(self._split, self._encoder)
             self._ends = _ends(np.bincount(self._windows.of, minlength=len(self._embeddings)))
