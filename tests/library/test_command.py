@@ -113,3 +113,17 @@ def test_an_unknown_model_is_refused_with_the_known_ones(typed, music: Path) -> 
     code, _, err = typed("library", "add", str(music), "--model", "tgas")
     assert code == 2
     assert "tags" in err
+
+
+def test_a_folder_that_is_not_there_begins_no_library(typed, tmp_path: Path) -> None:
+    code, _, err = typed("library", "add", str(tmp_path / "nowhere"))
+    assert code == 2
+    assert "There is no folder" in err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_search_before_the_first_sync_says_what_to_do(typed, music: Path) -> None:
+    typed("library", "add", str(music))
+    code, _, err = typed("search", "calm guitar")
+    assert code == 1
+    assert "unisono library sync" in err

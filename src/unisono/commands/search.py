@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from unisono.base.errors import UsageError
+from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import require
 from unisono.base.path_map import PathMap
 from unisono.base.words import counted
@@ -113,6 +113,8 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
     from unisono.search import run as searching
 
     collection = music.collection()
+    if not len(collection) and options.split is None:
+        raise DataError(f"Nothing of {music.label} is embedded yet.", hint="Embed it with: unisono library sync")
     asked = [query_of(text, options) for text in queries or [""]]
     found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
     if options.playlist:  # before anything is printed: whoever reads along may end early

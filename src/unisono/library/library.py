@@ -157,7 +157,7 @@ class Library:
         Raises:
             UsageError: there is no such folder, it overlaps another one, or the model is not known.
         """
-        source = self._source(str(address))
+        source = checked_source(str(address), self.root)
         with self._alone():
             if model is not None and (chosen := _known_model(model)) != self.model_name:
                 self.catalogue.put_setting("model", chosen)
@@ -170,8 +170,6 @@ class Library:
         return sources.build(address, self.root)
 
     def _refuse_overlap(self, folder: Path) -> None:
-        if not folder.is_dir():
-            raise UsageError(f"There is no folder {folder}.", hint="Name the folder of your music.")
         for row in self.catalogue.sources():
             other = Path(row.address)
             if (
@@ -340,7 +338,7 @@ def log_in(root: Path, address: str, ask: Callable[[str], str] | None = None, pa
         UsageError: there is nothing to log in with, or a path map for a folder.
         UnisonoError: the server refuses, or is away.
     """
-    source = sources.build(address, root)
+    source = checked_source(address, root)
     source.log_in(ask)
     if path_map:
         source.map_paths(path_map)
@@ -349,6 +347,18 @@ def log_in(root: Path, address: str, ask: Callable[[str], str] | None = None, pa
 def names(root: Path) -> list[str]:
     """List the libraries in a folder, in alphabetical order."""
     return sorted(path.stem for path in root.glob(f"*{ENDING}"))
+
+
+def checked_source(address: str, root: Path) -> MusicSource:
+    """Return the source at an address.
+
+    Raises:
+        UsageError: it is of no known kind, or a folder that is not there.
+    """
+    source = sources.build(address, root)
+    if source.is_local and not Path(source.address).is_dir():
+        raise UsageError(f"There is no folder {source.address}.", hint="Name the folder of your music.")
+    return source
 
 
 @checked
