@@ -61,7 +61,9 @@ def opened(browser):
 
     def opened(address, width=1600, scheme="light"):
         height = 740 if width < 500 else 900
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(20_000)
@@ -96,8 +98,6 @@ def playing(page):
 def assert_accessible(page):
     from axe_playwright_python.sync_playwright import Axe
 
-    page.mouse.move(0, 0)
-    page.wait_for_timeout(200)  # colours fade in
     found = Axe().run(page).response["violations"]
     assert not [(each["id"], each["help"], [node["html"][:200] for node in each["nodes"]]) for each in found]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
