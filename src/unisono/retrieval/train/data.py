@@ -27,11 +27,11 @@ from unisono.tracks.track import CAPTION_ORIGINS, SPLITS
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 BLOCK = 8192
-"""StoredWindows checked at a time."""
+"""Windows checked at a time."""
 
 
 @dataclass(frozen=True)
-class StoredWindows:
+class TrainingWindows:
     """The embeddings of the windows of a split, from which each step draws some."""
 
     embeddings: NDArray[np.float16]
@@ -51,7 +51,7 @@ class SplitData:
     rows: SplitRows
     audio: Tensor
     """[N, L, A] float16, as stored."""
-    windows: StoredWindows | None = None
+    windows: TrainingWindows | None = None
     """The windows, if they are trained on."""
 
     @cached_property
@@ -121,7 +121,7 @@ def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:
     return SplitData(rows, audio.unsqueeze(1) if audio.ndim == 2 else audio)
 
 
-def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> StoredWindows:
+def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> TrainingWindows:
     if record.pooling != "mean":
         raise UsageError(
             f"audio_windows needs embeddings that are the mean of their windows; those of {record.name} in {file.path} "
@@ -145,7 +145,7 @@ def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> St
                 hint="Prepare them again: unisono prepare "
                 f"--encoders {record.name} --keep-windows --output-dir {file.path.parent}",
             )
-    return StoredWindows(embeddings.reshape(len(embeddings), record.layers, -1), begin)
+    return TrainingWindows(embeddings.reshape(len(embeddings), record.layers, -1), begin)
 
 
 def sampled(data: SplitData, limit: int, seed: int) -> SplitData:

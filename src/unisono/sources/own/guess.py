@@ -8,7 +8,7 @@ import msgspec
 from unisono.base.errors import UsageError
 from unisono.base.log import log
 from unisono.sources.own.layout import METADATA
-from unisono.sources.own.recipe import Columns, Recipe
+from unisono.sources.own.recipe import Recipe, RecipeColumns
 
 FILE_NAME = "file_name"
 """The name of the column with the names of audio files in `metadata.*`."""
@@ -40,7 +40,9 @@ def guessed(recipe: Recipe, table: Path, names: Sequence[str], audio_columns: Se
             table,
             text[name],
         )
-    return msgspec.structs.replace(recipe, audio=f"{{{audio}}}", columns=Columns(caption=[caption, *more], **others))
+    return msgspec.structs.replace(
+        recipe, audio=f"{{{audio}}}", columns=RecipeColumns(caption=[caption, *more], **others)
+    )
 
 
 def _audio(table: Path, names: Sequence[str], audio_columns: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ _UNKNOWN = re.compile(r"unknown field `(.+?)`")
 """Of a dataset: it becomes the name of a folder."""
 
 
-class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class RecipeColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Field of a track -> name of the column that contains it."""
 
     id: str = ""
@@ -53,7 +53,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     table: str
     audio: str
-    columns: Columns
+    columns: RecipeColumns
     name: str = ""
     """Default: the recipe's file name."""
     title: str = ""
@@ -90,7 +90,7 @@ def read_recipe(path: Path) -> Recipe:
     try:
         recipe = msgspec.convert(content, Recipe)
     except msgspec.ValidationError as error:
-        known = Columns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__
+        known = RecipeColumns.__struct_fields__ if "$.columns" in str(error) else Recipe.__struct_fields__
         close = nearest(match[1], known) if (match := _UNKNOWN.search(str(error))) else ""
         raise UsageError(f"{path}: {error}.{close}", hint=f"Known keys there: {', '.join(known)}") from error
     if recipe.name and not _NAME.fullmatch(recipe.name):

@@ -13,7 +13,7 @@ from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.own.layout import KINDS
-from unisono.sources.own.recipe import Columns, Recipe, read_recipe
+from unisono.sources.own.recipe import Recipe, RecipeColumns, read_recipe
 from unisono.sources.own.table import parse_table
 from unisono.tracks.track import Track
 from unisono.tracks.vocabulary import key
@@ -95,7 +95,7 @@ def huggingface_dataset(source: str, suffix: str = "") -> Dataset:
 
 
 def _unmapped(table: str) -> Recipe:
-    return Recipe(table=table, audio="", columns=Columns(), caption_origin=None)
+    return Recipe(table=table, audio="", columns=RecipeColumns(), caption_origin=None)
 
 
 def _folder_dataset(recipe: Recipe, folder: Path, suffix: str) -> Dataset:
