@@ -13,6 +13,7 @@ import torch
 from tests.retrieval.train.synthetic import WordEncoder, use_words, write_embeddings
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.commands.check import check as check_command
+from unisono.embeddings.encoders.weights import UNTRAINED
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import load, save
@@ -72,6 +73,15 @@ def test_it_knows_the_val_split_and_old_ones_did_not(trained: Path, tmp_path: Pa
     torch.save(content, tmp_path / "old.pt")
     old = load(tmp_path / "old.pt")
     assert old.trained_on.val_digests == {} and not old.trained_on.seen_in_val("id", val.ids).any()
+
+
+@pytest.mark.parametrize("revision", UNTRAINED)
+def test_a_model_trained_on_the_untrained_clap_is_refused(trained: Path, tmp_path: Path, revision: str):
+    content = torch.load(trained, weights_only=True)
+    content["audio_encoder"] |= {"name": "clap", "revision": revision}
+    torch.save(content, tmp_path / "clap.pt")
+    with pytest.raises(DataError, match=r"clap\.pt: its clap embeddings were made with laion/larger_clap_music, which"):
+        load_model(tmp_path / "clap.pt")
 
 
 def test_embeddings_of_another_shape_are_refused(trained: Path):

@@ -20,6 +20,7 @@ from unisono.embeddings.file import create_embeddings, open_embeddings
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.compare import compare
 from unisono.retrieval.models import load_model
+from unisono.retrieval.train.run import train
 from unisono.retrieval.verify import compare as compare_vectors
 from unisono.tracks.files import write_tracks
 from unisono.tracks.track import SPLITS
@@ -127,6 +128,32 @@ def test_search_evaluate_and_compare(music: Path, prepared: Path, tmp_path: Path
     assert compare(result, other).first == name
     with pytest.raises(UsageError, match=f"The model {name} is not trained here"):
         export.run(export.ExportOptions(model=name, onnx=False))
+
+
+def test_a_training_starts_as_the_joint_model_scores(prepared: Path, tmp_path: Path) -> None:
+    """With the text tower of the model, its revision that of the weights at hand."""
+    tracks = [
+        make_track(
+            id=f"a_{number}", audio_path=f"/{number}.wav", caption=f"harp {number}", duration=1, dataset="a",
+            recording=f"a:{number}",
+        )
+        for number in range(12)
+    ]  # fmt: skip
+    model = load_model("muq_mulan")
+    rng = np.random.default_rng(0)
+    with create_embeddings(tmp_path / "embeddings.h5", {}, 0) as writer:
+        for split, some in zip(SPLITS, (tracks[:8], tracks[8:10], tracks[10:]), strict=True):
+            writer.add_split(split, some)
+            rows = rng.normal(size=(len(some), model.audio_encoder.dim)).astype(np.float16)
+            writer.add_embeddings(split, model.audio_encoder, iter([rows]))
+    trained = train(
+        tmp_path, model="muq_mulan", epochs=1, batch_size=4, learning_rate=1e-30, checkpoint_dir=tmp_path / "made"
+    )
+    with open_embeddings(tmp_path) as file:
+        rows_of_test = file.read("test", ["muq_mulan"])
+        expected = model.project_rows(file, rows_of_test) @ model.embed_text(["harp", "choir"]).T
+        found = trained.project_rows(file, rows_of_test) @ trained.embed_text(["harp", "choir"]).T
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_benchmark_is_embedded_and_evaluated(music: Path, tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Clamp3":
         reader: Any = torch.nn.ModuleDict(
             {"model": BertModel(config, add_pooling_layer=False), "proj": torch.nn.Linear(hidden, shared)}
         )
-    fill(reader, tensors, found.weights, SPEC.title, unused=("pooler.", "position_ids"))
+    fill(reader, tensors, found.weights, SPEC.title, unused=("pooler.", "position_ids", "token_type_ids"))
     return Clamp3(found.described(SPEC, dim=shared), listener.to(device), reader.to(device))
 
 

@@ -60,7 +60,7 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
         raise DataError(f"{found.weights} is not of {spec.title}: it lacks text_proj.weight.")
     shared, hidden = tensors["proj.weight"].shape
     network: Any = nn.ModuleDict({"model": model, "proj": nn.Linear(hidden, shared, device="meta")})
-    fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids"))
+    fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids", "token_type_ids"))
     network.to(device)
 
     def forward(ids: "torch.Tensor") -> "torch.Tensor":

@@ -67,6 +67,6 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
             sizes["dim_head"],
             int(layers.get("ff_mult", 4)),
         )
-    fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids"))
+    fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids", "token_type_ids"))
     built = replace(spec, dim=dim_latent, revision=found.revision)
     return TowerTextEncoder(built, network.to(device), tokenizer, device)
