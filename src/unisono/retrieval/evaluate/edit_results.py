@@ -68,4 +68,4 @@ def _percent(value: float) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    return f"{_percent(estimate.low)}–{_percent(estimate.high)}"
+    return f"{_percent(estimate.low)} to {_percent(estimate.high)}"

@@ -124,6 +124,7 @@ def edits(found: RobustnessReport) -> str:
             axes.barh(place, 100 * value, color=colour)
             axes.plot([100 * low, 100 * high], [place, place], color="#333")
         axes.axvline(50, color="grey", linestyle=":")
+        axes.set_xlim(left=0)
         axes.set_yticks(np.arange(len(rows)), [name for name, *_ in rows])
         axes.invert_yaxis()
         axes.set(xlabel="%: right pairs (chance is 50), and MRR that is left after the edit")
