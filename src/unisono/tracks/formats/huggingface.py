@@ -163,7 +163,7 @@ def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped
             with pq.ParquetFile(path) as file:
                 _refuse_other_columns(folder, path, file.schema_arrow.names)
                 yield from _read_file(path, file, unpacked)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
 
 

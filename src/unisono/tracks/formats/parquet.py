@@ -39,7 +39,7 @@ def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
     """
     try:
         file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not a Parquet file: {error}.") from error
     number = 0
     with file:
