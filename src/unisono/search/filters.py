@@ -219,7 +219,8 @@ def _near_values(columns: Columns, condition: Condition, among: Mask | None) -> 
     near += [found for found in there if value and value in found and found not in near][: NEAR_VALUES - len(near)]
     shown = near or sorted(there, key=lambda found: (-counts[there[found]], found))[:NEAR_VALUES]
     listed = ", ".join(f"{name}={words.spelt[there[found]]} ({counts[there[found]]:,})" for found in shown)
-    return f"Did you mean: {listed}?" if near else f"The most frequent: {listed}"
+    is_unique = all(counts[there[found]] == 1 for found in shown)
+    return f"Did you mean: {listed}?" if near else f"{'For example' if is_unique else 'The most frequent'}: {listed}"
 
 
 def facets(collection: Collection, column: str, where: Sequence[str] = (), most: int = 20) -> list[tuple[str, int]]:

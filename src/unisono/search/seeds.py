@@ -57,7 +57,7 @@ def _by_name(collection: Collection, named: str) -> int:
             f"{collection.tracks[row].name} (id {collection.tracks[row].id})" for row in found[:CANDIDATES]
         )
         raise UsageError(
-            f"{counted(len(found), 'track')} fit {named!r}: {shown}{'; ...' if len(found) > CANDIDATES else ''}.",
+            f"{counted(len(found), 'track')} fit {named!r}: {shown}{' and others' if len(found) > CANDIDATES else ''}.",
             hint="Name one by more of its artist and title, or by its id.",
             parameter="like",
         )
