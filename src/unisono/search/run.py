@@ -97,11 +97,10 @@ def _hit(model: JointModel, scores: Scores, row: int, score: float, parts: NDArr
     places, by_window = scores.of_windows(row)
     best = int(by_window.argmax())
     place = int(places[best])
-    asked = [source for source in sources if source.weight > 0]
-    asked = [source for source in asked if source.is_text] or asked
-    wanted = sum((source.weight * source.vector for source in asked), start=np.zeros_like(scores.vectors[0]))
-    if collection.explain and asked:
-        why = collection.why(wanted / (np.linalg.norm(wanted) or 1), place)
+    texts = [source for source in sources if source.is_text and source.weight > 0]
+    if collection.explain and texts:
+        asked = sum((source.weight * source.vector for source in texts), start=np.zeros_like(scores.vectors[0]))
+        why = collection.why(asked / (np.linalg.norm(asked) or 1), place)
     else:
         why = nearest_words(model, collection, place)
     named = dict(zip((source.name for source in sources), parts.tolist(), strict=True)) if len(sources) > 1 else {}

@@ -42,7 +42,7 @@ def _of_playlist(collection: Collection, path: Path) -> tuple[list[int], str]:
             f"None of the {counted(len(wanted), 'file')} of {path} is in this collection.", parameter="like"
         )
     missing = len(wanted) - len(found)
-    return found, f"{missing:,} of the {counted(len(wanted), 'file')} of {path} are not here." if missing else ""
+    return found, f"Not here: {missing:,} of the {counted(len(wanted), 'file')} of {path}." if missing else ""
 
 
 def _by_name(collection: Collection, named: str) -> int:
