@@ -1,6 +1,6 @@
 """Measure the service under load: the time of an answer for users at once, over that of the same search by itself.
 
-    python benchmarks/service.py [--tracks 100000] [--users 50] [--seconds 20] [--pause 5]
+    python benchmarks/service.py [--tracks 100000] [--dim 512] [--users 50] [--seconds 20] [--pause 5]
 
 Each user asks, waits for the answer, and reads or listens for about the pause before the next question, as people do. The
 last row is without any pause: as many questions as the machine can answer. The tracks have random vectors of three windows
@@ -97,7 +97,7 @@ def asked_by(users: int, port: int, pause_s: float, seconds: float) -> list[floa
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=100_000)
-    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--dim", type=int, default=512, help="62 is that of the model tags")
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--pause", type=float, default=5, help="seconds between an answer and the next question")

@@ -14,6 +14,7 @@ from unisono.embeddings.file import SplitRows
 from unisono.retrieval import indexes
 from unisono.retrieval.columns import Columns
 from unisono.retrieval.indexes import Floats, Positions
+from unisono.retrieval.products import Products
 from unisono.tracks.track import Split
 
 MORE = 4
@@ -139,6 +140,7 @@ class Collection:
         vectors: [W, D], unit vectors of the windows; of the tracks (W = N) where there are no windows.
         windows: which track each vector is of; None if each track has one.
         index: of the vectors.
+        products: of the vectors with queries [Q, D]: [W, Q].
     """
 
     def __init__(
@@ -169,6 +171,7 @@ class Collection:
         self._counts = _window_counts(len(tracks), len(vectors), windows)
         self._first = np.cumsum(self._counts) - self._counts
         self.index = indexes.get(index)(vectors)
+        self.products = Products(vectors)
 
     def __len__(self) -> int:
         return len(self.tracks)

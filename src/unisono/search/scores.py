@@ -63,7 +63,7 @@ class Scores:
         self._weights = np.array([source.weight for source in sources])
         self._wanted = self._weights > 0
         self.is_single = len(sources) == 1 and bool(self._wanted[0])
-        similar = self._of_tracks(_products(collection.vectors, self.vectors))
+        similar = self._of_tracks(collection.products(self.vectors))
         self._mean = similar.mean(axis=0, dtype=np.float64)
         spread = similar.std(axis=0, dtype=np.float64)
         self._scale = np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0) * np.abs(self._weights)
@@ -123,10 +123,3 @@ class Scores:
     def _mean_of_wanted(self, parts: Doubles) -> Doubles:
         found: Doubles = parts[:, self._wanted].sum(axis=1) / (self._weights[self._wanted].sum() or 1)
         return found
-
-
-def _products(vectors: Floats, queries: Floats) -> Floats:
-    """Return the products [W, Q] of vectors [W, D] and queries [Q, D]."""
-    if len(queries) == 1:  # much faster as a product with a vector than with a matrix of one column
-        return np.asarray(vectors @ queries[0])[:, None]
-    return np.asarray(vectors @ queries.T)

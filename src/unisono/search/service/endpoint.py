@@ -51,4 +51,4 @@ class Endpoint:
     is_open: bool = False
     """Whether it is answered without a password."""
     line: str = ""
-    """Where requests wait, outside of threads, as they take the cores for a while: one of a line at a time is answered."""
+    """Where requests wait, outside of threads, as they take the cores for a while: see `LINES`."""

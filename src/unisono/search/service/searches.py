@@ -5,12 +5,14 @@ import threading
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
 from unisono.search.filters import allowed, facets
 from unisono.search.playlist import ENDINGS, write_playlist
@@ -36,6 +38,18 @@ RATINGS = (("4 stars and more", "rating>=4"), ("3 stars and more", "rating>=3"))
 
 class NotFoundError(UnisonoError):
     """There is no such track."""
+
+
+class _InTurn:
+    """A model whose text encoder is used by one thread at a time."""
+
+    def __init__(self, model: JointModel) -> None:
+        self._model = model
+        self._turn = threading.Lock()
+
+    def embed_text(self, texts: str | Sequence[str]) -> Floats:
+        with self._turn:
+            return self._model.embed_text(texts)
 
 
 class Searches:
@@ -70,7 +84,7 @@ class Searches:
         self._where = tuple(where)
         self._max_per_artist = max_per_artist
         self._top = top
-        self._one_at_a_time = threading.Lock()
+        self._in_turn = cast(JointModel, _InTurn(model))
         self._suggested: tuple[Collection, list[str]] | None = None
         self._held: tuple[Collection, NDArray[np.bool_]] | None = None
         if len(self.collection()):
@@ -128,8 +142,7 @@ class Searches:
             one_per_recording=question.one_per_recording,
             diversity=question.diversity,
         )
-        with self._one_at_a_time:
-            hits = search(self.model, query, collection)
+        hits = search(self._in_turn, query, collection)
         return answers.SearchAnswer(
             query=hits.query,
             searched=hits.searched,
@@ -222,8 +235,7 @@ class Searches:
         proper = [tag.lower() for tag in tags if len(tag) <= LONGEST_SUGGESTION and re.fullmatch(r"[\w' /&-]+", tag)]
         own = list(dict.fromkeys(proper))
         candidates = list(dict.fromkeys([*own, *COMMON_QUESTIONS]))
-        with self._one_at_a_time:
-            scores = collection.best_scores(collection.vectors @ self.model.embed_text(candidates).T)
+        scores = collection.best_scores(collection.products(self._in_turn.embed_text(candidates)))
         scores = (scores - scores.mean(axis=0)) / (scores.std(axis=0) + 1e-9)
         standing_out = np.sort(scores, axis=0)[-5:].mean(axis=0)
         best = sorted(range(len(candidates)), key=lambda place: -standing_out[place])

@@ -43,8 +43,8 @@ MOST_CONNECTIONS = 800
 REQUEST_WITHIN_S = 10
 """A connection on which no whole request has come for so long is closed."""
 LARGEST_BODY = 1 << 20
-LINES = {"search": MOST_CONNECTIONS, "login": 20}
-"""Line -> how many requests may wait in it; more are answered with 503."""
+LINES = {"search": (16, MOST_CONNECTIONS), "login": (1, 20)}
+"""Line -> how many requests of it are answered at once, and how many may wait; more are answered with 503."""
 PAGE = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
@@ -74,7 +74,7 @@ def make_app(
         exception_handlers={HTTPException: _refuse, Exception: _failed},
     )
     app.state.service = Service(searches, auth, metrics)
-    app.state.lines = {line: _Line(most) for line, most in LINES.items()} | {"": nullcontext()}
+    app.state.lines = {line: _Line(*most) for line, most in LINES.items()} | {"": nullcontext()}
     return Guard(
         app,
         hosts=(*LOOPBACK, *hosts),
@@ -138,24 +138,24 @@ def make_server(app: Guard) -> uvicorn.Server:
 
 
 class _Line:
-    """A line of requests, of which one at a time goes on."""
+    """A line of requests, of which some at a time go on."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, at_once: int, most: int) -> None:
         self._free = most
-        self._lock = asyncio.Lock()
+        self._going = asyncio.Semaphore(at_once)
 
     async def __aenter__(self) -> None:
         if not self._free:
             raise StatusError(503, "Too many are waiting; try again in some seconds.")
         self._free -= 1
         try:
-            await self._lock.acquire()
+            await self._going.acquire()
         except BaseException:
             self._free += 1
             raise
 
     async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
+        self._going.release()
         self._free += 1
 
 
