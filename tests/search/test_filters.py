@@ -1,10 +1,12 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UsageError
-from unisono.search.filters import matching
+from unisono.retrieval.columns import Columns
+from unisono.search.filters import fulfilling
 
 TRACKS = [
     dataclasses.replace(
@@ -67,7 +69,7 @@ TRACKS = [
     ],
 )
 def test_conditions(conditions, positions):
-    assert matching(TRACKS, conditions).tolist() == positions
+    assert np.flatnonzero(fulfilling(Columns(TRACKS), conditions)).tolist() == positions
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,6 @@ def test_conditions(conditions, positions):
 )
 def test_what_is_no_condition_is_refused_with_the_columns(text):
     with pytest.raises(UsageError) as refused:
-        matching(TRACKS, [text])
+        fulfilling(Columns(TRACKS), [text])
     assert repr(text) in refused.value.message
     assert "license" in refused.value.hint or "~= (contains)" in refused.value.hint

@@ -182,12 +182,13 @@ def _is_server(target: str) -> bool:
 
 def _check(queries: Sequence[str], options: SearchOptions) -> None:
     asked_otherwise = options.also or options.like or options.keep
+    on_the_page = (*queries, *options.also, *options.like, *options.not_, *options.keep, *options.reject)
     if not options.serve and not (all(query.strip() for query in queries) and (queries or asked_otherwise)):
         raise UsageError(
             "There is no description to search for.", hint='Type one: unisono search "slow solemn choir" ...'
         )
-    if options.serve and (queries or options.json or options.playlist):
-        raise UsageError("--serve takes its descriptions on the page, and excludes --json and --playlist.")
+    if options.serve and (on_the_page or options.json or options.playlist):
+        raise UsageError("--serve takes what is searched for on the page, and excludes --json and --playlist.")
     if options.serve:
         require("serve", "The search page", ("starlette", "uvicorn", "prometheus_client", "tinytag"))
     if options.playlist:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UsageError
 from unisono.base.words import counted
-from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.retrieval.collection import Collection
 from unisono.retrieval.columns import COLUMNS, DATES, NUMBERS, Columns, Words, folded
 
 Mask = NDArray[np.bool_]
@@ -144,19 +144,15 @@ def parse_condition(text: str) -> Condition:
     return Condition(found[1], found[2], found[3].strip(), text.strip())
 
 
-def matching(tracks: Sequence[IndexedTrack], conditions: Sequence[str]) -> NDArray[np.int64]:
-    """Return the positions of the tracks that fulfil all conditions, ascending.
+def fulfilling(columns: Columns, where: Sequence[str]) -> Mask:
+    """Return for each track [N] whether it fulfils all conditions.
 
     Raises:
         UsageError: a condition is not of the right form.
     """
-    return np.flatnonzero(_all_hold(Columns(tracks), [parse_condition(text) for text in conditions]))
-
-
-def _all_hold(columns: Columns, conditions: Sequence[Condition]) -> Mask:
     held = np.ones(len(columns), dtype=bool)
-    for condition in conditions:
-        held &= condition.holds(columns)
+    for text in where:
+        held &= parse_condition(text).holds(columns)
     return held
 
 
@@ -171,10 +167,9 @@ def allowed(collection: Collection, where: Sequence[str]) -> Mask | None:
         raise DataError("There are no tracks.")
     if not where:
         return None
-    conditions = [parse_condition(text) for text in where]
-    held = _all_hold(collection.columns, conditions)
+    held = fulfilling(collection.columns, where)
     if not held.any():
-        raise _emptied(collection.columns, conditions)
+        raise _emptied(collection.columns, [parse_condition(text) for text in where])
     return held
 
 
@@ -232,6 +227,6 @@ def facets(collection: Collection, column: str, where: Sequence[str] = (), most:
     if column not in COLUMNS or column in NUMBERS:
         raise UsageError(f"{column!r} is no column of text.{nearest(column, COLUMNS)}", parameter="column")
     words = collection.columns.words(column)
-    counts = words.counts(_all_hold(collection.columns, [parse_condition(text) for text in where]) if where else None)
+    counts = words.counts(fulfilling(collection.columns, where) if where else None)
     order = sorted(np.flatnonzero(counts), key=lambda place: (-counts[place], words.values[place]))
     return [(words.spelt[place], int(counts[place])) for place in order if words.values[place]][:most]

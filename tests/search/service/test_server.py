@@ -87,7 +87,7 @@ def test_a_taken_port_is_an_error_with_a_hint(server):
 
 
 def test_descriptions_are_given_on_the_page(tmp_path):
-    with pytest.raises(UsageError, match="--serve takes its descriptions on the page"):
+    with pytest.raises(UsageError, match="--serve takes what is searched for on the page"):
         run(["choir"], SearchOptions(checkpoint=tmp_path, serve=True))
 
 

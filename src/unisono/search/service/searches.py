@@ -10,11 +10,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.retrieval.collection import Collection, IndexedTrack
 from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
-from unisono.search.filters import allowed, facets
+from unisono.search.filters import allowed, facets, fulfilling
 from unisono.search.playlist import ENDINGS, write_playlist
 from unisono.search.query import Query
 from unisono.search.run import search
@@ -107,7 +107,7 @@ class Searches:
     def _searched(self, collection: Collection) -> NDArray[np.bool_]:
         """Return which tracks of a collection are searched, [N]."""
         if self._held is None or self._held[0] is not collection:
-            self._held = collection, _fulfilling(collection, self._where)
+            self._held = collection, fulfilling(collection.columns, self._where)
         return self._held[1]
 
     def find(self, question: answers.Question) -> answers.SearchAnswer:
@@ -170,7 +170,7 @@ class Searches:
             UsageError: a condition is not of the right form.
         """
         collection = self.collection()
-        rows = np.flatnonzero(_fulfilling(collection, [*self._where, *page.where]))
+        rows = np.flatnonzero(fulfilling(collection.columns, [*self._where, *page.where]))
         shown = rows[page.offset : page.offset + page.limit].tolist()
         return answers.TrackList(total=len(rows), tracks=[answers.track_of(collection.tracks[row]) for row in shown])
 
@@ -182,7 +182,7 @@ class Searches:
         """
         collection = self.collection()
         where = [*self._where, *where]
-        mask = _fulfilling(collection, where)
+        mask = fulfilling(collection.columns, where)
         groups = [
             answers.FacetGroup(
                 name=name,
@@ -214,7 +214,7 @@ class Searches:
         added = list(zip(("last 7 days", "last 30 days", "last year"), (f"added>={day}" for day in ago), strict=True))
         for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 3):
             counted = [
-                answers.Facet(where=each, label=label, tracks=int(_fulfilling(collection, [*where, each]).sum()))
+                answers.Facet(where=each, label=label, tracks=int(fulfilling(collection.columns, [*where, each]).sum()))
                 for label, each in bins
             ]
             groups.insert(place, answers.FacetGroup(name=name, facets=[each for each in counted if each.tracks]))
@@ -299,12 +299,3 @@ def file_name(name: str) -> str:
     if not kept.strip("_ "):
         raise UsageError(f"{name!r} is no name of a playlist.", parameter="name")
     return kept
-
-
-def _fulfilling(collection: Collection, where: Sequence[str]) -> NDArray[np.bool_]:
-    """Return which tracks fulfil conditions, [N]; perhaps none."""
-    try:
-        held = allowed(collection, where)
-    except DataError:
-        return np.zeros(len(collection), dtype=bool)
-    return np.ones(len(collection), dtype=bool) if held is None else held
