@@ -76,7 +76,7 @@ def main() -> None:
         command = [sys.executable, __file__, "--method", method, "--captions", str(options.captions)]
         found[method] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         print(f"{method:8} {found[method]['s']:8.1f} CPU s, {found[method]['texts']:,} texts")
-    print(f"unisono / floor: {found['unisono']['s'] / found['floor']['s']:.3f}")
+    print(f"ratio to the floor {found['unisono']['s'] / found['floor']['s']:.3f}")
 
 
 if __name__ == "__main__":

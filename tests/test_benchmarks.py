@@ -27,7 +27,7 @@ TINY = {
     "near_duplicates": "--tracks 80 --pieces 2 --encoded 2 --checked 20",
     "parse": "--share 0.001",
     "prepare": "--encoders dsp --clips 1 --repeat 1",
-    "robustness": "--captions 20",
+    "robustness": "--captions 4",
     "search": "--tracks 30 50 --dim 8 --queried 2000",
     "service": "--tracks 60 --dim 8 --users 3 --seconds 0.5 --pause 0.1",
     "tags": "--tracks 200 --repeats 1",

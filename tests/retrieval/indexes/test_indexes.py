@@ -54,6 +54,6 @@ def test_many_random_vectors(name: str):
 
 
 def test_the_registry():
-    assert indexes.names() == ["exact"]
+    assert indexes.names() == ("exact",)
     with pytest.raises(UsageError, match=r"There is no index 'exat'\. Did you mean 'exact'"):
         indexes.get("exat")
