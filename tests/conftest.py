@@ -10,6 +10,14 @@ from unisono.base.log import log
 from unisono.base.progress import _Silent, show_with
 
 REPOSITORY = Path(__file__).parent.parent
+LONG = (
+    "tests/test_benchmarks.py",
+    "tests/test_documented_commands.py",
+    "tests/test_extras.py",
+    "tests/embeddings/prepare/",
+    "tests/retrieval/train/",
+)
+"""Files that take long: they begin first, so that in the end no process is alone with one."""
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
 NO_FFMPEG = "ffmpeg is not on this machine"
 NO_BROWSER = "there is no Chromium on this machine"
@@ -59,6 +67,12 @@ def with_ffmpeg() -> None:
     """The programs that decode what libsndfile cannot, where this machine has them."""
     if not ffmpeg.is_here():
         pytest.skip(NO_FFMPEG)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; otherwise the order stays random."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
