@@ -148,8 +148,9 @@ def test_every_verb_works_or_says_what_it_needs(extra: str, wheel: Path, project
     packages = packages_of(extra, tmp_path / "packages", wheel)
     work = shutil.copytree(project, tmp_path / "work")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "300", "HF_HUB_OFFLINE": "1"}
+    verbs = verbs_of(extra)
     done = subprocess.run(
-        [sys.executable, "-S", REPOSITORY / "tests/extras_driver.py", json.dumps([line.split() for line in VERBS])],
+        [sys.executable, "-S", REPOSITORY / "tests/extras_driver.py", json.dumps([line.split() for line in verbs])],
         cwd=work,
         capture_output=True,
         text=True,
@@ -157,8 +158,15 @@ def test_every_verb_works_or_says_what_it_needs(extra: str, wheel: Path, project
     )
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout.rsplit("RESULTS ", 1)[1])
-    wrong = [each for each, enough in zip(results, VERBS.values(), strict=True) if not is_right(extra, enough, **each)]
+    wrong = [each for each, enough in zip(results, verbs.values(), strict=True) if not is_right(extra, enough, **each)]
     assert not wrong, "\n".join(f"--- {each['words']}: {each['code']}\n{each['said'][-1500:]}" for each in wrong)
+
+
+def verbs_of(extra: str) -> dict[str, set[str]]:
+    """Return the command lines to run: of an extra that holds `train`, only those for which that one does not suffice."""
+    if extra == "train" or not closure("train") <= closure(extra):
+        return VERBS
+    return {line: enough for line, enough in VERBS.items() if not sufficient("train", enough)}
 
 
 def is_right(extra: str, enough: set[str], *, words: list[str], code: int, said: str) -> bool:

@@ -83,7 +83,7 @@ def test_mp3_with_and_without_its_header(tmp_path: Path, rate_hz: int, channels:
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("factor", [0, 0.3, 0.5, 0.7, 1.5, 2, 4, 1000])
+@pytest.mark.parametrize("factor", [0, 0.5, 2, 1000])
 def test_mp3_whose_header_lies(tmp_path: Path, rate_hz: int, channels: int, mode: str, factor: float) -> None:
     file = made(8, rate_hz, channels, mode)
     frames = round(factor * len(file.frames))
@@ -163,7 +163,7 @@ def test_mp3_that_was_cut(tmp_path: Path, rate_hz: int, channels: int, mode: str
 
 @pytest.mark.parametrize("kind", MP3_KINDS)
 @pytest.mark.parametrize("what", ["zeros", "noise", "tag", "gap"])
-@pytest.mark.parametrize("place", [0.1, 0.5, 0.93])
+@pytest.mark.parametrize("place", [0.1, 0.93])
 def test_mp3_with_a_hole_is_used_on_both_sides(
     tmp_path: Path, kind: tuple[int, int, str], what: str, place: float, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -239,8 +239,8 @@ def test_an_honest_header_is_not_doubted(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("kind", ["WAV", "WAVEX"])
-@pytest.mark.parametrize("data_size", [0, 0xFFFFFFFF, 0xFFFFFFFE, 0x7FFFFFFF, 0x80000000, 10_000_000])
-@pytest.mark.parametrize("riff_size", [None, 0, 36, 0xFFFFFFFF])
+@pytest.mark.parametrize("data_size", [0, 0xFFFFFFFF, 0x80000000, 10_000_000])
+@pytest.mark.parametrize("riff_size", [None, 0, 0xFFFFFFFF])
 def test_wav_with_sizes_of_a_stream(tmp_path: Path, kind: str, data_size: int, riff_size: int | None) -> None:
     all_agree(written(tmp_path / "a.wav", wav(data_size, riff_size, kind=kind)), 3, 1e-6)
 
