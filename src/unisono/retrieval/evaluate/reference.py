@@ -31,6 +31,7 @@ class Publication(msgspec.Struct, frozen=True):
 
     title: str
     url: str
+    """Empty where there is no page."""
 
 
 class PublishedResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -202,7 +203,10 @@ def page() -> str:
         parts += [f"## {_protocol(rows[0])}", found.markdown()]
         parts += [f"- {note}" for note in _row_notes(rows)]
     parts += ["## Contradictions", *(f"- {note}" for note in table.notes()), "## Sources"]
-    parts += [f"- **{name}**: {source.title}, <{source.url}>" for name, source in table.sources.items()]
+    parts += [
+        f"- **{name}**: {source.title}{f', <{source.url}>' if source.url else ''}"
+        for name, source in table.sources.items()
+    ]
     return _joined(parts)
 
 
