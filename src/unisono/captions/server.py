@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from unisono import __version__
-from unisono.base.backoff import pause, retry_after
+from unisono.base.backoff import Patience, retry_after
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.captions.language_model import MOST_TOKENS, RUN_AGAIN, Messages, NoAnswerError
@@ -27,24 +27,15 @@ class _TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerLimits:
+class AnswerLimits(Patience):
     """Limits of waiting, in seconds."""
 
-    connect: float = 10
     stall: float = 120
     whole: float = 300
     """For one answer, from the question to the last byte."""
     tries: int = 5
-    first_pause: float = 1
-    longest_pause: float = 60
-    longest_wait: float = 600
-    """The longest Retry-After that is waited for."""
     unanswered: int = 5
     """The run ends after this number of questions in a row without an answer."""
-
-    def pause(self, failures: int) -> float:
-        """Return the seconds to wait after a number of failures in a row."""
-        return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
 class Server:

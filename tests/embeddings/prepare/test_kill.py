@@ -58,7 +58,7 @@ def test_thirty_kills_at_random_moments(twenty_tracks: Folder) -> None:
 
 @pytest.mark.parametrize(
     "moment",
-    ["EmbeddingsWriter.add_embeddings", "Path.replace"],
+    ["EmbeddingsWriter.add_embeddings", "sync", "Path.replace"],
 )
 def test_kills_during_the_assembly(twenty_tracks: Folder, moment: str) -> None:
     undisturbed = digest(twenty_tracks.prepare("whole"))
@@ -88,7 +88,7 @@ main(["prepare", *sys.argv[1:]])
     assert names_in(twenty_tracks.root / "killed") == names_in(twenty_tracks.root / "whole")
 
 
-@pytest.mark.parametrize("moment", ["EmbeddingsWriter.seal", "Path.unlink"])
+@pytest.mark.parametrize("moment", ["EmbeddingsWriter.seal", "sync", "Path.unlink"])
 def test_kills_of_a_run_that_prunes(twenty_tracks: Folder, moment: str) -> None:
     """Half of the tracks go, one that is new comes; the file is the old one or the new one, never anything else."""
     more = twenty_tracks.add("new", 3.0)

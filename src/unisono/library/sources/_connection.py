@@ -19,7 +19,7 @@ import urllib3
 
 from unisono import __version__
 from unisono.audio.faults import Fault, UnusableError
-from unisono.base.backoff import pause, retry_after
+from unisono.base.backoff import Patience, retry_after
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import partial_path, remove_left_behind_in
 from unisono.base.log import log
@@ -56,16 +56,12 @@ class _BrokenOffError(SourceAwayError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectionLimits:
+class ConnectionLimits(Patience):
     """Limits of waiting, in seconds."""
 
-    connect: float = 10
-    stall: float = 60
     tries: int = 4
-    first_pause: float = 1
     longest_pause: float = 30
     longest_wait: float = 300
-    """The longest Retry-After that is waited for."""
 
 
 class Connection:
@@ -196,7 +192,7 @@ class Connection:
             if failures == self.limits.tries or (wait or 0) > self.limits.longest_wait:
                 raise self._away(problem, kind)
             if wait is None:
-                wait = pause(failures, first_s=self.limits.first_pause, longest_s=self.limits.longest_pause)
+                wait = self.limits.pause(failures)
             log.debug("%s %s; waiting %.1f s before try %d", self.address, problem, wait, failures + 1)
             time.sleep(wait)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -260,17 +260,22 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         queries=ranking.query_results(rows, pairing, ranked),
         robustness=robust,
         hubs=hubs,
-        options={
-            "split": asked.split or "all",
-            "exclude_overlap": asked.exclude_overlap,
-            "baselines": asked.baselines,
-            "queries": str(asked.queries) if asked.queries else None,
-            "windows": asked.windows,
-            "robustness": asked.robustness,
-            "hubness": asked.hubness,
-            "seed": asked.seed,
-        },
+        options=_options(asked),
     )
+
+
+def _options(asked: _Request) -> dict[str, Any]:
+    """Return what was asked for, as the result remembers it."""
+    return {
+        "split": asked.split or "all",
+        "exclude_overlap": asked.exclude_overlap,
+        "baselines": asked.baselines,
+        "queries": str(asked.queries) if asked.queries else None,
+        "windows": asked.windows,
+        "robustness": asked.robustness,
+        "hubness": asked.hubness,
+        "seed": asked.seed,
+    }
 
 
 def _edits_and_hubs(

@@ -13,7 +13,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from unisono import __version__
-from unisono.base.backoff import pause
+from unisono.base.backoff import Patience
 
 
 class SourceError(Exception):
@@ -31,21 +31,13 @@ class TryAgainError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransferPolicy:
+class TransferPolicy(Patience):
     """How long to wait, in seconds, and how often to try."""
 
     connect: float = 20
-    stall: float = 60
     retries: int = 8
     """The number of failures in a row, without a new byte, after which a source is given up."""
-    first_pause: float = 1
-    longest_pause: float = 60
     longest_wait: float = 900
-    """The longest Retry-After that is waited for."""
-
-    def pause(self, failures: int) -> float:
-        """Return the seconds to wait after a number of failures in a row."""
-        return pause(failures, first_s=self.first_pause, longest_s=self.longest_pause)
 
 
 class _Session(requests.Session):
