@@ -25,9 +25,9 @@ DIM = 384
 
 def measure(method: str, captions: int) -> None:
     """Run one method and print its seconds and how many texts were embedded."""
+    from unisono.captions.wording import INSTRUMENTS
     from unisono.embeddings.encoders import text as text_encoders
     from unisono.retrieval.evaluate.robustness import Evaluated, measure_robustness
-    from unisono.retrieval.evaluate.robustness.wording import INSTRUMENTS
     from unisono.retrieval.pairing import pair
 
     rng = np.random.default_rng(0)

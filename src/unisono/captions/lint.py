@@ -55,7 +55,7 @@ _EVERYDAY_INSTRUMENTS = """
 _MUSIC = "music track song tune piece record recording beat groove ballad anthem number instrumental"
 
 # Word -> narrower words that imply it: a caption may say `strings` of a violin.
-_IMPLIED = {
+IMPLIED = {
     "strings": "violin, viola, cello, double bass, fiddle, string quartet, string section, orchestra",
     "string section": "strings",
     "brass": "trumpet, trombone, tuba, French horn, horn, horns, cornet, flugelhorn, euphonium",
@@ -148,7 +148,7 @@ def _is_given(term: Term, known: frozenset[str]) -> bool:
         return True
     if _stems(term.text) <= _stems(" ".join(known)):
         return True
-    return any(word in known for word in _IMPLIED.get(term.text, "").split(", "))
+    return any(word in known for word in IMPLIED.get(term.text, "").split(", "))
 
 
 def _stems(text: str) -> set[str]:

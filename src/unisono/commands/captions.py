@@ -1,4 +1,5 @@
-"""`unisono captions preview`: some tracks of a unified file, with the captions they have and those they would get."""
+"""`unisono captions preview`: some tracks of a unified file, with the captions they have and those they would get, or with
+what training makes of them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ class PreviewOptions(CaptionOptions):
     count: Count = 10
     """How many tracks to show."""
     seed: int = 42
-    """Seed of the choice of tracks, and of `varied`."""
+    """Seed of the choice of tracks, of `varied`, and of --views."""
+    views: bool = False
+    """Show what `train --views` and `train --hard-negatives` make of the captions that the tracks have: partial views, false
+    captions, and how likely each is drawn."""
 
 
 def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) -> None:
@@ -28,8 +32,11 @@ def preview_captions(path: Path, *, options: PreviewOptions = PreviewOptions()) 
     path
         Unified file.
     """
-    from unisono.curation.preview import preview
+    from unisono.curation.preview import preview, preview_views
 
+    if options.views:
+        console.show(preview_views(path, count=options.count, seed=options.seed).table())
+        return
     shown = preview(
         path,
         captions=options.captions,

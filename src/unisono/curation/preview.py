@@ -1,4 +1,4 @@
-"""A preview of captions: some tracks with the captions they have and those that other ways would make."""
+"""A preview of captions: some tracks with the captions they have, and those that other ways or a training would make."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,9 @@ from unisono.base.errors import UsageError
 from unisono.base.seeded import rank_key
 from unisono.base.table import Table, Tabular
 from unisono.captions.assign import CaptionPlan, assign
+from unisono.captions.falsehoods import FALSEHOODS, Falsehood, false_captions, instruments_in
 from unisono.captions.language_model import LanguageModel
+from unisono.captions.views import views
 from unisono.curation.collection import as_tracks
 from unisono.tracks.track import Track
 
@@ -70,3 +72,46 @@ def preview(
     assigned = assign(before, made, plan, seed=seed)
     refused = [item for report in assigned.reports.values() for item in report.get("refused", [])]
     return CaptionPreview(list(zip(before, assigned.tracks, strict=True)), refused)
+
+
+@dataclass(frozen=True, repr=False)
+class ViewsPreview(Tabular):
+    """What training makes of captions with `views` and `hard_negatives`."""
+
+    captions: list[tuple[str, str, dict[str, list[str]], dict[Falsehood, str]]]
+    """(id of the track, caption, views by kind, false captions by kind)."""
+
+    def table(self) -> Table:
+        """Return it as a table."""
+        rows: list[tuple[str, ...]] = []
+        for id, _, kinds, false in self.captions:
+            made = [(kind, f"1/{len(kinds) * len(texts)}", text) for kind, texts in kinds.items() for text in texts]
+            made += [(f"false: {kind}", f"1/{len(false)}", text) for kind, text in false.items()]
+            rows += [("" if number else id, *row) for number, row in enumerate(made)]
+        return Table("", ("track", "kind", "chance", "text"), rows, words=(0, 1, 3))
+
+
+@checked
+def preview_views(tracks: AnyPath | Iterable[Track], *, count: Count = 10, seed: int = 42) -> ViewsPreview:
+    """Make the partial views and the false captions of the captions of some tracks, as `train` does; nothing is written.
+
+    Args:
+        tracks: a unified file, or tracks.
+        count: how many tracks.
+        seed: of the choice of tracks, the views and the edits.
+    """
+    everything = as_tracks(tracks)
+    shown = sorted(everything, key=lambda track: rank_key(seed, "preview", track.id))[:count]
+    wanted = {track.recording or track.id for track in shown}
+    said: dict[str, list[str]] = {}
+    for track in everything:
+        if (name := track.recording or track.id) in wanted:
+            said.setdefault(name, []).extend([*track.texts, *track.tags, *([track.genre] if track.genre else [])])
+    instruments = instruments_in(text for track in everything for text in track.texts)
+
+    def false(track: Track, text: str) -> dict[Falsehood, str]:
+        return false_captions(text, said[track.recording or track.id], FALSEHOODS, seed, instruments)
+
+    return ViewsPreview(
+        [(track.id, text, views(text, seed), false(track, text)) for track in shown for text in track.texts]
+    )

@@ -12,6 +12,8 @@ from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["genre", "mood", "instrument", "character", "theme"]
+LONGEST_TERM = 3
+"""The most words of a term that is looked for in a text."""
 
 _GENRES = """
 Abstract Hip-Hop, Acid Jazz, Acid House, Acid, Acoustic Pop, Acoustic Rock, African, Afrobeat, Afro House, Alternative,
@@ -211,6 +213,11 @@ def look_up(tag: str) -> Term | None:
     return _terms().get(key(tag))
 
 
+def words_of(kind: Kind) -> tuple[str, ...]:
+    """Return all terms of a kind, in their natural spelling."""
+    return tuple(_entries(_TABLES[kind]))
+
+
 def spell(tag: str) -> str:
     """Return the natural spelling of a tag: `electricguitar` -> `electric guitar`; an unknown tag is returned unchanged."""
     term = look_up(tag)
@@ -255,6 +262,22 @@ def main_genre(genre: str) -> str:
     )
     says_something = key(text) not in _NO_GENRE and not {"nan", "unknown"} & set(text.lower().split())
     return text if is_word and says_something else ""
+
+
+def terms_in(text: str) -> set[str]:
+    """Return the terms that a text names; of overlapping terms the longest: `an acoustic guitar` does not name `guitar`."""
+    words = re.findall(r"[^\W_]+(?:['’&-][^\W_]+)*", text)
+    found: set[str] = set()
+    start = 0
+    while start < len(words):
+        for length in range(min(LONGEST_TERM, len(words) - start), 0, -1):
+            if term := look_up(" ".join(words[start : start + length])):
+                found.add(term.text)
+                break
+        else:
+            length = 1
+        start += length
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,8 @@ import pytest
 from sklearn.linear_model import Ridge
 
 from tests.retrieval.evaluate.test_tagging import rows
-from unisono.retrieval.evaluate.baselines import ridge, tag_overlap, terms_in
+from unisono.retrieval.evaluate.baselines import ridge, tag_overlap
+from unisono.tracks.vocabulary import terms_in
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from unisono.base.errors import UsageError
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import losses
 from unisono.retrieval.train.losses import EmbeddedBatch
+from unisono.retrieval.train.terms import false_captions_term
 
 SCALE, BIAS = torch.tensor(7.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
 TEXTS, RECORDINGS = np.array([0, 1, 2, 0, 3, 4, 5, 1]), np.array([0, 1, 2, 3, 4, 2, 5, 6])
@@ -111,6 +112,16 @@ def test_a_bias_is_learned_if_and_only_if_the_loss_has_one(name: str):
     found = loss.compute(whole(text, vectors(1), positives(TEXTS, RECORDINGS)), SCALE, bias)
     (gradient,) = torch.autograd.grad(found, bias, allow_unused=True)
     assert (gradient is not None) == (loss.initial_bias is not None)
+
+
+def test_a_false_caption_is_contrasted_with_its_own_music_alone():
+    text, audio, false = (vectors(seed).requires_grad_() for seed in range(3))
+    there = torch.arange(8) % 3 > 0
+    found = false_captions_term(text, audio, false, there, SCALE)
+    apart = (SCALE * ((false - text) * audio).sum(dim=1)).tolist()
+    assert found.item() == pytest.approx(sum(math.log1p(math.exp(apart[row])) for row in (1, 2, 4, 5, 7)) / 8)
+    found.backward()
+    assert not false.grad[~there].any() and (false.grad[there] * audio.detach()[there]).sum(dim=1).min() > 0
 
 
 def test_the_registry():

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -165,8 +166,15 @@ def test_periodic_checkpoints(given: Given):
     assert (given["checkpoint_dir"] / "musicnn_last.pt").read_bytes() == last
 
 
-def test_mixing_and_tag_dropout_go_on_exactly(given: Given, monkeypatch: pytest.MonkeyPatch):
-    mixed = given | {"mix_datasets": {"few": 3}, "mix_origins": ["tags=0.5"], "mix_temperature": 2, "tag_dropout": 0.3}
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mix_datasets": {"few": 3}, "mix_origins": ["tags=0.5"], "mix_temperature": 2, "tag_dropout": 0.3},
+        {"views": True, "hard_negatives": ["instrument", "tempo", "negation"], "micro_batch": 4},
+    ],
+)
+def test_changed_captions_go_on_exactly(given: Given, monkeypatch: pytest.MonkeyPatch, change: dict):
+    mixed = given | change
     train(**mixed)
     last = given["checkpoint_dir"] / "musicnn_last.pt"
     expected = last.read_bytes()
@@ -279,7 +287,8 @@ def test_parts_give_the_gradient_of_the_whole_batch(
             dropout=0.0,
         )
         heads = ProjectionHeads(architecture)
-        batch = Batch(data.rows.caption_of[:22:2], (data.rows.caption_of[:22:2] * 2))
+        rows = data.rows.caption_of[:22:2]
+        batch = Batch(rows, rows * 2, false=np.where(rows % 3, rows * 2 + 1, -1))
         value = Step(heads, data, Texts(), kind)(batch, 0)
         losses.append(value)
         gradients.append([each.grad for each in heads.parameters() if each.grad is not None])

@@ -6,7 +6,6 @@ tag overlap   the tags that a caption names, against the tags of the track as pu
 dsp           signal statistics (the encoder `dsp`) and a ridge regression from the text encoder, fitted on the train split
 """
 
-import re
 from collections import Counter
 
 import numpy as np
@@ -20,14 +19,12 @@ from unisono.retrieval.models import JointModel
 from unisono.retrieval.pairing import Pairing
 from unisono.retrieval.split_rows import read_rows
 from unisono.tracks.track import Split
-from unisono.tracks.vocabulary import look_up, main_genre
+from unisono.tracks.vocabulary import look_up, main_genre, terms_in
 
 Pair = tuple[NDArray[np.floating], NDArray[np.floating]]
 """Embeddings of the texts [T, D] and of the music [N, D]."""
 
 RANDOM_DIM = 512
-LONGEST_TERM = 3
-"""The most words of a tag that is looked for in a caption."""
 DSP = "dsp"
 
 
@@ -82,22 +79,6 @@ def tag_overlap(texts: list[str], rows: SplitRows) -> Pair:
         return embedded
 
     return embed([terms_in(text) for text in texts]), embed(of_music)
-
-
-def terms_in(text: str) -> set[str]:
-    """Return the tags that a caption names; of overlapping tags the longest: `an acoustic guitar` does not name `guitar`."""
-    words = re.findall(r"[^\W_]+(?:['’&-][^\W_]+)*", text)
-    found: set[str] = set()
-    start = 0
-    while start < len(words):
-        for length in range(min(LONGEST_TERM, len(words) - start), 0, -1):
-            if term := look_up(" ".join(words[start : start + length])):
-                found.add(term.text)
-                break
-        else:
-            length = 1
-        start += length
-    return found
 
 
 def _dsp(model: JointModel, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing) -> Pair:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from unisono.base.arguments import AtLeastTwo, Count, Positive, Seconds, Share, as_path, check
 from unisono.base.errors import UsageError
+from unisono.captions.falsehoods import Falsehood
 from unisono.retrieval.train import losses
 
 COLDEST, HOTTEST = 0.01, 1.0
@@ -100,6 +101,15 @@ class TrainingConfig:
     tag_variants: int = 4
     """The most captions added to an excerpt, with --tag-dropout."""
 
+    views: bool = False
+    """Train on partial views of each caption, all kinds with equal chance: whole, one or two of its sentences in random
+    order, only its tags, its beginning. `unisono captions preview --views` shows them."""
+    hard_negatives: tuple[Falsehood, ...] = ()
+    """Also tell each caption from a false one, in which one thing was changed: instrument, mood, tempo, key, voice, or
+    negation. `unisono captions preview --views` shows them."""
+    hard_negative_weight: NotNegative = 1.0
+    """Weight of that in the loss."""
+
     select_by: Literal["mrr", "map@10", "recall@1", "recall@5", "recall@10"] = "mrr"
     """Text-to-music measure on the val split that selects the best epoch."""
     patience: Count | None = None
@@ -113,7 +123,7 @@ class TrainingConfig:
         Raises:
             UsageError: a value is of another type or out of its bounds.
         """
-        for name in ("mix_datasets", "mix_origins"):
+        for name in ("mix_datasets", "mix_origins", "hard_negatives"):
             object.__setattr__(self, name, _words(getattr(self, name)))
         _check(TrainingConfig, self)
         if self.keep_near and (self.model is None or self.lora):

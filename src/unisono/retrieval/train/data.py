@@ -22,6 +22,7 @@ from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.checkpoint import TrainedOn, digests
 from unisono.retrieval.pairing import Pairing, pair_rows
 from unisono.retrieval.split_rows import keep_rows
+from unisono.retrieval.train.caption_sets import FalseCaptions, FalseDraw
 from unisono.tracks.track import CAPTION_ORIGINS, SPLITS
 
 Ints = NDArray[np.int64]
@@ -53,6 +54,10 @@ class SplitData:
     """[N, L, A] float16, as stored."""
     windows: TrainingWindows | None = None
     """The windows, if they are trained on."""
+    shares: Floats | None = None
+    """[M] of each caption, if they are views: its share of the caption that it is a view of."""
+    false: FalseCaptions | None = None
+    """False captions, if they are contrasted with the true ones."""
 
     @cached_property
     def pairing(self) -> Pairing:
@@ -197,11 +202,13 @@ class Batch:
     """[B] one caption of each excerpt."""
     windows: Ints | None = None
     """[B, W] some windows of each excerpt; None if the pooled embeddings are trained on."""
+    false: Ints | None = None
+    """[B] a false caption of each caption, -1 where there is none; None if they are not trained on."""
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the pairs from `start` to before `stop`."""
-        windows = None if self.windows is None else self.windows[start:stop]
-        return Batch(self.rows[start:stop], self.captions[start:stop], windows)
+        windows, false = (None if each is None else each[start:stop] for each in (self.windows, self.false))
+        return Batch(self.rows[start:stop], self.captions[start:stop], windows, false)
 
 
 @dataclass(frozen=True)
@@ -232,6 +239,7 @@ class Sampler:
         row_weights: Floats | None = None,
         caption_weights: Floats | None = None,
         windows: WindowDraw | None = None,
+        false: FalseDraw | None = None,
     ) -> None:
         """Prepare to draw.
 
@@ -242,9 +250,11 @@ class Sampler:
             row_weights: [N] how often an excerpt is drawn, relative to the others. Default: equal.
             caption_weights: [M] how often a caption is drawn, relative to the others of its excerpt.
             windows: also draws windows of each excerpt; it does not change which excerpts and captions are drawn.
+            false: also draws a false caption of each caption; it changes nothing else.
         """
         self.seed = seed
         self.windows = windows
+        self.false = false
         self.count = int(caption_of[-1]) + 1
         weights = np.ones(len(caption_of)) if caption_weights is None else caption_weights
         self._upto = np.concatenate([[0.0], np.cumsum(weights)])
@@ -264,6 +274,8 @@ class Sampler:
         rows = rng.permutation(self._rows(rng))[: len(self) * self.batch_size]
         captions = self._captions(rng, rows)
         whole = Batch(rows, captions, self.windows(rng, rows) if self.windows else None)
+        if self.false:
+            whole = replace(whole, false=self.false(np.random.default_rng([self.seed, number, 1]), captions))
         return [whole.part(start, start + self.batch_size) for start in range(0, len(rows), self.batch_size)]
 
     def _rows(self, rng: np.random.Generator) -> Ints:
@@ -281,12 +293,17 @@ class Sampler:
 
 
 def mixing_weights(
-    rows: SplitRows, temperature: float, by_dataset: dict[str, float], by_origin: dict[str, float]
+    rows: SplitRows,
+    temperature: float,
+    by_dataset: dict[str, float],
+    by_origin: dict[str, float],
+    shares: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Return the weights of the excerpts [N] and of the captions [M] of a split.
 
     The weight of an excerpt is that of its dataset times the mean weight of its captions. The weight of a dataset of n
-    excerpts is n ** (1 / temperature), shared by them, times the weight given for it.
+    excerpts is n ** (1 / temperature), shared by them, times the weight given for it. With `shares` [M], a caption counts
+    as this part of one.
 
     Raises:
         UsageError: a dataset or an origin is not in the split, or nothing is left.
@@ -296,7 +313,10 @@ def mixing_weights(
     sizes = Counter(rows.texts["dataset"])
     of_dataset = {name: by_dataset.get(name, 1.0) * size ** (1 / temperature - 1) for name, size in sizes.items()}
     captions = np.array([by_origin.get(origin or "unknown", 1.0) for origin in rows.caption_origin])
-    mean = np.bincount(rows.caption_of, captions, len(rows.ids)) / np.bincount(rows.caption_of, minlength=len(rows.ids))
+    shares = np.ones(len(captions)) if shares is None else shares
+    captions = captions * shares
+    sums = [np.bincount(rows.caption_of, each, len(rows.ids)) for each in (captions, shares)]
+    mean = sums[0] / sums[1]
     weights = np.array([of_dataset[name] for name in rows.texts["dataset"]]) * mean
     if not weights.any():
         raise UsageError("mix_datasets and mix_origins leave nothing to train on.", parameter="mix_datasets")

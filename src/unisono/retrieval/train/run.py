@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from unisono.base.arguments import AnyPath, as_path, checked
@@ -31,6 +32,7 @@ from unisono.retrieval.model import Model, recorded_data
 from unisono.retrieval.model_card import model_card
 from unisono.retrieval.split_rows import opened
 from unisono.retrieval.train import distributed, losses
+from unisono.retrieval.train.caption_sets import FalseDraw, make_false, with_views
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import draw_curve
 from unisono.retrieval.train.data import (
@@ -191,6 +193,23 @@ def _chosen(config: TrainingConfig, data: TrainingData) -> TrainingData:
     train, val = data.train, sampled(data.val, config.val_limit, config.seed)
     if config.tag_dropout:
         train = replace(train, rows=with_variants(train.rows, config.tag_dropout, config.tag_variants, config.seed))
+    if config.views:
+        rows, shares = with_views(train.rows, config.seed)
+        train = replace(train, rows=rows, shares=shares)
+    if config.hard_negatives:
+        false = make_false(train.rows, data.train.rows, config.hard_negatives, config.seed)
+        log.info(
+            "%s of %s captions have false ones.",
+            f"{np.count_nonzero(np.diff(false.begin)):,}",
+            f"{len(false.begin) - 1:,}",
+        )
+        if not false.texts:
+            raise UsageError(
+                f"No caption has anything that hard_negatives {' '.join(config.hard_negatives)} could change.",
+                hint="See what each would make of them: unisono captions preview FILE --views",
+                parameter="hard_negatives",
+            )
+        train = replace(train, false=false)
     return replace(data, train=train, val=val)
 
 
@@ -212,7 +231,9 @@ def _prepare(
 ) -> Training:
     """Build what a run needs, in the state of `found`, or else in that of `start`, or else anew."""
     train, val = data.train, data.val
-    encoder, texts = _texts(config, device, [*train.rows.captions, *val.rows.captions], found or start)
+    captions = [*train.rows.captions, *val.rows.captions]
+    false = FalseDraw(train.false, len(captions)) if train.false else None
+    encoder, texts = _texts(config, device, [*captions, *(train.false.texts if train.false else ())], found or start)
     if not found:
         check_data(config, start, encoder, data)
     if found and (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
@@ -226,9 +247,10 @@ def _prepare(
         config.mix_temperature,
         weights_from("mix_datasets", config.mix_datasets),
         weights_from("mix_origins", config.mix_origins),
+        train.shares,
     )
     draw = WindowDraw(train.windows.begin, config.audio_windows or 1) if train.windows else None
-    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw)
+    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw, false)
     if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
         raise _not_shared(f"{sampler.batch_size} excerpts")
     begun = found or start

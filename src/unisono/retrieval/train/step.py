@@ -21,6 +21,10 @@ from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, SplitData
 from unisono.retrieval.train.losses import EmbeddedBatch
+from unisono.retrieval.train.terms import false_captions_term
+
+Embedded = dict[str, Tensor]
+"""What a step compares, by name, each [b, ...]: text, audio, and whatever terms of the loss need."""
 
 
 class TextSource(Protocol):
@@ -112,7 +116,7 @@ class Step:
         micro = min(self.config.micro_batch or size, size)
         parts = [batch.part(start, min(start + micro, mine.stop)) for start in range(mine.start, mine.stop, micro)]
         if len(parts) == 1:
-            loss = self._whole_loss(*self._embed(parts[0], number, 0), positive, parts)
+            loss = self._whole_loss(self._embed(parts[0], number, 0), positive, parts, number)
             loss.backward()  # type: ignore[no-untyped-call]
             loss = loss.detach()
         else:
@@ -124,14 +128,23 @@ class Step:
         """Return all parameters that are trained."""
         return [each for each in [*self.heads.parameters(), *self.texts.parameters()] if each.requires_grad]
 
-    def loss(self, text: Tensor, audio: Tensor, positive: Positives) -> Tensor:
-        """Compute the loss of this process's rows [b, D]; its mean over the processes is the loss of the batch."""
-        batch = EmbeddedBatch(text, audio, distributed.gather(text), distributed.gather(audio), positive)
-        return self._loss.compute(batch, self.heads.log_scale.exp(), self.heads.bias)
+    def loss(self, embedded: Embedded, positive: Positives, number: int) -> Tensor:
+        """Compute the loss of this process's rows; its mean over the processes is the loss of the batch."""
+        text, audio, scale = embedded["text"], embedded["audio"], self.heads.log_scale.exp()
+        seed = rank_key(self.config.seed, "loss", number)
+        batch = EmbeddedBatch(text, audio, distributed.gather(text), distributed.gather(audio), positive, seed)
+        return self._loss.compute(batch, scale, self.heads.bias)
 
-    def _whole_loss(self, text: Tensor, audio: Tensor, positive: Positives, parts: list[Batch]) -> Tensor:
-        """Compute the loss, and what pulls the embeddings [b, D] of these parts towards those of the start."""
-        loss = self.loss(text, audio, positive)
+    def _whole_loss(self, embedded: Embedded, positive: Positives, parts: list[Batch], number: int) -> Tensor:
+        """Compute the loss of the embeddings of these parts, and all that is added to it."""
+        loss = self.loss(embedded, positive, number)
+        text, audio = embedded["text"], embedded["audio"]
+        if "false" in embedded:
+            places = torch.from_numpy(np.concatenate([part.false for part in parts if part.false is not None]))
+            term = false_captions_term(
+                text, audio, embedded["false"], places.to(self.device) >= 0, self.heads.log_scale.exp()
+            )
+            loss = loss + self.config.hard_negative_weight * term
         if self.start is None:
             return loss
         with torch.no_grad():
@@ -142,14 +155,18 @@ class Step:
         apart = 2 - (text * then_text).sum(dim=1).mean() - (audio * then_audio).sum(dim=1).mean()
         return loss + self.config.keep_near * apart
 
-    def _embed(self, part: Batch, number: int, place: int) -> tuple[Tensor, Tensor]:
+    def _embed(self, part: Batch, number: int, place: int) -> Embedded:
         self._seed(number, place)
         audio = self._audio(part).to(self.device, torch.float32)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            return (
-                self.heads.embed_text(self.texts(part.captions)),
-                self.heads.embed_audio(audio, self.config.noise),
-            )
+            found = {
+                "text": self.heads.embed_text(self.texts(part.captions)),
+                "audio": self.heads.embed_audio(audio, self.config.noise),
+            }
+            if part.false is not None:  # where there is none, the caption itself, which then does not count
+                false = np.where(part.false < 0, part.captions, part.false)
+                found["false"] = self.heads.embed_text(self.texts(false))
+        return found
 
     def _audio(self, part: Batch) -> Tensor:
         if part.windows is not None and self.data.windows is not None:
@@ -166,16 +183,14 @@ class Step:
     def _in_parts(self, parts: list[Batch], positive: Positives, number: int) -> Tensor:
         with torch.no_grad():
             embedded = [self._embed(part, number, place) for place, part in enumerate(parts)]
-        text, audio = (torch.cat(side).requires_grad_() for side in zip(*embedded, strict=True))
-        loss = self._whole_loss(text, audio, positive, parts)
+        whole = {name: torch.cat([each[name] for each in embedded]).requires_grad_() for name in embedded[0]}
+        loss = self._whole_loss(whole, positive, parts, number)
         loss.backward()  # type: ignore[no-untyped-call]
-        assert text.grad is not None and audio.grad is not None
-        sizes = [len(part.rows) for part in parts]
-        gradients = zip(torch.split(text.grad, sizes), torch.split(audio.grad, sizes), strict=True)
-        for place, (part, gradient) in enumerate(zip(parts, gradients, strict=True)):
-            again = self._embed(part, number, place)
-            torch.autograd.backward(
-                [side for side in again if side.requires_grad],
-                [grad for side, grad in zip(again, gradient, strict=True) if side.requires_grad],
-            )
+        gradients = {name: torch.zeros_like(each) if each.grad is None else each.grad for name, each in whole.items()}
+        start = 0
+        for place, part in enumerate(parts):
+            rows = slice(start, start + len(part.rows))
+            again = {name: each for name, each in self._embed(part, number, place).items() if each.requires_grad}
+            torch.autograd.backward(list(again.values()), [gradients[name][rows] for name in again])
+            start = rows.stop
         return loss.detach()

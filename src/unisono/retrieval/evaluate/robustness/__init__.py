@@ -13,12 +13,13 @@ from unisono.audio.decode import Excerpt
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.seeded import rank_key
+from unisono.captions import wording
 from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.file import EncoderRecord, SplitRows
 from unisono.retrieval import models
 from unisono.retrieval.evaluate.edit_results import EditResult, RobustnessReport
 from unisono.retrieval.evaluate.measured import Estimate
-from unisono.retrieval.evaluate.robustness import sound, wording
+from unisono.retrieval.evaluate.robustness import sound
 from unisono.retrieval.metrics import TIE, interval, normalised, per_query, ranks, resampled
 from unisono.retrieval.models import Floats, JointModel
 from unisono.retrieval.pairing import Pairing

@@ -3,6 +3,8 @@
 A batch holds B pairs of a text and music. A text may describe several of them, and a recording may be there more than
 once; so the right answers are a list of positives, and a positive is never a negative of another one.
 
+A loss may also draw at random, from the seed of the batch alone.
+
 A loss takes the b rows of one process against the columns of all processes. The mean over the processes is the loss of
 the whole batch.
 """
@@ -33,6 +35,8 @@ class EmbeddedBatch:
     """[B, D], of all processes; `audio` itself if there is only one."""
     positive: "Positives"
     """Of b x B; the same for text against music and for music against text."""
+    seed: int = 0
+    """Of what is random in the loss; the same in all processes."""
 
 
 @dataclass(frozen=True)

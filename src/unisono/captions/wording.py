@@ -5,12 +5,13 @@ the same edit.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
 from unisono.base.seeded import rank_key
-from unisono.retrieval.evaluate.baselines import terms_in
+from unisono.captions.english import article, capitalise
+from unisono.tracks.vocabulary import terms_in
 
 Edit = Callable[[str], str | None]
 
@@ -23,12 +24,18 @@ _TEMPO = {
     "downtempo": "uptempo", "sluggish": "rapid",
 }  # fmt: skip
 _MODE = {"major": "minor"}
-_MOOD = {
-    "happy": "sad", "cheerful": "gloomy", "joyful": "sorrowful", "calm": "aggressive", "relaxing": "tense",
-    "relaxed": "agitated", "peaceful": "violent", "energetic": "lethargic", "bright": "dark", "uplifting": "depressing",
-    "romantic": "hateful", "melancholic": "jolly", "dreamy": "sober", "soft": "harsh", "gentle": "brutal",
-    "upbeat": "mournful",
-}  # fmt: skip
+_MOODS: tuple[dict[str, str], ...] = (
+    {
+        "happy": "sad", "cheerful": "gloomy", "joyful": "sorrowful", "bright": "dark", "uplifting": "depressing",
+        "jolly": "melancholic", "upbeat": "mournful",
+    },
+    {
+        "calm": "aggressive", "relaxing": "tense", "relaxed": "agitated", "peaceful": "violent", "lethargic": "energetic",
+        "soft": "harsh", "gentle": "brutal",
+    },
+    {"romantic": "hateful"},
+    {"dreamy": "sober"},
+)  # fmt: skip
 _VOICE = {"male": "female", "man": "woman", "men": "women", "boy": "girl", "boys": "girls", "baritone": "soprano"}
 _TRITONE = {"C": "F#", "C#": "G", "D": "G#", "D#": "A", "E": "A#", "F": "B", "F#": "C", "G": "C#", "G#": "D", "A": "D#",
             "A#": "E", "B": "F", "Db": "G", "Eb": "A", "Gb": "C", "Ab": "D", "Bb": "E"}  # fmt: skip
@@ -74,13 +81,25 @@ def negated(text: str) -> str | None:
     return None
 
 
-def other_instrument(text: str) -> str | None:
-    """Replace the first instrument by one that the caption does not name."""
-    if not (found := _instrument(text)):
+def other_instrument(
+    text: str, *, names: Sequence[str] = INSTRUMENTS, barred: Collection[str] = (), seed: int = 0
+) -> str | None:
+    """Replace the first instrument by one that the caption does not name.
+
+    Args:
+        text: the caption.
+        names: the instruments that are replaced, and by which they are.
+        barred: those by which none is replaced.
+        seed: of the choice.
+    """
+    if not (found := _instrument(text, names)):
         return None
-    others = [name for name in INSTRUMENTS if name not in text.lower() and name not in found.group().lower()]
-    chosen = others[rank_key(0, found.group().lower()) % len(others)]
-    return text[: found.start()] + chosen + text[found.end() :]
+    others = [name for name in names if name.lower() not in text.lower() and name not in barred]
+    if not others:
+        return None
+    chosen = others[rank_key(seed, found.group().lower()) % len(others)]
+    before = re.sub(r"\b([Aa])n? $", rf"\1{article(chosen)[1:]} ", text[: found.start()])
+    return before + (capitalise(chosen) if found.group()[0].isupper() else chosen) + text[found.end() :]
 
 
 def other_tempo(text: str) -> str | None:
@@ -93,6 +112,11 @@ def other_tempo(text: str) -> str | None:
     return _changed(text, _BPM.sub(other, _swapped(text, _TEMPO)))
 
 
+def other_tempo_word(text: str) -> str | None:
+    """Swap slow and fast; beats per minute stay, as half of them or twice as many are often as true."""
+    return _changed(text, _swapped(text, _TEMPO))
+
+
 def other_key(text: str) -> str | None:
     """Swap major and minor, and move a named key by a tritone."""
     moved = _KEY.sub(lambda match: _TRITONE.get(match.group(), match.group()), text)
@@ -101,7 +125,7 @@ def other_key(text: str) -> str | None:
 
 def other_mood(text: str) -> str | None:
     """Replace moods by their opposites."""
-    return _changed(text, _swapped(text, _MOOD))
+    return _changed(text, _swapped(text, *_MOODS))
 
 
 def other_voice(text: str) -> str | None:
@@ -127,6 +151,11 @@ def as_tags(text: str) -> str | None:
     return ", ".join(sorted(terms_in(text))) or None
 
 
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text."""
+    return [part for part in _SENTENCE.split(text.strip()) if part]
+
+
 def short(text: str) -> str | None:
     """Keep the beginning of the first sentence."""
     words = _SENTENCE.split(text)[0].split()[:SHORT_WORDS]
@@ -150,6 +179,13 @@ OPPOSITES: dict[str, Edit] = {
     "voice": other_voice,
 }
 """Edits after which a caption is false."""
+OPPOSITIONS: dict[str, tuple[Mapping[str, str], ...]] = {
+    "tempo": (_TEMPO,),
+    "key": (_MODE,),
+    "mood": _MOODS,
+    "voice": (_VOICE,),
+}
+"""What is opposed to what, by kind: all words on the left of a table to all on its right."""
 REWORDINGS: dict[str, Edit] = {
     "words shuffled": shuffled,
     "first half of the words": first_half,
@@ -159,21 +195,43 @@ REWORDINGS: dict[str, Edit] = {
 """Edits after which a caption is as true as before."""
 
 
-def _instrument(text: str) -> re.Match[str] | None:
-    names = "|".join(map(re.escape, INSTRUMENTS))
-    return re.search(rf"\b(?:{names})\b", text, re.I)
+def keys_in(text: str) -> set[str]:
+    """Return the keys that a text names, such as F#."""
+    return {match.group() for match in _KEY.finditer(text)}
 
 
-def _swapped(text: str, pairs: Mapping[str, str]) -> str:
+def says_both(text: str, kind: str) -> bool:
+    """Return whether a text says a thing and its opposite: slow and fast, a man and a woman, happy and melancholic.
+
+    Args:
+        text: any text, such as all captions of a recording.
+        kind: a key of `OPPOSITIONS`.
+    """
+    return any(
+        re.search(_any_of(pairs), text, re.I) and re.search(_any_of(pairs.values()), text, re.I)
+        for pairs in OPPOSITIONS[kind]
+    )
+
+
+def _instrument(text: str, names: Sequence[str] = INSTRUMENTS) -> re.Match[str] | None:
+    return re.search(rf"\b(?:{'|'.join(map(re.escape, names))})\b", text, re.I)
+
+
+def _swapped(text: str, *pairs: Mapping[str, str]) -> str:
     """Replace each word by its opposite, in both directions, all at once; a capital stays one."""
-    opposite = {**{after: before for before, after in pairs.items()}, **pairs}
-    names = "|".join(sorted(map(re.escape, opposite), key=len, reverse=True))
+    opposite = {one: other for each in pairs for pair in each.items() for one, other in (pair, pair[::-1])}
 
     def other(match: re.Match[str]) -> str:
         found = opposite[match.group().lower()]
         return found.capitalize() if match.group()[0].isupper() else found
 
-    return re.sub(rf"(?<![\w-])(?:{names})(?![\w-])", other, text, flags=re.I)
+    return re.sub(_any_of(opposite), other, text, flags=re.I)
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """Return the pattern of any of these words, the longest first."""
+    names = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
+    return rf"(?<![\w-])(?:{names})(?![\w-])"
 
 
 def _changed(before: str, after: str) -> str | None:
