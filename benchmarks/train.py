@@ -33,6 +33,7 @@ from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings, open_embeddings
 from unisono.retrieval import fast_cpu
+from unisono.retrieval.audio_rows import AudioRows
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, Sampler, SplitData, read
@@ -74,7 +75,7 @@ def synthetic(excerpts: int, captions: int, dim: int) -> SplitData:
         start_s=np.zeros(0, np.float32),
         duration_s=np.zeros(0, np.float32),
     )
-    return SplitData(rows, torch.from_numpy(audio))
+    return SplitData(rows, AudioRows([audio]))
 
 
 def heads_of(text_dim: int, audio_dim: int, hidden: int, dropout: float = 0.2) -> ProjectionHeads:
@@ -234,7 +235,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
                 writer.add_split(split, tracks)
                 writer.add_embeddings(split, record, iter([rng.normal(size=(4 * batch_size, dim)).astype(np.float16)]))
         with open_embeddings(path) as file:
-            train = read(file, "muq").train
+            train = read([file], "muq").train
         options = TrainingConfig(dropout=0, audio_noise=0, batch_size=batch_size)
         batches = [
             batch for epoch in range(steps) for batch in Sampler(train.rows.caption_of, batch_size, 0).epoch(epoch)

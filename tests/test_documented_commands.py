@@ -52,6 +52,7 @@ ONLY_PARSED = {
     r"models verify|--(encoders|model) (clap|muq_mulan|clamp3)": "needs weights of the Hub",
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers": "needs an encoder with weights",
+    r"data/part1": "needs several files of embeddings",
     r"--match audio": "listens to all files, which takes long",
     r"evaluate .*--benchmark": "needs the whole release",
     r"evaluate .*--dataset-file": "made from the tracks that the checkpoint was trained on, in a folder this small",

@@ -81,7 +81,7 @@ def test_resuming_a_tuned_encoder_is_exact(given: dict[str, Any], monkeypatch: p
 
 def test_parts_give_the_gradient_of_the_whole_batch(given: dict[str, Any]):
     with open_embeddings(given["embeddings"]) as file:
-        data = read(file, "musicnn").train
+        data = read([file], "musicnn").train
     architecture = Architecture(
         text_dim=24,
         audio_dim=16,

@@ -1,7 +1,7 @@
 """`unisono train`: from prepared embeddings to a model."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -29,8 +29,8 @@ else:
 class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     """Options of `unisono train`: where the data is, what decides the model, and how the training runs."""
 
-    data_dir: Path | None = None
-    """Folder of `embeddings.h5`. Default: `DATA-ROOT/processed_embeddings`."""
+    data_dir: tuple[Path, ...] = ()
+    """Folder of `embeddings.h5`, or several. Default: `DATA-ROOT/processed_embeddings`."""
     resume: Path | None = None
     """Checkpoint to resume exactly; its options hold, except those given here that do not change the result."""
     overwrite: Annotated[bool, Parameter(negative="")] = False
@@ -40,11 +40,11 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
 
     @property
-    def data_path(self) -> Path | None:
-        """The folder of the embeddings; None for that of the checkpoint to resume."""
+    def data_paths(self) -> Sequence[Path] | None:
+        """The folders of the embeddings; None for those of the checkpoint to resume."""
         if self.data_dir or (self.resume and self.data_root == DEFAULT_ROOT):
-            return self.data_dir
-        return Workspace(self.data_root).embeddings
+            return self.data_dir or None
+        return [Workspace(self.data_root).embeddings]
 
 
 def run(options: TrainOptions) -> "TrainedModel":
@@ -59,7 +59,7 @@ def run(options: TrainOptions) -> "TrainedModel":
     defaults = {each.name: each.default for each in fields(options)}
     changed = {name: value for name, value in given.items() if value != defaults[name]}
     with _first_process_alone():
-        model = train_model(options.data_path, resume=options.resume, overwrite=options.overwrite, **changed)
+        model = train_model(options.data_paths, resume=options.resume, overwrite=options.overwrite, **changed)
         _show(model)
     return model
 

@@ -203,6 +203,19 @@ class EmbeddingsFile:
         names = [name.removesuffix(SUFFIX) for name in group if name.endswith(SUFFIX)]
         return {name: record_of(group[name + SUFFIX], name) for name in names}
 
+    def record_of(self, encoder: str) -> EncoderRecord:
+        """Return the record of what made the embeddings of an encoder.
+
+        Raises:
+            UsageError: the file holds no embeddings of that encoder.
+        """
+        self._check_held(encoder)
+        return self.encoders[encoder]
+
+    def recordings(self, split: Split) -> list[str]:
+        """The recordings of the rows of a split."""
+        return self._texts(f"{split}/recording")
+
     @property
     def ids(self) -> list[str]:
         """The ids of the rows of all splits, in the order train, val, test."""
@@ -237,6 +250,25 @@ class EmbeddingsFile:
         """
         self._check_held(encoder)
         return self._mapped(f"{split}/{encoder}{SUFFIX}")
+
+    def on_disk(self, split: Split, encoder: str) -> h5py.Dataset:
+        """Return the embeddings of a split as they lie in the file, to be read in slices while it is open.
+
+        Raises:
+            UsageError: the file holds no embeddings of that encoder.
+            DataError: they are damaged.
+        """
+        self._check_held(encoder)
+        place = f"{split}/{encoder}{SUFFIX}"
+        dataset = self._file[place]
+        if self._is_to_compare(place):
+            found = Checksum()
+            with reading(self.path, place):
+                for begin in range(0, len(dataset), TEXTS_A_BLOCK):
+                    block = np.ascontiguousarray(dataset[begin : begin + TEXTS_A_BLOCK])
+                    found.update(block.reshape(-1).view(np.uint8).data)
+            self._compare(place, found.hexdigest())
+        return dataset
 
     def read(self, split: Split, encoders: list[str] | None = None) -> SplitRows:
         """Read one split into memory, with the embeddings of the named encoders (None: all).

@@ -74,8 +74,8 @@ def check_content(content: Mapping[str, Any]) -> None:
             raise ContentError(f"{part} is missing")
     _convert(content, "options", dict[str, bool | int | float | str | list[str] | None])
     options = content["options"]
-    for name in ("data_dir", "data_root"):
-        _demand(isinstance(options.get(name), (str, type(None))), "options", f"{name} is {options.get(name)!r}")
+    for name, kinds in (("data_dir", (str, list, type(None))), ("data_root", (str, type(None)))):
+        _demand(isinstance(options.get(name), kinds), "options", f"{name} is {options.get(name)!r}")
     for part, kind in (
         ("audio_encoder", EncoderRecord),
         ("text_encoder", TextEncoderSpec),

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unisono.retrieval.audio_rows import AudioRows
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.metrics import TEXT_TO_MUSIC, Relevance, chance
 
@@ -86,7 +87,7 @@ def of_model(checkpoint: Checkpoint) -> list[str]:
     return found
 
 
-def measure_music(audio: Tensor) -> dict[str, Tensor]:
+def measure_music(audio: Tensor | AudioRows) -> dict[str, Tensor]:
     """Return what tells music that is unlike a train split [N, L, A]; nothing of a small one."""
     count = len(audio)
     if count < ENOUGH:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unisono.retrieval import fast_cpu
+from unisono.retrieval.audio_rows import AudioRows
 
 Projection = Literal["text", "joint"]
 Scaling = Literal["zscore", "whiten", "none"]
@@ -137,7 +138,7 @@ def _head(kind: HeadKind, inputs: int, hidden: int, outputs: int, dropout: float
 
 
 @torch.no_grad()
-def fit_scaling(scaling: AudioScaling, audio: Tensor, kind: Scaling, block: int = 4096) -> None:
+def fit_scaling(scaling: AudioScaling, audio: Tensor | AudioRows, kind: Scaling, block: int = 4096) -> None:
     """Fit the scaling on the embeddings of the training set [N, L, A], in blocks so that memory stays bounded.
 
     `zscore` scales each input to mean 0 and standard deviation 1. `whiten` then rotates to the leading principal

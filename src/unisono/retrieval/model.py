@@ -98,8 +98,8 @@ class Model(ModelBase):
 
     @property
     def data(self) -> Path | None:
-        """Path of the embeddings that the model was trained on, as recorded; None if none is recorded."""
-        return recorded_data(self.checkpoint)
+        """Path of the embeddings that the model was trained on, as recorded, the first of several; None if none is."""
+        return next(iter(recorded_data(self.checkpoint)), None)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
@@ -195,12 +195,12 @@ class Model(ModelBase):
         return found
 
 
-def recorded_data(checkpoint: Checkpoint) -> Path | None:
-    """Return the path of the embeddings that a checkpoint was trained on, as recorded; None if none is recorded."""
+def recorded_data(checkpoint: Checkpoint) -> list[Path]:
+    """Return the paths of the embeddings that a checkpoint was trained on, as far as they are recorded."""
     options = checkpoint.options
-    if options.get("data_dir"):
-        return Path(options["data_dir"])
-    return Workspace(Path(options["data_root"])).embeddings if options.get("data_root") else None
+    if folders := options.get("data_dir"):
+        return [Path(folder) for folder in ([folders] if isinstance(folders, str) else folders)]
+    return [Workspace(Path(options["data_root"])).embeddings] if options.get("data_root") else []
 
 
 @checked

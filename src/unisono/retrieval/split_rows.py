@@ -1,6 +1,6 @@
 """Select and join the rows of splits; everything about an excerpt stays together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -31,12 +31,18 @@ def read_rows(file: EmbeddingsFile, split: Split | None, encoders: list[str]) ->
     """Read one split, or (None) all splits joined."""
     if split is not None:
         return file.read(split, encoders)
-    parts = [file.read(each, encoders) for each in SPLITS]
+    return joined([file.read(each, encoders) for each in SPLITS])
+
+
+def joined(parts: Sequence[SplitRows]) -> SplitRows:
+    """Return the rows of several splits or files as one, in order, under the name of the first."""
+    if len(parts) == 1:
+        return parts[0]
     before = np.cumsum([0, *(len(part.ids) for part in parts)])
     return replace(
         parts[0],
         ids=[id for part in parts for id in part.ids],
-        embeddings={name: np.concatenate([part.embeddings[name] for part in parts]) for name in encoders},
+        embeddings={name: np.concatenate([part.embeddings[name] for part in parts]) for name in parts[0].embeddings},
         captions=[caption for part in parts for caption in part.captions],
         caption_of=np.concatenate([part.caption_of + start for part, start in zip(parts, before, strict=False)]),
         caption_origin=[origin for part in parts for origin in part.caption_origin],

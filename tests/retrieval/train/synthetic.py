@@ -29,6 +29,7 @@ def write_embeddings(
     windows: int | None = None,
     pooling: str = "mean",
     record: EncoderRecord | None = None,
+    first: int = 0,
 ) -> Path:
     """Write `embeddings.h5`: each track is a sum of three words' directions, and has two captions that name them.
 
@@ -44,6 +45,7 @@ def write_embeddings(
         windows: keep up to so many windows of each track; the embeddings are their means.
         pooling: how the embeddings say that they were pooled.
         record: all that the embeddings say of themselves.
+        first: number of the first track.
     """
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(WORDS), dim))
@@ -61,7 +63,7 @@ def write_embeddings(
     )
     path = folder / FILE_NAME
     with create_embeddings(path, {"seed": seed}, 0) as writer:
-        number = 0
+        number = first
         for split, count in zip(SPLITS, counts, strict=True):
             tracks, embeddings = [], []
             for _ in range(count):

@@ -33,7 +33,7 @@ data, out = map(Path, sys.argv[1:])
 found = {}
 with distributed.processes(torch.device("cpu")):
     with open_embeddings(data) as file:
-        train = read(file, "musicnn", windows=True).train
+        train = read([file], "musicnn", windows=True).train
     table = TextTable(np.random.default_rng(0).normal(size=(96, 24)).astype(np.float32), np.arange(96))
     for loss in ("infonce", "siglip"):
         for projection in ("text", "joint"):

@@ -260,7 +260,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(
     given: Given, loss: str, projection: Projection, words: WordEncoder
 ):
     with open_embeddings(given["embeddings"]) as file:
-        data = read(file, "musicnn").train
+        data = read([file], "musicnn").train
     embeddings = torch.from_numpy(words.embed(data.rows.captions))
 
     class Texts(StoredTexts):

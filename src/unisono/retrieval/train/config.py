@@ -75,6 +75,9 @@ class TrainingConfig:
     """Weight decay of AdamW, on matrices only."""
     warmup: Share = 0.05
     """Share of the steps that are warmup."""
+    shuffle: Literal["auto", "all", "blocks"] = "auto"
+    """Order of the excerpts in an epoch: all of them shuffled, which holds their embeddings in memory, or read from the disk
+    in blocks, in random order, and mixed among some of them. Default: all up to 4 GiB of embeddings, blocks beyond."""
     micro_batch: Count | None = None
     """Excerpts that go through the model at a time; the gradient is still that of the whole batch."""
     precision: Literal["fp32", "bf16"] = "fp32"

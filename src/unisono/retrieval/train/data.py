@@ -5,13 +5,16 @@ on another number of processes, sees the same batches.
 """
 
 import hashlib
+import itertools
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -19,30 +22,37 @@ from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UsageError
 from unisono.base.seeded import rank_key
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
+from unisono.retrieval.audio_rows import AudioRows, Blocks, Rows, rows_a_block
 from unisono.retrieval.checkpoint import TrainedOn, digests
 from unisono.retrieval.pairing import Pairing, pair_rows
-from unisono.retrieval.split_rows import keep_rows
+from unisono.retrieval.split_rows import joined, keep_rows
 from unisono.retrieval.train.caption_sets import FalseCaptions, FalseDraw
-from unisono.tracks.track import CAPTION_ORIGINS, SPLITS
+from unisono.retrieval.train.several_files import common_record, refuse_repeated
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, Split
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 BLOCK = 8192
-"""Windows checked at a time."""
+"""Embeddings checked at a time."""
+IN_MEMORY = 4 << 30
+"""Embeddings of at most this many bytes are held in memory."""
+BLOCKS_MIXED = 32
+"""How many blocks from the disk are shuffled together."""
 
 
 @dataclass(frozen=True)
 class TrainingWindows:
     """The embeddings of the windows of a split, from which each step draws some."""
 
-    embeddings: NDArray[np.float16]
+    embeddings: AudioRows
     """[K, L, A], mapped from the disk."""
     begin: Ints
     """[N + 1]: the windows of excerpt n are begin[n] to begin[n + 1]."""
 
     def mean(self, chosen: Ints) -> Tensor:
         """Return the mean over W of the windows at these places [B, W]: [B, L, A] float32."""
-        return torch.from_numpy(self.embeddings[chosen]).float().mean(dim=1)
+        found = self.embeddings[chosen.reshape(-1)]
+        return found.reshape(*chosen.shape, *found.shape[1:]).float().mean(dim=1)
 
 
 @dataclass(frozen=True)
@@ -50,7 +60,7 @@ class SplitData:
     """One split, ready for training or validation."""
 
     rows: SplitRows
-    audio: Tensor
+    audio: AudioRows
     """[N, L, A] float16, as stored."""
     windows: TrainingWindows | None = None
     """The windows, if they are trained on."""
@@ -72,61 +82,99 @@ class SplitData:
 class TrainingData:
     """The embeddings of one encoder to train and validate on."""
 
-    path: Path
-    """The file they are from."""
+    paths: tuple[Path, ...]
+    """The files they are from."""
     encoder: EncoderRecord
     train: SplitData
     val: SplitData
+    block: int | None = None
+    """How many excerpts are read from the disk at a time; None if their embeddings are in memory."""
+
+    @property
+    def where(self) -> str:
+        """The files, in words."""
+        return " and ".join(map(str, self.paths))
 
 
-def read(file: EmbeddingsFile, encoder: str, *, windows: bool = False) -> TrainingData:
+def read(
+    files: Sequence[EmbeddingsFile],
+    encoder: str,
+    *,
+    windows: bool = False,
+    shuffle: Literal["auto", "all", "blocks"] = "auto",
+) -> TrainingData:
     """Read the train and val splits of the embeddings of one encoder.
 
     Args:
-        file: the embeddings.
+        files: the embeddings; what is read from the disk in blocks needs them open.
         encoder: name of the encoder.
         windows: read the embeddings of all windows of the train split too.
+        shuffle: hold the embeddings in memory ("all"), or read them from the disk in blocks; "auto" decides by their size
+            alone, so that a training can be resumed on another machine.
 
     Raises:
-        UsageError: the file holds no embeddings of that encoder, or no windows of it that can be trained on.
-        DataError: nothing can be learned from it; the message says why.
+        UsageError: a file holds no embeddings of that encoder, or no windows of it that can be trained on.
+        DataError: the files do not go together, or nothing can be learned from them; the message says why.
     """
-    where = file.path
-    train, val = (_split(where, file.read(split, [encoder]), encoder) for split in SPLITS[:2])
-    record = file.encoders[encoder]
+    record = common_record(files, encoder)
+    size = 2 * sum(file.counts()["train"] for file in files) * math.prod(record.shape)
+    in_blocks = shuffle == "blocks" or (shuffle == "auto" and size > IN_MEMORY)
+    parts = {split: [_part(file, split, encoder, in_blocks=in_blocks) for file in files] for split in SPLITS[:2]}
+    if len(files) > 1:
+        refuse_repeated(files)
+    train, val = (
+        SplitData(joined([rows for rows, _ in its_parts]), AudioRows([audio for _, audio in its_parts]))
+        for its_parts in parts.values()
+    )
+    data = TrainingData(
+        tuple(file.path for file in files), record, train, val, rows_a_block(record.shape) if in_blocks else None
+    )
     if windows:
-        train = replace(train, windows=_windows(file, train.rows, record))
+        train = replace(train, windows=_joined_windows(files, [rows for rows, _ in parts["train"]], record))
     if len(train) == 0:
         raise DataError(
-            f"{where}: the train split is empty.", hint="Prepare more tracks: of ten, one is in val and one in test."
+            f"{data.where}: the train split is empty.",
+            hint="Prepare more tracks: of ten, one is in val and one in test.",
         )
     if len(set(train.pairing.recording.tolist())) < 2:
-        raise DataError(f"{where}: the train split holds one recording only; two at least are needed.")
+        raise DataError(f"{data.where}: the train split holds one recording only; two at least are needed.")
     if len(train.pairing.texts) < 2:
         raise DataError(
-            f"{where}: all {len(train.rows.captions)} captions of the train split are the same: "
+            f"{data.where}: all {len(train.rows.captions)} captions of the train split are the same: "
             f"{train.pairing.texts[0]!r}. Nothing can be learned from them."
         )
-    return TrainingData(where, record, train, val)
+    return replace(data, train=train)
 
 
-def _split(path: Path, rows: SplitRows, encoder: str) -> SplitData:
-    embeddings = rows.embeddings.pop(encoder)
-    bad = np.flatnonzero(~np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim))))
-    if len(bad):
+def _part(file: EmbeddingsFile, split: Split, encoder: str, *, in_blocks: bool) -> tuple[SplitRows, Rows]:
+    """Read a split of one file, with its embeddings in memory or on the disk, and check it."""
+    rows = file.read(split, [] if in_blocks else [encoder])
+    stored: Rows = Blocks(file.on_disk(split, encoder), 2 * BLOCKS_MIXED) if in_blocks else rows.embeddings.pop(encoder)
+    count = len(rows.ids)
+    blocks = ((start, stored[start : start + BLOCK]) for start in range(0, count, BLOCK))
+    bad = [start + at for start, block in blocks for at in np.flatnonzero(~_finite(block))]
+    if bad:
         raise DataError(
-            f"{path}: {len(bad)} of {len(embeddings)} {encoder} embeddings of the {rows.split} split are not finite, "
-            f"the first of {rows.ids[bad[0]]}.",
-            hint=f"Prepare them again: unisono prepare --encoders {encoder} --output-dir {path.parent}",
+            f"{file.path}: {len(bad)} of {count} {encoder} embeddings of the {split} split are not finite, the first of "
+            f"{rows.ids[bad[0]]}.",
+            hint=f"Prepare them again: unisono prepare --encoders {encoder} --output-dir {file.path.parent}",
         )
-    without = np.setdiff1d(np.arange(len(rows.ids)), rows.caption_of)
+    without = np.setdiff1d(np.arange(count), rows.caption_of)
     if len(without):
-        raise DataError(f"{path}: {rows.ids[without[0]]} of the {rows.split} split has no caption.")
-    audio = torch.from_numpy(embeddings)
-    return SplitData(rows, audio.unsqueeze(1) if audio.ndim == 2 else audio)
+        raise DataError(f"{file.path}: {rows.ids[without[0]]} of the {split} split has no caption.")
+    return rows, stored
 
 
-def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> TrainingWindows:
+def _joined_windows(
+    files: Sequence[EmbeddingsFile], rows: Sequence[SplitRows], record: EncoderRecord
+) -> TrainingWindows:
+    parts = [_windows(file, its_rows, record) for file, its_rows in zip(files, rows, strict=True)]
+    before = np.cumsum([0, *(begin[-1] for _, begin in parts)])
+    begins = [begin[:-1] + start for (_, begin), start in zip(parts, before, strict=False)]
+    return TrainingWindows(AudioRows([embeddings for embeddings, _ in parts]), np.concatenate([*begins, before[-1:]]))
+
+
+def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> tuple[NDArray[np.float16], Ints]:
     if record.pooling != "mean":
         raise UsageError(
             f"audio_windows needs embeddings that are the mean of their windows; those of {record.name} in {file.path} "
@@ -142,7 +190,7 @@ def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> Tr
         raise DataError(f"{file.path}: no {record.name} window of {rows.ids[without[0]]} was kept.")
     for start in range(0, len(embeddings), BLOCK):
         block = embeddings[start : start + BLOCK]
-        bad = np.flatnonzero(~np.isfinite(block.reshape(len(block), -1)).all(axis=1))
+        bad = np.flatnonzero(~_finite(block))
         if len(bad):
             of = rows.ids[window_of[start + bad[0]]]
             raise DataError(
@@ -150,7 +198,11 @@ def _windows(file: EmbeddingsFile, rows: SplitRows, record: EncoderRecord) -> Tr
                 hint="Prepare them again: unisono prepare "
                 f"--encoders {record.name} --keep-windows --output-dir {file.path.parent}",
             )
-    return TrainingWindows(embeddings.reshape(len(embeddings), record.layers, -1), begin)
+    return embeddings.reshape(len(embeddings), record.layers, -1), begin
+
+
+def _finite(embeddings: NDArray[np.float16]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(embeddings.reshape(len(embeddings), -1)).all(axis=1))
 
 
 def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
@@ -161,7 +213,7 @@ def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
     kept = np.sort(np.array(order[:limit]))
     keep = np.zeros(len(data), dtype=bool)
     keep[kept] = True
-    return SplitData(keep_rows(data.rows, keep), data.audio[torch.from_numpy(kept)])
+    return SplitData(keep_rows(data.rows, keep), AudioRows([data.audio[kept].numpy()]))
 
 
 def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
@@ -240,6 +292,7 @@ class Sampler:
         caption_weights: Floats | None = None,
         windows: WindowDraw | None = None,
         false: FalseDraw | None = None,
+        block: int | None = None,
     ) -> None:
         """Prepare to draw.
 
@@ -251,7 +304,10 @@ class Sampler:
             caption_weights: [M] how often a caption is drawn, relative to the others of its excerpt.
             windows: also draws windows of each excerpt; it does not change which excerpts and captions are drawn.
             false: also draws a false caption of each caption; it changes nothing else.
+            block: how many excerpts lie in a block on the disk: blocks come in random order, and the excerpts of
+                `BLOCKS_MIXED` of them are shuffled together. By default, all excerpts are.
         """
+        self.block = block
         self.seed = seed
         self.windows = windows
         self.false = false
@@ -271,12 +327,24 @@ class Sampler:
     def epoch(self, number: int) -> list[Batch]:
         """Draw the batches of an epoch."""
         rng = np.random.default_rng([self.seed, number])
-        rows = rng.permutation(self._rows(rng))[: len(self) * self.batch_size]
+        rows = self._shuffled(rng, self._rows(rng))[: len(self) * self.batch_size]
         captions = self._captions(rng, rows)
         whole = Batch(rows, captions, self.windows(rng, rows) if self.windows else None)
         if self.false:
             whole = replace(whole, false=self.false(np.random.default_rng([self.seed, number, 1]), captions))
         return [whole.part(start, start + self.batch_size) for start in range(0, len(rows), self.batch_size)]
+
+    def _shuffled(self, rng: np.random.Generator, rows: Ints) -> Ints:
+        """Shuffle the rows that were drawn, which ascend; of those on the disk, the ones that are near stay near."""
+        if self.block is None:
+            return np.asarray(rng.permutation(rows))
+        blocks = rng.permutation(-(-self.count // self.block))
+        mixed = blocks[rows // self.block] // BLOCKS_MIXED
+        order = np.argsort(mixed, kind="stable")
+        begin = np.searchsorted(mixed[order], np.arange(len(blocks) // BLOCKS_MIXED + 2))
+        parts = [rng.permutation(order[first:last]) for first, last in itertools.pairwise(begin)]
+        shuffled: Ints = rows[np.concatenate(parts)]
+        return shuffled
 
     def _rows(self, rng: np.random.Generator) -> Ints:
         """Draw N rows, each its expected number of times rounded up or down (systematic sampling)."""

@@ -1,6 +1,6 @@
 """The settings of a training as a checkpoint records them, and what may differ when it is resumed."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,8 @@ class AskedTraining:
     """As a checkpoint records them."""
     audio_encoder: EncoderRecord
     trained_on: TrainedOn
-    data: Path
-    """The file of the embeddings."""
+    data: str
+    """The files of the embeddings, in words."""
 
 
 def sorted_settings(given: dict[str, Any]) -> tuple[TrainingConfig, RunSettings]:
@@ -59,10 +59,13 @@ def sorted_settings(given: dict[str, Any]) -> tuple[TrainingConfig, RunSettings]
     return TrainingConfig(**parts[0]), RunSettings(**parts[1])
 
 
-def recorded(config: TrainingConfig, how: RunSettings, data: Path) -> dict[str, Any]:
-    """Return the settings as a checkpoint records them, with the path of the data."""
-    folder = data.parent if data.name == FILE_NAME else data
-    options = dict.fromkeys(LEADING) | {"data_root": str(DEFAULT_ROOT), "data_dir": str(folder)}
+def recorded(config: TrainingConfig, how: RunSettings, data: Sequence[Path]) -> dict[str, Any]:
+    """Return the settings as a checkpoint records them, with the path of the data, or a list of several."""
+    folders = [str(path.parent if path.name == FILE_NAME else path) for path in data]
+    options = dict.fromkeys(LEADING) | {
+        "data_root": str(DEFAULT_ROOT),
+        "data_dir": folders if len(folders) > 1 else folders[0],
+    }
     return options | {name: _plain(value) for name, value in {**asdict(config), **asdict(how)}.items()}
 
 

@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -100,7 +100,7 @@ class TrainedModel(Model):
 
 @checked
 def train(
-    embeddings: EmbeddingsFile | AnyPath | None = None,
+    embeddings: EmbeddingsFile | AnyPath | Sequence[EmbeddingsFile | AnyPath] | None = None,
     *,
     resume: AnyPath | None = None,
     overwrite: bool = False,
@@ -113,7 +113,8 @@ def train(
     model of one that is complete.
 
     Args:
-        embeddings: an `embeddings.h5`, or its folder. When a training is resumed, by default that of the checkpoint.
+        embeddings: an `embeddings.h5`, or its folder, or a list of several. When a training is resumed, by default those of
+            the checkpoint.
         resume: checkpoint of the training to resume. Its settings apply, and of those given here only the ones that do not
             change what is learned may differ, and `epochs` and `patience`.
         overwrite: replace what an earlier training left in `checkpoint_dir`, which is otherwise an error if its settings
@@ -132,8 +133,10 @@ def train(
     if found and resume:
         settings = resumed(found, as_path(resume), settings)
         embeddings = recorded_data(found) if embeddings is None else embeddings
-    if embeddings is None:
-        raise UsageError("embeddings must be an embeddings.h5 or its folder.", parameter="embeddings")
+    given = embeddings if isinstance(embeddings, Sequence) and not isinstance(embeddings, str) else [embeddings]
+    named = [each for each in given if each is not None]
+    if not named:
+        raise UsageError("embeddings must be an embeddings.h5 or its folder, or several.", parameter="embeddings")
     start = Start(settings) if resume else find_start(settings)
     config, how = sorted_settings(start.settings)
     device = local_device(how.device)
@@ -141,10 +144,11 @@ def train(
     with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
-        file = stack.enter_context(opened(embeddings))
-        data = _chosen(config, read(file, config.audio_encoder, windows=config.audio_windows is not None))
+        files = [stack.enter_context(opened(each)) for each in named]
+        windows = config.audio_windows is not None
+        data = _chosen(config, read(files, config.audio_encoder, windows=windows, shuffle=config.shuffle))
         asked = AskedTraining(
-            recorded(config, how, data.path), data.encoder, trained_on(data.train.rows, data.val.rows), data.path
+            recorded(config, how, data.paths), data.encoder, trained_on(data.train.rows, data.val.rows), data.where
         )
         if distributed.rank() == 0:
             stack.enter_context(claimed(how.checkpoint_dir, config.audio_encoder))
@@ -250,7 +254,7 @@ def _prepare(
         train.shares,
     )
     draw = WindowDraw(train.windows.begin, config.audio_windows or 1) if train.windows else None
-    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw, false)
+    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw, false, data.block)
     if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
         raise _not_shared(f"{sampler.batch_size} excerpts")
     begun = found or start

@@ -99,7 +99,7 @@ def check_data(config: TrainingConfig, start: Checkpoint | None, text: TextEncod
     if differ:
         name, found, wanted = differ[0]
         raise UsageError(
-            f"{data.path}: its {data.encoder.name} embeddings were made with {name} {found!r}; {config.model} needs "
+            f"{data.where}: its {data.encoder.name} embeddings were made with {name} {found!r}; {config.model} needs "
             f"{wanted!r}.",
             hint=f"Prepare the music again with: unisono prepare --encoders {data.encoder.name} --output-dir ...",
         )

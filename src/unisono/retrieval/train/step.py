@@ -171,7 +171,7 @@ class Step:
     def _audio(self, part: Batch) -> Tensor:
         if part.windows is not None and self.data.windows is not None:
             return self.data.windows.mean(part.windows)
-        return self.data.audio[torch.from_numpy(part.rows)]
+        return self.data.audio[part.rows]
 
     def _seed(self, number: int, place: int) -> None:
         """Seed the randomness of a part of a step by its place (`torch.manual_seed` would take a millisecond)."""
