@@ -37,7 +37,8 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
     command continues an interrupted training, and another one is refused."""
     loss: LossName = "infonce"
-    """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
+    """Loss: infonce (symmetric, a softmax over the batch), dcl (decoupled: over the negatives alone), siglip (each pair
+    classified on its own), or infonce_sigreg (infonce, and embeddings spread evenly over the sphere)."""
 
     @property
     def data_paths(self) -> Sequence[Path] | None:
@@ -88,6 +89,8 @@ def _show(model: "TrainedModel") -> None:
             f"(chance {chance['recall@10']:.1%}), MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f}), "
             f"{counted(training.queries, 'query', 'queries')}, {counted(training.candidates, 'candidate')}."
         )
+    if training.stopped:
+        console.out.print(training.stopped, soft_wrap=True)
     if training.curve_path:
         console.out.print(f"Learning curve: {training.curve_path}", soft_wrap=True)
     console.out.print(f"Model card: {training.card_path}", soft_wrap=True)

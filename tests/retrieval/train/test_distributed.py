@@ -23,7 +23,7 @@ import torch
 from pathlib import Path
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import open_embeddings
-from unisono.retrieval.train import distributed
+from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.data import Batch, WindowDraw, read
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.retrieval.train.config import TrainingConfig
@@ -35,7 +35,7 @@ with distributed.processes(torch.device("cpu")):
     with open_embeddings(data) as file:
         train = read([file], "musicnn", windows=True).train
     table = TextTable(np.random.default_rng(0).normal(size=(96, 24)).astype(np.float32), np.arange(96))
-    for loss in ("infonce", "siglip"):
+    for loss in losses.names():
         for projection in ("text", "joint"):
             for micro in (None, 2):
                 config = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
@@ -86,7 +86,7 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path):
     for count in (1, 2):
         run_processes(count, "-c", SCRIPT, data, tmp_path / f"{count}.pt", cwd=tmp_path)
     one, two = (torch.load(tmp_path / f"{count}.pt", weights_only=True) for count in (1, 2))
-    assert one.keys() == two.keys() and len(one) == 8
+    assert one.keys() == two.keys() and len(one) == 16
     for kind in one:
         assert one[kind].keys() == two[kind].keys() and len(one[kind]) >= 6
         for name in one[kind]:

@@ -13,9 +13,10 @@ from torch.nn import functional
 from unisono.base.errors import UsageError
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import losses
-from unisono.retrieval.train.losses import EmbeddedBatch
+from unisono.retrieval.train.losses import EmbeddedBatch, infonce_sigreg
 from unisono.retrieval.train.terms import false_captions_term
 
+SEED = 2**63 + 5
 SCALE, BIAS = torch.tensor(7.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
 TEXTS, RECORDINGS = np.array([0, 1, 2, 0, 3, 4, 5, 1]), np.array([0, 1, 2, 3, 4, 2, 5, 6])
 every_loss = pytest.mark.parametrize("name", losses.names())
@@ -27,7 +28,7 @@ def vectors(seed: int, size: int = 8) -> Tensor:
 
 
 def whole(text: Tensor, audio: Tensor, positive: Positives) -> EmbeddedBatch:
-    return EmbeddedBatch(text, audio, text, audio, positive)
+    return EmbeddedBatch(text, audio, text, audio, positive, SEED)
 
 
 def by_hand(name: str, text: Tensor, audio: Tensor, positive: Positives) -> float:
@@ -41,6 +42,9 @@ def by_hand(name: str, text: Tensor, audio: Tensor, positive: Positives) -> floa
             for j, logit in enumerate(row)
         ]
         return sum(math.log1p(math.exp(-value)) for value in signed) / len(logits)
+    if name == "infonce_sigreg":
+        spread = (spread_by_hand(text.numpy()) + spread_by_hand(audio.numpy())) / 2
+        return 0.95 * by_hand("infonce", text, audio, positive) + 0.05 * spread
     directions = []
     for flipped in (False, True):
         rows = []
@@ -48,9 +52,32 @@ def by_hand(name: str, text: Tensor, audio: Tensor, positive: Positives) -> floa
             row = {j: logits[j][i] if flipped else logits[i][j] for j in range(len(logits))}
             good = [j for j in row if ((j, i) if flipped else (i, j)) in right]
             wrong = sum(math.exp(row[j]) for j in row if j not in good)
-            rows.append(sum(math.log1p(wrong / math.exp(row[j])) for j in good) / len(good))
+            apart = [wrong / math.exp(row[j]) for j in good]
+            rows.append(sum(map(math.log if name == "dcl" else math.log1p, apart)) / len(good))
         directions.append(sum(rows) / len(rows))
     return sum(directions) / 2
+
+
+def spread_by_hand(vectors: np.ndarray) -> float:
+    """The statistic of Epps and Pulley with complex numbers, direction by direction."""
+    points = np.linspace(-5, 5, 17)
+    normal = np.exp(-(points**2) / 2)
+    found = []
+    for direction in infonce_sigreg.draw_directions(vectors.shape[1], SEED).double().numpy().T:
+        projected = np.sqrt(vectors.shape[1]) * vectors @ direction
+        apart = np.abs(np.exp(1j * np.outer(points, projected)).mean(axis=1) - normal) ** 2
+        found.append(len(vectors) * np.trapezoid(apart * normal, points))
+    return float(np.mean(found))
+
+
+def test_sigreg_is_small_for_vectors_all_around_and_large_for_a_bundle():
+    directions = infonce_sigreg.draw_directions(16, SEED).double()
+    around = functional.normalize(torch.randn(512, 16, generator=torch.Generator().manual_seed(0)).double(), dim=1)
+    bundle = functional.normalize(around + 3, dim=1)
+    spread, crowded = (infonce_sigreg.sigreg(each, directions).item() for each in (around, bundle))
+    assert spread < 2 and crowded > 20 * spread
+    assert torch.allclose(directions.norm(dim=0), torch.ones(256).double())
+    assert not torch.equal(directions, infonce_sigreg.draw_directions(16, SEED + 1).double())
 
 
 @every_loss
@@ -80,7 +107,7 @@ def test_the_mean_over_processes_is_the_loss_of_the_batch(name: str, processes: 
     parts: list[Tensor] = []
     for process in range(processes):
         rows = slice(process * 8 // processes, (process + 1) * 8 // processes)
-        batch = EmbeddedBatch(text[rows], audio[rows], text, audio, positives(TEXTS, RECORDINGS, rows))
+        batch = EmbeddedBatch(text[rows], audio[rows], text, audio, positives(TEXTS, RECORDINGS, rows), SEED)
         parts.append(compute(batch, SCALE, BIAS))
     found = torch.stack(parts).mean()
     assert found.item() == pytest.approx(expected.item(), rel=1e-12)
@@ -90,7 +117,7 @@ def test_the_mean_over_processes_is_the_loss_of_the_batch(name: str, processes: 
         assert torch.allclose(one, other, atol=1e-12)
 
 
-@every_loss
+@pytest.mark.parametrize("name", [name for name in losses.names() if not name.endswith("_sigreg")])
 @given(st.lists(st.integers(0, 3), min_size=2, max_size=9), st.integers(0, 1000))
 def test_positives_attract_and_negatives_repel(name: str, groups: list[int], seed: int):
     size = len(groups)
@@ -125,6 +152,6 @@ def test_a_false_caption_is_contrasted_with_its_own_music_alone():
 
 
 def test_the_registry():
-    assert losses.names() == ("infonce", "siglip")
+    assert losses.names() == ("dcl", "infonce", "infonce_sigreg", "siglip")
     with pytest.raises(UsageError, match=r"There is no loss 'sigclip'\. Did you mean 'siglip'"):
         losses.get("sigclip")

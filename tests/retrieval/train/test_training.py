@@ -4,10 +4,12 @@ import inspect
 import logging
 import os
 import random
+import re
 import shutil
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.checkpoint import load, save
 from unisono.retrieval.heads import Architecture, Projection, ProjectionHeads
 from unisono.retrieval.model import load_model
+from unisono.retrieval.train import losses
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, read
 from unisono.retrieval.train.loop import InterruptionError, learning_rate, signals_noted
@@ -138,6 +141,17 @@ def test_early_stopping(given: Given):
     assert best.metrics["epoch"] == training.best_epoch
     scores = [entry["text_to_music"]["mrr"] for entry in model.history]
     assert max(scores) == scores[training.best_epoch - 1] == best.progress["best"]
+    loss = model.history[-1]["loss"]
+    then, now = f"{max(scores):.3f}", f"{scores[-1]:.3f}"
+    assert re.fullmatch(
+        rf"Stopped early, after epoch {training.epochs} of 60: val text to music mrr was best after "
+        rf"epoch {training.best_epoch} \({then}\) and not better in 3 epochs since \(now {now}\), .* to {loss:.4f}\.",
+        training.stopped,
+    )
+    assert (
+        model.training.stopped
+        == train(**{**given, "epochs": 60, "patience": 3, "learning_rate": 0.01}).training.stopped
+    )
 
 
 def test_without_val_the_last_epoch_is_the_best(given: Given, tmp_path: Path):
@@ -231,9 +245,13 @@ def test_fewer_excerpts_than_a_batch(given: Given):
     assert load(train(**given | {"batch_size": 500}).training.last_path).progress["step"] == 6
 
 
-@pytest.mark.parametrize("loss", ["infonce", "siglip"])
-@pytest.mark.parametrize("projection", ["text", "joint"])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("loss", "projection", "precision"),
+    [
+        *product(["infonce", "siglip"], ["text", "joint"], ["fp32", "bf16"]),
+        *(("dcl", "text", "fp32"), ("infonce_sigreg", "joint", "fp32")),
+    ],
+)
 def test_every_kind_learns(given: Given, loss: str, projection: str, precision: str):
     kind = {"loss": loss, "projection": projection, "precision": precision}
     history = train(**given | kind | {"epochs": 40, "learning_rate": 0.005, "dim": 16}).history
@@ -254,7 +272,7 @@ def test_temperature(given: Given, learn: bool):
     assert all((found == pytest.approx(0.1)) is not learn for found in temperatures)
 
 
-@pytest.mark.parametrize("loss", ["infonce", "siglip"])
+@pytest.mark.parametrize("loss", losses.names())
 @pytest.mark.parametrize("projection", ["text", "joint"])
 def test_parts_give_the_gradient_of_the_whole_batch(
     given: Given, loss: str, projection: Projection, words: WordEncoder
@@ -270,7 +288,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         def __call__(self, captions):
             return embeddings[captions]
 
-    losses, gradients = [], []
+    values, gradients = [], []
     for micro in (None, 4):
         kind = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
         torch.manual_seed(0)
@@ -290,9 +308,9 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         rows = data.rows.caption_of[:22:2]
         batch = Batch(rows, rows * 2, false=np.where(rows % 3, rows * 2 + 1, -1))
         value = Step(heads, data, Texts(), kind)(batch, 0)
-        losses.append(value)
+        values.append(value)
         gradients.append([each.grad for each in heads.parameters() if each.grad is not None])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert values[0] == pytest.approx(values[1], rel=1e-6)
     for whole, parts in zip(*gradients, strict=True):
         assert torch.allclose(whole, parts, atol=1e-6)
     assert len(gradients[0]) > 3

@@ -64,7 +64,8 @@ class TrainingConfig:
     joint, where it keeps the audio head from overfitting, otherwise 0."""
 
     loss: str = "infonce"
-    """Loss: infonce (symmetric, a softmax over the batch), or siglip (each pair classified on its own)."""
+    """Loss: infonce (symmetric, a softmax over the batch), dcl (decoupled: over the negatives alone), siglip (each pair
+    classified on its own), or infonce_sigreg (infonce, and embeddings spread evenly over the sphere)."""
     temperature: Temperature = 0.1
     """Divisor of the cosines in the loss, at the beginning."""
     learn_temperature: bool = True

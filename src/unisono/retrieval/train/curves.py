@@ -8,7 +8,7 @@ from typing import Any
 from unisono.base.extras import MissingExtraError, extra
 from unisono.base.files import whole_file
 from unisono.base.log import log
-from unisono.retrieval.metrics import DIRECTIONS
+from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 from unisono.retrieval.train import distributed
 
 
@@ -63,6 +63,9 @@ def draw_curve(history: list[dict[str, Any]], path: Path, select_by: str) -> boo
             score.plot(epochs, [entry[direction][select_by] for entry in history], label=f"{name}")
     score.set(title=f"Validation: {select_by}", xlabel="epoch", ylim=(0, 1))
     if score.lines:
+        best = max(history, key=lambda entry: entry[TEXT_TO_MUSIC][select_by])["epoch"]
+        score.axvline(best, color="tab:gray", linestyle=":", label=f"best epoch, {best}")
+        loss.axvline(best, color="tab:gray", linestyle=":")
         score.legend(frameon=False)
     for axes in (loss, score):
         axes.grid(alpha=0.3)

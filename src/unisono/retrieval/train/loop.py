@@ -16,6 +16,7 @@ import torch
 from unisono.base.errors import DataError, UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress
+from unisono.base.words import counted
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
@@ -257,8 +258,23 @@ class Training:
         enough = self.config.patience is not None and self.validation is not None and waited >= self.config.patience
         if not distributed.any_process(enough, self.step.device):
             return False
-        log.info("No better epoch for %d epochs: stopping.", waited)
+        log.info("%s", self.why_stopped)
         return True
+
+    @property
+    def why_stopped(self) -> str:
+        """Why the training stopped before its last epoch, in a sentence; empty if it did not."""
+        at, measure = self.state, self.config.select_by
+        if at.epoch >= self.config.epochs or self.config.patience is None or self.validation is None:
+            return ""
+        best, last = at.history[at.best_epoch - 1], at.history[-1]
+        loss = "while the training loss fell" if last["loss"] < best["loss"] else "and the training loss went"
+        waited = counted(at.epoch - at.best_epoch, "epoch")
+        return (
+            f"Stopped early, after epoch {at.epoch} of {self.config.epochs}: val text to music {measure} was best after "
+            f"epoch {at.best_epoch} ({at.best:.3f}) and not better in {waited} since (now "
+            f"{last[TEXT_TO_MUSIC][measure]:.3f}), {loss} from {best['loss']:.4f} to {last['loss']:.4f}."
+        )
 
     def _stop(self, received: list[int]) -> None:
         self.save()

@@ -79,6 +79,8 @@ class TrainingSummary:
     """The model card."""
     curve_path: Path | None
     """Image of the learning curve; None without matplotlib."""
+    stopped: str = ""
+    """Why it ended before its last epoch, in a sentence; empty if it did not."""
     warnings: tuple[str, ...] = ()
     """What speaks against the model, in sentences."""
 
@@ -439,6 +441,7 @@ def _conclude(training: Training, device: str) -> TrainedModel:
         last_path=training.last_path,
         card_path=card,
         curve_path=curve if drawn else None,
+        stopped=training.why_stopped,
         warnings=tuple(doubts.of_model(best)),
     )
     for sentence in model.training.warnings:
