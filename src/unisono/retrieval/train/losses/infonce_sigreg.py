@@ -12,6 +12,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from unisono.retrieval.train.losses import EmbeddedBatch, infonce
 
@@ -31,7 +32,7 @@ def loss(batch: EmbeddedBatch, scale: Tensor, bias: Tensor) -> Tensor:
 def draw_directions(dim: int, seed: int) -> Tensor:
     """Draw random unit vectors [dim, DIRECTIONS]; the same on all devices."""
     drawn = torch.randn(dim, DIRECTIONS, generator=torch.Generator().manual_seed(seed % 2**63))
-    return drawn / drawn.norm(dim=0)
+    return functional.normalize(drawn, dim=0)
 
 
 def sigreg(vectors: Tensor, directions: Tensor) -> Tensor:
