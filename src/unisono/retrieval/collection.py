@@ -140,6 +140,7 @@ class Collection:
         vectors: [W, D], unit vectors of the windows; of the tracks (W = N) where there are no windows.
         windows: which track each vector is of; None if each track has one.
         index: of the vectors.
+        counts: [N], how many vectors each track has.
         products: of the vectors with queries [Q, D]: [W, Q].
     """
 
@@ -168,8 +169,10 @@ class Collection:
         self.vectors = vectors
         self.windows = windows
         self.explain = explain
-        self._counts = _window_counts(len(tracks), len(vectors), windows)
-        self._first = np.cumsum(self._counts) - self._counts
+        self.counts = _window_counts(len(tracks), len(vectors), windows)
+        self._first = np.cumsum(self.counts) - self.counts
+        self._evenly = int(self.counts[0]) if len(self) and (self.counts == self.counts[0]).all() else 0
+        """The number of vectors of each track, if all have equally many."""
         self.index = indexes.get(index)(vectors)
         self.products = Products(vectors)
 
@@ -263,14 +266,18 @@ class Collection:
         """
         if self.windows is None or not len(scores):
             return scores
-        best: Floats = np.maximum.reduceat(scores, self._starts(rows))
-        return best
+        if self._evenly:  # much faster than reduceat
+            best = scores[:: self._evenly]
+            for number in range(1, self._evenly):
+                best = np.maximum(best, scores[number :: self._evenly])
+            return best
+        return np.asarray(np.maximum.reduceat(scores, self._starts(rows)))
 
     def mean_scores(self, scores: Floats, rows: Positions | None = None) -> Floats:
         """Return the mean score of the windows of each track; see `best_scores`."""
         if self.windows is None or not len(scores):
             return scores
-        counts = self._counts if rows is None else self._counts[rows]
+        counts = self.counts if rows is None else self.counts[rows]
         sums: Floats = np.add.reduceat(scores, self._starts(rows))
         return np.asarray(sums / counts.reshape(-1, *[1] * (scores.ndim - 1)), dtype=np.float32)
 
@@ -278,11 +285,11 @@ class Collection:
         """Return the places of the vectors of some tracks, in their order."""
         if self.windows is None:
             return rows
-        counts = self._counts[rows]
+        counts = self.counts[rows]
         return np.repeat(self._first[rows] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
 
     def _starts(self, rows: Positions | None) -> Positions:
-        return self._first if rows is None else np.cumsum(self._counts[rows]) - self._counts[rows]
+        return self._first if rows is None else np.cumsum(self.counts[rows]) - self.counts[rows]
 
     def start_of(self, place: int) -> float | None:
         """Return where the music of a vector begins, in seconds of the file; None if there are no windows."""

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ class Words:
     """[M]: a value for each text of a track."""
     rows: NDArray[np.int64]
     """[M]: the position of its track, ascending; a track without a text has an empty one, unless it is a list."""
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The values."""
+        return frozenset(self.values)
 
     def counts(self, among: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Count the texts of each value [V], of the tracks of a mask [N]."""

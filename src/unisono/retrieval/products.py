@@ -1,13 +1,22 @@
 """Products of many vectors with some queries, computed together for all threads that ask at the same time."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from unisono.base.cores import available_cores
 from unisono.retrieval.indexes import Floats
 
-MOST_AT_ONCE = 32
+MOST_AT_ONCE = 16
 """Queries of one pass over the vectors."""
+BLOCK = 1 << 17
+"""Numbers that are multiplied with all queries while the processor's cache holds them. Libraries of linear algebra compute
+products of this size on one thread, and so wait for no other."""
+PIECE = 64
+"""Blocks of one task."""
 
 
 class _Asked:
@@ -21,12 +30,15 @@ class Products:
     """The products of W vectors with queries.
 
     A product with one query takes as long as reading the vectors does. Of several threads, one computes the products of all
-    that wait, in one pass, which takes far less than a pass for each.
+    that wait, in one pass, which takes far less than a pass for each. Each product is of a block of vectors and one query:
+    a product of matrices first copies the larger one, which pays from 16 queries on only, and rounds differently for each
+    number of queries.
     """
 
-    def __init__(self, vectors: Floats) -> None:
-        """Take the vectors [W, D]."""
+    def __init__(self, vectors: NDArray[np.float32] | NDArray[np.int8], scales: Floats | None = None) -> None:
+        """Take the vectors [W, D]; or what they are rounded to, and the [W] numbers by which that is to be multiplied."""
         self._vectors = vectors
+        self._scales = scales
         self._waiting: list[_Asked] = []
         self._list = threading.Lock()
         self._turn = threading.Lock()
@@ -49,10 +61,7 @@ class Products:
         with self._list:
             batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
         try:
-            if len(batch) == len(batch[0].queries) == 1:  # much faster as a product with a vector than with a matrix
-                batch[0].found = (self._vectors @ batch[0].queries[0])[:, None]
-                return
-            found = np.concatenate([each.queries for each in batch]) @ self._vectors.T
+            found = self._of(np.concatenate([each.queries for each in batch]))
             begin = 0
             for each in batch:
                 each.found = found[begin : begin + len(each.queries)].T
@@ -60,3 +69,38 @@ class Products:
         except BaseException as error:
             for each in batch:
                 each.failure = error
+
+    def _of(self, queries: Floats) -> Floats:
+        """Return the products [Q, W] with queries [Q, D]."""
+        count, dim = self._vectors.shape
+        found = np.empty((len(queries), count), dtype=np.float32)
+        rows = max(1, BLOCK // max(1, dim))
+        pieces = range(0, count, PIECE * rows)
+
+        def compute(begin: int) -> None:
+            self._multiply(queries, found, begin, min(count, begin + PIECE * rows), rows)
+
+        if len(pieces) > 1 and available_cores() > 1:
+            for _ in _threads().map(compute, pieces):
+                pass
+        else:
+            for begin in pieces:
+                compute(begin)
+        return found
+
+    def _multiply(self, queries: Floats, found: Floats, begin: int, end: int, rows: int) -> None:
+        exact = None if self._scales is None else np.empty((rows, queries.shape[1]), dtype=np.float32)
+        for at in range(begin, end, rows):
+            block = self._vectors[at : min(end, at + rows)]
+            if exact is not None:
+                np.copyto(exact[: len(block)], block)
+                block = exact[: len(block)]
+            for query, products in zip(queries, found, strict=True):
+                np.dot(block, query, out=products[at : at + len(block)])
+        if self._scales is not None:
+            found[:, begin:end] *= self._scales[begin:end]
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(available_cores(), thread_name_prefix="products")

@@ -119,7 +119,7 @@ class Condition:
             return lambda found: found[: len(value)] == value
         # What holds a comma and is a value as it is, such as "Crosby, Stills & Nash", is no list.
         wanted = (
-            {value} if value in words.values else {value, *(part.strip() for part in value.split(",") if part.strip())}
+            {value} if value in words.known else {value, *(part.strip() for part in value.split(",") if part.strip())}
         )
         return wanted.__contains__
 

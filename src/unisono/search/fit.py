@@ -123,8 +123,8 @@ def reads_like_music(model: JointModel, collection: Collection, text: str) -> bo
     """Return whether a text is a description of music, as far as its words and the text encoder of the model tell."""
     words = "".join(letter if letter.isalnum() or letter in "-'&" else " " for letter in text).split()
     terms = [" ".join(words[at : at + count]) for count in range(1, LONGEST + 1) for at in range(len(words))]
-    own = {*collection.columns.words("tags").values, *collection.columns.words("genre").values}
-    if not can_read(model) or any(look_up(term) or folded(term) in own for term in terms):
+    own = [collection.columns.words(name).known for name in ("tags", "genre")]
+    if not can_read(model) or any(look_up(term) or any(folded(term) in known for known in own) for term in terms):
         return True
     if model not in _of_model:
         _of_model[model] = _Borders.of(_unit(model, [*SCENES, *USUAL]), _unit(model, OTHER))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unisono.base.errors import UsageError
 from unisono.retrieval.collection import Collection, Hit, Hits
@@ -13,7 +12,7 @@ from unisono.search.choosing import choose, first_within_limits
 from unisono.search.filters import allowed
 from unisono.search.fit import doubts, nearest_words
 from unisono.search.query import Query, weighted
-from unisono.search.scores import Scores, Source
+from unisono.search.scores import Ranked, Scores, Source
 from unisono.search.seeds import find_seeds
 
 KEPT, REJECTED = 0.75, 0.25
@@ -44,10 +43,7 @@ def search(model: JointModel, query: Query | str, collection: Collection) -> Hit
         return Hits([Hit(0.0, collection.tracks[row]) for row in rows], str(query), searched, notes=notes)
     scores = Scores(collection, sources, query.windows)
     ranked = choose(scores, query, among)
-    hits = [
-        _hit(model, scores, row, score, parts)
-        for row, score, parts in zip(ranked.rows.tolist(), ranked.scores.tolist(), ranked.parts, strict=True)
-    ]
+    hits = _hits(model, scores, ranked)
     doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], hits, is_alone=scores.is_single)
     fits = not doubt or bool(query.like or query.keep)
     said = [doubt if fits else f"Nothing here fits well. {doubt}"] if doubt else []
@@ -92,25 +88,24 @@ def _mean(collection: Collection, rows: Sequence[int]) -> Floats:
     return found
 
 
-def _hit(model: JointModel, scores: Scores, row: int, score: float, parts: NDArray[np.float64]) -> Hit:
+def _hits(model: JointModel, scores: Scores, ranked: Ranked) -> list[Hit]:
     collection, sources = scores.collection, scores.sources
-    places, by_window = scores.of_windows(row)
-    best = int(by_window.argmax())
-    place = int(places[best])
     texts = [source for source in sources if source.is_text and source.weight > 0]
-    if collection.explain and texts:
-        asked = sum((source.weight * source.vector for source in texts), start=np.zeros_like(scores.vectors[0]))
-        why = collection.why(asked / (np.linalg.norm(asked) or 1), place)
-    else:
-        why = nearest_words(model, collection, place)
-    named = dict(zip((source.name for source in sources), parts.tolist(), strict=True)) if len(sources) > 1 else {}
+    asked: Floats = sum((source.weight * source.vector for source in texts), start=np.zeros_like(scores.vectors[0]))
+    asked /= np.linalg.norm(asked) or 1
     windows = collection.windows
-    return Hit(
-        score,
-        collection.tracks[row],
-        why,
-        collection.start_of(place),
-        scores.percentile(score),
-        {name: round(part, 4) for name, part in named.items()},
-        tuple(zip(windows.start_s[places].tolist(), by_window.tolist(), strict=True)) if windows else (),
-    )
+    found = zip(
+        ranked.rows.tolist(), ranked.scores.tolist(), ranked.parts.tolist(), scores.percentiles(ranked.scores),
+        scores.of_windows(ranked.rows), strict=True,
+    )  # fmt: skip
+    hits = []
+    for row, score, parts, percentile, (places, by_window) in found:
+        place = int(places[by_window.argmax()])
+        is_explained = bool(collection.explain and texts)
+        why = collection.why(asked, place) if is_explained else nearest_words(model, collection, place)
+        named = zip((source.name for source in sources), parts, strict=True) if len(sources) > 1 else ()
+        curve = zip(windows.start_s[places].tolist(), by_window.tolist(), strict=True) if windows else ()
+        moment_s = collection.start_of(place)
+        said = {name: round(part, 4) for name, part in named}
+        hits.append(Hit(score, collection.tracks[row], why, moment_s, percentile, said, tuple(curve)))
+    return hits

@@ -64,11 +64,14 @@ class Scores:
         self._wanted = self._weights > 0
         self.is_single = len(sources) == 1 and bool(self._wanted[0])
         similar = self._of_tracks(collection.products(self.vectors))
+        if not self.is_single:
+            self._standardise(similar)
+        self.of_tracks = self._combined(similar)
+
+    def _standardise(self, similar: Floats) -> None:
         self._mean = similar.mean(axis=0, dtype=np.float64)
         spread = similar.std(axis=0, dtype=np.float64)
         self._scale = np.where(spread > LEAST_SPREAD, 1 / np.maximum(spread, LEAST_SPREAD), 0) * np.abs(self._weights)
-        self.of_tracks = self._combined(similar)
-        self._ascending: Doubles | None = None
 
     def best(self, count: int, among: NDArray[np.bool_] | None = None) -> Ranked:
         """Return the best tracks of a mask [N].
@@ -84,22 +87,24 @@ class Scores:
             tied = rows[np.abs(scores - least) <= ROUNDING]
             rows = np.sort(np.concatenate([better, tied[: max(MOST_TIED, count)]]))
         similar = self._of_tracks(self._sums(self.collection.places_of(rows)), rows)
-        exact, parts = self._combined(similar), self._parts(similar)
+        exact = self._combined(similar)
         order = np.argsort(-exact, kind="stable")[:count]
-        return Ranked(rows[order], exact[order], parts[order])
+        return Ranked(rows[order], exact[order], self._parts(similar[order]))
 
-    def of_windows(self, row: int) -> tuple[Positions, Doubles]:
-        """Return the places [w] of the windows of a track, and their scores; what is not wanted does not count."""
-        places = self.collection.places_of(np.array([row]))
-        similar = self._sums(places)
-        scores = similar[:, 0].astype(np.float64) if self.is_single else self._mean_of_wanted(self._parts(similar))
-        return places, scores
+    def of_windows(self, rows: Positions) -> list[tuple[Positions, Doubles]]:
+        """Return of each track the places [w] of its windows, and their scores; what is not wanted does not count."""
+        places = self.collection.places_of(rows)
+        parts = self._parts(self._sums(places))
+        scores = parts[:, 0] if self.is_single else self._mean_of_wanted(parts)
+        ends = np.cumsum(self.collection.counts[rows])
+        return list(zip(np.split(places, ends)[:-1], np.split(scores, ends)[:-1], strict=True))
 
-    def percentile(self, score: float) -> float:
-        """Return the share of all tracks that have a lower score, in percent."""
-        if self._ascending is None:
-            self._ascending = np.sort(self.of_tracks)
-        return 100 * float(np.searchsorted(self._ascending, score - ROUNDING)) / len(self._ascending)
+    def percentiles(self, scores: Doubles) -> list[float]:
+        """Return for each of some scores the share of all tracks that have a lower one, in percent."""
+        least = scores - ROUNDING
+        better = np.sort(self.of_tracks[self.of_tracks >= least.min(initial=np.inf)])
+        lower = len(self.of_tracks) - len(better) + np.searchsorted(better, least)
+        return (100 * lower / max(1, len(self.of_tracks))).tolist()  # type: ignore[no-any-return]
 
     def _sums(self, places: Positions) -> Floats:
         chosen = self.collection.vectors[places]
@@ -117,6 +122,8 @@ class Scores:
         return found
 
     def _parts(self, similar: Floats) -> Doubles:
+        if self.is_single:
+            return similar.astype(np.float64)
         standard: Doubles = (similar - self._mean) * self._scale
         return np.where(self._wanted, standard, -np.maximum(standard, 0)).astype(np.float64)
 

@@ -1,5 +1,6 @@
 """What the API takes and answers: types from which requests are read, answers are written, and OpenAPI is described."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, convert, structs
@@ -294,6 +295,8 @@ class Refusal(Struct, frozen=True, kw_only=True):
 def track_of(track: IndexedTrack) -> TrackAnswer:
     """Return what the API says of a track."""
     known = convert(track, TrackAnswer, from_attributes=True)
+    if math.isfinite(known.duration_s) and math.isfinite(known.start_s):
+        return known
     return structs.replace(known, duration_s=_finite(known.duration_s), start_s=_finite(known.start_s))
 
 
@@ -312,4 +315,4 @@ def found_of(hit: Hit, verdict: Verdict) -> Found:
 
 
 def _finite(value: float) -> float:
-    return value if abs(value) < float("inf") else 0.0  # JSON has no word for the others
+    return value if math.isfinite(value) else 0.0  # JSON has no word for the others

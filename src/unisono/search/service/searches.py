@@ -2,8 +2,9 @@
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,10 @@ from unisono.search.service.feedback import Feedback, ids
 from unisono.search.service.music import Music
 
 MOST_FACETS = 24
+MOST_TEXTS = 1000
+"""Texts whose embeddings are remembered."""
+MOST_COUNTED = 100
+"""Sets of conditions whose facets are remembered."""
 SUGGESTED = 8
 LONGEST_SUGGESTION = 40
 COMMON_QUESTIONS = (
@@ -40,16 +45,39 @@ class NotFoundError(UnisonoError):
     """There is no such track."""
 
 
+class _Recalling:
+    """Embeds texts, and remembers those of the last ones."""
+
+    def __init__(self, embed: Callable[[list[str]], Floats], turn: threading.RLock) -> None:
+        self._embed = embed
+        self._turn = turn
+        self._known: dict[str, Floats] = {}
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        with self._turn:
+            new = [text for text in dict.fromkeys(texts) if text not in self._known]
+            self._known.update(zip(new, self._embed(new) if new else (), strict=True))
+            found = np.stack([self._known[text] for text in texts])
+            for text in list(self._known)[:-MOST_TEXTS]:
+                del self._known[text]
+            return found
+
+
 class _InTurn:
-    """A model whose text encoder is used by one thread at a time."""
+    """A model whose text encoder is used by one thread at a time, and only for texts that were not asked for lately."""
 
     def __init__(self, model: JointModel) -> None:
         self._model = model
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
+        self._texts = _Recalling(model.embed_text, self._turn)
 
-    def embed_text(self, texts: str | Sequence[str]) -> Floats:
+    def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
         with self._turn:
-            return self._model.embed_text(texts)
+            return self._model.embed_text(texts, cached=True) if cached else self._texts.embed(texts)
+
+    @cached_property
+    def text_encoder(self) -> _Recalling:
+        return _Recalling(self._model.text_encoder.embed, self._turn)
 
 
 class Searches:
@@ -87,6 +115,7 @@ class Searches:
         self._in_turn = cast(JointModel, _InTurn(model))
         self._suggested: tuple[Collection, list[str]] | None = None
         self._held: tuple[Collection, NDArray[np.bool_]] | None = None
+        self._counted: tuple[Collection, date, dict[tuple[str, ...], answers.Facets]] | None = None
         if len(self.collection()):
             allowed(self.collection(), self._where)
 
@@ -180,8 +209,16 @@ class Searches:
         Raises:
             UsageError: a condition is not of the right form.
         """
-        collection = self.collection()
-        where = [*self._where, *where]
+        collection, today = self.collection(), date.today()
+        if self._counted is None or self._counted[:2] != (collection, today) or len(self._counted[2]) >= MOST_COUNTED:
+            self._counted = collection, today, {}
+        known = self._counted[2]
+        conditions = (*self._where, *where)
+        if conditions not in known:
+            known[conditions] = self._facets(collection, conditions, today)
+        return known[conditions]
+
+    def _facets(self, collection: Collection, where: Sequence[str], today: date) -> answers.Facets:
         mask = fulfilling(collection.columns, where)
         groups = [
             answers.FacetGroup(
@@ -210,7 +247,7 @@ class Searches:
             for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
         ]
         groups.insert(2, answers.FacetGroup(name="Decade", facets=decade))
-        ago = [date.today() - timedelta(days=days) for days in (7, 30, 365)]
+        ago = [today - timedelta(days=days) for days in (7, 30, 365)]
         added = list(zip(("last 7 days", "last 30 days", "last year"), (f"added>={day}" for day in ago), strict=True))
         for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 3):
             counted = [
