@@ -8,10 +8,13 @@ installed packages) is started with `subprocess`.
 import atexit
 import multiprocessing
 import os
+import resource
 import runpy
 import shutil
+import signal
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -36,19 +39,23 @@ _forking.set_forkserver_preload(list(PRELOADED))
 class Program:
     """A running program; what it prints goes to files."""
 
-    def __init__(self, words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, words: Sequence[str], cwd: Path, env: Mapping[str, str], most_bytes: int | None) -> None:
         self._folder = Path(tempfile.mkdtemp())
         self._said = [self._folder / name for name in ("out", "err")]
-        self._process = _forking.Process(target=_program, args=(words, cwd, dict(env), self._said))
+        self._process = _forking.Process(target=_program, args=(words, cwd, dict(env), most_bytes, self._said))
         self._process.start()
 
     def poll(self) -> int | None:
         """Return its exit code, or None while it runs."""
         return self._process.exitcode
 
-    def send_signal(self, number: int) -> None:
+    @property
+    def pid(self) -> int:
         assert self._process.pid
-        os.kill(self._process.pid, number)
+        return self._process.pid
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         self._process.kill()
@@ -56,6 +63,16 @@ class Program:
     @property
     def returncode(self) -> int | None:
         return self._process.exitcode
+
+    def first_line(self, timeout: float = 60) -> str:
+        """Wait for the first line of its output, or for its end."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end and self.poll() is None:
+            said = self._said[0].read_text(encoding="utf-8") if self._said[0].exists() else ""
+            if "\n" in said:
+                return said.partition("\n")[0]
+            time.sleep(0.01)
+        raise AssertionError(self.communicate(0))
 
     def communicate(self, timeout: float = 250) -> tuple[str, str]:
         """Wait until it ends, and return what it printed. After so many seconds it is killed, and fails thereby."""
@@ -67,30 +84,43 @@ class Program:
         return out, err
 
 
-def start(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Program:
+def start(
+    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, most_bytes: int | None = None
+) -> Program:
     """Start a program as `python ARGUMENTS` would: `-m MODULE ...`, `-c CODE ...` or `FILE ...`.
 
     Args:
         arguments: of the interpreter.
         cwd: the folder that it runs in; None: this one.
         env: its environment; None: that of this process.
+        most_bytes: the size that no file may pass, which stands for a full disk.
     """
-    return Program([str(argument) for argument in arguments], cwd or Path.cwd(), os.environ if env is None else env)
+    words = [str(argument) for argument in arguments]
+    return Program(words, cwd or Path.cwd(), os.environ if env is None else env, most_bytes)
 
 
-def python(*arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+def python(
+    *arguments: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, most_bytes: int | None = None
+) -> CompletedProcess[str]:
     """Run a program, see `start`, to its end."""
-    program = start(*arguments, cwd=cwd, env=env)
+    program = start(*arguments, cwd=cwd, env=env, most_bytes=most_bytes)
     out, err = program.communicate()
     return CompletedProcess([*map(str, arguments)], program.returncode or 0, out, err)
 
 
-def unisono(*words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> CompletedProcess[str]:
+def unisono(
+    *words: object, cwd: Path | None = None, env: Mapping[str, str] | None = None, most_bytes: int | None = None
+) -> CompletedProcess[str]:
     """Run the command line."""
-    return python("-m", "unisono", *words, cwd=cwd, env=env)
+    return python("-m", "unisono", *words, cwd=cwd, env=env, most_bytes=most_bytes)
 
 
-def _program(words: Sequence[str], cwd: Path, environment: dict[str, str], said: Sequence[Path]) -> None:
+def _program(
+    words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None, said: Sequence[Path]
+) -> None:
+    if most_bytes is not None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     for descriptor, path in enumerate(said, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
     sys.stdout, sys.stderr = (open(at, "w", encoding="utf-8", closefd=False) for at in (1, 2))  # noqa: SIM115

@@ -2,11 +2,8 @@
 
 import io
 import json
-import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -15,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tests.loaded import python, start
 from tests.making import make_track
 from tests.planted import SECONDS, SOURCE_HZ, music, retag_mp3, write_copy, write_mp3
 from unisono.audio import listening
@@ -167,16 +165,16 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
 
     for how in (signal.SIGKILL, signal.SIGINT):
         before = kept()
-        process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        process = start("-c", code, cwd=tmp_path)
         end = time.monotonic() + 60
         while kept() < before + 20 and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
-        os.kill(process.pid, how)
+        process.send_signal(how)
         said = process.communicate(timeout=60)[1]
         assert process.returncode not in (0, 1), said
         assert "Traceback" not in said
     assert 40 <= kept() < 600
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = python("-c", code, cwd=tmp_path)
     assert done.returncode == 1
     assert "1 of the 600 records" in " ".join(done.stderr.split())
     assert kept() == 600

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.captions.chat_server import Reply, chat_server, fails, says
+from tests.loaded import python, start
 from tests.making import make_track, origins
 from unisono.base.errors import UnisonoError
 from unisono.captions import server
@@ -299,7 +298,7 @@ def write_recipe(folder: Path, count: int) -> Path:
 
 def unify_command(recipe: Path, output: Path, url: str, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "unisono", "unify", "--no-check-audio", "--datasets", str(recipe), "--output", str(output),
+        "-m", "unisono", "unify", "--no-check-audio", "--datasets", str(recipe), "--output", str(output),
         "--data-root", str(recipe.parent), "--captions", "llm", "varied", "--llm-url", url, "--llm-model", "tiny", *more,
     ]  # fmt: skip
 
@@ -314,20 +313,20 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(tmp_path: Path) -> No
 
     with chat_server(answer) as chat:
         command = unify_command(recipe, tmp_path / "out.jsonl", chat.url, "--llm-workers", "2")
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+        process = start(*command, env=env)
         deadline = time.monotonic() + 60
         while len(chat.asked) < 20 and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.communicate(60)
         before = len(chat.asked)
         assert 20 <= before < 60
         assert not (tmp_path / "out.jsonl").exists()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+        done = python(*command, env=env)
         assert done.returncode == 0, done.stderr
         assert len(chat.asked) - before <= 64 - before + 3
         whole = unify_command(recipe, tmp_path / "whole.jsonl", chat.url, "--llm-cache", str(tmp_path / "other.jsonl"))
-        assert subprocess.run(whole, capture_output=True, check=False, env=env).returncode == 0
+        assert python(*whole, env=env).returncode == 0
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     report = json.loads((tmp_path / "out.report.json").read_text())
     assert report["llm"]["counts"]["accepted"] == 64

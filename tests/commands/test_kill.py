@@ -1,7 +1,6 @@
 """`kill -9` at any moment of `convert`, and a disk that is full: the output is whole or absent."""
 
 import random
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from tests.commands.test_convert import convert, make
 from tests.conftest import REPOSITORY
+from tests.loaded import python, unisono
 from unisono.base.files import partial_path
 from unisono.tracks.convert import convert as convert_tracks
 from unisono.tracks.files import read_tracks
@@ -32,10 +32,7 @@ def test_killed_at_random_moments(tmp_path: Path, name: str) -> None:
     source, target, *options = COMMANDS[name]
     seed = random.randrange(1000)
     words = ["convert", str(tmp_path / source), str(tmp_path / target), *options]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.killed", str(tmp_path / target), str(KILLS), str(seed), *words],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = python("-m", "tests.killed", tmp_path / target, KILLS, seed, *words, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     assert int(done.stdout) > 0, "no kill hit the work"
     if name == "unpack":
@@ -52,18 +49,12 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, name: str) -> None:
         convert(tmp_path / "unified.json", tmp_path / "shards", to="webdataset")
     source, target, *options = COMMANDS[name]
     words = ["convert", str(tmp_path / source), str(tmp_path / target), *options]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "unisono", *words], capture_output=True, text=True, check=False, preexec_fn=limit
-    )
+    done = unisono(*words, most_bytes=2000)
     assert done.returncode == 1, done.stdout
     assert "Cannot write" in done.stderr and "Traceback" not in done.stderr and "Unexpected" not in done.stderr
     assert not (tmp_path / target).exists()
     assert not [path for path in tmp_path.rglob("*") if path.name.endswith(".partial")]
-    assert subprocess.run([sys.executable, "-m", "unisono", *words], capture_output=True, check=False).returncode == 0
+    assert unisono(*words).returncode == 0
 
 
 def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:

@@ -4,11 +4,10 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 
 import pytest
 
+from tests.loaded import start, unisono
 from tests.search.service.world import ask
 from tests.synthetic import make
 
@@ -20,16 +19,13 @@ def world(tmp_path_factory):
 
 def test_it_serves_until_it_is_interrupted(world, tmp_path):
     token = "a token of more than twenty characters"
-    process = subprocess.Popen(
-        [
-            sys.executable, "-m", "unisono", "serve", "--checkpoint", world.checkpoint, "--data-dir", world.data_dir,
-            "--data-root", tmp_path, "--port", "0", "--host", "0.0.0.0", "--where", "split=test", "--path-prefix", "x/",
-            "--cores", "1", "--max-memory", "8G",
-        ],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "UNISONO_TOKEN": token, "PYTHONUNBUFFERED": "1"},
+    process = start(
+        "-m", "unisono", "serve", "--checkpoint", world.checkpoint, "--data-dir", world.data_dir,
+        "--data-root", tmp_path, "--port", "0", "--host", "0.0.0.0", "--where", "split=test", "--path-prefix", "x/",
+        "--cores", "1", "--max-memory", "8G", env={**os.environ, "UNISONO_TOKEN": token},
     )  # fmt: skip
     try:
-        said = process.stdout.readline()
+        said = process.first_line()
         assert "Searching 24 tracks" in said and "a password is asked for" in said
         port = int(re.search(r":(\d+)/", said)[1])
         assert ask(port, "/x/api/v1/search?q=flute")[0].status == 401
@@ -38,27 +34,22 @@ def test_it_serves_until_it_is_interrupted(world, tmp_path):
         assert token not in (tmp_path / "service.json").read_text()
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0
-    assert "Ended." in process.stdout.read()
-    process.stdout.close()
+        said, _ = process.communicate(60)
+    assert process.returncode == 0 and "Ended." in said
 
 
 @pytest.mark.parametrize("words", [["--max-memory", "much"], ["--path-prefix", "a b"], ["--path-prefix", "../x"]])
 def test_wrong_options_are_named(words):
-    done = subprocess.run(
-        [sys.executable, "-m", "unisono", "serve", *words], capture_output=True, text=True, check=False
-    )
+    done = unisono("serve", *words)
     assert done.returncode == 2 and words[0] in done.stderr
 
 
 def test_without_music_it_says_how_to_begin(tmp_path):
-    command = [sys.executable, "-m", "unisono", "serve", "--data-root", tmp_path]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = unisono("serve", "--data-root", tmp_path)
     assert done.returncode == 2 and "unisono library add" in done.stderr
 
 
 def test_a_token_is_shown_once_and_works(tmp_path):
-    command = [sys.executable, "-m", "unisono", "serve", "--new-token", "--data-root", tmp_path]
-    tokens = [subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() for _ in range(2)]
+    tokens = [unisono("serve", "--new-token", "--data-root", tmp_path).stdout.strip() for _ in range(2)]
     assert tokens[0] != tokens[1] and all(len(token) > 40 for token in tokens)
     assert not any(token in (tmp_path / "service.json").read_text() for token in tokens)

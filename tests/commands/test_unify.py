@@ -3,11 +3,8 @@
 import io
 import json
 import os
-import resource
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from contextlib import closing, redirect_stderr, redirect_stdout
@@ -17,6 +14,7 @@ import pytest
 import soundfile
 
 from tests.conftest import REPOSITORY
+from tests.loaded import python, start
 from tests.releases import fma, jamendo_max_caps, song_describer
 from unisono.cli import main
 from unisono.tracks.files import read_tracks
@@ -46,8 +44,7 @@ def unify(*options: object, code: int = 0) -> str:
 
 def unify_in_a_process(*options: object, code: int = 0, cwd: Path = REPOSITORY, **more) -> str:
     """Run the script in a process of its own; returns what it printed."""
-    command = [sys.executable, str(REPOSITORY / "unify_datasets.py"), *map(str, options)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, **more)
+    done = python(REPOSITORY / "unify_datasets.py", *options, cwd=cwd, **more)
     said = done.stdout + done.stderr
     assert done.returncode == code, said
     assert "Traceback" not in said
@@ -317,14 +314,14 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(tmp_path: Path, how: 
         "once = durations.probe\n"
         "durations.probe = lambda path: time.sleep(0.005) or once(path)\nmain(sys.argv[1:])"
     )
-    command = [sys.executable, "-c", slow, "unify", "--data-root", str(tmp_path), "--output", str(output)]
+    command = ["-c", slow, "unify", "--data-root", str(tmp_path), "--output", str(output)]
     command += ["--workers", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = start(*command)
     deadline = time.monotonic() + 60
     while journalled(journal) <= 300 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(how)
-    said, _ = process.communicate(timeout=60)
+    said = "".join(process.communicate(timeout=60))
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL), said
     assert "Traceback" not in said
     assert how == signal.SIGKILL or "--continue" in said
@@ -337,9 +334,9 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(tmp_path: Path, how: 
         f"file = open({str(opened)!r}, 'a')\n"
         "durations.probe = lambda path: file.write('x') and once(path)\nmain(sys.argv[1:])"
     )
-    again = [sys.executable, "-c", counting, "unify", "--data-root", str(tmp_path), "--output", str(output)]
+    again = ["-c", counting, "unify", "--data-root", str(tmp_path), "--output", str(output)]
     again.append("--continue")
-    subprocess.run(again, check=True, capture_output=True)
+    assert python(*again).returncode == 0
     assert len(opened.read_text()) <= 3000 - known + 1
     assert output.read_bytes() == whole.read_bytes()
     assert not journal.exists()
@@ -347,12 +344,8 @@ def test_an_interrupted_run_is_continued_to_the_same_bytes(tmp_path: Path, how: 
 
 
 def test_a_full_disk_leaves_nothing_half_written(releases: Path, tmp_path: Path) -> None:
-    def small_files() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-
     output = tmp_path / "unified.json"
-    said = unify_in_a_process("--data-root", releases, "--output", output, code=1, preexec_fn=small_files)
+    said = unify_in_a_process("--data-root", releases, "--output", output, code=1, most_bytes=3000)
     assert "Cannot write" in said or "No space" in said
     assert not output.exists()
     assert not list(tmp_path.glob("*.partial")) and not list(tmp_path.glob(".*"))

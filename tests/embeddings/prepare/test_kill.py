@@ -2,16 +2,14 @@
 
 import hashlib
 import os
-import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.embeddings.prepare.conftest import Folder
+from tests.loaded import python, start
 from unisono.embeddings.file import open_embeddings
 
 REPOSITORY = Path(__file__).parents[3]
@@ -34,20 +32,13 @@ def twenty_tracks(folder: Folder) -> Folder:
 
 def command(folder: Folder, output: str, *more: str) -> list[str]:
     arguments = ["--dataset-file", str(folder.file), "--output-dir", str(folder.root / output), "--encoders", "dsp"]
-    return [sys.executable, str(REPOSITORY / "prepare_dataset.py"), *arguments, *more]
+    return [str(REPOSITORY / "prepare_dataset.py"), *arguments, *more]
 
 
 def test_thirty_kills_at_random_moments(twenty_tracks: Folder) -> None:
     undisturbed = digest(twenty_tracks.prepare("whole", encoders=("dsp", "musicnn")))
     arguments = [str(twenty_tracks.file), str(twenty_tracks.root / "killed"), str(KILLS), "1"]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.embeddings.prepare.killer", *arguments],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    done = python("-m", "tests.embeddings.prepare.killer", *arguments, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     before, embedding, assembling = map(int, done.stdout.split())
     assert before + embedding + assembling == KILLS
@@ -79,8 +70,8 @@ def killing(*arguments, **more):
 setattr(holder, name, killing)
 main(["prepare", *sys.argv[1:]])
 """
-    arguments = command(twenty_tracks, "killed")[2:]
-    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    arguments = command(twenty_tracks, "killed")[1:]
+    killed = python("-c", script, *arguments)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (twenty_tracks.root / "killed" / "embeddings.h5").exists()
     assert list((twenty_tracks.root / "killed").glob(".embeddings.h5.*.partial"))
@@ -112,8 +103,8 @@ def killing(*arguments, **more):
 {holder}.{name} = killing
 main(["prepare", "--prune", *sys.argv[1:]])
 """
-    arguments = command(twenty_tracks, "killed")[2:]
-    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    arguments = command(twenty_tracks, "killed")[1:]
+    killed = python("-c", script, *arguments)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     path = twenty_tracks.root / "killed" / "embeddings.h5"
     assert digest(path) == (undisturbed if moment == "Path.unlink" else old)
@@ -145,8 +136,8 @@ for name in ("unlink", "rmdir"):
     setattr(Path, name, killing)
 main(["prepare", *sys.argv[1:]])
 """
-    arguments = command(twenty_tracks, "killed")[2:]
-    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    arguments = command(twenty_tracks, "killed")[1:]
+    killed = python("-c", script, *arguments)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert digest(twenty_tracks.root / "killed" / "embeddings.h5") == undisturbed
     assert (twenty_tracks.root / "killed" / "shards").is_dir()
@@ -168,20 +159,14 @@ def test_a_kill_while_a_complete_file_is_replaced_leaves_the_old_one(twenty_trac
         "EmbeddingsWriter.add_embeddings = lambda *_: os.kill(os.getpid(), 9)\n"
         "main(['prepare', *sys.argv[1:]])"
     )
-    subprocess.run([sys.executable, "-c", script, *command(twenty_tracks, "out")[2:]], capture_output=True, check=False)
+    python("-c", script, *command(twenty_tracks, "out")[1:])
     assert digest(twenty_tracks.root / "out" / "embeddings.h5") == old
     with open_embeddings(twenty_tracks.prepare()) as file:
         assert len(file.ids) == 18
 
 
 def test_an_interruption_says_how_to_go_on(twenty_tracks: Folder) -> None:
-    process = subprocess.Popen(
-        command(twenty_tracks, "out"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    process = start(*command(twenty_tracks, "out"))
     log = twenty_tracks.root / "out" / "prepare.log"
     while process.poll() is None and not (log.exists() and "are missing" in log.read_text()):
         time.sleep(0.01)
@@ -198,10 +183,6 @@ def test_an_interruption_says_how_to_go_on(twenty_tracks: Folder) -> None:
 def test_a_full_disk_leaves_nothing_half_written(twenty_tracks: Folder, limit: int) -> None:
     """A limit on the size of files stands for the full disk: the system refuses to write on."""
 
-    def limited() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     def files() -> dict[str, str]:
         found = (twenty_tracks.root / "out").rglob("*")
         return {path.name: digest(path) for path in found if path.suffix in (".h5", ".partial")}
@@ -211,9 +192,7 @@ def test_a_full_disk_leaves_nothing_half_written(twenty_tracks: Folder, limit: i
         twenty_tracks.prepare()
         twenty_tracks.write()
     before = files()
-    done = subprocess.run(
-        command(twenty_tracks, "out"), capture_output=True, text=True, preexec_fn=limited, check=False
-    )
+    done = python(*command(twenty_tracks, "out"), most_bytes=limit)
     assert done.returncode == 1, done.stderr
     assert "Cannot write" in done.stderr or "No space left" in done.stderr
     assert "Traceback" not in done.stderr
@@ -225,6 +204,6 @@ def test_a_full_disk_leaves_nothing_half_written(twenty_tracks: Folder, limit: i
 def test_a_folder_that_may_not_be_written_is_named(twenty_tracks: Folder) -> None:
     out = twenty_tracks.root / "out"
     out.mkdir(mode=0o500)
-    done = subprocess.run(command(twenty_tracks, "out"), capture_output=True, text=True, check=False)
+    done = python(*command(twenty_tracks, "out"))
     assert done.returncode == 1
     assert f"Cannot write {out}" in done.stderr.replace("\n", "")

@@ -2,14 +2,13 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.installed import SOURCE, install
+from tests.loaded import python
 from unisono.sources import registry as datasets
 from unisono.sources.datasets import _table
 
@@ -54,7 +53,7 @@ def environment(*folders: Path) -> dict[str, str]:
 
 
 def run(code: str, environment: dict[str, str], cwd: Path = REPOSITORY, *, rc: int = 0) -> str:
-    done = subprocess.run([sys.executable, *code.split("|")], env=environment, cwd=cwd, capture_output=True, text=True)
+    done = python(*code.split("|"), env=environment, cwd=cwd)
     assert done.returncode == rc, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -1,13 +1,12 @@
 """`kill -9` at any moment: whatever it hits, the same command ends with the same tree."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.loaded import python
 from tests.sources.download.archives import tree
 from tests.sources.download.local import LocalRelease
 from tests.sources.download.server import serving
@@ -18,21 +17,8 @@ def test_killed_at_random_moments(tmp_path: Path, name: str) -> None:
     seed = random.randrange(1000)
     with serving() as server:
         release = LocalRelease(name, server)
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tests.sources.download.killed",
-                release.manifest(),
-                str(tmp_path / "data"),
-                "25",
-                str(seed),
-            ],
-            cwd=REPOSITORY,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        killer = ["-m", "tests.sources.download.killed", release.manifest(), tmp_path / "data", 25, seed]
+        done = python(*killer, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     kills, finished = map(int, done.stdout.split())
     assert kills == 25

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.loaded import python, start
 from tests.sources.download import server as misbehaviour
 from tests.sources.download.archives import pack, tree
 from tests.sources.download.local import BUILDERS, LocalRelease, checksum, patched
@@ -206,8 +207,8 @@ def test_files_put_in_place_by_hand_are_taken(data: Data, song_describer: LocalR
 
 def test_two_at_once(data: Data, song_describer: LocalRelease, server: Server) -> None:
     server.script["/song_describer/song_describer.csv"] = [misbehaviour.stall(10)]
-    command = [sys.executable, "-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
-    first = subprocess.Popen([*command, "--data-root", str(data.root)], cwd=REPOSITORY)
+    command = ["-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
+    first = start(*command, "--data-root", data.root, cwd=REPOSITORY)
     try:
         deadline = time.monotonic() + 20
         while not server.requests and time.monotonic() < deadline:
@@ -215,7 +216,7 @@ def test_two_at_once(data: Data, song_describer: LocalRelease, server: Server) -
         said = data.download(song_describer, code=1)
     finally:
         first.kill()
-        first.wait()
+        first.communicate()
     assert "Another download is writing to" in said
     data.download(song_describer)
     assert data.tree(song_describer) == song_describer.tree
@@ -306,16 +307,13 @@ def test_a_full_disk(data: Data, song_describer: LocalRelease, server: Server) -
         if isinstance(file, RemoteFile)
     ]
     song_describer.dataset = replace(song_describer.dataset, files=tuple(files))
-    command = [sys.executable, "-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
+    command = ["-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
     command += ["--data-root", str(data.root)]
-    limited = "import os, resource as r, sys; r.setrlimit(r.RLIMIT_FSIZE, (1_000_000, -1)); os.execv(sys.argv[1], sys.argv[1:])"  # noqa: E501
-    done = subprocess.run(
-        [sys.executable, "-c", limited, *command], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = python(*command, cwd=REPOSITORY, most_bytes=1_000_000)
     assert done.returncode == 1, done.stderr
     assert "File too large" in done.stderr and "kept" in done.stderr
     assert "Traceback" not in done.stderr
-    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    assert python(*command, cwd=REPOSITORY).returncode == 0
     assert data.tree(song_describer)["audio/1.mp3"] == big
     ranges = [headers.get("Range") for path, headers in server.requests if path == "/song_describer/audio.zip"]
     assert ranges[-1] is not None, "it went on where it was"
@@ -335,10 +333,8 @@ def test_ten_thousand_is_not_ten_thousand_connections(data: Data, song_describer
 
 def test_an_interrupt_keeps_what_came(data: Data, song_describer: LocalRelease, server: Server) -> None:
     server.pause_s = 0.01
-    command = [sys.executable, "-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
-    process = subprocess.Popen(
-        [*command, "--data-root", str(data.root)], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
-    )
+    command = ["-m", "tests.sources.download.local", song_describer.manifest(), "song_describer"]
+    process = start(*command, "--data-root", data.root, cwd=REPOSITORY)
     timer = threading.Timer(20, process.kill)
     timer.start()
     while not server.requests:

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tracemalloc
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from tests.conftest import REPOSITORY
+from tests.loaded import python, unisono
 from tests.releases import audio, hugging_face
 from tests.sources.download import hub
 from tests.sources.download import server as misbehaviour
@@ -347,10 +347,7 @@ def test_killed_at_random_moments(tmp_path: Path, source: Path, layout: str) -> 
     seed = random.randrange(1000)
     output = tmp_path / "out" / "unified.json"
     words = ["unify", "--datasets", f"hf:{tmp_path / 'set'}", "--output", str(output)]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.killed", str(output), "15", str(seed), *words],
-        cwd=REPOSITORY, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = python("-m", "tests.killed", output, 15, seed, *words, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     assert int(done.stdout) > 0, "no kill hit the work"
     tracks = read_tracks(output)
@@ -361,12 +358,7 @@ def test_killed_at_random_moments(tmp_path: Path, source: Path, layout: str) -> 
 
 def test_a_full_disk(tmp_path: Path, source: Path) -> None:
     hugging_face.snapshot(tmp_path / "set", source)
-    words = [sys.executable, "-m", "unisono", "unify", "--datasets", "hf:set", "--output", "out.json"]
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, preexec_fn=limit)
+    done = unisono("unify", "--datasets", "hf:set", "--output", "out.json", cwd=tmp_path, most_bytes=5000)
     assert done.returncode == 1
     assert "Cannot write" in done.stderr and "Unexpected" not in done.stderr
     assert not (tmp_path / "out.json").exists() and not list(tmp_path.rglob("*.partial"))
