@@ -1,5 +1,7 @@
 """Tracks for tests, made from the fields of a record."""
 
+from collections.abc import Sequence
+from itertools import cycle, islice
 from typing import Any
 
 from unisono.tracks.track import Caption, CaptionOrigin, Track
@@ -15,6 +17,11 @@ def make_track(
     """Return a track whose captions all have one origin."""
     texts = [caption, *(alt_captions or [])] if caption else []
     return Track(captions=tuple(Caption(text, caption_origin) for text in texts), **fields)
+
+
+def in_turn(*values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Return combinations in which each value of each list occurs: as many as the longest list has."""
+    return list(islice(zip(*map(cycle, values), strict=False), max(map(len, values))))
 
 
 def origins(track: Track) -> list[CaptionOrigin | None]:

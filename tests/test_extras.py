@@ -56,12 +56,15 @@ NEED_WEIGHTS = {"train", "evaluate", "search", "export"}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The content of the built wheel, in a folder of its own."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     (path,) = folder.glob("*.whl")
-    return path
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder / "program")
+    return folder / "program"
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +130,9 @@ def closure(extra: str) -> frozenset[str]:
     return frozenset(name for name, _ in found) - {"unisono"}
 
 
-def packages_of(extra: str, folder: Path, wheel: Path) -> Path:
-    """Fill a folder with the wheel, and with links to the packages of an extra."""
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder)
+def packages_of(extra: str, folder: Path) -> Path:
+    """Fill a folder with links to the packages of an extra."""
+    folder.mkdir()
     for name in closure(extra):
         try:
             distribution = metadata.distribution(name)
@@ -144,8 +146,8 @@ def packages_of(extra: str, folder: Path, wheel: Path) -> Path:
 
 
 @pytest.mark.parametrize("extra", ALONE)
-def test_every_verb_works_or_says_what_it_needs(extra: str, wheel: Path, project: Path, tmp_path: Path) -> None:
-    packages = packages_of(extra, tmp_path / "packages", wheel)
+def test_every_verb_works_or_says_what_it_needs(extra: str, program: Path, project: Path, tmp_path: Path) -> None:
+    packages = packages_of(extra, tmp_path / "packages")
     work = shutil.copytree(project, tmp_path / "work")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "COLUMNS": "300", "HF_HUB_OFFLINE": "1"}
     verbs = verbs_of(extra)
@@ -154,7 +156,7 @@ def test_every_verb_works_or_says_what_it_needs(extra: str, wheel: Path, project
         cwd=work,
         capture_output=True,
         text=True,
-        env=environment | {"PYTHONPATH": str(packages)},
+        env=environment | {"PYTHONPATH": f"{program}:{packages}"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads(done.stdout.rsplit("RESULTS ", 1)[1])

@@ -22,6 +22,7 @@ from tests.audio.odd_files import (
     written,
 )
 from tests.broken_audio import music
+from tests.making import in_turn
 from unisono.audio import mp3 as mp3_lengths
 from unisono.audio.decode import Decoder, Excerpt, decode
 from unisono.audio.faults import ABSURD_RATE, CUT_SHORT, NO_AUDIO, NOT_A_FILE, Fault
@@ -82,10 +83,9 @@ def test_mp3_with_and_without_its_header(tmp_path: Path, rate_hz: int, channels:
     all_agree(written(tmp_path / "lying.mp3", file.with_vbri(3 * len(file.frames))), file.all_frames_s, 0.08)
 
 
-@EVERY_KIND
-@pytest.mark.parametrize("factor", [0, 0.5, 2, 1000])
-def test_mp3_whose_header_lies(tmp_path: Path, rate_hz: int, channels: int, mode: str, factor: float) -> None:
-    file = made(8, rate_hz, channels, mode)
+@pytest.mark.parametrize(("kind", "factor"), in_turn(MP3_KINDS, [0, 0.5, 2, 1000]))
+def test_mp3_whose_header_lies(tmp_path: Path, kind: tuple[int, int, str], factor: float) -> None:
+    file = made(8, *kind)
     frames = round(factor * len(file.frames))
     all_agree(written(tmp_path / "a.mp3", file.stating(frames)), 8, 0.2)
     all_agree(written(tmp_path / "tagged.mp3", id3v2(5000) + file.stating(frames) + id3v1()), 8, 0.2)
@@ -96,10 +96,9 @@ def test_mp3_whose_header_lies(tmp_path: Path, rate_hz: int, channels: int, mode
     )
 
 
-@EVERY_KIND
-@pytest.mark.parametrize("flags", [0, 1, 2, 4, 8])
-def test_mp3_whose_header_says_little(tmp_path: Path, rate_hz: int, channels: int, mode: str, flags: int) -> None:
-    file = made(8, rate_hz, channels, mode)
+@pytest.mark.parametrize(("kind", "flags"), in_turn(MP3_KINDS, [0, 1, 2, 4, 8]))
+def test_mp3_whose_header_says_little(tmp_path: Path, kind: tuple[int, int, str], flags: int) -> None:
+    file = made(8, *kind)
     all_agree(written(tmp_path / "a.mp3", file.stating(flags=flags)), 8, 0.2)
 
 
@@ -122,8 +121,7 @@ TAGS: dict[str, Callable[[], tuple[bytes, bytes]]] = {
 }
 
 
-@pytest.mark.parametrize("tags", TAGS)
-@pytest.mark.parametrize("kind", MP3_KINDS[:5])
+@pytest.mark.parametrize(("tags", "kind"), in_turn([*TAGS], MP3_KINDS[:4]))
 def test_mp3_with_tags_and_junk_at_both_ends(tmp_path: Path, tags: str, kind: tuple[int, int, str]) -> None:
     file = made(8, *kind)
     before, behind = TAGS[tags]()
@@ -141,10 +139,9 @@ def test_mp3_with_a_tag_of_a_wrong_size(tmp_path: Path, size: int) -> None:
     all_agree(written(tmp_path / "a.mp3", bytes(tag) + file.whole), 8 - skipped_s, 0.2)
 
 
-@EVERY_KIND
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.97])
-def test_mp3_that_was_cut(tmp_path: Path, rate_hz: int, channels: int, mode: str, share: float) -> None:
-    file = made(8, rate_hz, channels, mode)
+@pytest.mark.parametrize(("kind", "share"), in_turn(MP3_KINDS, [0.3, 0.97, 0.5, 0.97]))
+def test_mp3_that_was_cut(tmp_path: Path, kind: tuple[int, int, str], share: float) -> None:
+    file = made(8, *kind)
     room, there = round(share * len(file.audio)), 0
     for frame in file.frames:
         room -= len(frame)
@@ -161,9 +158,10 @@ def test_mp3_that_was_cut(tmp_path: Path, rate_hz: int, channels: int, mode: str
     assert (isinstance(fault, Fault) and fault.reason == CUT_SHORT) == (share < 0.9), fault
 
 
-@pytest.mark.parametrize("kind", MP3_KINDS)
-@pytest.mark.parametrize("what", ["zeros", "noise", "tag", "gap"])
-@pytest.mark.parametrize("place", [0.1, 0.93])
+@pytest.mark.parametrize(
+    ("kind", "what", "place"),
+    in_turn(MP3_KINDS, ["zeros", "noise", "tag", "gap"], [0.1, 0.1, 0.1, 0.1, 0.93, 0.93, 0.93]),
+)
 def test_mp3_with_a_hole_is_used_on_both_sides(
     tmp_path: Path, kind: tuple[int, int, str], what: str, place: float, caplog: pytest.LogCaptureFixture
 ) -> None:

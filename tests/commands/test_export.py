@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.embeddings.encoders.tiny_text import write_bert
+from tests.loaded import python
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base import files
 from unisono.base.errors import DataError, UnisonoError, UsageError
@@ -221,7 +220,9 @@ def test_a_hub_folder_has_a_card_that_the_hub_accepts_and_loads_with_and_without
     assert recall.metric_value == round(result.retrieval["text_to_music"]["all"].estimates["recall@10"].value, 4)
     assert "Ties count against the model" in card.text and "licence" in card.text
     script = (
-        "import sys\nsys.modules['unisono'] = None\nimport numpy as np\nfrom unisono_model import load\nmodel = load('.')\n"
+        "import sys\n"
+        "sys.modules.update(dict.fromkeys(['unisono', *(each for each in sys.modules if each.startswith('unisono.'))]))\n"
+        "import numpy as np\nfrom unisono_model import load\nmodel = load('.')\n"
         "music = np.load('../music.npy')\n"
         f"np.savez('../found.npz', text=model.embed_text({TEXTS!r}), music=model.project_audio(music))\n"
     )
@@ -229,9 +230,7 @@ def test_a_hub_folder_has_a_card_that_the_hub_accepts_and_loads_with_and_without
     with open_embeddings(checkpoint.parent / "data") as file:
         music = file.read("val", ["musicnn"]).embeddings["musicnn"].astype(np.float32)
     np.save(tmp_path / "music.npy", music)
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path / "mine", capture_output=True, text=True, check=False
-    )
+    done = python("-c", script, cwd=tmp_path / "mine")
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "found.npz") as found:
         np.testing.assert_allclose(found["text"], model.embed_text(TEXTS), atol=1e-4)

@@ -14,7 +14,7 @@ from unisono.base.files import partial_path
 from unisono.tracks.convert import convert as convert_tracks
 from unisono.tracks.files import read_tracks
 
-KILLS = 15
+KILLS = 6
 COMMANDS = {
     "csv": ("unified.json", "out.csv"),
     "parquet": ("unified.json", "out.parquet"),

@@ -3,13 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.loaded import python
 from tests.releases import audio, musicbench
 from unisono.base.errors import UsageError
 from unisono.embeddings.file import open_embeddings
@@ -18,14 +18,7 @@ from unisono.tracks.files import read_tracks
 
 
 def run(folder: Path, script: str, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / script), *options],
-        cwd=folder,
-        env={**os.environ, "PYTHONHASHSEED": "0", "COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python(REPOSITORY / script, *options, cwd=folder, env={**os.environ, "COLUMNS": "120"})
 
 
 def test_from_the_release_to_a_model(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.conftest import REPOSITORY
+from tests.loaded import start
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import UsageError
 from unisono.retrieval.checkpoint import load
@@ -66,16 +67,7 @@ def run_processes(count: int, *command: str | Path, cwd: Path) -> None:
         "OMP_NUM_THREADS": "1",
         "UNISONO_CAPTIONS": str(cwd / "captions"),
     }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *command],
-            cwd=cwd,
-            env=environment | {"RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
+    processes = [start(*command, cwd=cwd, env=environment | {"RANK": str(rank)}) for rank in range(count)]
     for process in processes:
         _, err = process.communicate(timeout=200)
         assert process.returncode == 0, err

@@ -9,7 +9,6 @@ import shutil
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -248,8 +247,12 @@ def test_fewer_excerpts_than_a_batch(given: Given):
 @pytest.mark.parametrize(
     ("loss", "projection", "precision"),
     [
-        *product(["infonce", "siglip"], ["text", "joint"], ["fp32", "bf16"]),
-        *(("dcl", "text", "fp32"), ("infonce_sigreg", "joint", "fp32")),
+        ("infonce", "text", "fp32"),
+        ("siglip", "joint", "fp32"),
+        ("infonce", "joint", "bf16"),
+        ("siglip", "text", "bf16"),
+        ("dcl", "text", "fp32"),
+        ("infonce_sigreg", "joint", "fp32"),
     ],
 )
 def test_every_kind_learns(given: Given, loss: str, projection: str, precision: str):

@@ -59,9 +59,8 @@ def run(code: str, environment: dict[str, str], cwd: Path = REPOSITORY, *, rc: i
 
 
 def test_it_takes_part_in_the_contract_test(added: dict[str, str]) -> None:
-    output = run(
-        "-m|pytest|-q|-p|with_chirps|-p|no:cacheprovider|tests/sources/datasets/test_contract.py|-k|chirps", added
-    )
+    quietly = "-q|-W|ignore::pytest.PytestAssertRewriteWarning|-p|with_chirps|-p|no:cacheprovider"
+    output = run(f"-m|pytest|{quietly}|tests/sources/datasets/test_contract.py|-k|chirps", added)
     assert "12 passed" in output
 
 

@@ -347,7 +347,7 @@ def test_killed_at_random_moments(tmp_path: Path, source: Path, layout: str) -> 
     seed = random.randrange(1000)
     output = tmp_path / "out" / "unified.json"
     words = ["unify", "--datasets", f"hf:{tmp_path / 'set'}", "--output", str(output)]
-    done = python("-m", "tests.killed", output, 15, seed, *words, cwd=REPOSITORY)
+    done = python("-m", "tests.killed", output, 6, seed, *words, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
     assert int(done.stdout) > 0, "no kill hit the work"
     tracks = read_tracks(output)
