@@ -3,43 +3,37 @@
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from unisono.tracks.track import Track, replace
+from unisono.tracks.track import Track
 
 GLANCE_BYTES = 1 << 14
 Key = TypeVar("Key", bound=Hashable)
 
 
-def with_hashes_of_copies(tracks: Sequence[Track]) -> list[Track]:
-    """Return the tracks; those without `sha256` have that of their file, if another file has the same.
+def hashes_of_copies(tracks: Iterable[Track]) -> dict[str, str]:
+    """Return path -> sha256 of the files of tracks that name none, if another of these files has the same.
 
     Only files of equal size are opened, and only those that agree in the middle are read whole. A file that cannot be
     read has no hash; decoding it tells why.
     """
-    paths = dict.fromkeys(track.audio_path for track in tracks if not track.sha256)
+    paths = (track.audio_path for track in tracks if not track.sha256)
     sizes = _alike(paths, _size)
     glances = [members for some in sizes.values() for members in _alike(some, _glance).values()]
     hashes = [hashed for some in glances for hashed in _alike(some, _sha256).items()]
-    sha256_of = {path: sha256 for sha256, members in hashes for path in members}
-    return [
-        replace(track, sha256=sha256_of[track.audio_path])
-        if not track.sha256 and track.audio_path in sha256_of
-        else track
-        for track in tracks
-    ]
+    return {path: sha256 for sha256, members in hashes for path in members}
 
 
 def _alike(paths: Iterable[str], look: Callable[[str], Key | None]) -> dict[Key, list[str]]:
     """Return the paths grouped by what `look` returns for them; groups of one are left out."""
-    groups: dict[Key, list[str]] = defaultdict(list)
+    groups: dict[Key, dict[str, None]] = defaultdict(dict)
     for path in paths:
         seen = look(path)
         if seen is not None:
-            groups[seen].append(path)
-    return {seen: members for seen, members in groups.items() if len(members) > 1}
+            groups[seen][path] = None
+    return {seen: list(members) for seen, members in groups.items() if len(members) > 1}
 
 
 def _size(path: str) -> int | None:

@@ -1,5 +1,6 @@
 """Tracks as a collection: to read, filter, sample, split, describe and write them in a notebook or a script."""
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
@@ -16,6 +17,7 @@ from unisono.curation.splits import SplitBy, assign_splits
 from unisono.curation.statistics import Statistics, describe
 from unisono.tracks import files
 from unisono.tracks.record import COLUMNS, ORIGINS
+from unisono.tracks.stored import StoredTracks, read_or_store
 from unisono.tracks.track import SPLITS, Track
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Tracks(Sequence[Track]):
     """
 
     def __init__(self, tracks: Iterable[Track] = (), *, dropped: Tally | None = None) -> None:
-        self._tracks = tuple(_only_tracks(tracks))
+        self._tracks = tracks if isinstance(tracks, StoredTracks) else tuple(_only_tracks(tracks))
         self.dropped = dropped
 
     def __len__(self) -> int:
@@ -69,7 +71,13 @@ class Tracks(Sequence[Track]):
         """
         if not callable(predicate):
             raise UsageError(f"filter expects a function of a track, found {predicate!r}.")
+        if isinstance(self._tracks, StoredTracks):
+            return Tracks(self._tracks.filter(predicate))
         return Tracks(track for track in self._tracks if predicate(track))
+
+    def like(self, tracks: Iterable[Track]) -> "Tracks":
+        """Return other tracks as a collection; if these are on the disk, so are they."""
+        return Tracks(self._tracks.like(tracks) if isinstance(self._tracks, StoredTracks) else tracks)
 
     @checked
     def sample(self, n: Count, *, seed: int = 42, stratify_by: Stratification | None = None) -> "Tracks":
@@ -177,14 +185,14 @@ def write_tracks(tracks: Iterable[Track], path: AnyPath) -> int:
 
 
 def as_tracks(tracks: AnyPath | Iterable[Track]) -> Tracks:
-    """Return tracks as a collection; a path is read.
+    """Return tracks as a collection; a path is read, and the tracks of a large file stay on the disk.
 
     Raises:
         UsageError, DataError: as `read_tracks` and `Tracks` do.
     """
     if isinstance(tracks, Tracks):
         return tracks
-    return read_tracks(tracks) if isinstance(tracks, (str, PathLike)) else Tracks(tracks)
+    return Tracks(read_or_store(as_path(tracks)) if isinstance(tracks, (str, PathLike)) else tracks)
 
 
 def _only_tracks(tracks: Any) -> Iterator[Track]:
@@ -197,16 +205,16 @@ def _only_tracks(tracks: Any) -> Iterator[Track]:
 
 
 def _writable(tracks: Iterable[Track]) -> Iterator[Track]:
-    seen: dict[str, int] = {}
-    for number, track in enumerate(_only_tracks(tracks), 1):
-        if not Path(track.audio_path).is_absolute():
+    keys = array("q")
+    for track in _only_tracks(tracks):
+        if not track.audio_path.startswith("/") and not Path(track.audio_path).is_absolute():
             raise DataError(f"The track {track.id!r}: audio_path must be absolute, found {track.audio_path!r}.")
         if not track.duration:
             raise DataError(f"The track {track.id!r}: duration must be above 0 seconds.")
-        first = seen.setdefault(track.id, number)
-        if first != number:
-            raise _duplicate(track.id, first, number)
+        keys.append(hash(track.id))
         yield track
+    if twice := files.first_pair(keys):
+        raise DataError(f"Tracks {twice[0] + 1} and {twice[1] + 1} have the same id; ids must be unique.")
 
 
 def _refuse_duplicates(tracks: Sequence[Track]) -> None:

@@ -8,11 +8,13 @@ captions are true of one excerpt only.
 import json
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unisono.audio.copies import with_hashes_of_copies
+import numpy as np
+
+from unisono.audio.copies import hashes_of_copies
 from unisono.audio.listening import listen, unheard
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError
@@ -121,8 +123,8 @@ def dedupe(
         if not_heard and strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
             raise UnisonoError(f"--strict: {counted(len(not_heard), 'record')} could not be listened to: {listed}.")
-    kept, choices = merge_duplicates(with_hashes_of_copies(came), published, alike, decoded)
-    report = DedupeReport(Tracks(kept), len(came), choices, not_heard)
+    merged, choices = merge_duplicates(came, published, alike, decoded)
+    report = DedupeReport(came.like(merged), len(came), choices, not_heard)
     if output is not None:
         report.write(as_path(output).with_suffix(".report.json"))
         write_tracks(report.tracks, output)
@@ -134,8 +136,8 @@ def merge_duplicates(
     published: Published | None = None,
     alike: Iterable[tuple[int, int]] = (),
     decoded: Sequence[str] = (),
-) -> tuple[list[Track], list[Merged]]:
-    """Return the merged tracks, each at the place of the first of its group, and the choices that were made.
+) -> tuple[Iterator[Track], list[Merged]]:
+    """Return the merged tracks, each at the place of the first of its group, and the choices, made while they are iterated.
 
     Args:
         tracks: all tracks.
@@ -143,31 +145,50 @@ def merge_duplicates(
         alike: pairs of places of tracks that sound the same.
         decoded: hash of each track's samples, empty if unknown.
     """
-    keys = [_keys(track, published or {}) for track in tracks]
-    for its_keys, samples in zip(keys, decoded, strict=False):
-        if samples:  # the same samples: captions hold, whichever excerpt of whichever file they are
-            its_keys.append(("decoded", f"the samples {samples}"))
+    copies = hashes_of_copies(tracks)
+    sounds: dict[int, list[Identity]] = defaultdict(list)
     for one, other in alike:
         if tracks[one].start == tracks[other].start:
             for at in (one, other):
-                keys[at].append(("audio", f"the sound of {tracks[one].id} and {tracks[other].id}"))
-    members: dict[int, list[int]] = defaultdict(list)
-    for at, group in enumerate(connected(keys)):
-        members[group].append(at)
-    kept: list[Track] = []
+                sounds[at].append(("audio", f"the sound of {tracks[one].id} and {tracks[other].id}"))
+
+    def keys_of(at: int, track: Track) -> list[Identity]:
+        # the same samples: captions hold, whichever excerpt of whichever file they are
+        samples = [("decoded", f"the samples {decoded[at]}")] if decoded and decoded[at] else []
+        return _keys(track, published or {}) + samples + sounds.get(at, [])
+
+    def completed(track: Track) -> Track:
+        sha256 = track.sha256 or copies.get(track.audio_path, "")
+        return track if sha256 == track.sha256 else replace(track, sha256=sha256)
+
     choices: list[Merged] = []
-    for places in members.values():
+    return _merged_groups(tracks, completed, keys_of, choices), choices
+
+
+def _merged_groups(
+    tracks: Sequence[Track],
+    completed: Callable[[Track], Track],
+    keys_of: Callable[[int, Track], list[Identity]],
+    choices: list[Merged],
+) -> Iterator[Track]:
+    group_of = connected(keys_of(at, completed(track)) for at, track in enumerate(tracks))
+    members: dict[int, list[int]] = defaultdict(list)
+    for at in np.flatnonzero(np.bincount(group_of)[group_of] > 1).tolist():
+        members[int(group_of[at])].append(at)
+    for at, track in enumerate(tracks):
+        places = members.get(int(group_of[at]), [at])
         if len(places) == 1:
-            kept.append(tracks[places[0]])
-            continue
-        its_tracks = [tracks[at] for at in places]
-        best = min(its_tracks, key=_audio_rank)
-        kept.append(_merge(best, its_tracks))
-        counted = Counter(value for at in places for _, value in set(keys[at]))
-        others = tuple(sorted(track.id for track in its_tracks if track.id != best.id))
-        shared = tuple(sorted(value for value, count in counted.items() if count > 1))
-        choices.append(Merged(best.id, others, shared, f"{best.duration:g} s, {_bytes(best):,} bytes"))
-    return kept, choices
+            yield completed(track)
+        elif at == places[0]:
+            its_tracks = [completed(tracks[place]) for place in places]
+            best = min(its_tracks, key=_audio_rank)
+            counts = Counter(
+                value for place, its in zip(places, its_tracks, strict=True) for _, value in set(keys_of(place, its))
+            )
+            others = tuple(sorted(its.id for its in its_tracks if its.id != best.id))
+            shared = tuple(sorted(value for value, count in counts.items() if count > 1))
+            choices.append(Merged(best.id, others, shared, f"{best.duration:g} s, {_bytes(best):,} bytes"))
+            yield _merge(best, its_tracks)
 
 
 def _keys(track: Track, published: Published) -> list[Identity]:

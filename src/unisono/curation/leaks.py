@@ -1,12 +1,13 @@
 """Leaks: what a benchmark shares with the tracks that a model is trained on."""
 
+import itertools
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unisono.audio.copies import with_hashes_of_copies
+from unisono.audio.copies import hashes_of_copies
 from unisono.audio.listening import listen, unheard
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.files import write_whole
@@ -132,12 +133,12 @@ def leaks(
     if len(first) < len(everything):
         log.info("%d tracks of the val and test splits are not compared.", len(everything) - len(first))
     kinds = set(match) or set(DEFAULT_KINDS)
-    both: Sequence[Track] = [*first, *second]
-    hashed = with_hashes_of_copies(both) if "sha256" in kinds else both
+    copies = hashes_of_copies(itertools.chain(first, second)) if "sha256" in kinds else {}
     published = read_published(hash_lists(sha256_lists, as_path(data_root)))
-    matches = find_matches(hashed[: len(first)], hashed[len(first) :], kinds, published)
+    matches = find_matches(first, second, kinds, published, copies)
     not_heard: list[dict[str, str]] = []
     if BY_LISTENING & kinds:
+        both = [*first, *second]
         heard = listen(both, workers, as_path(data_root))
         matches += audio_matches(heard[: len(first)], heard[len(first) :], sorted(kinds))
         not_heard = unheard(both, heard)

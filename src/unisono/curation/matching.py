@@ -12,6 +12,8 @@ There are six kinds of evidence, from certain to doubtful:
   captions recur, so this may be chance.
 """
 
+from array import array
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from typing import Literal, get_args
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError
 from unisono.curation.groups import whole
-from unisono.curation.wording import alike, words, written_captions
+from unisono.curation.wording import WordSet, alike, words, written_captions
 from unisono.sources import registry
 from unisono.tracks.track import Track
 
@@ -46,9 +48,15 @@ class Match:
 
 
 def find_matches(
-    first: Sequence[Track], second: Sequence[Track], kinds: Iterable[Kind], published: Published | None = None
+    first: Sequence[Track],
+    second: Sequence[Track],
+    kinds: Iterable[Kind],
+    published: Published | None = None,
+    copies: Mapping[str, str] | None = None,
 ) -> list[Match]:
     """Compare each track of one list with each of another; at most one match for a pair and kind.
+
+    What is held in memory grows with the second list, not with the first.
 
     For a track of the first list and a key, only the first track of the second list with that key is named. That is enough
     to tell that it leaks, and bounds the number of matches if a key is common.
@@ -56,7 +64,7 @@ def find_matches(
     found: list[Match] = []
     for kind in KINDS:
         if kind in kinds and kind in _KEYS:
-            found.extend(_joined(first, second, kind, _KEYS[kind](published or {})))
+            found.extend(_joined(first, second, kind, _KEYS[kind](published or {}, copies or {})))
     if "text" in kinds:
         matched = {match.first for match in found if match.kind == "text"}
         found.extend(match for match in _similar_captions(first, second) if match.first not in matched)
@@ -101,23 +109,24 @@ def _joined(
                 break
 
 
-def _recordings(_: Published) -> Callable[[Track], Iterable[str]]:
+def _recordings(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
     return lambda track: (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
 
 
-def _hashes(published: Published) -> Callable[[Track], Iterable[str]]:
+def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
     def keys(track: Track) -> Iterable[str]:
-        own = (track.sha256.lower(),) if track.sha256 else ()
+        sha256 = track.sha256 or copies.get(track.audio_path, "")
+        own = (sha256.lower(),) if sha256 else ()
         return (*own, *published.get(track.recording, ()))
 
     return keys
 
 
-def _artists(_: Published) -> Callable[[Track], Iterable[str]]:
+def _artists(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
     return lambda track: (track.artist_id,) if track.artist_id else ()
 
 
-def _titles_and_captions(_: Published) -> Callable[[Track], Iterable[str]]:
+def _titles_and_captions(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
     def keys(track: Track) -> Iterator[str]:
         if track.title and (artist := words(track.artist)) and (title := words(track.title)):
             yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
@@ -127,7 +136,7 @@ def _titles_and_captions(_: Published) -> Callable[[Track], Iterable[str]]:
     return keys
 
 
-_KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
+_KEYS: dict[Kind, Callable[[Published, Mapping[str, str]], Callable[[Track], Iterable[str]]]] = {
     "ids": _recordings,
     "sha256": _hashes,
     "artists": _artists,
@@ -135,16 +144,30 @@ _KEYS: dict[Kind, Callable[[Published], Callable[[Track], Iterable[str]]]] = {
 }
 
 
+class _WordSets(Iterable[WordSet]):
+    """The captions of tracks as sets of words; once iterated, it knows which track each is of."""
+
+    def __init__(self, tracks: Iterable[Track]) -> None:
+        self._tracks = tracks
+        self.owner = array("I")
+
+    def __iter__(self) -> Iterator[WordSet]:
+        self.owner = array("I")
+        for at, track in enumerate(self._tracks):
+            for caption in written_captions(track):
+                self.owner.append(at)
+                yield frozenset(caption)
+
+
 def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
     """Match each track of the first list with the first track of the second that has a similar caption."""
-    sides = [
-        [(at, frozenset(caption)) for at, track in enumerate(tracks) for caption in written_captions(track)]
-        for tracks in (first, second)
-    ]
+    mine, theirs = _WordSets(first), _WordSets(second)
+    others = list(theirs)
     done: set[int] = set()
-    for one, other in alike(*([caption for _, caption in side] for side in sides)):
-        (at, caption), (other_at, other_caption) = sides[0][one], sides[1][other]
+    for one, other in alike(mine, others):
+        at = mine.owner[one]
         if at not in done:
             done.add(at)
-            shared, altogether = len(caption & other_caption), len(caption | other_caption)
-            yield Match(at, other_at, "text", f"captions that share {shared} of {altogether} words")
+            caption = list(_WordSets([first[at]]))[one - bisect_left(mine.owner, at)]
+            shared, altogether = len(caption & others[other]), len(caption | others[other])
+            yield Match(at, theirs.owner[other], "text", f"captions that share {shared} of {altogether} words")

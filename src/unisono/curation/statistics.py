@@ -53,7 +53,7 @@ class PartStatistics:
     """Origin, or "unknown" -> captions."""
     splits: Counter[str] = field(default_factory=Counter)
     durations_s: "array[float]" = field(default_factory=lambda: array("d"))
-    caption_words: "array[int]" = field(default_factory=lambda: array("L"))
+    caption_words: "array[int]" = field(default_factory=lambda: array("I"))
 
     @property
     def hours(self) -> str:
@@ -254,7 +254,7 @@ def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> S
     datasets: dict[str, PartStatistics] = defaultdict(PartStatistics)
     splits: dict[str, PartStatistics] = defaultdict(PartStatistics)
     words: Counter[str] = Counter()
-    captions: set[int] = set()
+    captions = array("q")
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("license", "genre", "tags", "filled")}
     places = _Places()
     for track in tracks:
@@ -263,7 +263,7 @@ def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> S
             its_words = [word.casefold() for word in _WORD.findall(caption.text)]
             words.update(its_words)
             lengths.append(len(its_words))
-            captions.add(hash(caption.text))
+            captions.append(hash(caption.text))
         dataset, split = track.dataset or UNNAMED, track.split or UNASSIGNED
         for part in (every, datasets[dataset], splits[split]):
             part.add(track, lengths)
@@ -288,7 +288,7 @@ def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> S
             most_frequent=[(word, count) for word, count in _ordered(words).items() if word not in _FUNCTION_WORDS][
                 :most_frequent
             ],
-            distinct_captions=len(captions),
+            distinct_captions=len(np.unique(np.asarray(captions))),
         ),
         shared=places.shared(),
     )
@@ -299,32 +299,48 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
 
 
 class _Places:
-    """The datasets and splits in which a recording, an artist or a file occurs."""
+    """The datasets and splits in which a recording, an artist or a file occurs, by the hash of its name."""
 
     def __init__(self) -> None:
-        self._places: dict[Shareable, dict[str, frozenset[tuple[By, str]]]] = {name: {} for name in SHAREABLE}
-        self._known: dict[frozenset[tuple[By, str]], frozenset[tuple[By, str]]] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._hashes: dict[Shareable, array[int]] = {name: array("q") for name in SHAREABLE}
+        self._where: dict[Shareable, array[int]] = {name: array("I") for name in SHAREABLE}
 
     def add(self, track: Track, dataset: str, split: str) -> None:
-        here: frozenset[tuple[By, str]] = frozenset({("dataset", dataset), ("split", split)})
+        here = self._numbers.setdefault((dataset, split), len(self._numbers))
         identities = {"recordings": whole(track.recording), "artists": track.artist_id, "files": track.audio_path}
         for name in SHAREABLE:
             if value := identities[name]:
-                places = self._places[name].get(value, frozenset()) | here
-                self._places[name][value] = self._known.setdefault(places, places)  # few are different: keep each once
+                self._hashes[name].append(hash(value))
+                self._where[name].append(here)
 
     def distinct(self) -> dict[Shareable, int]:
-        return {name: len(values) for name, values in self._places.items()}
+        return {name: len(np.unique(np.asarray(hashes))) for name, hashes in self._hashes.items()}
 
     def shared(self) -> list[SharedMusic]:
         counted: dict[tuple[By, str, str], Counter[Shareable]] = defaultdict(Counter)
-        for name, values in self._places.items():
-            for places, count in Counter(values.values()).items():
-                for by in get_args(By):
-                    names = sorted(place for kind, place in places if kind == by)
+        for name in SHAREABLE:
+            for numbers, count in self._together(name).items():
+                for at, by in enumerate(get_args(By)):
+                    names = sorted({[*self._numbers][number][at] for number in numbers})
                     for first, second in combinations(names, 2):
                         counted[by, first, second][name] += count
         return [
             SharedMusic(by, first, second, {name: counts[name] for name in SHAREABLE})
             for (by, first, second), counts in sorted(counted.items())
         ]
+
+    def _together(self, name: Shareable) -> Counter[tuple[int, ...]]:
+        """Count the names that occur in several places, by the numbers of the places."""
+        hashes, where = np.asarray(self._hashes[name]), np.asarray(self._where[name])
+        order = np.lexsort((where, hashes))
+        hashes, where = hashes[order], where[order]
+        is_new = np.ones(len(hashes), dtype=bool)
+        is_new[1:] = (hashes[1:] != hashes[:-1]) | (where[1:] != where[:-1])
+        hashes, where = hashes[is_new], where[is_new]
+        begin = np.flatnonzero(np.diff(hashes, prepend=hashes[:1] - 1))
+        sizes = np.diff(begin, append=len(hashes))
+        return Counter(
+            tuple(where[first : first + size].tolist())
+            for first, size in zip(begin[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True)
+        )

@@ -3,7 +3,7 @@
 import math
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from unisono.tracks.track import Track
 
@@ -33,8 +33,8 @@ def written_captions(track: Track, *, surely: bool = False) -> Iterator[list[str
                 yield found
 
 
-def alike(first: Sequence[WordSet], second: Sequence[WordSet]) -> Iterator[tuple[int, int]]:
-    """Yield the places (in first, in second) of similar captions, in order.
+def alike(first: Iterable[WordSet], second: Sequence[WordSet]) -> Iterator[tuple[int, int]]:
+    """Yield the places (in first, in second) of similar captions, in order; `first` is iterated twice.
 
     Two sets that share nine words in ten have at least one of their few rarest words in common, so only such pairs are
     compared (prefix filter: Chaudhuri, Ganti and Kaushik, A Primitive Operator for Similarity Joins in Data Cleaning, ICDE

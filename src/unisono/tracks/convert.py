@@ -8,16 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.files import remove_left_behind, whole_file, whole_folder, write_whole
 from unisono.base.progress import progress
-from unisono.base.seeded import rank_key
 from unisono.base.tally import Dropped, Tally
 from unisono.tracks import croissant, formats
-from unisono.tracks.files import write_tracks
+from unisono.tracks.files import first_pair, write_tracks
 from unisono.tracks.formats import Sharding
 from unisono.tracks.track import Track
 from unisono.tracks.unpacked import AudioFolder
@@ -163,15 +160,13 @@ def _dropping(tally: Tally, seen: croissant.Seen | None) -> Callable[[Track, Dro
 
 def _unique(items: Iterable[Track | Dropped], source: Path) -> Iterator[Track | Dropped]:
     """Pass items on, and refuse ids that come twice; that takes 8 bytes a track and shows at the end."""
-    keys = array("Q")
+    keys = array("q")
     for item in items:
         if isinstance(item, Track):
-            keys.append(rank_key(0, item.id))
+            keys.append(hash(item.id))
         yield item
-    order = np.argsort(keys, kind="stable")
-    ranked = np.asarray(keys)[order]
-    if len(twice := np.flatnonzero(ranked[1:] == ranked[:-1])):
-        first, second = order[twice[0]] + 1, order[twice[0] + 1] + 1
+    if twice := first_pair(keys):
+        first, second = (number + 1 for number in twice)
         raise DataError(f"{source}: records {first} and {second} have the same id; ids must be unique in a file.")
 
 

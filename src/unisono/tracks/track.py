@@ -38,7 +38,7 @@ class Caption(msgspec.Struct, frozen=True, gc=False):
             raise DataError(f"The origin of a caption is human, model, tags or None, found {self.origin!r}.")
 
 
-class Track(msgspec.Struct, kw_only=True, frozen=True, repr_omit_defaults=True, gc=False):
+class Track(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_omit_defaults=True, gc=False):
     """One described piece of audio: a whole file, or the excerpt of it that begins at `start`.
 
     In a unified file every path is absolute and every track has a caption. Parsers of datasets yield tracks whose

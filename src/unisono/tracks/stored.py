@@ -1,0 +1,92 @@
+"""Tracks that stay on the disk: a sequence that holds eight bytes of each, and reads a track when it is asked for."""
+
+import os
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, overload
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.files import explained
+from unisono.tracks.files import iter_tracks, read_tracks, unique
+from unisono.tracks.track import Track
+
+LARGE_BYTES = 256_000_000
+"""Tracks of a unified file that is larger are not held in memory."""
+
+
+class StoredTracks(Sequence[Track]):
+    """Tracks in a temporary file, which vanishes with this object or with the process."""
+
+    def __init__(self, tracks: Iterable[Track], folder: Path) -> None:
+        """Write tracks to a temporary file in a folder.
+
+        Raises:
+            UnisonoError: the disk is full, or the folder is not writable.
+        """
+        encoder, offsets = msgspec.msgpack.Encoder(), array("q")
+        self._folder = folder
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 20)  # noqa: SIM115
+            at = 0
+            for track in tracks:
+                offsets.append(at)
+                at += self._file.write(encoder.encode(track))
+            self._file.flush()
+        offsets.append(at)
+        self._begin = np.asarray(offsets)[:-1]
+        self._end = np.asarray(offsets)[1:]
+
+    def __len__(self) -> int:
+        return len(self._begin)
+
+    def __iter__(self) -> Iterator[Track]:
+        """Read all tracks in order, a megabyte at a time."""
+        decoder = msgspec.msgpack.Decoder(Track)
+        first, last = 0, 0
+        block = b""
+        for begin, end in zip(self._begin.tolist(), self._end.tolist(), strict=True):
+            if end > last:
+                first, last = begin, max(end, begin + (1 << 20))
+                block = os.pread(self._file.fileno(), last - first, first)
+            yield decoder.decode(memoryview(block)[begin - first : end - first])
+
+    @overload
+    def __getitem__(self, place: int) -> Track: ...
+    @overload
+    def __getitem__(self, place: "slice | NDArray[np.int64]") -> "StoredTracks": ...
+    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "Track | StoredTracks":
+        """Return a track, or those at some places, which are not copied."""
+        if isinstance(place, (slice, np.ndarray)):
+            found = object.__new__(StoredTracks)
+            found._folder, found._file = self._folder, self._file
+            found._begin, found._end = self._begin[place], self._end[place]
+            return found
+        begin, end = int(self._begin[place]), int(self._end[place])
+        return msgspec.msgpack.decode(os.pread(self._file.fileno(), end - begin, begin), type=Track)
+
+    def like(self, tracks: Iterable[Track]) -> "StoredTracks":
+        """Write other tracks to a temporary file of the same folder."""
+        return StoredTracks(tracks, self._folder)
+
+    def filter(self, predicate: Callable[[Track], object]) -> "StoredTracks":
+        """Return the tracks for which `predicate(track)` is true, which are not copied."""
+        return self[np.array([at for at, track in enumerate(self) if predicate(track)], dtype=np.int64)]
+
+
+def read_or_store(path: Path) -> Sequence[Track]:
+    """Read a whole unified file; the tracks of a large one stay on the disk, in its folder or in that of temporary files.
+
+    Raises:
+        UsageError, DataError: as `read_tracks`.
+        UnisonoError: the disk is full.
+    """
+    if not path.is_file() or path.stat().st_size <= LARGE_BYTES:
+        return read_tracks(path)
+    folder = path.parent if os.access(path.parent, os.W_OK) else Path(tempfile.gettempdir())
+    return StoredTracks(unique(path, iter_tracks(path)), folder)
