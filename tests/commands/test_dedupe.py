@@ -35,8 +35,8 @@ def test_captions_are_merged_with_their_origins_and_the_best_audio_is_kept(tmp_p
               title="T", license="CC-BY-3.0"),
         track("excerpt", recording="jamendo:1", start=30.0),
     ]  # fmt: skip
-    merged, choices = merge_duplicates(tracks)
-    kept = list(merged)
+    found, choices = merge_duplicates(tracks)
+    kept = list(found)
     assert [item.id for item in kept] == ["x", "model", "excerpt"]
     merged = kept[1]
     assert merged.audio_path == str(tmp_path / "large.mp3")
@@ -73,8 +73,8 @@ def test_no_caption_is_lost_nothing_stays_double_and_order_does_not_matter(rows,
         track(f"t{n}", recording=recording, sha256=sha256, start=start)
         for n, (recording, sha256, start) in enumerate(rows)
     ]
-    merged, choices = merge_duplicates(tracks)
-    kept = list(merged)
+    found, choices = merge_duplicates(tracks)
+    kept = list(found)
     assert sorted(text for item in kept for text in item.texts) == sorted(item.caption for item in tracks)
     assert len(kept) + sum(len(choice.merged) for choice in choices) == len(tracks)
     for field in ("recording", "sha256"):

@@ -19,6 +19,21 @@ LARGE_BYTES = 256_000_000
 """Tracks of a unified file that is larger are not held in memory."""
 
 
+class _Scratch:
+    """A temporary file without a name, closed when nobody holds it any more."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 20)  # noqa: SIM115
+
+    def __del__(self) -> None:
+        if hasattr(self, "file"):
+            self.file.close()
+
+    def read(self, begin: int, end: int) -> bytes:
+        """Return what lies between two places."""
+        return os.pread(self.file.fileno(), end - begin, begin)
+
+
 class StoredTracks(Sequence[Track]):
     """Tracks in a temporary file, which vanishes with this object or with the process."""
 
@@ -32,12 +47,12 @@ class StoredTracks(Sequence[Track]):
         self._folder = folder
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 20)  # noqa: SIM115
+            self._scratch = _Scratch(folder)
             at = 0
             for track in tracks:
                 offsets.append(at)
-                at += self._file.write(encoder.encode(track))
-            self._file.flush()
+                at += self._scratch.file.write(encoder.encode(track))
+            self._scratch.file.flush()
         offsets.append(at)
         self._begin = np.asarray(offsets)[:-1]
         self._end = np.asarray(offsets)[1:]
@@ -51,9 +66,9 @@ class StoredTracks(Sequence[Track]):
         first, last = 0, 0
         block = b""
         for begin, end in zip(self._begin.tolist(), self._end.tolist(), strict=True):
-            if end > last:
+            if begin < first or end > last:
                 first, last = begin, max(end, begin + (1 << 20))
-                block = os.pread(self._file.fileno(), last - first, first)
+                block = self._scratch.read(first, last)
             yield decoder.decode(memoryview(block)[begin - first : end - first])
 
     @overload
@@ -64,11 +79,11 @@ class StoredTracks(Sequence[Track]):
         """Return a track, or those at some places, which are not copied."""
         if isinstance(place, (slice, np.ndarray)):
             found = object.__new__(StoredTracks)
-            found._folder, found._file = self._folder, self._file
+            found._folder, found._scratch = self._folder, self._scratch
             found._begin, found._end = self._begin[place], self._end[place]
             return found
         begin, end = int(self._begin[place]), int(self._end[place])
-        return msgspec.msgpack.decode(os.pread(self._file.fileno(), end - begin, begin), type=Track)
+        return msgspec.msgpack.decode(self._scratch.read(begin, end), type=Track)
 
     def like(self, tracks: Iterable[Track]) -> "StoredTracks":
         """Write other tracks to a temporary file of the same folder."""
