@@ -66,7 +66,7 @@ def read_facts(path: Path) -> TrackFacts:
         tags=words,
         year=int(year) if year else None,
         bpm=_number(tags.first("bpm"), 1000.0),
-        rating=_rating(tags.first("rating")),
+        rating=tags.rating,
         license=tags.first("license") or "unknown",
         recording=f"musicbrainz:{mbid}" if mbid else f"isrc:{isrc}" if isrc else "",
     )
@@ -76,12 +76,3 @@ def _number(text: str, most: float) -> float | None:
     found = _NUMBER.search(text)
     value = float(found[0].replace(",", ".")) if found else 0.0
     return value if 0 < value <= most else None
-
-
-def _rating(text: str) -> float | None:
-    """Return a rating from 0 to 5, be it written in stars, of ten, of a hundred, or of 255."""
-    value = _number(text, 255.0)
-    if value is None:
-        return None
-    most = next(most for most in (5.0, 10.0, 100.0, 255.0) if value <= most)
-    return round(value * 5 / most, 2)

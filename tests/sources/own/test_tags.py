@@ -14,6 +14,8 @@ from tests.releases import audio
 from tests.sources.own.test_folder import id3, read, synchsafe
 from unisono.base.tally import Dropped
 from unisono.sources.own.encodings import repaired
+from unisono.sources.own.ratings import rating_of
+from unisono.sources.own.tags import read_tags
 from unisono.tracks.track import Track
 
 
@@ -333,3 +335,38 @@ def test_blanks_and_odd_letters_in_names(tmp_path: Path) -> None:
     assert {item.audio_path for item in read(tmp_path).values() if isinstance(item, Track)} == {
         f"in  side/{name}" for name in names
     }
+
+
+def popularimeter(number: int, version: int = 4) -> bytes:
+    body = b"no@email\0" + bytes([number, 0, 0, 0, 7])
+    size = len(body).to_bytes(3 if version == 2 else 4, "big")
+    found = b"POP" + size + body if version == 2 else b"POPM" + size + b"\0\0" + body
+    content = (b"PIC\0\0\4abcd" if version == 2 else b"APIC\0\0\0\4\0\0abcd") + found
+    return b"ID3" + bytes([version, 0, 0]) + synchsafe(len(content) + 20) + content + bytes(20)
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "stars"),
+    [
+        *((popularimeter(number), b"", stars) for number, stars in {0: None, 1: 1, 13: 0.5, 54: 1.5, 64: 2, 196: 4}.items()),
+        (popularimeter(255, 3), b"", 5),
+        (popularimeter(186, 2), b"", 3.5),
+        (tag(frame("TXXX", b"FMPS_RATING\x000.8")), b"", 4),
+        (tag(frame("TXXX", b"RATING\x004")), b"", 4),
+        (b"", ape(FMPS_Rating="0.6"), 3),
+        (b"", ape(Rating="80"), 4),
+        (b"", ape(Rating="unknown"), None),
+    ],
+)  # fmt: skip
+def test_ratings_are_stars(tmp_path: Path, before: bytes, behind: bytes, stars: float | None) -> None:
+    assert read_tags(mp3(tmp_path / "x.mp3", before, behind)).rating == stars
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "stars"),
+    [("rating", "1", 1), ("rating", "5", 5), ("rating", "7", 3.5), ("rating", "255", 5), ("fmps_rating", "1.0", 5),
+     ("fmps_rating", "7", None), ("rating:me@here", "0.5", 2.5), ("rate", "80", 4), ("shareduserrating", "25", 2),
+     ("fmps_rating_user", "me::0.5", None)],
+)  # fmt: skip
+def test_ratings_have_the_scale_of_their_field(field: str, value: str, stars: float | None) -> None:
+    assert rating_of({field: [value]}) == stars

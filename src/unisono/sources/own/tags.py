@@ -15,6 +15,8 @@ import soundfile
 
 from unisono.sources.cells import name_of, text_of, tidy
 from unisono.sources.own.encodings import repaired
+from unisono.sources.own.id3 import as_seven_bits, seven_bits
+from unisono.sources.own.ratings import popularimeters, rating_of
 
 _NUMBERED = re.compile(r"\((\d{1,3}|RX|CR)\)")
 _MISSING_GENRES = ((139, "Crossover"), (164, "Global"), (165, "IDM"))
@@ -23,7 +25,8 @@ _LARGEST_TAG = 1 << 20
 _LARGEST_TAG_WITH_COVER = 1 << 26
 _APE_FIELDS = {"artist": "artist", "title": "title", "album": "album", "genre": "genre", "comment": "comment",
                "year": "year", "mood": "mood", "license": "license", "copyright": "copyright", "weblink": "url",
-               "album artist": "albumartist", "bpm": "bpm", "isrc": "isrc"}  # fmt: skip
+               "album artist": "albumartist", "bpm": "bpm", "isrc": "isrc",
+               "rating": "rating", "fmps_rating": "fmps_rating"}  # fmt: skip
 
 
 class FileTags(NamedTuple):
@@ -34,6 +37,8 @@ class FileTags(NamedTuple):
     """Field -> its values, repaired and tidy, without placeholders."""
     doubtful: dict[str, list[str]]
     """Field -> values in an encoding that cannot be told."""
+    rating: float | None = None
+    """Stars from 0 to 5."""
 
     def first(self, field: str) -> str:
         """Return the first value of a field, or an empty text."""
@@ -54,7 +59,7 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
         found["year"] = [tag.year]
         found["albumartist"] = [tag.albumartist, *tag.other.get("albumartist", ())]
         found["mood"] = [*tag.other.get("mood", ()), *tag.other.get("tmoo", ())]
-        for field in ("license", "copyright", "url", "bpm", "rating", "isrc", "musicbrainz_trackid"):
+        for field in ("license", "copyright", "url", "bpm", "isrc", "musicbrainz_trackid"):
             found[field] = list(tag.other.get(field, ()))
         found["genre"] = [name for text in _texts(found["genre"]) for name in _genres(text, by_number=_is_id3(tag))]
         if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
@@ -63,6 +68,7 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
                     found[field] = texts
             if not found["genre"]:
                 found["genre"] = _first_version_genre(file)
+    rating = rating_of({**tag.other, **found})
     values: dict[str, list[str]] = {}
     doubtful: dict[str, list[str]] = {}
     for field, texts in found.items():
@@ -71,7 +77,9 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
             plain = text_of(tidy(text if right is None else right))
             if plain := plain if field == "comment" else name_of(plain):
                 (doubtful if right is None else values).setdefault(field, []).append(plain)
-    return FileTags(tag.duration or 0, {field: list(dict.fromkeys(each)) for field, each in values.items()}, doubtful)
+    return FileTags(
+        tag.duration or 0, {field: list(dict.fromkeys(each)) for field, each in values.items()}, doubtful, rating
+    )
 
 
 def _texts(values: Iterable[Any]) -> list[str]:
@@ -99,11 +107,15 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
         except UnsupportedFormatError:
             tag = TinyTag()
             _add_from_libsndfile(tag, path)
-    if is_mpeg and (content := _synchronised(file)):
+    content = _synchronised(file) if is_mpeg else b""
+    if content:
         duration_s, tag = tag.duration, _id3_reader().get(file_obj=BytesIO(content), duration=False)
         tag.duration = duration_s
+    if is_mpeg:
+        tag.other["popm"] = list(popularimeters(BytesIO(content) if content else file))
     if head[:4] in (b"RIFF", b"FORM") and (content := _id3_chunk(file, "little" if head[:4] == b"RIFF" else "big")):
         inner = _id3_reader().get(file_obj=BytesIO(content), duration=False)
+        tag.other["popm"] = list(popularimeters(BytesIO(content)))
         if inner.genre:
             numbers = [name for text in _texts([inner.genre, *inner.other.get("genre", ())]) for name in _genres(text)]
             tag.genre, tag.other["genre"] = next(iter(numbers), None), numbers[1:]
@@ -138,25 +150,17 @@ def _synchronised(file: BinaryIO) -> bytes:
     head = file.read(10)
     if head[:3] != b"ID3" or not head[5] & 0x80:
         return b""
-    content = file.read(min(_seven_bits(head[6:]), _LARGEST_TAG_WITH_COVER))
+    content = file.read(min(seven_bits(head[6:]), _LARGEST_TAG_WITH_COVER))
     if head[3] >= 4:  # frame by frame
         content, frames = b"", content
         while len(frames) > 10 and frames[0]:
-            size, flags = _seven_bits(frames[4:8]), frames[9]
+            size, flags = seven_bits(frames[4:8]), frames[9]
             body = frames[10 : 10 + size][4 if flags & 1 else 0 :].replace(b"\xff\0", b"\xff")
-            content += frames[:4] + _as_seven_bits(len(body)) + bytes([0, flags & 0xFC]) + body
+            content += frames[:4] + as_seven_bits(len(body)) + bytes([0, flags & 0xFC]) + body
             frames = frames[10 + size :]
     else:
         content = content.replace(b"\xff\0", b"\xff")
-    return head[:5] + bytes([head[5] & 0x7F]) + _as_seven_bits(len(content)) + content
-
-
-def _seven_bits(four: bytes) -> int:
-    return four[0] << 21 | four[1] << 14 | four[2] << 7 | four[3]
-
-
-def _as_seven_bits(number: int) -> bytes:
-    return bytes(number >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return head[:5] + bytes([head[5] & 0x7F]) + as_seven_bits(len(content)) + content
 
 
 def _genres(text: str, *, by_number: bool = True) -> list[str]:
