@@ -91,3 +91,8 @@ def test_frames_of_aac_behind_a_tag_that_cannot_be_decoded(tmp_path: Path) -> No
     frames = b"".join(b"\xff\xf1\x50\x80\x2e\x7f\xfc" + noise.bytes(364) for _ in range(13))
     (tmp_path / "a.mp3").write_bytes(id3v2(300) + frames)
     assert probe(str(tmp_path / "a.mp3")).fault in ("no audio in the file", "not an audio file")
+
+
+def test_a_musepack_file_is_as_long_as_it_decodes() -> None:
+    """Made by mpcenc of 3 s; ffprobe says 1.7 s of it."""
+    assert probe(str(Path(__file__).with_name("click.mpc"))).duration_s == pytest.approx(3, abs=0.05)

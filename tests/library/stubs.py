@@ -128,6 +128,9 @@ class SubsonicStub(Stub):
     order: Callable[[int, list[dict[str, Any]]], list[dict[str, Any]]] = lambda request, songs: songs
     playlists: dict[str, dict[str, Any]] = field(default_factory=dict)
     longest: int = 8000
+    folders: dict[str, str] = field(default_factory=dict)
+    """Name of a music folder -> its id; songs have `folder`."""
+    covers: dict[str, bytes] = field(default_factory=dict)
 
     def answer(self, request: Request) -> Reply:
         method = request.path.removeprefix("/rest/")
@@ -162,7 +165,18 @@ class SubsonicStub(Stub):
         at, count = int(request.value("songOffset")), int(request.value("songCount"))
         assert request.values["query"] == [""] and count <= 500
         number = self.paths().count("/rest/search3")
-        return of_subsonic(searchResult3={"song": self.order(number, self.songs)[at:][: min(count, self.page)]})
+        within = request.value("musicFolderId")
+        songs = [song for song in self.songs if not within or song.get("folder", within) == within]
+        return of_subsonic(searchResult3={"song": self.order(number, songs)[at:][: min(count, self.page)]})
+
+    def getMusicFolders(self, request: Request) -> Reply:
+        return of_subsonic(
+            musicFolders={"musicFolder": [{"id": id, "name": name} for name, id in self.folders.items()]}
+        )
+
+    def getCoverArt(self, request: Request) -> Reply:
+        found = self.covers.get(request.value("id"))
+        return Reply(found, "image/png") if found and request.value("size") == "300" else failed(70)
 
     def download(self, request: Request) -> Reply:
         id = request.value("id")
@@ -202,6 +216,7 @@ class JellyfinStub(Stub):
     items: list[dict[str, Any]] = field(default_factory=list)
     audio: dict[str, bytes] = field(default_factory=dict)
     playlists: dict[str, dict[str, Any]] = field(default_factory=dict)
+    covers: dict[str, bytes] = field(default_factory=dict)
     may_download: bool = True
     replaces: bool = True
     """Since 10.9."""
@@ -228,6 +243,9 @@ class JellyfinStub(Stub):
             return said({"Id": id})
         if playlist and playlist[1] in self.playlists:
             return self.of_playlist(request, self.playlists[playlist[1]], bool(playlist[2]), token)
+        picture = re.fullmatch(r"/Items/([^/]+)/Images/Primary", request.path)
+        if picture and picture[1] in self.covers and request.value("maxWidth") == "300":
+            return Reply(self.covers[picture[1]], "image/png")
         file = re.fullmatch(r"/Items/([^/]+)/(Download|File)", request.path)
         if file and file[2] == "Download" and not self.may_download:
             return Reply(b"", "text/plain", 403)

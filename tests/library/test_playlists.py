@@ -11,6 +11,8 @@ from unisono.base.errors import UsageError
 from unisono.library.library import Library
 from unisono.library.playlists import (
     SavedSearch,
+    on_servers,
+    read,
     refresh,
     remove,
     save,
@@ -22,6 +24,7 @@ from unisono.library.playlists import (
 from unisono.library.sources import SourceTrack, TrackFacts
 from unisono.retrieval.collection import Collection
 from unisono.search.query import Query
+from unisono.search.run import search
 
 
 class Model:
@@ -92,6 +95,21 @@ def test_tracks_go_to_the_server_that_has_them_whatever_source_they_are_of(libra
     assert len(stub.playlists) == 1
 
 
+def test_a_playlist_on_a_server_is_a_seed(library, collection, stub, tmp_path):
+    stub.playlists["p"] = {"id": "p", "name": "Mine", "entry": [{"id": "s3"}, {"id": "s1"}, {"id": "new"}]}
+    (listed,) = on_servers([library])
+    assert listed == f"{library.catalogue.sources()[0].address}#Mine"
+    for named in ("subsonic:Mine", listed):
+        playlists = read([library], [f"{named}^0.5", "T2"])
+        assert playlists == {named: ["music:4", "music:2", "new"]}
+        hits = search(MODEL, Query(like=f"{named}^0.5", top=1), collection, playlists)
+        assert [hit.track.title for hit in hits] == ["T2"]
+        assert hits.notes == (f"Not here: 1 of the 3 tracks of {named}.",)
+    save(library, SavedSearch(name="x", query=Query(like="subsonic:Mine", top=2), target=str(tmp_path / "x.m3u8")))
+    (done,) = refresh(library, model=MODEL)
+    assert done.problem == "nothing was found that it could hold"  # T2 and T0 are no files
+
+
 def test_targets_that_mean_no_server_or_several(library, stub, tmp_path):
     (address,) = targets([library])
     assert write([library], f"{address}#Quiet", []).tracks == 0
@@ -115,8 +133,8 @@ def test_saved_searches_are_refreshed_and_one_that_fails_stays(library, collecti
         SavedSearch(name="b", query=Query("calm", where=["artist=Nobody"]), target="subsonic:Nobody"),
         SavedSearch(name="c", query=Query("calm", where=["title=T5"]), target=str(file), path_map=[f"{tmp_path}=/m"]),
     ]
-    for search in searches:
-        save(library, search)
+    for each in searches:
+        save(library, each)
     assert saved_searches(library) == searches
     done = refresh(library, model=MODEL)
     assert [bool(each.problem) for each in done] == [False, True, False]

@@ -170,6 +170,43 @@ def test_albums_are_walked_where_an_empty_search_finds_nothing(stub, tmp_path, e
     assert [track.key for track in source(stub, tmp_path).list()] == ["s0", "s1", "s2"]
 
 
+def test_one_music_folder_of_a_server_is_listed(stub, tmp_path):
+    stub.folders = {"Music": "1", "Audio books": "2"}
+    for number, listed in enumerate(stub.songs):
+        listed["folder"] = "2" if number == 1 else "1"
+    address = f"subsonic:{stub.url.replace('//', f'//{USER}@')}"
+    build(address, tmp_path).log_in(lambda question: PASSWORD)
+    books = build(f"{address}?folder=Audio%20books", tmp_path)  # the login of the server counts for its folders
+    assert [track.key for track in books.list()] == ["s1"]
+    assert books.address == f"{address}?folder=Audio books"
+    with pytest.raises(SourceAwayError, match="no music folder 'Films'") as refused:
+        list(build(f"{address}?folder=Films", tmp_path).list())
+    assert refused.value.hint == "There are: Music, Audio books."
+    with pytest.raises(UsageError, match="names a music folder"):
+        build(f"{address}?files=x", tmp_path)
+    for listed in stub.songs:
+        del listed["folder"]  # a server that lists everything whatever it is asked for
+    with pytest.raises(SourceAwayError, match="does not tell its music folders apart"):
+        list(build(f"{address}?folder=Music", tmp_path).list())
+
+
+@pytest.mark.parametrize("kind", ["subsonic", "jellyfin"])
+def test_covers_and_playlists_that_a_person_made_are_read(stub, jelly, tmp_path, kind):
+    server, key = (stub, "s1") if kind == "subsonic" else (jelly, "j1")
+    server.covers[key] = b"\x89PNG"
+    found = source(server, tmp_path, kind)
+    assert found.cover(key) == b"\x89PNG" and found.cover("other") == b""
+    for name, keys in (("Mine", [key, key[0] + "0"]), ("mine", [key]), ("Evening", [key[0] + "2"])):
+        found.playlists.write(name, keys)
+    again = build(found.address, tmp_path / "library")
+    assert sorted(again.playlists.names()) == ["Evening", "Mine", "mine"]
+    assert again.playlists.keys("Mine") == [key, key[0] + "0"]
+    assert again.playlists.keys("evening") == [key[0] + "2"]
+    for name in ("MINE", "Nothing"):
+        with pytest.raises(UsageError, match=repr(name)):
+            again.playlists.keys(name)
+
+
 def test_what_is_known_of_a_song(stub, tmp_path):
     stub.songs = [
         song(

@@ -3,6 +3,7 @@
 import json
 import time
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -81,8 +82,17 @@ def test_a_library_is_served_and_followed(stub, tmp_path):
             assert sum("download" in path for path in stub.paths()) == 1
             answer, content = ask(port, f"{V1}/audio?id={gone}")
             assert answer.status == 400 and "no longer on the server" in json.loads(content)["error"]
-            covers = [ask(port, f"{V1}/cover?id={id}")[0].status for id in (here, there)]
-            assert covers == [200, 404]
+            stub.covers = {"s0": PNG}
+            covers = [ask(port, f"{V1}/cover?id={id}")[0].status for id in (here, there, gone)]
+            assert covers == [200, 200, 404]
+            for _ in range(2):
+                assert ask(port, f"{V1}/cover?id={there}")[1] == PNG
+            assert sum("getCoverArt" in path for path in stub.paths()) == 2, "one for each track"
+            stub.playlists["p"] = {"id": "p", "name": "Mine", "entry": [{"id": "s0"}]}
+            (mine,) = json.loads(ask(port, f"{V1}/playlists?on_servers=true")[1])["on_servers"]
+            found = json.loads(ask(port, f"{V1}/search?like={quote(mine)}")[1])["hits"]
+            assert [hit["track"]["id"] for hit in found] == [here, gone]
+            stub.playlists.clear()
             address = json.loads(ask(port, f"{V1}/playlists")[1])["targets"][1]
             wanted = {"name": "Evening", "tracks": [there, here], "target": address}
             answer, content = ask(port, f"{V1}/playlists", "POST", json.dumps(wanted))

@@ -35,7 +35,8 @@ class QueryOptions(StageOptions):
     also: tuple[str, ...] = ()
     """Further descriptions that the music should fit at the same time. A weight may end each: "flute^0.5"."""
     like: tuple[str, ...] = ()
-    """Music that it should be like: an id, a path, a part of "artist - title" that only one track has, or a playlist."""
+    """Music that it should be like: an id, a path, a part of "artist - title" that only one track has, or a playlist: a file
+    (.m3u8, .m3u), or one on a media server of the library (subsonic:"Quiet evening")."""
     not_: Annotated[tuple[str, ...], Parameter(name="--not")] = ()
     """Descriptions of what it should not be."""
     where: tuple[str, ...] = ()
@@ -111,12 +112,17 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         _serve(music, model, options)
         return {}
     from unisono.search import run as searching
+    from unisono.search.query import weighted
 
     collection = music.collection()
     if not len(collection) and options.split is None:
         raise DataError(f"Nothing of {music.label} is embedded yet.", hint="Embed it with: unisono library sync")
+    playlists = music.tracks_of([weighted(named)[0] for named in options.like])
     asked = [query_of(text, options) for text in queries or [""]]
-    found = {query.text[0] if query.text else str(query): searching.search(model, query, collection) for query in asked}
+    found = {
+        query.text[0] if query.text else str(query): searching.search(model, query, collection, playlists)
+        for query in asked
+    }
     if options.playlist:  # before anything is printed: whoever reads along may end early
         _write(options.playlist, found, options)
     if options.json:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import structs
 
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.log import log
 from unisono.base.path_map import PathMap
 from unisono.library import sources
 from unisono.library.catalogue import Catalogue, CatalogueTrack, SourceRow, now
@@ -21,7 +22,7 @@ from unisono.library.sources import MusicSource
 from unisono.retrieval.collection import IndexedTrack
 from unisono.retrieval.models import JointModel
 from unisono.search.playlist import check_ending, write_playlist
-from unisono.search.query import Query
+from unisono.search.query import Query, weighted
 from unisono.search.run import search
 from unisono.search.service.audiomuse import ServerIds
 from unisono.search.service.music import SavedPlaylist
@@ -92,6 +93,40 @@ def write(
         id = source.playlists.write(name, keys, library.catalogue.setting(setting), comment)
         library.catalogue.put_setting(setting, id)
     return SavedPlaylist(name, target, len(keys), len(tracks) - len(there))
+
+
+def read(libraries: Sequence[Library], like: Iterable[str]) -> dict[str, list[str]]:
+    """Return the playlists on media servers that texts of `Query.like` name: text -> ids of their tracks in search.
+
+    What a server has and its library has not is the server's own id, which is that of no track.
+
+    Raises:
+        UsageError: there is no such server or playlist.
+        UnisonoError: the server refuses, or is away.
+    """
+    found: dict[str, list[str]] = {}
+    for named in {weighted(each)[0] for each in like}:
+        if is_server(named):
+            library, row, source, name = _server(libraries, named)
+            assert source.playlists is not None
+            numbers = {track.key: track.number for track in library.catalogue.tracks("source = ?", [row.number])}
+            keys = source.playlists.keys(name)
+            found[named] = [track_id(library.name, numbers[key]) if key in numbers else key for key in keys]
+    return found
+
+
+def on_servers(libraries: Sequence[Library]) -> list[str]:
+    """List the playlists on the media servers of libraries, as targets; servers that are away are left out."""
+    found: list[str] = []
+    for library in libraries:
+        for row in library.catalogue.sources():
+            if is_server(row.address):
+                listed = sources.build(row.address, library.root).playlists
+                try:
+                    found += [f"{row.address}#{name}" for name in (listed.names() if listed else ())]
+                except UnisonoError as error:
+                    log.warning("%s", error.message)
+    return found
 
 
 def targets(libraries: Sequence[Library]) -> list[str]:
@@ -262,7 +297,7 @@ def refresh(library: Library, names: Sequence[str] = (), model: JointModel | Non
     done: list[Refreshed] = []
     for each in saved:
         try:
-            hits = search(model, each.query, collection)
+            hits = search(model, each.query, collection, read([library], each.query.like))
             playlist = write(
                 [library],
                 each.target,

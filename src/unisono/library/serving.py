@@ -1,6 +1,7 @@
 """Libraries as the music of the service (`search.service.music.Music`): kept up to date while others change them."""
 
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from unisono.library import playlists, sources
 from unisono.library.gathered import Gathered
 from unisono.library.library import Library
 from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.search.seeds import Playlists
 from unisono.search.service.audiomuse import ServerIds
 from unisono.search.service.music import SavedPlaylist
 
@@ -26,6 +28,13 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 2.0
 MOST_FETCHED = 8
 """Files of media servers that are kept, because players ask for one in many parts."""
+
+MOST_COVERS, LARGEST_COVER = 500, 200_000
+"""Small pictures of media servers that are kept, and the bytes of the largest."""
+SILENT_S = 60.0
+"""A server that did not send a cover is not asked for one for so long."""
+ASK_AGAIN_S = 300.0
+"""A playlist on a media server is asked for again after this time."""
 
 
 class LibraryMusic:
@@ -45,6 +54,11 @@ class LibraryMusic:
         self._ready = threading.Event()
         self._fetched: dict[str, tuple[Path, ExitStack]] = {}
         self._fetching = threading.Lock()
+        self._covers: dict[str, bytes] = {}
+        self._servers: dict[str, MusicSource] = {}
+        self._silent_until: dict[str, float] = {}
+        self._covering = threading.Lock()
+        self._playlists: dict[str, tuple[float, Sequence[str]]] = {}
         self._ids: tuple[Collection, ServerIds] | None = None
         threading.Thread(target=self._follow, args=(model,), daemon=True, name="libraries").start()
         self._ready.wait()
@@ -104,6 +118,43 @@ class LibraryMusic:
                     self._fetched.pop(next(iter(self._fetched)))[1].close()
                 self._fetched[track.id] = path, stack
             yield self._fetched[track.id][0]
+
+    def cover(self, track: IndexedTrack) -> bytes:
+        """Return a small picture of a track that lies on a media server; empty if it has none, or the server is away."""
+        if track.id not in self._covers:
+            with Library.open(self._root, track.library) as library:
+                source, known = _source(library, track)
+            with self._covering:
+                source = self._servers.setdefault(source.address, source)
+            if time.monotonic() < self._silent_until.get(source.address, 0):
+                return b""
+            try:
+                content = source.cover(known.key)
+            except UnisonoError as error:
+                log.debug("%s", error.message)
+                self._silent_until[source.address] = time.monotonic() + SILENT_S
+                return b""
+            with self._covering:
+                while len(self._covers) >= MOST_COVERS:
+                    self._covers.pop(next(iter(self._covers)))
+                self._covers[track.id] = content if len(content) <= LARGEST_COVER else b""
+        return self._covers.get(track.id, b"")
+
+    def playlists(self) -> list[str]:
+        """Name the playlists on the media servers of the libraries."""
+        with self._opened() as libraries:
+            return playlists.on_servers(libraries)
+
+    def tracks_of(self, like: Sequence[str]) -> Playlists:
+        """Return the playlists on media servers that are among texts of `Query.like`; each is asked for now and then."""
+        now = time.monotonic()
+        for named in like:
+            began, _ = self._playlists.get(named, (-ASK_AGAIN_S, ()))
+            if now - began >= ASK_AGAIN_S:
+                with self._opened() as libraries:
+                    found = playlists.read(libraries, [named])
+                self._playlists |= {each: (now, ids) for each, ids in found.items()}
+        return {named: self._playlists[named][1] for named in like if named in self._playlists}
 
     def targets(self) -> list[str]:
         """Name the media servers of the libraries."""

@@ -13,20 +13,21 @@ from unisono.search.filters import allowed
 from unisono.search.fit import doubts, nearest_words
 from unisono.search.query import Query, weighted
 from unisono.search.scores import Ranked, Scores, Source
-from unisono.search.seeds import find_seeds
+from unisono.search.seeds import NONE, Playlists, find_seeds
 
 KEPT, REJECTED = 0.75, 0.25
 """Weights of the mean of the hits that were kept, and of those that were rejected, where a text has 1: Rocchio's, as in
 Manning et al., Introduction to Information Retrieval, 9.1.1."""
 
 
-def search(model: JointModel, query: Query | str, collection: Collection) -> Hits:
+def search(model: JointModel, query: Query | str, collection: Collection, playlists: Playlists = NONE) -> Hits:
     """Find the music that fits a query best.
 
     Args:
         model: embeds the descriptions.
         query: what is searched for; a text stands for a query of that text alone.
         collection: what is searched: `model.collection(...)`, or a library's.
+        playlists: those that `query.like` names and that are no files, such as `library.playlists.read` finds.
 
     Raises:
         UsageError: a condition is not of the right form, or a seed is unknown or ambiguous.
@@ -36,7 +37,7 @@ def search(model: JointModel, query: Query | str, collection: Collection) -> Hit
     held = allowed(collection, query.where)
     among = np.ones(len(collection), dtype=bool) if held is None else held.copy()
     searched = int(among.sum())
-    sources, seeds, notes = _sources(model, query, collection)
+    sources, seeds, notes = _sources(model, query, collection, playlists)
     among[seeds] = False
     if not sources:
         rows = first_within_limits(collection, query, among)
@@ -50,7 +51,9 @@ def search(model: JointModel, query: Query | str, collection: Collection) -> Hit
     return Hits(hits, str(query), searched, fits=fits, notes=[*said, *notes])
 
 
-def _sources(model: JointModel, query: Query, collection: Collection) -> tuple[list[Source], list[int], list[str]]:
+def _sources(
+    model: JointModel, query: Query, collection: Collection, playlists: Playlists
+) -> tuple[list[Source], list[int], list[str]]:
     """Return what a query asks for, the positions of the tracks that are not to be found, and what is to be said."""
     texts = [(*weighted(part), 1) for part in query.text] + [(*weighted(part), -1) for part in query.without]
     vectors = model.embed_text([text for text, _, _ in texts]) if texts else ()
@@ -62,7 +65,7 @@ def _sources(model: JointModel, query: Query, collection: Collection) -> tuple[l
     notes = []
     for part in query.like:
         named, weight = weighted(part)
-        rows, note = find_seeds(collection, named)
+        rows, note = find_seeds(collection, named, playlists)
         name = collection.tracks[rows[0]].name if len(rows) == 1 else named
         sources.append(Source(f"like {name}", _mean(collection, rows), weight))
         seeds += rows

@@ -2,7 +2,9 @@
 
 import difflib
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from unisono.base.errors import UsageError
 from unisono.base.words import counted
@@ -16,16 +18,28 @@ MOST_COMPARED = 20_000
 """Names whose spelling is compared with one that no track has."""
 
 
-def find_seeds(collection: Collection, named: str) -> tuple[list[int], str]:
+Playlists = Mapping[str, Sequence[str]]
+"""Text of `like` -> the ids or absolute paths of the tracks of the playlist that it names."""
+NONE: Playlists = MappingProxyType({})
+
+
+def find_seeds(collection: Collection, named: str, playlists: Playlists = NONE) -> tuple[list[int], str]:
     """Return the positions of the tracks that a text names, and what else is to be said of it.
+
+    Args:
+        collection: what is searched.
+        named: an id, a path, a part of "artist - title", a file of a playlist, or one of `playlists`.
+        playlists: those that are no files.
 
     Raises:
         UsageError: no track fits, or several do; the message names candidates.
     """
     if named in collection.position_of:
         return [collection.position_of[named]], ""
+    if named in playlists:
+        return _of_playlist(collection, named, playlists[named])
     if named.lower().endswith(ENDINGS):
-        return _of_playlist(collection, Path(named).expanduser())
+        return _of_playlist(collection, named, read_playlist(Path(named).expanduser()))
     path = folded(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - without resolving links
     at = [row for row, track in enumerate(collection.tracks) if folded(track.audio_path) in (path, folded(named))]
     if at:
@@ -33,16 +47,17 @@ def find_seeds(collection: Collection, named: str) -> tuple[list[int], str]:
     return [_by_name(collection, named)], ""
 
 
-def _of_playlist(collection: Collection, path: Path) -> tuple[list[int], str]:
-    wanted = dict.fromkeys(map(folded, read_playlist(path)))
-    position_of = {folded(track.audio_path): row for row, track in reversed(list(enumerate(collection.tracks)))}
-    found = [position_of[each] for each in wanted if each in position_of]
+def _of_playlist(collection: Collection, named: str, entries: Sequence[str]) -> tuple[list[int], str]:
+    wanted = dict.fromkeys(entries)
+    at_path = {folded(track.audio_path): row for row, track in reversed(list(enumerate(collection.tracks)))}
+    places = [collection.position_of.get(each, at_path.get(folded(each), -1)) for each in wanted]
+    found = list(dict.fromkeys(place for place in places if place >= 0))
     if not found:
         raise UsageError(
-            f"None of the {counted(len(wanted), 'file')} of {path} is in this collection.", parameter="like"
+            f"None of the {counted(len(wanted), 'track')} of {named} is in this collection.", parameter="like"
         )
-    missing = len(wanted) - len(found)
-    return found, f"Not here: {missing:,} of the {counted(len(wanted), 'file')} of {path}." if missing else ""
+    missing = places.count(-1)
+    return found, f"Not here: {missing:,} of the {counted(len(wanted), 'track')} of {named}." if missing else ""
 
 
 def _by_name(collection: Collection, named: str) -> int:

@@ -71,6 +71,19 @@ class Unlisted(NamedTuple):
 class PlaylistTarget(Protocol):
     """A media server that keeps playlists."""
 
+    def names(self) -> list[str]:
+        """List the playlists that the user can see."""
+        ...
+
+    def keys(self, name: str) -> list[str]:
+        """Return the keys of the tracks of a playlist, in their order.
+
+        Raises:
+            UsageError: there is none of this name.
+            UnisonoError: the server refuses, or is away.
+        """
+        ...
+
     def write(self, name: str, keys: Sequence[str], known_id: str = "", comment: str = "") -> str:
         """Make a playlist of tracks, or replace in place the one that is known by an id; return its id.
 
@@ -115,6 +128,14 @@ class MusicSource(Protocol):
 
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
         """Tell which new tracks are known ones under new keys: new key -> gone key. Local sources return nothing."""
+        ...
+
+    def cover(self, key: str) -> bytes:
+        """Return a small picture of a track that lies on a server; empty if it has none. Local sources return nothing.
+
+        Raises:
+            UnisonoError: the server refuses, or is away.
+        """
         ...
 
     def log_in(self, ask: Callable[[str], str] | None = None) -> None:

@@ -16,6 +16,9 @@ from unisono.library.sources._connection import Connection, RefusedError, split_
 from unisono.library.sources._logins import Ask, KnownServer, KnownServers, Secret, asked, how_to_log_in, of_environment
 from unisono.library.sources._paths import are_here, is_here, is_mapped
 
+MOST_NAMED = 20
+COVER_SIZE = 300
+"""Pixels of the covers that are asked for."""
 MARK = "[unisono]"
 """In the comment of a playlist that unisono made, so that it never replaces one that a person made."""
 
@@ -32,6 +35,7 @@ class MediaServer(ABC):
         self.connection = Connection(base)
         scheme, _, rest = base.partition("://")
         self.address = f"{self.kind}:{scheme}://{self.user}@{rest}" if self.user else f"{self.kind}:{base}"
+        self._known_as = self.address
         self._known_servers = KnownServers(folder)
         self._is_logged_in = False
 
@@ -47,7 +51,7 @@ class MediaServer(ABC):
         """
         if self._is_logged_in:
             return
-        known = self._known_servers.get(self.address)
+        known = self._known_servers.get(self._known_as)
         refused: RefusedError | None = None
         for secret in [*([known.secret] if known.secret else []), *of_environment()]:
             try:
@@ -60,7 +64,7 @@ class MediaServer(ABC):
         typed = asked(ask, self.user, self.connection.address) if ask is not None else None
         if typed is not None:
             secret = self._log_in(typed)
-            self._known_servers.put(self.address, KnownServer(secret=secret, path_map=known.path_map))
+            self._known_servers.put(self._known_as, KnownServer(secret=secret, path_map=known.path_map))
             self._is_logged_in = True
             return
         if refused is not None:
@@ -73,8 +77,8 @@ class MediaServer(ABC):
     def map_paths(self, pairs: Sequence[str]) -> None:
         """Keep where the server's folders are on this machine, as `FROM=TO`."""
         PathMap(pairs)
-        known = self._known_servers.get(self.address)
-        self._known_servers.put(self.address, KnownServer(secret=known.secret, path_map=list(pairs)))
+        known = self._known_servers.get(self._known_as)
+        self._known_servers.put(self._known_as, KnownServer(secret=known.secret, path_map=list(pairs)))
 
     def list(self) -> Iterator[SourceTrack]:
         """Yield all tracks, each id once, in the order of their ids; with paths of this machine, where there are."""
@@ -112,12 +116,20 @@ class MediaServer(ABC):
         with self._fetched(track) as path:
             yield path
 
+    def cover(self, key: str) -> bytes:
+        """Return a small picture of a track; empty if the server has none."""
+        self.log_in()
+        try:
+            return self._cover(key)
+        except RefusedError:
+            return b""
+
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
         """Return new id -> known id of the tracks that the server has under another id now."""
         return recognised(gone, new)
 
     def _path_map(self) -> PathMap:
-        return PathMap(self._known_servers.get(self.address).path_map)
+        return PathMap(self._known_servers.get(self._known_as).path_map)
 
     @abstractmethod
     def _log_in(self, secret: Secret) -> Secret:
@@ -127,7 +139,28 @@ class MediaServer(ABC):
     def _listed(self) -> Iterator[SourceTrack]: ...
 
     @abstractmethod
+    def _cover(self, key: str) -> bytes: ...
+
+    @abstractmethod
     def _fetched(self, track: SourceTrack) -> AbstractContextManager[Path]: ...
+
+
+def id_of(name: str, listed: Sequence[tuple[str, str]], address: str) -> str:
+    """Return the id of the playlist of a name, among (name, id); case counts only where it tells two apart.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    found = [id for each, id in listed if each == name] or [
+        id for each, id in listed if each.casefold() == name.casefold()
+    ]
+    if len(found) != 1:
+        what = f"{len(found)} playlists are called" if found else "There is no playlist"
+        known = ", ".join(each for each, _ in listed[:MOST_NAMED])
+        raise UsageError(
+            f"{what} {name!r} at {address}.", hint=f"There are: {known}." if known else "", parameter="like"
+        )
+    return found[0]
 
 
 def name_is_taken(name: str, address: str) -> UnisonoError:

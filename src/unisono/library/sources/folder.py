@@ -68,6 +68,10 @@ class Folder:
         """Return nothing: files are recognised by their content."""
         return {}
 
+    def cover(self, key: str) -> bytes:
+        """Return nothing: the picture of a file is in it, or beside it."""
+        return b""
+
     def log_in(self, ask: Callable[[str], str] | None = None) -> None:
         """Do nothing: a folder asks for no login."""
 

@@ -20,7 +20,7 @@ from unisono.library.sources._cells import limited, name, number, objects, recor
 from unisono.library.sources._connection import Connection, Parameters, RefusedError
 from unisono.library.sources._logins import Secret
 from unisono.library.sources._originals import Originals
-from unisono.library.sources._server import MediaServer, name_is_taken
+from unisono.library.sources._server import COVER_SIZE, MediaServer, id_of, name_is_taken
 from unisono.tracks.track import batched
 
 PAGE = 500
@@ -114,6 +114,13 @@ class JellyfinClient:
         """Return a context manager of a temporary file with the original audio."""
         return self._originals.fetched(track, headers=self._headers())
 
+    def picture(self, id: str) -> bytes:
+        """Return the picture of a track, or of its album; empty if there is none."""
+        size = ("maxWidth", str(COVER_SIZE)), ("maxHeight", str(COVER_SIZE)), ("quality", "85")
+        path = f"Items/{quote(id, safe='')}/Images/Primary"
+        status, content = self.connection.answer(path, size, headers=self._headers())
+        return content if status == 200 else b""
+
     @property
     def user_id(self) -> str:
         """Id of the user whose music and playlists these are."""
@@ -150,8 +157,9 @@ class JellyfinPlaylists:
     id is known is replaced.
     """
 
-    def __init__(self, client: JellyfinClient) -> None:
-        self._client = client
+    def __init__(self, source: "JellyfinSource") -> None:
+        self._source = source
+        self._client = source.client
 
     def write(self, name: str, keys: Sequence[str], known_id: str = "", comment: str = "") -> str:
         """Make a playlist of tracks, or replace in place the one that is known by an id; return its id."""
@@ -166,6 +174,21 @@ class JellyfinPlaylists:
             self._replace(known_id, entries, keys)
         return known_id
 
+    def names(self) -> list[str]:
+        """List the playlists that the user can see."""
+        self._source.log_in()
+        return [name for name, _ in self._listed()]
+
+    def keys(self, name: str) -> list[str]:
+        """Return the ids of the tracks of a playlist, in their order."""
+        self._source.log_in()
+        entries = self._entries(id_of(name, self._listed(), self._client.connection.address))
+        return [text(entry.get("Id")) for entry in entries or ()]
+
+    def _listed(self) -> list[tuple[str, str]]:
+        found = self._client.items(("IncludeItemTypes", "Playlist"))
+        return [(text(item.get("Name")), text(item.get("Id"))) for item in found]
+
     def _entries(self, id: str) -> list[dict[str, Any]] | None:
         """Return what a playlist holds; None if there is none of this id any more."""
         if not id:
@@ -179,8 +202,7 @@ class JellyfinPlaylists:
         return objects(page, "Items")
 
     def _check_name(self, name: str) -> None:
-        found = self._client.items(("IncludeItemTypes", "Playlist"))
-        if any(item.get("Name") == name for item in found):
+        if name in (listed for listed, _ in self._listed()):
             raise name_is_taken(name, self._client.connection.address)
 
     def _replace(self, id: str, entries: Sequence[dict[str, Any]], keys: Sequence[str]) -> None:
@@ -209,13 +231,16 @@ class JellyfinSource(MediaServer):
     def __init__(self, where: str, folder: Path) -> None:
         super().__init__(where, folder)
         self.client = JellyfinClient(self.connection, self.user)
-        self.playlists = JellyfinPlaylists(self.client)
+        self.playlists = JellyfinPlaylists(self)
 
     def _log_in(self, secret: Secret) -> Secret:
         return self.client.log_in(secret)
 
     def _listed(self) -> Iterator[SourceTrack]:
         return map(_track, self.client.items(("IncludeItemTypes", "Audio"), ("Fields", FIELDS)))
+
+    def _cover(self, key: str) -> bytes:
+        return self.client.picture(key)
 
     def _fetched(self, track: SourceTrack) -> AbstractContextManager[Path]:
         return self.client.audio(track)

@@ -11,17 +11,18 @@ from contextlib import AbstractContextManager
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
-from unisono.base.errors import UnisonoError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.library.sources import SourceAwayError, SourceTrack, TrackFacts
 from unisono.library.sources._cells import limited, name, number, objects, recording, text, texts, whole
 from unisono.library.sources._connection import Connection, Parameters, RefusedError
-from unisono.library.sources._logins import Secret
+from unisono.library.sources._logins import Ask, Secret
 from unisono.library.sources._originals import Originals
-from unisono.library.sources._server import MARK, MediaServer, name_is_taken
+from unisono.library.sources._server import COVER_SIZE, MARK, MediaServer, id_of, name_is_taken
 from unisono.tracks.track import batched
 
 VERSION, CLIENT = "1.16.1", "unisono"
@@ -47,6 +48,7 @@ class SubsonicClient:
         self.user = user
         self.secret: Secret | None = None
         self._takes_forms = False
+        self._folder: list[tuple[str, str]] = []
         self._originals = Originals(connection, WAYS, self._meaning)
 
     def log_in(self, secret: Secret) -> Secret:
@@ -126,6 +128,44 @@ class SubsonicClient:
     def audio(self, track: SourceTrack) -> AbstractContextManager[Path]:
         """Return a context manager of a temporary file with the original audio."""
         return self._originals.fetched(track, [*self._login(), ("id", track.key)])
+
+    def picture(self, id: str) -> bytes:
+        """Return the picture of a track; empty if there is none."""
+        parameters = [*self._login(), ("id", id), ("size", str(COVER_SIZE))]
+        status, content = self.connection.answer("rest/getCoverArt", parameters)
+        return content if status == 200 and _content(content) is None else b""
+
+    def choose_folder(self, name: str) -> None:
+        """List the songs of one of the server's music folders only.
+
+        Raises:
+            RefusedError: there is none of this name, or the server lists all songs whatever folder is asked for.
+        """
+        if self._folder:
+            return
+        listed = objects(self.call("getMusicFolders").get("musicFolders"), "musicFolder")
+        folders = {text(folder.get("name")): text(folder.get("id")) for folder in listed}
+        if name not in folders:
+            raise RefusedError(
+                f"{self.connection.address} has no music folder {name!r}.",
+                code=NOT_THERE,
+                hint=f"There are: {', '.join(folders)}.",
+            )
+        firsts = {each: self._first_of(("musicFolderId", id)) for each, id in folders.items()}
+        first = firsts.pop(name)
+        if first and first in firsts.values():
+            raise RefusedError(f"{self.connection.address} does not tell its music folders apart.", code=NOT_ALLOWED)
+        self._folder = [("musicFolderId", folders[name])]
+
+    def _first_of(self, folder: tuple[str, str]) -> str:
+        """Return the id of a song or album of a folder; empty if it has none."""
+        for method, field, item, *parameters in (
+            ("search3", "searchResult3", "song", ("query", ""), ("songCount", "1"), ("songOffset", "0")),
+            ("getAlbumList2", "albumList2", "album", ("type", "alphabeticalByName"), ("size", "1"), ("offset", "0")),
+        ):  # fmt: skip
+            for found in objects(self.call(method, *parameters, folder).get(field), item):
+                return text(found.get("id"))
+        return ""
 
     def playlists(self) -> list[dict[str, Any]]:
         """Return the playlists, without their songs."""
@@ -222,7 +262,7 @@ class SubsonicClient:
     ) -> Iterator[dict[str, Any]]:
         at, seen = 0, set[str]()
         while True:
-            answer = self.call(method, *parameters, (count, str(PAGE)), (offset, str(at)))
+            answer = self.call(method, *parameters, *self._folder, (count, str(PAGE)), (offset, str(at)))
             page = objects(answer.get(field), item)
             ids = {text(found.get("id")) for found in page}
             if ids <= seen:  # none, or a server that does not know pages
@@ -275,6 +315,21 @@ class SubsonicPlaylists:
             client.comment_playlist(id, mark)
         return id
 
+    def names(self) -> list[str]:
+        """List the playlists that the user can see."""
+        self._source.log_in()
+        return [name for name, _ in self._listed()]
+
+    def keys(self, name: str) -> list[str]:
+        """Return the ids of the songs of a playlist, in their order."""
+        self._source.log_in()
+        client = self._source.client
+        found = client.playlist(id_of(name, self._listed(), client.connection.address))
+        return [text(song.get("id")) for song in objects(found, "entry")]
+
+    def _listed(self) -> list[tuple[str, str]]:
+        return [(text(each.get("name")), text(each.get("id"))) for each in self._source.client.playlists()]
+
     def _known(self, id: str) -> dict[str, Any]:
         """Return the playlist of an id; empty if there is none any more."""
         if not id:
@@ -298,17 +353,34 @@ class SubsonicPlaylists:
 
 
 class SubsonicSource(MediaServer):
-    """The music of one user at a server."""
+    """The music of one user at a server, or that of one of its music folders: `https://user@host?folder=Audiobooks`."""
 
     kind = "subsonic"
 
     def __init__(self, where: str, folder: Path) -> None:
+        where, _, query = where.partition("?")
         super().__init__(where, folder)
+        name, _, named = query.partition("=")
+        self.music_folder = unquote(named)
+        if query and (name != "folder" or not self.music_folder):
+            raise UsageError(
+                "After ? an address names a music folder: subsonic:https://me@music.example.org?folder=Music"
+            )
+        self.address += query and f"?folder={self.music_folder}"
         self.client = SubsonicClient(self.connection, self.user)
         self.playlists = SubsonicPlaylists(self)
 
+    def log_in(self, ask: Ask | None = None) -> None:
+        """Log in, and find the music folder, if one is chosen."""
+        super().log_in(ask)
+        if self.music_folder:
+            self.client.choose_folder(self.music_folder)
+
     def _log_in(self, secret: Secret) -> Secret:
         return self.client.log_in(secret)
+
+    def _cover(self, key: str) -> bytes:
+        return self.client.picture(key)
 
     def _listed(self) -> Iterator[SourceTrack]:
         for song in self.client.songs():

@@ -25,7 +25,8 @@ class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     without: Texts = []
     """Descriptions of what is not wanted."""
     like: Texts = []
-    """Tracks that it should be like: ids, or parts of "artist - title" that only one track has."""
+    """Music that it should be like: ids, parts of "artist - title" that only one track has, or playlists: `Evening.m3u8`
+    that was saved here, or one on a media server, `subsonic:Quiet evening`."""
     where: Texts = []
     """Conditions such as `year>=1990`, `genre~=folk`, `duration=2:00..4:00`: all must hold."""
     keep: Texts = []
@@ -153,6 +154,8 @@ class FacetGroup(Struct, frozen=True, kw_only=True):
 
     name: str
     facets: list[Facet]
+    total: int
+    """Tracks that fulfil the conditions on other columns."""
 
 
 class Facets(Struct, frozen=True, kw_only=True):
@@ -204,6 +207,13 @@ class PlaylistAnswer(Struct, frozen=True, kw_only=True):
     left_out: int
 
 
+class PlaylistsAsked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which playlists are to be named."""
+
+    on_servers: bool = False
+    """Ask the media servers for theirs, too."""
+
+
 class Playlists(Struct, frozen=True, kw_only=True):
     """Where playlists can be saved, and which were."""
 
@@ -211,6 +221,8 @@ class Playlists(Struct, frozen=True, kw_only=True):
     """`file`, and media servers."""
     files: list[str]
     """Names of the playlists that were saved as files."""
+    on_servers: list[str] = []
+    """Those on media servers, as `like` takes them: `subsonic:https://me@music.example.org#Quiet evening`."""
 
 
 class ItemAsked(Struct, frozen=True, kw_only=True):

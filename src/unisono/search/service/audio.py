@@ -63,7 +63,7 @@ class OpenAudio:
 def open_audio(path: str) -> OpenAudio | None:
     """Open a file to be sent; None if it is no regular file, is not there, or is not audio by its first bytes."""
     try:
-        if Path(path).resolve().as_posix().startswith(SYSTEM_FOLDERS):
+        if is_of_the_system(Path(path)):
             return None
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
     except (OSError, ValueError, RuntimeError):
@@ -77,6 +77,11 @@ def open_audio(path: str) -> OpenAudio | None:
         os.close(descriptor)
         return None
     return OpenAudio(descriptor, status.st_size, content_type)
+
+
+def is_of_the_system(path: Path) -> bool:
+    """Return whether a path leads to what is no file of a person, such as a device."""
+    return path.resolve().as_posix().startswith(SYSTEM_FOLDERS)
 
 
 def _type(path: str, head: bytes) -> str:

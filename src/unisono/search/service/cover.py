@@ -20,10 +20,15 @@ _TYPES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), 
 def cover_of(path: Path) -> tuple[bytes, str] | None:
     """Return the picture of an audio file and its content type; None if there is none."""
     for content in _pictures(path):
-        kind = picture_type(content)
-        if kind and len(content) <= LARGEST:
-            return content, kind
+        found = sendable(content)
+        if found[1]:
+            return found
     return None
+
+
+def sendable(content: bytes) -> tuple[bytes, str]:
+    """Return a picture and its content type; empty if it is none, or too large."""
+    return (content, picture_type(content)) if len(content) <= LARGEST else (b"", "")
 
 
 def picture_type(content: bytes) -> str:

@@ -11,6 +11,7 @@ from unisono.search.service import answers
 from unisono.search.service.auth import Auth
 from unisono.search.service.metrics import Metrics
 from unisono.search.service.searches import Searches
+from unisono.search.service.transcoded import Transcoded
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -24,6 +25,7 @@ class Service:
     auth: Auth | None
     """None: everybody who reaches the service may ask."""
     metrics: Metrics
+    transcoded: Transcoded
 
 
 class StatusError(UnisonoError):

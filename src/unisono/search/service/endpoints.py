@@ -1,5 +1,7 @@
 """The routes of the API: one table, from which requests are answered and OpenAPI is described."""
 
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +19,7 @@ with extra("serve", "The search page"):
     from starlette.responses import Response
 
     from unisono.search.service.audio import RangeError, answer_audio, refused_range
-    from unisono.search.service.cover import cover_of
+    from unisono.search.service.cover import cover_of, sendable
 
 V1 = "/api/v1"
 COOKIE = "unisono_session"
@@ -25,9 +27,17 @@ COVER_AGE_S = 86400
 
 
 def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
-    track = service.searches.track(asked.id)
+    return _sent(service.searches.music.audio(service.searches.track(asked.id)), request)
+
+
+def _mp3(service: Service, asked: answers.ById, request: Request) -> Response:
+    source = service.searches.music.audio(service.searches.track(asked.id))
+    return _sent(service.transcoded.mp3(asked.id, source), request)
+
+
+def _sent(source: AbstractContextManager[Path], request: Request) -> Response:
     try:
-        found = answer_audio(service.searches.music.audio(track), request)
+        found = answer_audio(source, request)
     except RangeError as error:
         return refused_range(error.size, {})
     if found is None:
@@ -36,11 +46,11 @@ def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
 
 
 def _cover(service: Service, asked: answers.ById, request: Request) -> Response:
-    path = service.searches.music.file(service.searches.track(asked.id))
-    found = cover_of(path) if path else None
-    if found is None:
+    track = service.searches.track(asked.id)
+    path = service.searches.music.file(track)
+    content, kind = (path and cover_of(path)) or sendable(service.searches.music.cover(track))
+    if not kind:
         raise NotFoundError("There is no cover.")
-    content, kind = found
     return Response(content, media_type=kind, headers={"Cache-Control": f"private, max-age={COVER_AGE_S}"})
 
 
@@ -174,7 +184,16 @@ ENDPOINTS = (
         handler=_audio,
     ),
     Endpoint(
+        path=f"{V1}/audio.mp3",
+        line="mp3",
+        summary="Send the audio of a track as MP3, for players that do not know its own format.",
+        takes=answers.ById,
+        answer="audio/mpeg",
+        handler=_mp3,
+    ),
+    Endpoint(
         path=f"{V1}/cover",
+        line="cover",
         summary="Send the cover of a track.",
         takes=answers.ById,
         answer="image/*",
@@ -204,9 +223,10 @@ ENDPOINTS = (
     ),
     Endpoint(
         path=f"{V1}/playlists",
-        summary="Name where playlists can be saved, and those that were saved as files.",
+        summary="Name where playlists can be saved, those that were saved as files, and those on media servers.",
+        takes=answers.PlaylistsAsked,
         answer=answers.Playlists,
-        handler=lambda service, *_: service.searches.saved(),
+        handler=lambda service, asked, _: service.searches.saved(asked),
     ),
     Endpoint(
         path=f"{V1}/playlists",

@@ -10,6 +10,7 @@ from typing import Protocol
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.retrieval.collection import Collection, IndexedTrack
+from unisono.search.seeds import Playlists
 from unisono.search.service.audiomuse import ServerIds
 
 
@@ -47,6 +48,23 @@ class Music(Protocol):
 
         Raises:
             UnisonoError: it cannot be had now.
+        """
+        ...
+
+    def cover(self, track: IndexedTrack) -> bytes:
+        """Return a small picture of a track that lies on a media server; empty if there is none."""
+        ...
+
+    def playlists(self) -> list[str]:
+        """Name the playlists on media servers, as `Query.like` takes them; servers that are away are left out."""
+        ...
+
+    def tracks_of(self, like: Sequence[str]) -> Playlists:
+        """Return the playlists on media servers that are among texts of `Query.like`.
+
+        Raises:
+            UsageError: there is no such server or playlist.
+            UnisonoError: the server does not answer.
         """
         ...
 
@@ -112,6 +130,18 @@ class FileMusic:
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
         """Yield the file of a track."""
         return nullcontext(Path(track.audio_path))
+
+    def cover(self, track: IndexedTrack) -> bytes:
+        """Return nothing: the tracks are files."""
+        return b""
+
+    def playlists(self) -> list[str]:
+        """Name no playlists: a file is of no media server."""
+        return []
+
+    def tracks_of(self, like: Sequence[str]) -> Playlists:
+        """Return none."""
+        return {}
 
     def targets(self) -> list[str]:
         """Name no media servers: a file is of none."""

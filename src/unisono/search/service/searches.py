@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,11 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.retrieval.collection import Collection, IndexedTrack
 from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
-from unisono.search.filters import allowed, facets, fulfilling
-from unisono.search.playlist import ENDINGS, write_playlist
-from unisono.search.query import Query
+from unisono.search.filters import allowed, facets, fulfilling, parse_condition
+from unisono.search.playlist import ENDINGS, read_playlist, write_playlist
+from unisono.search.query import Query, weighted
 from unisono.search.run import search
+from unisono.search.seeds import Playlists
 from unisono.search.service import answers
 from unisono.search.service.feedback import Feedback, ids
 from unisono.search.service.music import Music
@@ -36,9 +37,19 @@ COMMON_QUESTIONS = (
     "jazz", "medieval dance", "dreamy synthesizer", "harpsichord",
 )  # fmt: skip
 """Proposed as far as they suit a library, after its own tags."""
+GROUPS = (("Genre", "genre"), ("Tags", "tags"), ("Decade", "year"), ("Length", "duration"), ("Rating", "rating"),
+          ("Added", "added"), ("Artist", "artist"), ("Album", "album"), ("Library", "library"))  # fmt: skip
+"""What tracks can be narrowed by, and its column."""
 LENGTHS = (("under 2 min", "duration=..119.999"), ("2 to 4 min", "duration=120..239.999"),
-           ("4 to 8 min", "duration=240..479.999"), ("8 min and more", "duration>=480"))  # fmt: skip
+           ("4 to 8 min", "duration=240..479.999"), ("8 min and more", "duration=480.."))  # fmt: skip
 RATINGS = (("4 stars and more", "rating>=4"), ("3 stars and more", "rating>=3"))
+AGES = (("last 7 days", 7), ("last 30 days", 30), ("last year", 365))
+BINS: dict[str, Callable[[date], Iterable[tuple[str, str]]]] = {
+    "duration": lambda today: LENGTHS,
+    "rating": lambda today: RATINGS,
+    "added": lambda today: [(label, f"added>={today - timedelta(days=days)}") for label, days in AGES],
+}
+"""Column -> labels and conditions."""
 
 
 class NotFoundError(UnisonoError):
@@ -147,8 +158,6 @@ class Searches:
             DataError: no track fulfils the conditions.
         """
         collection = self.collection()
-        if any(named.lower().endswith(ENDINGS) and named not in collection.position_of for named in question.like):
-            raise UsageError("A playlist of the server's disk cannot be a seed here.", parameter="like")
         verdicts: dict[str, answers.Verdict] = {}
         if question.remembered:
             verdicts = {
@@ -171,7 +180,7 @@ class Searches:
             one_per_recording=question.one_per_recording,
             diversity=question.diversity,
         )
-        hits = search(self._in_turn, query, collection)
+        hits = search(self._in_turn, query, collection, self._playlists(question.like, collection))
         return answers.SearchAnswer(
             query=hits.query,
             searched=hits.searched,
@@ -179,6 +188,22 @@ class Searches:
             notes=list(hits.notes),
             hits=[answers.found_of(hit, verdicts.get(hit.track.id, "")) for hit in hits],
         )
+
+    def _playlists(self, like: Sequence[str], collection: Collection) -> Playlists:
+        """Return the playlists among seeds: those that were saved here, and those on media servers.
+
+        Raises:
+            UsageError: a file is named that was not saved here.
+        """
+        others = [each for each in (weighted(named)[0] for named in like) if each not in collection.position_of]
+        found = dict(self.music.tracks_of([named for named in others if not named.lower().endswith(ENDINGS)]))
+        for named in others:
+            if named.lower().endswith(ENDINGS):
+                path = (self.playlists or Path("/nowhere")) / named
+                if path.name != named or not path.is_file():
+                    raise UsageError(f"No playlist {named!r} was saved here.", parameter="like")
+                found[named] = read_playlist(path)
+        return found
 
     def track(self, id: str) -> IndexedTrack:
         """Return a track that is searched.
@@ -206,6 +231,9 @@ class Searches:
     def facets(self, where: Sequence[str]) -> answers.Facets:
         """Count what the tracks that fulfil conditions can be narrowed by.
 
+        The values of a column that a condition names already are counted without it, so that another one can be chosen in
+        its place or in addition. Of tags, which a track has several of, further ones narrow.
+
         Raises:
             UsageError: a condition is not of the right form.
         """
@@ -219,43 +247,38 @@ class Searches:
         return known[conditions]
 
     def _facets(self, collection: Collection, where: Sequence[str], today: date) -> answers.Facets:
-        mask = fulfilling(collection.columns, where)
-        groups = [
-            answers.FacetGroup(
-                name=name,
-                facets=[
-                    answers.Facet(where=f"{column}={value}", label=value, tracks=count)
-                    for value, count in facets(collection, column, where, MOST_FACETS)
-                    if value != "unknown"
-                ],
-            )
-            for name, column in (
-                ("Genre", "genre"),
-                ("Tags", "tags"),
-                ("Artist", "artist"),
-                ("Album", "album"),
-                ("Library", "library"),
-            )
-        ]
-        genres = {facet.label for facet in groups[0].facets}  # some files say them twice
-        tags = answers.FacetGroup(name="Tags", facets=[each for each in groups[1].facets if each.label not in genres])
-        groups = [groups[0], tags, *groups[2:]]
-        years = collection.columns.numbers("year")
-        decades, counts = np.unique(years[mask & ~np.isnan(years)] // 10 * 10, return_counts=True)
-        decade = [
-            answers.Facet(where=f"year={start:.0f}..{start + 9:.0f}", label=f"{start:.0f}s", tracks=count)
-            for start, count in zip(decades.tolist(), counts.tolist(), strict=True)
-        ]
-        groups.insert(2, answers.FacetGroup(name="Decade", facets=decade))
-        ago = [today - timedelta(days=days) for days in (7, 30, 365)]
-        added = list(zip(("last 7 days", "last 30 days", "last year"), (f"added>={day}" for day in ago), strict=True))
-        for place, (name, bins) in enumerate((("Length", LENGTHS), ("Rating", RATINGS), ("Added", added)), 3):
-            counted = [
-                answers.Facet(where=each, label=label, tracks=int(fulfilling(collection.columns, [*where, each]).sum()))
-                for label, each in bins
+        groups = [self._group(collection, name, column, where, today) for name, column in GROUPS]
+        genres = {facet.label for group in groups if group.name == "Genre" for facet in group.facets}
+        for group in groups:
+            if group.name == "Tags":  # some files say their genres twice
+                group.facets[:] = [facet for facet in group.facets if facet.label not in genres]
+        total = int(fulfilling(collection.columns, where).sum())
+        return answers.Facets(total=total, groups=[group for group in groups if group.facets])
+
+    def _group(
+        self, collection: Collection, name: str, column: str, where: Sequence[str], today: date
+    ) -> answers.FacetGroup:
+        columns = collection.columns
+        others = where[len(self._where) :]
+        if column != "tags":
+            others = [each for each in others if parse_condition(each).column != column]
+        held = [*self._where, *others]
+        mask = fulfilling(columns, held)
+        if column in BINS:
+            conditions = [(label, each, parse_condition(each)) for label, each in BINS[column](today)]
+            bins = [
+                (label, each, int((mask & condition.holds(columns)).sum())) for label, each, condition in conditions
             ]
-            groups.insert(place, answers.FacetGroup(name=name, facets=[each for each in counted if each.tracks]))
-        return answers.Facets(total=int(mask.sum()), groups=[group for group in groups if group.facets])
+        elif column == "year":
+            years = columns.numbers("year")
+            decades, counts = np.unique(years[mask & ~np.isnan(years)] // 10 * 10, return_counts=True)
+            of_decade = zip(map(int, decades.tolist()), counts.tolist(), strict=True)
+            bins = [(f"{start}s", f"year={start}..{start + 9}", count) for start, count in of_decade]
+        else:
+            found = facets(collection, column, held, MOST_FACETS)
+            bins = [(value, f"{column}={value}", count) for value, count in found if value != "unknown"]
+        counted = [answers.Facet(where=each, label=label, tracks=count) for label, each, count in bins if count]
+        return answers.FacetGroup(name=name, total=int(mask.sum()), facets=counted)
 
     def suggestions(self) -> list[str]:
         """Return descriptions whose hits stand out in this library: of its own tags first."""
@@ -288,10 +311,14 @@ class Searches:
         self.track(judgement.id)
         return self.feedback.judge(judgement.id, judgement.verdict, judgement.q, judgement.without, judgement.like)
 
-    def saved(self) -> answers.Playlists:
-        """Return where playlists can be saved, and the names of those that were saved as files."""
+    def saved(self, asked: answers.PlaylistsAsked) -> answers.Playlists:
+        """Return where playlists can be saved, the names of those that were saved as files, and those on servers."""
         files = sorted(path.stem for path in self.playlists.glob("*.m3u8")) if self.playlists else []
-        return answers.Playlists(targets=[*(["file"] if self.playlists else []), *self.music.targets()], files=files)
+        return answers.Playlists(
+            targets=[*(["file"] if self.playlists else []), *self.music.targets()],
+            files=files,
+            on_servers=self.music.playlists() if asked.on_servers else [],
+        )
 
     def playlist(self, name: str) -> tuple[str, bytes]:
         """Return the file name and the content of a playlist that was saved as a file.

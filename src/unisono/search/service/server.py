@@ -22,6 +22,7 @@ from unisono.base.log import log
 from unisono.search.service import answers
 from unisono.search.service.auth import Auth, TooManyTriesError
 from unisono.search.service.searches import NotFoundError, Searches
+from unisono.search.service.transcoded import Transcoded
 
 with extra("serve", "The search page"):
     import uvicorn
@@ -43,7 +44,7 @@ MOST_CONNECTIONS = 800
 REQUEST_WITHIN_S = 10
 """A connection on which no whole request has come for so long is closed."""
 LARGEST_BODY = 1 << 20
-LINES = {"search": (16, MOST_CONNECTIONS), "login": (1, 20)}
+LINES = {"search": (16, MOST_CONNECTIONS), "login": (1, 20), "cover": (4, MOST_CONNECTIONS), "mp3": (2, 20)}
 """Line -> how many requests of it are answered at once, and how many may wait; more are answered with 503."""
 PAGE = {
     "/": ("index.html", "text/html"),
@@ -73,7 +74,7 @@ def make_app(
         ],
         exception_handlers={HTTPException: _refuse, Exception: _failed},
     )
-    app.state.service = Service(searches, auth, metrics)
+    app.state.service = Service(searches, auth, metrics, Transcoded())
     app.state.lines = {line: _Line(*most) for line, most in LINES.items()} | {"": nullcontext()}
     return Guard(
         app,

@@ -112,10 +112,10 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
         duration_s, tag = tag.duration, _id3_reader().get(file_obj=BytesIO(content), duration=False)
         tag.duration = duration_s
     if is_mpeg:
-        tag.other["popm"] = list(popularimeters(BytesIO(content) if content else file))
+        tag.other["popm"] = list(map(str, popularimeters(BytesIO(content) if content else file)))
     if head[:4] in (b"RIFF", b"FORM") and (content := _id3_chunk(file, "little" if head[:4] == b"RIFF" else "big")):
         inner = _id3_reader().get(file_obj=BytesIO(content), duration=False)
-        tag.other["popm"] = list(popularimeters(BytesIO(content)))
+        tag.other["popm"] = list(map(str, popularimeters(BytesIO(content))))
         if inner.genre:
             numbers = [name for text in _texts([inner.genre, *inner.other.get("genre", ())]) for name in _genres(text)]
             tag.genre, tag.other["genre"] = next(iter(numbers), None), numbers[1:]

@@ -70,10 +70,12 @@ function Search({ asked, onAsk, field }) {
   </form>`;
 }
 
+const playlistName = like => like.replace(/^.*#/, "").replace(/\.m3u8$/, "");
+
 function Chosen({ asked, names, onAsk }) {
   const chips = [
-    ...asked.like.map(id => ["like", id, `like ${names[id] ?? id}`]),
-    ...asked.where.map(condition => ["where", condition, condition.replace("=", ": ")]),
+    ...asked.like.map(id => ["like", id, `like ${names[id] ?? playlistName(id)}`]),
+    ...asked.where.map(condition => ["where", condition, condition.replace("=", ": ").replaceAll(",", ", ")]),
   ];
   if (!chips.length) return null;
   const drop = (name, value) => onAsk({ ...asked, [name]: asked[name].filter(each => each !== value) });
@@ -82,14 +84,48 @@ function Chosen({ asked, names, onAsk }) {
   </ul>`;
 }
 
+// A value of a chip: of a group of which a track has one value, "genre=Rock" and "genre=Folk" together are "genre=Rock,Folk".
+const columnOf = condition => condition.match(/^[a-z_]*/)[0];
+const valuesOf = (where, column) => where.filter(each => each.startsWith(`${column}=`)).flatMap(each => each.slice(column.length + 1).split(","));
+const isChosen = (where, condition) => where.includes(condition) || valuesOf(where, columnOf(condition)).includes(condition.slice(columnOf(condition).length + 1));
+function toggled(where, condition) {
+  const column = columnOf(condition), value = condition.slice(column.length + 1), on = isChosen(where, condition);
+  if (column === "tags") return on ? where.filter(each => each !== condition) : [...where, condition];
+  const others = where.filter(each => columnOf(each) !== column);
+  if (where.includes(condition)) return others;
+  if (!condition.startsWith(`${column}=`) || value.includes(",")) return [...others, condition];
+  const before = valuesOf(where, column), values = on ? before.filter(each => each !== value) : [...before, value];
+  return values.length ? [...others, `${column}=${values.join(",")}`] : others;
+}
+
+/** The playlists that a question can be like; they are asked for when the list is opened. */
+function Playlists({ asked, onAsk }) {
+  const [found, setFound] = useState(null), [said, setSaid] = useState("");
+  const opened = event => {
+    if (!event.currentTarget.open || found) return;
+    setSaid("Asking …");
+    ask("playlists", "on_servers=true").then(answer => {
+      const all = [...answer.files.map(name => `${name}.m3u8`), ...answer.on_servers];
+      setFound(all); setSaid(all.length ? "" : "There are none yet.");
+    }, refused => setSaid(refused.error));
+  };
+  return html`<details onToggle=${opened}><summary>Like a playlist</summary>
+    ${said && html`<p role="status" class="facts">${said}</p>`}
+    <ul class="chips">${(found ?? []).map(like => {
+      const on = asked.like.includes(like);
+      return html`<li key=${like}><button class=${on ? "chip on" : "chip"} aria-pressed=${String(on)} title=${like} onClick=${() => onAsk({ ...asked, like: on ? asked.like.filter(each => each !== like) : [...asked.like, like] })}><span>${playlistName(like)}</span></button></li>`;
+    })}</ul>
+  </details>`;
+}
+
 function Filters({ facets, asked, onAsk }) {
-  const toggle = condition => onAsk({ ...asked, where: asked.where.includes(condition) ? asked.where.filter(each => each !== condition) : [...asked.where, condition] });
-  const narrows = facet => facet.tracks < facets.total || asked.where.includes(facet.where);
-  const groups = facets.groups.map(group => ({ ...group, facets: group.facets.filter(narrows) })).filter(group => group.facets.length);
+  const toggle = condition => onAsk({ ...asked, where: toggled(asked.where, condition) });
+  const narrows = (facet, group) => facet.tracks < group.total || isChosen(asked.where, facet.where);
+  const groups = facets.groups.map(group => ({ ...group, facets: group.facets.filter(facet => narrows(facet, group)) })).filter(group => group.facets.length);
   return groups.map((group, place) => html`
     <details key=${group.name} open=${place < 3}><summary>${group.name}</summary>
       <ul class="chips">${group.facets.map(facet => {
-        const on = asked.where.includes(facet.where);
+        const on = isChosen(asked.where, facet.where);
         return html`<li key=${facet.where}><button class=${on ? "chip on" : "chip"} aria-pressed=${String(on)} onClick=${() => toggle(facet.where)}><span>${facet.label}</span> <small>${facet.tracks.toLocaleString("en")}</small></button></li>`;
       })}</ul>
     </details>`);
@@ -224,7 +260,7 @@ function App() {
     setProblem(null); setJudged(0);
     const where = new URLSearchParams(asked.where.map(condition => ["where", condition]));
     ask("facets", where).then(isMine(setFacets)).catch(() => {});
-    for (const id of asked.like) if (!names[id]) ask("track", new URLSearchParams({ id })).then(track => setNames(before => ({ ...before, [id]: nameOf(track) }))).catch(() => {});
+    for (const id of asked.like) if (!names[id] && !/#|\.m3u8$/.test(id)) ask("track", new URLSearchParams({ id })).then(track => setNames(before => ({ ...before, [id]: nameOf(track) }))).catch(() => {});
     if (isEmpty(asked)) { setResult(null); setBusy(false); return; }
     const before = known.current.get(String(values));
     if (before) { setResult(before); setBusy(false); return; }
@@ -256,7 +292,7 @@ function App() {
         ${about?.signed_in && html`<button class="quiet" onClick=${signOut}>Sign out</button>`}</div>
     </div></header>
     <div class="columns">
-      <aside aria-label="Filters"><details class="all" open=${matchMedia("(min-width: 60rem)").matches}><summary class="filters"><${Icon} name="filter" /> Filters</summary><${Filters} facets=${facets} asked=${asked} onAsk=${onAsk} /></details></aside>
+      <aside aria-label="Filters"><details class="all" open=${matchMedia("(min-width: 60rem)").matches}><summary class="filters"><${Icon} name="filter" /> Filters</summary><${Filters} facets=${facets} asked=${asked} onAsk=${onAsk} /><${Playlists} asked=${asked} onAsk=${onAsk} /></details></aside>
       <main id="found" tabindex="-1" aria-busy=${String(busy)}>
         <h1 class=${result || problem ? "hidden" : ""}>What would you like to hear?</h1>
         <${Chosen} asked=${asked} names=${names} onAsk=${onAsk} />

@@ -55,9 +55,9 @@ export function usePlayer(onMissing) {
   if (!audio.current) audio.current = Object.assign(new Audio(), { preload: "auto" });
   const element = audio.current, current = queue[place];
 
-  const start = (found, at) => {
-    wish.current = { found, at };
-    element.src = `${url("audio", { id: found.track.id })}#t=${at}`;
+  const start = (found, at, route = "audio") => {
+    wish.current = { found, at, route };
+    element.src = `${url(route, { id: found.track.id })}#t=${at}`;
     setTime(at);
     element.play().catch(() => {});
   };
@@ -91,7 +91,11 @@ export function usePlayer(onMissing) {
         if (track && element.currentTime > track.start_s + track.duration_s + 0.5 && track.duration_s) { element.pause(); ended(); }
       },
       loadedmetadata: () => { if (Math.abs(element.currentTime - wish.current.at) > 1) element.currentTime = wish.current.at; },
-      error: () => { setPlaying(false); onMissing(wish.current.found); },
+      error: () => {
+        const { found, at, route } = wish.current; // a format that browsers do not know plays as MP3
+        if (route === "audio") start(found, at, "audio.mp3");
+        else { setPlaying(false); onMissing(found); }
+      },
     };
     Object.entries(on).forEach(([kind, act]) => element.addEventListener(kind, act));
     return () => Object.entries(on).forEach(([kind, act]) => element.removeEventListener(kind, act));
