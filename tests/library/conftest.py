@@ -21,6 +21,7 @@ class DspModel:
 
     label = "dsp"
     explain = None
+    is_padded = False
 
     def __init__(self, *, compares_tracks: bool = False) -> None:
         self.compares_tracks = compares_tracks

@@ -241,3 +241,21 @@ def test_a_hit_says_what_each_part_of_the_query_said_of_it():
 def test_wrong_queries_are_refused(values, said):
     with pytest.raises(UsageError, match=said):
         search(MODEL, Query(**values), SIX)
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_music_is_compared_without_what_pads_its_vectors(windows: bool) -> None:
+    """What makes vectors equally long would find music of which there is little to say."""
+    music = np.array([[0.3, 0.0], [0.9, 0.1], [0.0, 0.02]])
+    padded = np.concatenate([music, np.sqrt(1 - (music**2).sum(axis=1, keepdims=True))], axis=1).astype(np.float32)
+    tracks = [dataclasses.replace(BLANK, id=id) for id in ("seed", "alike", "bland")]
+    of = Windows(np.arange(3), np.zeros(3, np.float32), 10) if windows else None
+    found = {
+        is_padded: search(MODEL, Query(like="seed"), Collection(tracks, padded, windows=of, is_padded=is_padded))
+        for is_padded in (True, False)
+    }
+    assert [hit.track.id for hit in found[True]] == ["alike", "bland"]
+    assert [hit.track.id for hit in found[False]] == ["bland", "alike"]
+    assert (
+        found[True][0].score == pytest.approx(0.9 / np.hypot(0.9, 0.1), abs=1e-5) and abs(found[True][1].score) < 1e-5
+    )

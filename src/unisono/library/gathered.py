@@ -124,7 +124,9 @@ class Gathered:
         of = np.repeat(np.arange(len(rows.tracks)), rows.counts)
         length_s = sum(track.duration_s for track in rows.tracks) / max(1, len(of))
         windows = Windows(of, rows.starts_s, float(length_s))
-        return Collection(rows.tracks, rows.vectors, explain=self.model.explain, windows=windows)
+        return Collection(
+            rows.tracks, rows.vectors, explain=self.model.explain, windows=windows, is_padded=self.model.is_padded
+        )
 
 
 def indexed(track: CatalogueTrack, library: str, address: str) -> IndexedTrack:
@@ -132,7 +134,7 @@ def indexed(track: CatalogueTrack, library: str, address: str) -> IndexedTrack:
     facts = track.facts
     return IndexedTrack(
         id=track_id(library, track.number),
-        split="test",
+        split="",
         dataset=library,
         artist=facts.artist,
         artist_id=artist_id(facts.artist),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from unisono.retrieval.indexes import Floats, Positions
 from unisono.retrieval.products import Products
 from unisono.tracks.track import Split
 
+SHORTEST = 1e-3
+"""Vectors that are shorter without what pads them are not made longer."""
 MORE = 4
 """How many times as many tracks are searched for when too many are of the same artists."""
 
@@ -26,7 +28,8 @@ class IndexedTrack:
     """What is known of an excerpt in a collection."""
 
     id: str
-    split: Split
+    split: Split | Literal[""]
+    """Empty for the music of a library."""
     dataset: str
     artist: str
     artist_id: str
@@ -152,6 +155,7 @@ class Collection:
         *,
         explain: Callable[[Floats, Floats], dict[str, float]] | None = None,
         windows: Windows | None = None,
+        is_padded: bool = False,
     ) -> None:
         """Build the index `index` of unit vectors [W, D].
 
@@ -161,6 +165,7 @@ class Collection:
             index: name of the index.
             explain: from a query [D] and a vector [D] to what speaks for it (`Hit.why`).
             windows: which track each vector is of. Default: W = N, each track has one.
+            is_padded: the last number of each vector makes them equally long, and says nothing of the music.
 
         Raises:
             ValueError: tracks, vectors and windows do not fit each other.
@@ -169,6 +174,7 @@ class Collection:
         self.vectors = vectors
         self.windows = windows
         self.explain = explain
+        self.is_padded = is_padded
         self.counts = _window_counts(len(tracks), len(vectors), windows)
         self._first = np.cumsum(self.counts) - self.counts
         self._evenly = int(self.counts[0]) if len(self) and (self.counts == self.counts[0]).all() else 0
@@ -194,12 +200,26 @@ class Collection:
 
     @cached_property
     def means(self) -> Floats:
-        """The mean of each track's vectors, scaled to length 1: [N, D]."""
-        if self.windows is None or not len(self):
+        """The mean of each track's vectors, scaled to length 1: [N, D]. What pads them is left out (0)."""
+        if not len(self) or (self.windows is None and not self.is_padded):
             return self.vectors
-        sums = np.add.reduceat(self.vectors, self._first, axis=0)
+        sums = self.vectors.copy() if self.windows is None else np.add.reduceat(self.vectors, self._first, axis=0)
+        if self.is_padded:
+            sums[:, -1] = 0
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         return np.asarray(sums / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+
+    @cached_property
+    def likeness_scale(self) -> Floats | None:
+        """What makes products with the vectors cosines of music with music, [W]; None if they are.
+
+        A vector that is padded is as long as the others however little there is to say of its music. Products with other
+        music would find such music in the first place.
+        """
+        if not self.is_padded:
+            return None
+        lengths = np.sqrt(np.maximum(1 - self.vectors[:, -1] ** 2, 0))
+        return np.asarray(1 / np.maximum(lengths, SHORTEST), dtype=np.float32)
 
     def rows_where(self, where: Callable[[IndexedTrack], bool] | None) -> Positions | None:
         """Return the positions of the tracks for which `where` returns True; None for all."""

@@ -13,7 +13,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows, indexed_tracks
 from unisono.retrieval.split_rows import opened, read_rows
-from unisono.retrieval.windows import keeps_some, read_windows
+from unisono.retrieval.windows import FEW, are_searched, keeps_some, read_windows
 from unisono.tracks.track import Split
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class ModelBase:
     """Fields of `EncoderRecord` in which embeddings must agree with those that it reads."""
     compares_tracks: bool = False
     """Whether the vector of a track depends on the others."""
+    is_padded: bool = False
+    """Whether the last number of a vector of music only makes all equally long."""
     explain: Callable[[Floats, Floats], dict[str, float]] | None = None
     """From a query [D] and a vector [D] to what speaks for it (`Hit.why`)."""
     _collection: tuple[object, Collection] | None = None
@@ -112,14 +114,20 @@ class ModelBase:
             )
         return self.project_audio(stored)
 
-    def project_windows(self, file: EmbeddingsFile, rows: SplitRows) -> tuple[Floats, Windows]:
+    def project_windows(self, file: EmbeddingsFile, rows: SplitRows, most: int | None = None) -> tuple[Floats, Windows]:
         """Map the windows of rows of a file, as far as they were kept, to [W, D] unit vectors.
+
+        Args:
+            file: the embeddings.
+            rows: of one split, or of all.
+            most: the most windows of a row where all were kept. Default: all.
 
         Raises:
             UsageError: the file holds no windows.
             DataError: they were made in another way than those that the model reads, or are not finite.
         """
-        embeddings, windows = read_windows(file, rows, self._checked_encoder(file))
+        few = None if keeps_some(file) else most
+        embeddings, windows = read_windows(file, rows, self._checked_encoder(file), few)
         return self.project_audio(embeddings, windows.of), windows
 
     def _checked_encoder(self, file: EmbeddingsFile) -> str:
@@ -143,7 +151,8 @@ class ModelBase:
     ) -> Collection:
         """Return the music of an `embeddings.h5`, ready to be searched; the last one is kept in memory.
 
-        It holds the windows of the tracks if some of each were kept for that (`prepare --windows-per-track`).
+        It holds the windows of the tracks that were kept (`prepare --windows-per-track`); of all windows
+        (`--keep-windows`), five of each track, evenly spread.
 
         Args:
             data: the file, or its folder. Default: the data that the model was trained on.
@@ -158,13 +167,18 @@ class ModelBase:
             if self._collection is None or self._collection[0] != key:
                 rows = read_rows(file, split, [self.reads(file)])
                 vectors, windows = (
-                    self.project_windows(file, rows) if keeps_some(file) else (self.project_rows(file, rows), None)
+                    self.project_windows(file, rows, FEW)
+                    if are_searched(file, self.reads(file))
+                    else (self.project_rows(file, rows), None)
                 )
                 tracks = indexed_tracks(rows)
                 if split is None:
                     splits = [each for each, count in file.counts().items() for _ in range(count)]
                     tracks = [replace(track, split=each) for track, each in zip(tracks, splits, strict=True)]
-                self._collection = key, Collection(tracks, vectors, index, explain=self.explain, windows=windows)
+                self._collection = (
+                    key,
+                    Collection(tracks, vectors, index, explain=self.explain, windows=windows, is_padded=self.is_padded),
+                )
                 self.warn_of(file, rows)
         return self._collection[1]
 

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
+from unisono.embeddings.encoders import audio
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
+from unisono.embeddings.prepare.pooling import spread
 from unisono.retrieval.collection import Windows
 from unisono.retrieval.indexes import Floats
 
@@ -15,18 +17,35 @@ Score = Literal["best", "mean", "pooled"]
 stored of it, pooled over all its windows."""
 
 
+FEW = 5
+"""Windows of a track that are searched where all were kept."""
+
+
+def are_searched(file: EmbeddingsFile, encoder: str) -> bool:
+    """Return whether a search compares a description with windows.
+
+    Some were kept for that; or all were kept, of an encoder that embeds each by itself, and whose embeddings are their mean.
+    """
+    if file.config.get("keep_windows", False) is not True:
+        return keeps_some(file)
+    return file.encoders[encoder].pooling == "mean" and not audio.spec(encoder).whole
+
+
 def keeps_some(file: EmbeddingsFile) -> bool:
     """Return whether a few windows of each track were kept, to be searched (`prepare --windows-per-track`)."""
     return not isinstance(file.config.get("keep_windows", False), bool)
 
 
-def read_windows(file: EmbeddingsFile, rows: SplitRows, encoder: str) -> tuple[NDArray[np.float16], Windows]:
+def read_windows(
+    file: EmbeddingsFile, rows: SplitRows, encoder: str, most: int | None = None
+) -> tuple[NDArray[np.float16], Windows]:
     """Read the windows of some rows of a file.
 
     Args:
         file: the embeddings.
         rows: of one split, or of all; some may have been left out.
         encoder: name of the encoder.
+        most: the most windows of a row, evenly spread. Default: all that were kept.
 
     Returns:
         Their embeddings [W, A] (or [W, L, A]), in the order of the rows, and which row each is of.
@@ -44,9 +63,10 @@ def read_windows(file: EmbeddingsFile, rows: SplitRows, encoder: str) -> tuple[N
         if (row_of[before : before + count] >= 0).any():
             stored = file.windows(split, encoder)
             owner = row_of[before + stored.of]
-            parts.append(stored.embeddings[owner >= 0])
-            owners.append(owner[owner >= 0])
-            numbers.append(stored.numbers[owner >= 0])
+            taken = (owner >= 0) if most is None else (owner >= 0) & _spread(stored.of, most)
+            parts.append(stored.embeddings[taken])
+            owners.append(owner[taken])
+            numbers.append(stored.numbers[taken])
         before += count
     embeddings, of, number = (np.concatenate(each) for each in (parts, owners, numbers))
     without = np.setdiff1d(np.arange(len(rows.ids)), of)
@@ -60,6 +80,16 @@ def read_windows(file: EmbeddingsFile, rows: SplitRows, encoder: str) -> tuple[N
     if record.tail == "shift":  # the last window was shifted back to end with the track
         starts = np.minimum(starts, rows.start_s[of] + np.maximum(rows.duration_s[of] - record.window_s, 0))
     return embeddings, Windows(of, starts.astype(np.float32), record.window_s)
+
+
+def _spread(of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
+    """Return which of the windows [W], whose rows are ascending, are taken: as `prepare` spreads those that it keeps."""
+    counts = np.bincount(of)
+    first = np.cumsum(counts) - counts
+    taken = np.zeros(len(of), dtype=bool)
+    for begin, count in zip(first.tolist(), counts.tolist(), strict=True):
+        taken[begin + spread(count, most)] = True
+    return taken
 
 
 def scored_by(score: Score, vectors: Floats, windows: Windows) -> Floats:

@@ -63,7 +63,8 @@ class Scores:
         self._weights = np.array([source.weight for source in sources])
         self._wanted = self._weights > 0
         self.is_single = len(sources) == 1 and bool(self._wanted[0])
-        similar = self._of_tracks(collection.products(self.vectors))
+        self._of_music = np.array([not source.is_text for source in sources])
+        similar = self._of_tracks(self._likeness(collection.products(self.vectors)))
         if not self.is_single:
             self._standardise(similar)
         self.of_tracks = self._combined(similar)
@@ -108,7 +109,17 @@ class Scores:
 
     def _sums(self, places: Positions) -> Floats:
         chosen = self.collection.vectors[places]
-        return np.stack([(chosen * vector).sum(axis=1) for vector in self.vectors], axis=1)
+        found = np.stack([(chosen * vector).sum(axis=1) for vector in self.vectors], axis=1)
+        return self._likeness(found, places)
+
+    def _likeness(self, products: Floats, places: Positions | None = None) -> Floats:
+        """Return products [w, Q] with those of music as cosines."""
+        scale = self.collection.likeness_scale
+        if scale is None or not self._of_music.any():
+            return products
+        scaled = products.copy()
+        scaled[:, self._of_music] *= (scale if places is None else scale[places])[:, None]
+        return scaled
 
     def _of_tracks(self, by_window: Floats, rows: Positions | None = None) -> Floats:
         of_tracks = self.collection.mean_scores if self._is_mean else self.collection.best_scores

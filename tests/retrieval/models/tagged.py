@@ -15,12 +15,13 @@ TAGS = MSD.tags + MTT.tags
 
 
 def write_tagged(
-    folder: Path, *, encoder: str = "tags", record: EncoderRecord | None = None, seed: int = 0, windows: int = 0
-) -> Path:
+    folder: Path, *, encoder: str = "tags", record: EncoderRecord | None = None, seed: int = 0, windows: int = 0,
+    all_windows: bool = False,
+) -> Path:  # fmt: skip
     """Write `embeddings.h5` with a track for each of the 100 tags, which is its title, in the split test.
 
     With `musicnn`, the embeddings are noise. With `windows`, so many of each track are kept, every fourth one: their mean is
-    the embedding, but the tag is in the last one only.
+    the embedding, but the tag is in the last one only; or all, with `all_windows`.
     """
     rng = np.random.default_rng(seed)
     spec = audio.spec(encoder)
@@ -41,7 +42,9 @@ def write_tagged(
         each[tags, :, tags] = -4
         each[tags, -1, tags] = 1
         rows = each.mean(axis=1)
-    with create_embeddings(folder / FILE_NAME, {"keep_windows": windows} if windows else {}, 0) as writer:
+    with create_embeddings(
+        folder / FILE_NAME, {"keep_windows": all_windows or windows} if windows else {}, 0
+    ) as writer:
         for split in SPLITS:
             some = len(tracks) if split == "test" else 0
             writer.add_split(split, tracks[:some])
@@ -49,5 +52,6 @@ def write_tagged(
             writer.add_embeddings(split, made, iter([rows[:some].astype(np.float16)]))
             if windows:
                 writer.add_windows(split, made, [windows] * some, iter(each[:some].astype(np.float16)))
-                writer.add_window_numbers(split, made, [4 * np.arange(windows)] * some)
+                if not all_windows:
+                    writer.add_window_numbers(split, made, [4 * np.arange(windows)] * some)
     return folder

@@ -245,3 +245,9 @@ def read_windows_of_some(folder: Path, some: list[int]) -> Windows:
         keep = np.zeros(len(rows.ids), dtype=bool)
         keep[some] = True
         return read_windows(file, keep_rows(rows, keep), "tags")[1]
+
+
+def test_of_all_windows_that_were_kept_five_of_each_track_are_searched(tmp_path: Path, model: TagModel) -> None:
+    windows = model.collection(write_tagged(tmp_path, windows=13, all_windows=True)).windows
+    assert windows is not None
+    assert windows.start_s.reshape(100, 5)[7].tolist() == [3, 7, 7, 7, 7], "number 1, and then the last one of 10 s"

@@ -54,6 +54,8 @@ class JointModel(Protocol):
 
     compares_tracks: bool
     """Whether the vector of a track depends on the others."""
+    is_padded: bool
+    """Whether the last number of a vector of music only makes all equally long: see `Collection.likeness_scale`."""
     explain: Callable[[Floats, Floats], dict[str, float]] | None
     """From a query [D] and a vector [D] to what speaks for it (`Hit.why`), if the model can say."""
 
@@ -102,8 +104,10 @@ class JointModel(Protocol):
         """
         ...
 
-    def project_windows(self, file: EmbeddingsFile, rows: SplitRows) -> tuple[Floats, Windows]:
+    def project_windows(self, file: EmbeddingsFile, rows: SplitRows, most: int | None = None) -> tuple[Floats, Windows]:
         """Map the windows of rows of a file, as far as they were kept, to [W, D] unit vectors; say whose they are.
+
+        Of all windows, at most `most` of each row are taken.
 
         Raises:
             UsageError: the file holds no windows.

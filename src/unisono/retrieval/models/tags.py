@@ -63,6 +63,7 @@ class TagModel(ModelBase):
     label = "tags"
     encoders = SPEC.encoders
     compares_tracks = True
+    is_padded = True
 
     def __init__(self, text_encoder: TextEncoder) -> None:
         self.text_encoder = text_encoder
