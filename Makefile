@@ -1,13 +1,14 @@
 # make setup   create .venv and install everything into it
 # make test    lint, layers, types, tests
 # make demo    from rendered music to an answered query, in about five minutes
+# make docs    the documentation as a site, in build/site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # One stamp for each content of the two files: what is installed fits them, whatever git did to their times.
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
-.PHONY: setup test demo clean
+.PHONY: setup test demo docs clean
 
 setup: $(STAMP)
 
@@ -29,5 +30,10 @@ test: setup
 demo: setup
 	$(BIN)/python -m demo
 
+# The variable leaves out a notice about another program.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Written: build/site/index.html. To search it, too: $(BIN)/python -m http.server --directory build/site"
+
 clean:
-	rm -rf $(VENV) data/demo
+	rm -rf $(VENV) build data/demo

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from unisono.sources.download.run import download
     from unisono.tracks.track import Caption, Track
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOMES = {
     "OPEN": "curation.licensing",
@@ -85,6 +85,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _EXTRAS:
@@ -96,6 +98,16 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _version() -> str:
+    """Return the version that was installed; of a copy of the source that never was, that it is unknown."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(__name__)
+    except PackageNotFoundError:
+        return "0+unknown"
 
 
 def __dir__() -> list[str]:

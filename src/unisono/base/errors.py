@@ -18,6 +18,8 @@ class UnisonoError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # a traceback, as in a notebook, shows it too
 
 
 class DataError(UnisonoError):

@@ -35,8 +35,9 @@ class Table:
 
     def _html_row(self, tag: str, cells: Sequence[str]) -> str:
         aligned = [
-            f'<{tag} style="text-align: {"left" if place in self.words else "right"}">{escape(str(cell))}</{tag}>'
+            f'<{name} style="text-align: {"left" if place in self.words else "right"}">{escape(str(cell))}</{name}>'
             for place, cell in enumerate(cells)
+            for name in [tag if cell else "td"]  # a heading without words says nothing to who listens to the page
         ]
         return f"<tr>{''.join(aligned)}</tr>"
 

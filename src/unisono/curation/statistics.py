@@ -17,7 +17,7 @@ from unisono.base.words import counted
 from unisono.curation.groups import whole
 from unisono.tracks.files import iter_tracks
 from unisono.tracks.licenses import terms
-from unisono.tracks.track import Track
+from unisono.tracks.track import SPLITS, Track
 
 UNNAMED = "(unnamed)"
 UNASSIGNED = "(none)"
@@ -171,7 +171,8 @@ class Statistics:
 
     def splits_table(self) -> Table:
         """Return the table of splits."""
-        rows = [(name, f"{part.tracks:,}", part.hours, f"{part.captions:,}") for name, part in self.splits.items()]
+        named = sorted(self.splits.items(), key=lambda found: [*SPLITS, found[0]].index(found[0]))
+        rows = [(name, f"{part.tracks:,}", part.hours, f"{part.captions:,}") for name, part in named]
         return Table("Splits", ("split", "tracks", "hours", "captions"), rows)
 
     def lengths_table(self) -> Table:

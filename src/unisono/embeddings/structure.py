@@ -172,6 +172,11 @@ def check_structure(path: Path, file: h5py.File) -> None:
     """
     with reading(path, "the attributes"):
         found = _attribute(file, "format")
+        if isinstance(found, int | np.integer) and found > FORMAT:
+            raise DataError(
+                f"{path} has format {found} and was written by a later version of unisono; this one reads {FORMAT}.",
+                hint="Update unisono, or embed the music again with this version into another folder.",
+            )
         if found != FORMAT:
             raise DataError(f"{path}: expected embeddings of format {FORMAT}, found {found!r}.")
         if not isinstance(json.loads(_attribute(file, "config")), dict):

@@ -20,6 +20,14 @@ from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 from unisono.retrieval.report import plots
 from unisono.retrieval.report.clips import folder_of, write_clips
 
+LISTENED = {
+    "worst": "The captions that find their music worst",
+    "best": "The captions that find their music best",
+}
+"""Kind of examples -> how they are headed."""
+UNFOLDED = 3
+"""Examples of a kind that are shown; the others are folded."""
+
 
 @checked
 def write_report(result: Result, path: AnyPath, *, clips: bool = False) -> None:
@@ -49,6 +57,8 @@ def render(result: Result, clips: Mapping[FoundExcerpt, str] | None = None) -> s
         say_interval=say_interval,
         audio=partial(audio_address, clips=clips),
         clips=clips,
+        listened=LISTENED,
+        unfolded=UNFOLDED,
         recall_curve=plots.recall_curve(result),
         slices=plots.slices(result),
         ranks=plots.ranks(result),
