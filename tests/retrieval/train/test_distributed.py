@@ -1,16 +1,20 @@
 """Two processes learn what one process learns on the joint batch."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from tests.conftest import REPOSITORY
-from tests.loaded import start
+from tests.loaded import Program, start
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import UsageError
 from unisono.retrieval.checkpoint import load
@@ -101,6 +105,73 @@ def test_the_command_under_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert one.progress["step"] == two.progress["step"] == 6
     for name, tensor in one.weights.items():
         assert torch.allclose(tensor, two.weights[name], atol=2e-3), name
+
+
+def test_two_nodes_one_of_which_is_killed_and_one_process_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path / "captions"))
+    write_embeddings(tmp_path / "data", (24, 4, 4), encoder="muq")
+    settings: dict[str, Any] = {"epochs": 40, "batch_size": 8, "dropout": 0, "audio_noise": 0}
+    train(tmp_path / "data", checkpoint_dir=tmp_path / "one", **settings)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = (
+        "--data-dir data --epochs 40 --batch-size 8 --dropout 0 --audio-noise 0 --save-seconds 0 --checkpoint-dir two"
+    )
+    agents = [
+        start(
+            *(
+                "-m",
+                "torch.distributed.run",
+                "--nnodes",
+                2,
+                "--node-rank",
+                node,
+                "--nproc-per-node",
+                1,
+                "--rdzv-id",
+                "x",
+            ),
+            *(
+                "--rdzv-backend",
+                "c10d",
+                "--rdzv-endpoint",
+                f"127.0.0.1:{port}",
+                REPOSITORY / "train.py",
+                *words.split(),
+            ),
+            cwd=tmp_path,
+        )
+        for node in range(2)
+    ]
+    last = tmp_path / "two" / "muq_last.pt"
+    wait_until(lambda: last.exists() and load(last).progress["step"] > 9)
+    os.kill(worker_of(agents[1]), signal.SIGKILL)
+    said = "".join(agent.communicate()[1] for agent in agents)
+    assert all(agent.returncode for agent in agents)
+    saved = load(last).progress["step"]
+    assert f"The state after step {saved} of 120 was saved to two/muq_last.pt" in " ".join(said.split())
+    assert "a fault of unisono" not in said
+    train(resume=last, embeddings=tmp_path / "data", save_seconds=30)
+    one, two = (load(tmp_path / folder / "muq_last.pt") for folder in ("one", "two"))
+    assert 9 < saved < one.progress["step"] == two.progress["step"] == 120
+    for name, tensor in one.weights.items():
+        assert torch.allclose(tensor, two.weights[name], atol=2e-3), name
+
+
+def worker_of(agent: Program) -> int:
+    """Return the process of the worker that an agent of torchrun started."""
+    (number,) = Path(f"/proc/{agent.pid}/task/{agent.pid}/children").read_text().split()
+    return int(number)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 200
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

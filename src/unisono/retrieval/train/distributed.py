@@ -9,7 +9,12 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
+
+
+class LostProcessError(UnisonoError):
+    """Another process of the training ended, or cannot be reached."""
 
 
 @contextmanager
@@ -18,7 +23,8 @@ def processes(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    with _transfer():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     before = log.disabled
     log.disabled = before or dist.get_rank() > 0
     try:
@@ -26,6 +32,21 @@ def processes(device: torch.device) -> Iterator[None]:
     finally:
         log.disabled = before
         dist.destroy_process_group()
+
+
+@contextmanager
+def _transfer() -> Iterator[None]:
+    """Turn the failure of a transfer between processes into an error that says so."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        said = str(error).partition("\n")[0]
+        raise LostProcessError(
+            f"Another process of the training ended, or cannot be reached ({said[:200]}).",
+            hint="The first message in the output of the other processes tells why.",
+        ) from error
 
 
 def rank() -> int:
@@ -44,14 +65,16 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
         parts = [torch.empty_like(rows) for _ in range(world_size())]
-        dist.all_gather(parts, rows.contiguous())
+        with _transfer():
+            dist.all_gather(parts, rows.contiguous())
         return torch.cat(parts)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (gradient,) = gradients
         gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
+        with _transfer():
+            dist.all_reduce(gradient)
         return gradient.chunk(world_size())[rank()]
 
 
@@ -69,7 +92,8 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         return
     with_gradient = [parameter for parameter in parameters if parameter.grad is not None]
     joined = torch.cat([parameter.grad.flatten() for parameter in with_gradient if parameter.grad is not None])
-    dist.all_reduce(joined)
+    with _transfer():
+        dist.all_reduce(joined)
     joined /= world_size()
     parts = torch.split(joined, [each.numel() for each in with_gradient])
     for parameter, part in zip(with_gradient, parts, strict=True):
@@ -81,7 +105,8 @@ def any_process(flag: bool, device: torch.device) -> bool:
     if world_size() == 1:
         return flag
     value = torch.tensor(int(flag), device=device)
-    dist.all_reduce(value, op=dist.ReduceOp.MAX)
+    with _transfer():
+        dist.all_reduce(value, op=dist.ReduceOp.MAX)
     return bool(value)
 
 
@@ -90,5 +115,30 @@ def average(value: float, device: torch.device) -> float:
     if world_size() == 1:
         return value
     total = torch.tensor(value, dtype=torch.float64, device=device)
-    dist.all_reduce(total)
+    with _transfer():
+        dist.all_reduce(total)
     return float(total) / world_size()
+
+
+def refuse_differences(found: dict[str, Any]) -> None:
+    """Refuse to train if the processes, which may run on several machines, do not have the same before them.
+
+    Args:
+        found: what must be equal in all processes, by its name in words.
+
+    Raises:
+        UsageError: names what differs from the first process, and in which one.
+    """
+    if world_size() == 1:
+        return
+    everywhere: list[Any] = [None] * world_size()
+    with _transfer():
+        dist.all_gather_object(everywhere, found)
+    for number, other in enumerate(everywhere):
+        for name, value in everywhere[0].items():
+            if other[name] != value:
+                raise UsageError(
+                    f"The processes of the training differ in {name}: {value} in process 0, {other[name]} in process "
+                    f"{number}.",
+                    hint="Give all nodes the same data and the same unisono, and a checkpoint folder that they share.",
+                )

@@ -181,7 +181,12 @@ class Training:
         if self.state.step:
             log.info("Continuing %s at step %d of %d.", self.last_path, self.state.step, self.steps)
         folder = self.settings.checkpoint_dir / "tensorboard" / self.config.audio_encoder
-        with signals_noted() as received, progress("steps") as bar, curves(folder, self.state.step) as add_to_curves:
+        with (
+            self._saving_what_is_left(),
+            signals_noted() as received,
+            progress("steps") as bar,
+            curves(folder, self.state.step) as add_to_curves,
+        ):
             task = bar.add_task("Training", total=self.steps, completed=self.state.step)
             while self.state.epoch < self.config.epochs and not self._out_of_patience():
                 for batch in self.sampler.epoch(self.state.epoch)[self.state.batch :]:
@@ -193,6 +198,20 @@ class Training:
                         self.save()
                 add_to_curves(self._finish_epoch())
         self.save()
+
+    @contextmanager
+    def _saving_what_is_left(self) -> Iterator[None]:
+        """If another process is lost, save the state after the last whole step: weights change only when all have met."""
+        try:
+            yield
+        except distributed.LostProcessError as error:
+            if distributed.rank() > 0:
+                raise
+            self.save()
+            raise distributed.LostProcessError(
+                f"{error.message} The state after step {self.state.step} of {self.steps} was saved to {self.last_path}.",
+                hint="Continue with the same command, on any number of processes that shares the batch.",
+            ) from error
 
     def _take(self, batch: Batch) -> None:
         at = self.state

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,14 @@ def train(
             raise earlier.refusal
         if earlier.state and not (overwrite and not resume):
             found = _further(found, earlier.state)
+        distributed.refuse_differences(
+            {
+                "the version of unisono": version("unisono"),
+                **{f"the option {name}": asked.options[name] for name in vars(config)},
+                "the train split": asked.trained_on.ids_sha256,
+                "the step that they continue from": found.progress["step"] if found else 0,
+            }
+        )
         if distributed.rank() == 0:
             stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
         training = _prepare(config, how, device, data, asked, found, start.checkpoint)
