@@ -25,11 +25,10 @@ from unisono.captions.assign import CaptionPlan, assign
 from unisono.commands import console
 from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
 from unisono.embeddings.prepare.run import prepare
-from unisono.retrieval.evaluate.ranking import query_results, rank_both
 from unisono.retrieval.evaluate.result import QueryResult
-from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Model
-from unisono.retrieval.pairing import pair_rows
+from unisono.retrieval.sweep.outcome import interval_over_seeds
+from unisono.retrieval.sweep.run import queries
 from unisono.retrieval.train.run import train
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace
@@ -151,16 +150,6 @@ def trained(each: Settings, variant: Variant, number: str, seed: int, data_dir: 
     return train(data_dir, **settings)
 
 
-def queries(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
-    """Return the result of each text query on a split, as `unisono evaluate` computes it."""
-    with open_embeddings(data_dir) as file:
-        rows = file.read(split, [model.audio_encoder.name])
-        music = model.project_rows(file, rows)
-    pairing = pair_rows(rows)
-    ranked = rank_both(pairing, model.embed_text(pairing.texts, cached=True), music)
-    return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)
-
-
 def human(asked: list[QueryResult], data_dir: Path, split: Split) -> list[QueryResult]:
     """Return the queries that people wrote."""
     with open_embeddings(data_dir) as file:
@@ -173,19 +162,6 @@ def values(asked: list[QueryResult]) -> Figures:
     """Return each query's recall@1, recall@10 and reciprocal rank [Q, 3]."""
     rank = np.array([query.rank for query in asked])
     return np.stack([rank <= 1, rank <= 10, 1 / rank], axis=1).astype(float)
-
-
-def interval(difference: Figures, about: list[str], resamples: int) -> Figures:
-    """Bootstrap the mean of [seeds, Q, 3] over seeds and recordings: [2, 3], low and high."""
-    rng = np.random.default_rng(0)
-    _, cluster = np.unique(about, return_inverse=True)
-    members = [np.flatnonzero(cluster == number) for number in range(cluster.max() + 1)]
-    means = []
-    for _ in range(resamples):
-        drawn = np.concatenate([members[number] for number in rng.integers(len(members), size=len(members))])
-        seeds = rng.integers(len(difference), size=len(difference))
-        means.append(difference[seeds][:, drawn].mean(axis=(0, 1)))
-    return np.asarray(np.percentile(means, [2.5, 97.5], axis=0))
 
 
 @dataclass(frozen=True)
@@ -230,11 +206,12 @@ def show(outcomes: list[Outcome], bases: dict[str, Outcome], asked: list[QueryRe
     console.out.print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|", soft_wrap=True)
     for each in outcomes:
         change = each.found - bases[each.variant.topic].found
-        low, high = interval(change, [query.about for query in asked], resamples)
+        about = np.unique([query.about for query in asked], return_inverse=True)[1]
+        bounds = [interval_over_seeds(change[:, :, at], about, resamples) for at in range(change.shape[2])]
         means = [f"{100 * value:.1f}" for value in each.found.mean(axis=(0, 1))]
         spread = statistics.pstdev(100 * seed for seed in each.found.mean(axis=1)[:, 2])
         changes = [
-            f"{100 * change.mean(axis=(0, 1))[at]:+.1f} ({100 * low[at]:+.1f} to {100 * high[at]:+.1f})"
+            f"{100 * change.mean(axis=(0, 1))[at]:+.1f} ({100 * bounds[at][0]:+.1f} to {100 * bounds[at][1]:+.1f})"
             for at in (1, 2)
         ]
         val = [f"{100 * each.val_mrr:.1f}"] if with_val else []

@@ -45,6 +45,8 @@ ONLY_PARSED = {
     r"download (?!--list)": "needs the network",
     r"encoders fetch": "needs the network",
     r"subsonic:|on the server|unisono playlist": "needs a media server, or a library of its music",
+    r"unisono sweep|run mine.toml": "needs a file that the page shows; tests/commands/ runs such files",
+    r"run (demo|open)": "needs releases of the network, or the demo's",
     r"library watch": "runs until Ctrl-C",
     r"--captions llm": "needs a language model",
     r"--datasets hf:": "needs a data set of the Hub",

@@ -13,6 +13,7 @@ from unisono.base.errors import UnisonoError
 VERBS = {
     "download": "Fetch datasets from their official sources into `<data-root>/raw/<dataset>/`.",
     "unify": "Make one unified file out of the releases on disk.",
+    "run": "Run a recipe from beginning to end, doing only what has changed: download, unify, prepare, train, evaluate.",
     "describe": "Show what a unified file holds: counts, hours, captions, words, licences, and what its parts share.",
     "check": "Look for silence, clipping, wrong durations, and captions that cannot be meant so.",
     "dedupe": "Merge the records of one recording: captions with their origins, the best audio.",
@@ -21,6 +22,7 @@ VERBS = {
     "convert": "Bring a unified file into the formats of other tools, and back.",
     "prepare": "Embed the tracks of a unified file into `embeddings.h5`.",
     "train": "Train a model that puts descriptions where the music is.",
+    "sweep": "Train with many combinations of options and several seeds, and compare them on the val split.",
     "evaluate": "Measure how well a model finds held-out music by its descriptions, and descriptions by their music.",
     "compare": "Compare results of `unisono evaluate`, query by query, with tests of significance.",
     "reference": "Show published results of text-to-music retrieval, each with its protocol and its source.",
@@ -32,6 +34,7 @@ VERBS = {
 EXAMPLES = {
     "download": "song_describer fma --fma-size small",
     "unify": "--datasets song_describer folder:~/Music --hold-out song_describer",
+    "run": "open-research --dry-run",
     "describe": "data/unified_dataset.json --html card.html",
     "check": "data/unified_dataset.json --drop silent damaged",
     "dedupe": "data/unified_dataset.json --audio",
@@ -40,6 +43,7 @@ EXAMPLES = {
     "convert": "data/unified_dataset.json shards --to webdataset",
     "prepare": "--encoders muq mert",
     "train": "--audio-encoder muq",
+    "sweep": "sweep.toml --jobs 2",
     "evaluate": "--checkpoint checkpoints/muq_best.pt --report report.html",
     "compare": "one_test.json other_test.json",
     "reference": "--benchmark song-describer",

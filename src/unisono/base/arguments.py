@@ -14,7 +14,7 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, TypeVar, Union, get_args, get_origin
@@ -96,6 +96,20 @@ def nearest(name: str, known: typing.Iterable[str]) -> str:
     """Return " Did you mean X?" for a misspelt name, or nothing."""
     found = get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def flags(options: Mapping[str, Any]) -> list[str]:
+    """Write options as they are given on a command line; those without a value are left out."""
+    words = []
+    for name, value in options.items():
+        flag = name.strip("_").replace("_", "-")
+        if value is None or value == ():
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", *map(str, value if isinstance(value, (list, tuple)) else [value])]
+    return words
 
 
 def _problem(value: Any, hint: Any) -> str:

@@ -138,7 +138,8 @@ def show(table: Table) -> None:
     needed = 0
     for at, heading in enumerate(table.headings):
         words = at in table.words
-        least = max([len(heading), *(len(word) for row in table.rows for word in row[at].split())])
+        cells = [row[at] for row in table.rows]
+        least = max(map(len, [heading, *(" ".join(cells).split() if words else cells)]))
         least = min(least, SHORTEST_COLUMN) if words else least
         needed += least + 3
         shown.add_column(

@@ -52,8 +52,14 @@ def unify_if_changed(
 def _inputs(datasets: Sequence[str], data_root: Path, settings: dict[str, Any]) -> str:
     """Hash the arguments, and the names, sizes and times of change of all files of the releases."""
     chosen = {name: value for name, value in settings.items() if name not in WITHOUT_EFFECT}
+    digest = json.dumps([__version__, chosen, digest_of_releases(datasets, data_root)], sort_keys=True, default=str)
+    return hashlib.sha256(digest.encode()).hexdigest()
+
+
+def digest_of_releases(datasets: Sequence[str], data_root: Path) -> str:
+    """Hash the names, sizes and times of change of all files of the releases of datasets, as far as they are there."""
     names = sorted(set(datasets))
-    digest = hashlib.sha256(json.dumps([__version__, names, chosen], sort_keys=True, default=str).encode())
+    digest = hashlib.sha256(json.dumps(names).encode())
     parsing = Parsing(workspace=Workspace(data_root))
     for name in names:
         root = parsing.release(name).root

@@ -11,6 +11,7 @@ from unisono.retrieval.metrics import DIRECTIONS, TEXT_TO_MUSIC
 
 MEASURES = ("recall@1", "recall@5", "recall@10", "mrr", "map@10", "median_rank")
 SETTINGS = (
+    "run_name",
     "model",
     "keep_near",
     "projection",
@@ -77,7 +78,7 @@ def _plain(spec: Any) -> Any:
 
 def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
     """Return the settings that are shown; of a path, only its last part."""
-    found = {name: value for name in SETTINGS if (value := checkpoint.options.get(name)) is not None}
+    found = {name: value for name in SETTINGS if (value := checkpoint.options.get(name)) not in (None, "")}
     if "model" not in found:
         found.pop("keep_near", None)
         return found

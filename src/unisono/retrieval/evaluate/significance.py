@@ -159,10 +159,11 @@ def _scores(
 def _values(result: Result, measure: Measure, keys: Sequence[tuple[str, str]]) -> NDArray[np.float64]:
     """Return a measure of each query, in the order of the keys."""
     place = {(each.query, each.about): each for each in result.queries[TEXT_TO_MUSIC]}
-    return np.array([_value(place[key], measure) for key in keys])
+    return np.array([value_of(place[key], measure) for key in keys])
 
 
-def _value(query: QueryResult, measure: Measure) -> float:
+def value_of(query: QueryResult, measure: Measure) -> float:
+    """Return a measure of one query."""
     if measure == "mrr":
         return 1 / query.rank
     if measure == "map@10":

@@ -155,6 +155,8 @@ def _words(weights: Any) -> Any:
 class RunSettings:
     """Where and how a training runs; they may change when it is resumed."""
 
+    run_name: str = ""
+    """What the model is called in its checkpoint and on its card, such as the recipe that made it."""
     checkpoint_dir: Path = Path("checkpoints")
     """Folder for `<encoder>_last.pt` and `<encoder>_best.pt`."""
     keep_every: Count | None = None

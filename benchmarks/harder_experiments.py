@@ -1,0 +1,164 @@
+"""Measure what helps on music that is harder than the demo's: one change at a time, over several seeds.
+
+    python -m benchmarks.harder_music --soundfont FluidR3_GM.sf2
+    python -m benchmarks.harder_experiments [--root data/harder] [--seeds 5] [--only tuning views]
+
+Queries are the captions of the test split, whose compositions no training has heard: those about instruments that training
+heard, and, on their own, those about instruments that it did not; candidates are all clips of the split. Changes are paired
+by query and seed; their 95 % intervals are a bootstrap over seeds and compositions. What is finished is not trained again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.harder_music import UNHEARD_TAG
+from unisono.base.files import write_whole
+from unisono.commands import console
+from unisono.embeddings.file import open_embeddings
+from unisono.embeddings.prepare.run import prepare
+from unisono.retrieval.evaluate.result import QueryResult
+from unisono.retrieval.evaluate.significance import value_of
+from unisono.retrieval.model import Model
+from unisono.retrieval.pairing import pair_rows
+from unisono.retrieval.sweep.outcome import interval_over_seeds
+from unisono.retrieval.sweep.run import queries
+from unisono.retrieval.train.run import train
+from unisono.tracks.files import read_tracks
+
+Figures = NDArray[np.float64]
+HEARD, UNHEARD = "known instruments", "unheard instruments"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training: options that differ from the baseline's."""
+
+    topic: str
+    name: str
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+BASELINE = Variant("baseline", "frozen musicnn: joint space, whitened, noise 1, InfoNCE")
+SHARED: dict[str, Any] = {
+    "audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten", "epochs": 40, "batch_size": 32,
+}  # fmt: skip
+VARIANTS = (
+    BASELINE,
+    Variant("heads", "MLP audio head", {"audio_head": "mlp"}),
+    Variant("heads", "text into the audio space", {"projection": "text"}),
+    Variant("scaling", "z-scored instead of whitened", {"audio_scaling": "zscore"}),
+    Variant("loss", "SigLIP", {"loss": "siglip"}),
+    Variant("loss", "decoupled contrastive", {"loss": "dcl"}),
+    Variant("loss", "InfoNCE + SIGReg", {"loss": "infonce_sigreg"}),
+    Variant("views", "partial views of captions", {"views": True}),
+    Variant("swaps", "false captions: instrument, mood, tempo", {"hard_negatives": ("instrument", "mood", "tempo")}),
+    Variant("batch", "batches of 128", {"batch_size": 128}),
+    Variant("windows", "one window a step", {"audio_windows": 1}),
+)
+TOPICS = sorted({variant.topic for variant in VARIANTS} - {BASELINE.topic})
+
+
+@dataclass(frozen=True)
+class Music:
+    """What is trained and tested on."""
+
+    root: Path
+    composition: dict[str, str]
+    """Id of a test clip -> its composition."""
+    unheard: frozenset[str]
+    """Test clips that feature an unheard instrument."""
+
+    @property
+    def embeddings(self) -> Path:
+        """The folder of the embeddings of frozen musicnn."""
+        return self.root / "embeddings"
+
+
+def read_music(root: Path) -> Music:
+    """Read the unified file and embed it, as far as that is missing."""
+    prepare(root / "unified.json", encoders=("musicnn",), keep_windows=True, output_dir=root / "embeddings")
+    test = [track for track in read_tracks(root / "unified.json") if track.split == "test"]
+    composition = {track.id: track.artist_id for track in test}
+    return Music(root, composition, frozenset(track.id for track in test if UNHEARD_TAG in track.tags))
+
+
+def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
+    """Train a variant with a seed, unless that was done before; return the result of each query of the test split."""
+    options = {**SHARED, **variant.train, "seed": seed}
+    folder = (
+        music.root / "experiments" / f"{variant.topic}_{variant.name}".replace(" ", "_").replace(":", "") / str(seed)
+    )
+    found = folder / "test.json"
+    if not found.exists():
+        model = train(music.embeddings, **options, checkpoint_dir=folder)
+        write_whole(found, msgspec.json.encode(of_test(music, model, options, folder)))
+    return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
+
+
+def of_test(music: Music, model: Model, options: dict[str, Any], folder: Path) -> list[QueryResult]:
+    """Ask the captions of the test split; a tuned encoder embeds its music first."""
+    return queries(model, music.embeddings, "test")
+
+
+def clips_of_texts(music: Music) -> dict[str, list[str]]:
+    """Return the test clips that each caption describes."""
+    with open_embeddings(music.embeddings) as file:
+        rows = file.read("test")
+    pairing = pair_rows(rows)
+    found: dict[str, list[str]] = {text: [] for text in pairing.texts}
+    for text, row in zip(pairing.text_of, rows.caption_of, strict=True):
+        found[pairing.texts[text]].append(rows.ids[row])
+    return found
+
+
+def table(music: Music, outcomes: Sequence[tuple[Variant, list[list[QueryResult]]]]) -> None:
+    """Print the table in Markdown, for queries about known and about unheard instruments."""
+    clips = clips_of_texts(music)
+    first = outcomes[0][1][0]
+    is_unheard = np.array([all(clip in music.unheard for clip in clips[query.query]) for query in first])
+    cluster = np.unique([music.composition[clips[query.query][0]] for query in first], return_inverse=True)[1]
+    for group, chosen in ((HEARD, ~is_unheard), (UNHEARD, is_unheard)):
+        about = cluster[chosen]
+        base = _values(outcomes[0][1], "mrr")[:, chosen]
+        say = f"{chosen.sum()} captions about clips of {len(set(about))} compositions, {len(music.composition)} candidates"
+        console.out.print(
+            f"\n**{group}**: {say}; {len(base)} seeds\n\n| | | R@1 | R@10 | MRR | change of MRR |\n|---|---|---|---|---|---|"
+        )
+        for variant, runs in outcomes:
+            mrr = _values(runs, "mrr")[:, chosen]
+            means = [f"{100 * _values(runs, measure)[:, chosen].mean():.1f}" for measure in ("recall@1", "recall@10")]
+            spread = 100 * mrr.mean(axis=1).std(ddof=1) if len(mrr) > 1 else 0
+            low, high = interval_over_seeds(mrr - base, about)
+            change = f"{100 * (mrr - base).mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            cells = [variant.topic, variant.name, *means, f"{100 * mrr.mean():.1f} ± {spread:.1f}", change]
+            console.out.print(f"| {' | '.join(cells)} |", soft_wrap=True)
+
+
+def _values(runs: Sequence[list[QueryResult]], measure: Any) -> Figures:
+    """Return a measure of each query [seeds, Q]."""
+    return np.array([[value_of(query, measure) for query in run] for run in runs], dtype=float)
+
+
+def main() -> None:
+    """Run the experiments and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=Path("data/harder"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", choices=TOPICS, default=TOPICS, help="topics")
+    args = parser.parse_args()
+    music = read_music(args.root)
+    chosen = [variant for variant in VARIANTS if variant is BASELINE or variant.topic in args.only]
+    found = [(variant, [asked(music, variant, seed) for seed in range(args.seeds)]) for variant in chosen]
+    table(music, found)
+
+
+if __name__ == "__main__":
+    console.configure(quiet=True)
+    main()
