@@ -53,6 +53,9 @@ class QueryOptions(StageOptions):
     """Leave out further tracks of a recording, or of the same artist and title."""
     diversity: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 0.0
     """How much the tracks should differ from each other, from 0 to 1."""
+    rerank: Literal["none", "maxsim"] = "none"
+    """Order the first 200 hits of a single description again: `maxsim` compares each of its words with each window of a
+    track, as a model trained with `train --maxsim` can, where windows were kept."""
     windows: Literal["best", "mean"] = "best"
     """What counts of a track whose windows are known: the one that fits best, or the mean of all."""
 
@@ -149,6 +152,7 @@ def query_of(text: str, options: QueryOptions) -> "Query":
         max_per_album=options.max_per_album,
         one_per_recording=options.one_per_recording,
         diversity=options.diversity,
+        rerank=options.rerank,
         windows=options.windows,
     )
 

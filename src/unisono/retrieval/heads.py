@@ -48,6 +48,8 @@ class Architecture:
     dropout: float
     whitened: bool = False
     """Whether the scaling rotates; it always does if `scaled_dim` is not `audio_dim`."""
+    token_head: bool = False
+    """Whether there is a head for the tokens of a text, so that each can be compared with each window of the music."""
 
     def record(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -85,6 +87,8 @@ class ProjectionHeads(nn.Module):
         self.audio_head: nn.Module = nn.Identity()
         if of.projection == "joint":
             self.audio_head = _head(of.audio_head, of.scaled_dim, of.hidden, of.dim, of.dropout)
+        if of.token_head:
+            self.token_head = nn.Linear(of.text_dim, of.dim)
         self.log_scale = nn.Parameter(torch.tensor(1 / temperature).log())
         self.bias = nn.Parameter(torch.tensor(float(bias)))
 
@@ -96,6 +100,10 @@ class ProjectionHeads(nn.Module):
     def embed_text(self, text: Tensor) -> Tensor:
         """Map text embeddings [B, T] into the common space: [B, D] unit vectors."""
         return fast_cpu.normalize(self.text_head(text).float())
+
+    def embed_tokens(self, tokens: Tensor) -> Tensor:
+        """Map the vectors of tokens [..., T] into the common space: [..., D] unit vectors."""
+        return fast_cpu.normalize(self.token_head(tokens).float())
 
     def embed_audio(self, audio: Tensor, noise: float = 0.0) -> Tensor:
         """Map audio embeddings [B, A] or [B, L, A] into the common space: [B, D] unit vectors.

@@ -133,6 +133,13 @@ class Model(ModelBase):
             embeddings = self.text_encoder.embed(asked)
         return self._in_blocks(self.heads.embed_text, embeddings)
 
+    def embed_tokens(self, text: str) -> Floats:
+        """Embed the tokens of a description as [t, D] unit vectors; see `JointModel.embed_tokens`."""
+        if not self.checkpoint.architecture.token_head:
+            return super().embed_tokens(text)
+        (tokens,) = text_encoders.with_tokens(self.text_encoder).embed_tokens([text])
+        return self._in_blocks(self.heads.embed_tokens, tokens)
+
     @checked
     def embed_audio(self, paths: AnyPath | Sequence[AnyPath]) -> Floats:
         """Embed audio files as [n, D] unit vectors.

@@ -68,6 +68,13 @@ class ModelBase:
         """Embed descriptions; see `JointModel.embed_text`."""
         raise NotImplementedError
 
+    def embed_tokens(self, text: str) -> Floats:
+        """Refuse to embed the tokens of a description; see `JointModel.embed_tokens`."""
+        raise UsageError(
+            f"T{self._called[1:]} compares a whole description with music, not each of its words: it was not trained to.",
+            hint="Train one that does, on kept windows: unisono train --maxsim 0.4 --audio-windows 4 ...",
+        )
+
     @property
     def _called(self) -> str:
         return f"the model {self.label}".rstrip()

@@ -48,6 +48,8 @@ class Query:
     """Leave out further tracks of a recording: of the same `recording`, or the same artist and title."""
     diversity: Diversity = 0.0
     """How much the hits should differ from each other, from 0 to 1."""
+    rerank: Literal["none", "maxsim"] = "none"
+    """How the first hits of a single description are ordered again: maxsim compares each word with each window."""
     windows: Literal["best", "mean"] = "best"
     """What counts of a track with several windows: the one that fits best, or their mean."""
 

@@ -1,6 +1,7 @@
 """Answer a query: texts and music in any mix, what is not wanted, conditions, and how the hits are chosen."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from unisono.base.errors import UsageError
 from unisono.retrieval.collection import Collection, Hit, Hits
 from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
+from unisono.search import rerank
 from unisono.search.choosing import choose, first_within_limits
 from unisono.search.filters import allowed
 from unisono.search.fit import doubts, nearest_words
@@ -43,9 +45,16 @@ def search(model: JointModel, query: Query | str, collection: Collection, playli
         rows = first_within_limits(collection, query, among)
         return Hits([Hit(0.0, collection.tracks[row]) for row in rows], str(query), searched, notes=notes)
     scores = Scores(collection, sources, query.windows)
-    ranked = choose(scores, query, among)
-    hits = _hits(model, scores, ranked)
-    doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], hits, is_alone=scores.is_single)
+    if query.rerank == "none":
+        nearest = hits = _hits(model, scores, choose(scores, query, among))
+    else:
+        rerank.check(query, collection)
+        first = choose(scores, replace(query, top=max(query.top, rerank.FIRST)), among)
+        nearest = _hits(model, scores, Ranked(first.rows[:1], first.scores[:1], first.parts[:1]))
+        ranked = rerank.reranked(model, query, collection, first)
+        hits = [replace(hit, percentile=None) for hit in _hits(model, scores, ranked)]
+        notes.append(f"The first {len(first.rows)} by the whole description, ordered by its words (MaxSim).")
+    doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], nearest, is_alone=scores.is_single)
     fits = not doubt or bool(query.like or query.keep)
     said = [doubt if fits else f"Nothing here fits well. {doubt}"] if doubt else []
     return Hits(hits, str(query), searched, fits=fits, notes=[*said, *notes])

@@ -1,6 +1,7 @@
 import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.embeddings.encoders import text, text_store
 from unisono.embeddings.encoders.text import e5, minilm, qwen3
 from unisono.embeddings.encoders.text._transformer import find
+from unisono.embeddings.encoders.text_tokens import embed_tokens
 
 CAPTIONS = [
     "slow solemn choir",
@@ -288,6 +290,24 @@ def test_our_transformers_are_tunable(tmp_path: Path, family: str):
     assert np.allclose(vectors, encoder.embed(SOUNDS), atol=1e-5)
     assert np.allclose(tunable.pooled(*tunable.padded(tunable.tokens(SOUNDS))).detach().numpy(), vectors)
     assert isinstance(tunable.backbone, torch.nn.Module) and tunable.tokenizer is not None
+
+
+def test_the_vectors_of_tokens_are_what_the_vector_of_the_caption_is_the_mean_of(tmp_path: Path):
+    write_bert(tmp_path)
+    encoder: Any = e5.build(spec_of(""), "cpu", tmp_path)
+    together = encoder.embed_tokens(SOUNDS)
+    for sound, rows in zip(SOUNDS, together, strict=True):
+        ids = encoder.tokens([sound])[0]
+        assert len(rows) == len([id for id in ids if id not in encoder.tokenizer.all_special_ids])
+        assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+        assert np.array_equal(encoder.embed_tokens([sound])[0], rows)
+        states = encoder.model(input_ids=torch.tensor([ids])).last_hidden_state[0].detach().numpy()
+        plain = states[[id not in encoder.tokenizer.all_special_ids for id in ids]]
+        assert np.allclose(plain / np.linalg.norm(plain, axis=1, keepdims=True), rows, atol=1e-5)
+    table = embed_tokens([SOUNDS[1], SOUNDS[0], SOUNDS[1]], encoder)
+    padded, there = table.rows(np.array([2, 1]), table.longest(np.arange(3)))
+    for row, mask, place in zip(padded, there, (1, 0), strict=True):
+        assert np.array_equal(row[mask], together[place].astype(np.float16)) and not row[~mask].any()
 
 
 def test_a_plain_encoder_on_lora_is_an_error_in_words():

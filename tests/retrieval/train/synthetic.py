@@ -118,6 +118,10 @@ class WordEncoder:
         rows = [np.sum([self._direction(word) for word in caption.split()], axis=0) for caption in captions]
         return np.array(rows, dtype=np.float32).reshape(len(captions), self.spec.dim)
 
+    def embed_tokens(self, captions: list[str]) -> list[NDArray[np.float32]]:
+        rows = [np.array([self._direction(word) for word in caption.split()]) for caption in captions]
+        return [(row / np.linalg.norm(row, axis=1, keepdims=True)).astype(np.float32) for row in rows]
+
     def _direction(self, word: str) -> NDArray[np.float64]:
         seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
         return np.random.default_rng(seed).normal(size=self.spec.dim)

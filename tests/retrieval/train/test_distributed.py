@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from pathlib import Path
 from unisono.embeddings.encoders.text_store import TextTable
+from unisono.embeddings.encoders.text_tokens import TokenTable
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.data import Batch, WindowDraw, read
@@ -40,15 +41,19 @@ with distributed.processes(torch.device("cpu")):
     with open_embeddings(data) as file:
         train = read([file], "musicnn", windows=True).train
     table = TextTable(np.random.default_rng(0).normal(size=(96, 24)).astype(np.float32), np.arange(96))
+    begin = np.cumsum([0, *(1 + row % 5 for row in range(96))])
+    words = TokenTable(np.random.default_rng(1).normal(size=(begin[-1], 24)).astype(np.float16), begin, np.arange(96))
     for loss in losses.names():
         for projection in ("text", "joint"):
             for micro in (None, 2):
-                config = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
+                tokens = {"maxsim": 0.4, "audio_windows": 2} if micro else {}
+                config = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0, **tokens)
                 architecture = Architecture(text_dim=24, audio_dim=16, layers=3, projection=projection, dim=16,
-                    scaled_dim=16, text_head="mlp", audio_head="linear", hidden=8, dropout=0.0)
+                    scaled_dim=16, text_head="mlp", audio_head="linear", hidden=8, dropout=0.0, token_head=bool(tokens))
                 torch.manual_seed(0)
                 heads = ProjectionHeads(architecture)
-                step = Step(heads, train, StoredTexts(table, torch.device("cpu")), config)
+                step = Step(heads, train, StoredTexts(table, torch.device("cpu")), config,
+                    tokens=words if tokens else None)
                 # an excerpt that is there twice, in the parts of two processes
                 rows = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0])
                 windows = WindowDraw(train.windows.begin, 2)(np.random.default_rng(0), rows) if micro else None

@@ -14,7 +14,7 @@ from unisono.base.errors import UsageError
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import losses
 from unisono.retrieval.train.losses import EmbeddedBatch, infonce_sigreg
-from unisono.retrieval.train.terms import false_captions_term
+from unisono.retrieval.train.terms import false_captions_term, maxsim, maxsim_term
 
 SEED = 2**63 + 5
 SCALE, BIAS = torch.tensor(7.0, dtype=torch.float64), torch.tensor(-2.0, dtype=torch.float64)
@@ -149,6 +149,30 @@ def test_a_false_caption_is_contrasted_with_its_own_music_alone():
     assert found.item() == pytest.approx(sum(math.log1p(math.exp(apart[row])) for row in (1, 2, 4, 5, 7)) / 8)
     found.backward()
     assert not false.grad[~there].any() and (false.grad[there] * audio.detach()[there]).sum(dim=1).min() > 0
+
+
+def of_length_one(seed: int, *shape: int) -> Tensor:
+    drawn = torch.randn(*shape, 5, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return functional.normalize(drawn, dim=-1)
+
+
+def test_maxsim_is_the_mean_over_the_tokens_of_the_window_that_fits_best():
+    tokens, windows, there = of_length_one(0, 8, 4), of_length_one(1, 8, 3), torch.ones(8, 4).double()
+    there[2, 1:] = there[5, 3] = 0
+    found = maxsim(tokens, there, windows)
+    for text, music in np.ndindex(8, 8):
+        heard = [
+            max(float(tokens[text, token] @ windows[music, window]) for window in range(3))
+            for token in range(4)
+            if there[text, token]
+        ]
+        assert found[text, music].item() == pytest.approx(np.mean(heard), rel=1e-12)
+    positive = positives(TEXTS, RECORDINGS)
+    term = maxsim_term(tokens, there, windows, positive, SCALE)
+    logits = torch.eye(8).double()  # cosines of the definition: found @ identity
+    assert term.item() == pytest.approx(by_hand("infonce", found, logits, positive), rel=1e-12)
+    inputs = [tokens.requires_grad_(), windows.requires_grad_(), SCALE.clone().requires_grad_()]
+    assert torch.autograd.gradcheck(lambda t, w, s: maxsim_term(t, there, w, positive, s), inputs)
 
 
 def test_the_registry():

@@ -18,16 +18,20 @@ import torch
 
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.embeddings.encoders.text_tokens import embed_tokens
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.checkpoint import load, save
+from unisono.retrieval.collection import Collection, indexed_tracks
 from unisono.retrieval.heads import Architecture, Projection, ProjectionHeads
 from unisono.retrieval.model import load_model
 from unisono.retrieval.train import losses
 from unisono.retrieval.train.config import TrainingConfig
-from unisono.retrieval.train.data import Batch, read
+from unisono.retrieval.train.data import Batch, WindowDraw, read
 from unisono.retrieval.train.loop import InterruptionError, learning_rate, signals_noted
 from unisono.retrieval.train.run import train
 from unisono.retrieval.train.step import Step, StoredTexts
+from unisono.search.query import Query
+from unisono.search.run import search
 
 Given = dict[str, Any]
 
@@ -228,6 +232,53 @@ def _weights(content: bytes, folder: Path) -> torch.Tensor:
     return load(folder / "content.pt").weights["text_head.0.weight"]
 
 
+def test_maxsim_goes_on_exactly_and_orders_hits_by_words(
+    given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: WordEncoder
+):
+    write_embeddings(tmp_path / "windows", windows=4)
+    asked = given | {"embeddings": tmp_path / "windows", "audio_windows": 2, "maxsim": 0.4, "learning_rate": 0.01}
+    train(**asked)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
+    expected = last.read_bytes()
+    last.unlink()
+    with monkeypatch.context() as patch:
+        interrupt_at(7, patch)
+        with pytest.raises(InterruptionError):
+            train(**asked)
+    model = train(resume=last)
+    assert last.read_bytes() == expected
+    with open_embeddings(tmp_path / "windows") as file:
+        rows = file.read("test", ["musicnn"])
+        vectors, windows = model.project_windows(file, rows)
+    music = Collection(indexed_tracks(rows), vectors, windows=windows)
+    found = search(model, Query("slow dark choir", top=5, rerank="maxsim"), music)
+    tokens = torch.from_numpy(np.concatenate(words.embed_tokens(["slow dark choir"])))
+    said = torch.nn.functional.normalize(model.heads.token_head(tokens), dim=1).detach().numpy()
+    by_hand = {
+        track.id: np.mean([max(float(vector @ word) for vector in vectors[windows.of == row]) for word in said])
+        for row, track in enumerate(music.tracks)
+    }
+    assert [hit.track.id for hit in found] == sorted(by_hand, key=lambda id: -by_hand[id])[:5]
+    assert [hit.score for hit in found] == pytest.approx([by_hand[hit.track.id] for hit in found], abs=1e-6)
+    assert "ordered by its words (MaxSim)" in found.notes[-1] and found[0].percentile is None
+    for query, there, says in (
+        (Query(("a", "b"), rerank="maxsim"), music, "orders the hits of a single description"),
+        (Query("choir", rerank="maxsim"), Collection(music.tracks, music.means), "here each track has one vector only"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            search(model, query, there)
+    plain = train(**asked | {"maxsim": 0.0, "overwrite": True})
+    with pytest.raises(UsageError, match="it was not trained to") as refused:
+        search(plain, Query("choir", rerank="maxsim"), music)
+    assert "--maxsim 0.4" in refused.value.hint
+    for change in ({"audio_windows": None}, {"lora": True}):
+        with pytest.raises(UsageError, match="maxsim needs"):
+            train(**asked | change)
+    monkeypatch.delattr(WordEncoder, "embed_tokens")
+    with pytest.raises(UsageError, match="and none for each of its tokens"):
+        train(**asked | {"overwrite": True})
+
+
 def test_a_checkpoint_of_before_an_option_goes_on_without_it(given: Given, tmp_path: Path):
     write_embeddings(tmp_path / "data", windows=3)
     train(**given)
@@ -276,12 +327,14 @@ def test_temperature(given: Given, learn: bool):
 
 
 @pytest.mark.parametrize("loss", losses.names())
-@pytest.mark.parametrize("projection", ["text", "joint"])
+@pytest.mark.parametrize(("projection", "weight"), [("text", 0.0), ("joint", 0.4)])
 def test_parts_give_the_gradient_of_the_whole_batch(
-    given: Given, loss: str, projection: Projection, words: WordEncoder
+    tmp_path: Path, loss: str, projection: Projection, weight: float, words: WordEncoder
 ):
-    with open_embeddings(given["embeddings"]) as file:
-        data = read([file], "musicnn").train
+    with open_embeddings(write_embeddings(tmp_path, windows=3)) as file:
+        data = read([file], "musicnn", windows=True).train
+    assert data.windows is not None
+    table = embed_tokens(data.rows.captions, words) if weight else None
     embeddings = torch.from_numpy(words.embed(data.rows.captions))
 
     class Texts(StoredTexts):
@@ -293,7 +346,9 @@ def test_parts_give_the_gradient_of_the_whole_batch(
 
     values, gradients = [], []
     for micro in (None, 4):
-        kind = TrainingConfig(loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0)
+        kind = TrainingConfig(
+            loss=loss, projection=projection, micro_batch=micro, audio_noise=0.0, maxsim=weight, audio_windows=2
+        )
         torch.manual_seed(0)
         architecture = Architecture(
             text_dim=24,
@@ -306,11 +361,13 @@ def test_parts_give_the_gradient_of_the_whole_batch(
             audio_head="linear",
             hidden=8,
             dropout=0.0,
+            token_head=weight > 0,
         )
         heads = ProjectionHeads(architecture)
         rows = data.rows.caption_of[:22:2]
-        batch = Batch(rows, rows * 2, false=np.where(rows % 3, rows * 2 + 1, -1))
-        value = Step(heads, data, Texts(), kind)(batch, 0)
+        windows = WindowDraw(data.windows.begin, 2)(np.random.default_rng(0), rows)
+        batch = Batch(rows, rows * 2, windows, np.where(rows % 3, rows * 2 + 1, -1))
+        value = Step(heads, data, Texts(), kind, tokens=table)(batch, 0)
         values.append(value)
         gradients.append([each.grad for each in heads.parameters() if each.grad is not None])
     assert values[0] == pytest.approx(values[1], rel=1e-6)

@@ -83,6 +83,14 @@ class JointModel(Protocol):
         """
         ...
 
+    def embed_tokens(self, text: str) -> Floats:
+        """Embed the tokens of a description as [t, D] unit vectors, to be compared with windows of music one by one.
+
+        Raises:
+            UsageError: the model compares whole descriptions only.
+        """
+        ...
+
     def project_audio(self, embeddings: NDArray[np.floating], of: NDArray[np.int64] | None = None) -> Floats:
         """Map audio embeddings [W, A] (or [W, L, A]), as stored in `embeddings.h5`, to [W, D] unit vectors.
 

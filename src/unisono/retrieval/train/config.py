@@ -66,6 +66,9 @@ class TrainingConfig:
     loss: str = "infonce"
     """Loss: infonce (symmetric, a softmax over the batch), dcl (decoupled: over the negatives alone), siglip (each pair
     classified on its own), or infonce_sigreg (infonce, and embeddings spread evenly over the sphere)."""
+    maxsim: Share = 0.0
+    """Weight, in the loss, of comparing each token of a caption with each window of the music (MaxSim), such as 0.4; needs
+    --audio-windows. `unisono search --rerank maxsim` then can order hits by it."""
     temperature: Temperature = 0.1
     """Divisor of the cosines in the loss, at the beginning."""
     learn_temperature: bool = True
@@ -134,6 +137,12 @@ class TrainingConfig:
             raise UsageError(
                 "keep_near needs a model to start from (model) and a text encoder that is not tuned (no lora).",
                 parameter="keep_near",
+            )
+        if self.maxsim and (self.audio_windows is None or self.lora):
+            raise UsageError(
+                "maxsim needs some windows of each excerpt (audio_windows), and a text encoder that is not tuned (no lora).",
+                hint="Keep them with prepare --keep-windows, and train with --audio-windows 4, or as many as you can.",
+                parameter="maxsim",
             )
         losses.get(self.loss)
 

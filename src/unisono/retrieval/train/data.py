@@ -256,11 +256,13 @@ class Batch:
     """[B, W] some windows of each excerpt; None if the pooled embeddings are trained on."""
     false: Ints | None = None
     """[B] a false caption of each caption, -1 where there is none; None if they are not trained on."""
+    longest: int = 0
+    """The most tokens of a caption of the whole batch, if they are trained on."""
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the pairs from `start` to before `stop`."""
         windows, false = (None if each is None else each[start:stop] for each in (self.windows, self.false))
-        return Batch(self.rows[start:stop], self.captions[start:stop], windows, false)
+        return Batch(self.rows[start:stop], self.captions[start:stop], windows, false, self.longest)
 
 
 @dataclass(frozen=True)

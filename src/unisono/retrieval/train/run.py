@@ -22,6 +22,7 @@ from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.encoders.text._files import is_here
+from unisono.embeddings.encoders.text_tokens import TokenTable, embed_tokens
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval import doubts
@@ -271,7 +272,7 @@ def _prepare(
     begun = found or start
     heads = (Model(begun).heads if begun else _new_heads(config, train, encoder.dim)).to(device)
     first = _first_heads(heads, found) if config.keep_near else None
-    step = Step(heads, train, texts, config, first)
+    step = Step(heads, train, texts, config, first, _tokens(config, device, train.rows.captions, heads))
     if device.type == "cpu":
         torch.set_num_threads(how.threads or _threads(step, sampler.batch_size))
     validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
@@ -350,6 +351,21 @@ def _texts(
     return built.spec, TunedTexts(built, captions)
 
 
+def _tokens(
+    config: TrainingConfig, device: torch.device, captions: list[str], heads: ProjectionHeads
+) -> TokenTable | None:
+    """Return the vectors of the tokens of the captions, if they are trained on."""
+    if not config.maxsim:
+        return None
+    if not heads.architecture.token_head:
+        raise UsageError(
+            f"{config.model} was not trained with maxsim; a training that starts from it cannot be either.",
+            hint="Train a new model without model (--model).",
+            parameter="maxsim",
+        )
+    return embed_tokens(captions, text_encoders.build(config.text_encoder, str(device)))
+
+
 def _count(step: Step) -> int:
     return sum(parameter.numel() for parameter in step.trained())
 
@@ -372,6 +388,7 @@ def _new_heads(config: TrainingConfig, train: SplitData, text_dim: int) -> Proje
         scaled_dim=kept,
         text_head=config.text_head,
         audio_head=config.audio_head,
+        token_head=config.maxsim > 0,
         hidden=config.hidden,
         dropout=config.dropout,
         whitened=config.audio_scaling == "whiten",

@@ -5,6 +5,7 @@ without gradients, to get all embeddings and the gradient of the loss with respe
 gradients. The result is the gradient of the whole batch, with the memory of one part.
 """
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -14,14 +15,15 @@ from torch import Tensor, nn
 
 from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders.text_store import TextTable
+from unisono.embeddings.encoders.text_tokens import TokenTable
 from unisono.retrieval import fast_cpu
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.config import TrainingConfig
-from unisono.retrieval.train.data import Batch, SplitData
+from unisono.retrieval.train.data import Batch, SplitData, TrainingWindows
 from unisono.retrieval.train.losses import EmbeddedBatch
-from unisono.retrieval.train.terms import false_captions_term
+from unisono.retrieval.train.terms import false_captions_term, maxsim_term
 
 Embedded = dict[str, Tensor]
 """What a step compares, by name, each [b, ...]: text, audio, and whatever terms of the loss need."""
@@ -80,6 +82,7 @@ class Step:
         texts: TextSource,
         config: TrainingConfig,
         start: ProjectionHeads | None = None,
+        tokens: TokenTable | None = None,
     ) -> None:
         """Prepare.
 
@@ -89,11 +92,13 @@ class Step:
             texts: the embeddings of its captions.
             config: the settings.
             start: the heads at the beginning, near which `keep_near` keeps the others.
+            tokens: the vectors of the tokens of the captions, for `maxsim`.
         """
         self.heads = heads
         self.start = start
         self.data = data
         self.texts = texts
+        self.tokens = tokens
         self.config = config
         self.device = heads.log_scale.device
         self._loss = losses.get(config.loss)
@@ -109,6 +114,8 @@ class Step:
         """
         self.heads.train()
         self.texts.train(True)
+        if self.tokens is not None:
+            batch = replace(batch, longest=self.tokens.longest(batch.captions))
         size = len(batch.rows) // distributed.world_size()
         mine = slice(distributed.rank() * size, (distributed.rank() + 1) * size)
         pairing = self.data.pairing
@@ -145,6 +152,10 @@ class Step:
                 text, audio, embedded["false"], places.to(self.device) >= 0, self.heads.log_scale.exp()
             )
             loss = loss + self.config.hard_negative_weight * term
+        if "tokens" in embedded:
+            there = embedded["tokens"].detach().any(dim=2).to(audio.dtype)
+            term = maxsim_term(embedded["tokens"], there, embedded["windows"], positive, self.heads.log_scale.exp())
+            loss = (1 - self.config.maxsim) * loss + self.config.maxsim * term
         if self.start is None:
             return loss
         with torch.no_grad():
@@ -166,7 +177,18 @@ class Step:
             if part.false is not None:  # where there is none, the caption itself, which then does not count
                 false = np.where(part.false < 0, part.captions, part.false)
                 found["false"] = self.heads.embed_text(self.texts(false))
+            if self.tokens is not None and part.windows is not None and self.data.windows is not None:
+                found["tokens"], found["windows"] = self._embed_parts_of(part, self.tokens, self.data.windows)
         return found
+
+    def _embed_parts_of(self, part: Batch, table: TokenTable, stored: TrainingWindows) -> tuple[Tensor, Tensor]:
+        """Embed the tokens of the captions [b, T, D], 0 where there is none, and the windows of the music [b, W, D]."""
+        assert part.windows is not None
+        rows, there = table.rows(part.captions, part.longest)
+        tokens = self.heads.embed_tokens(torch.from_numpy(rows).to(self.device))
+        windows = stored.embeddings[part.windows.reshape(-1)].to(self.device, torch.float32)
+        embedded = self.heads.embed_audio(windows, self.config.noise).reshape(*part.windows.shape, -1)
+        return tokens * torch.from_numpy(there).to(self.device).unsqueeze(2), embedded
 
     def _audio(self, part: Batch) -> Tensor:
         if part.windows is not None and self.data.windows is not None:

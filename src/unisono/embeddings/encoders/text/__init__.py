@@ -51,6 +51,14 @@ class TextEncoder(Protocol):
         ...
 
 
+class TokenEncoder(TextEncoder, Protocol):
+    """A text encoder that has a vector for each token of a caption as well."""
+
+    def embed_tokens(self, captions: list[str]) -> list[NDArray[np.float32]]:
+        """Embed the tokens of each caption as [t, D] unit vectors, which depend on that caption alone."""
+        ...
+
+
 class TunableTextEncoder(TextEncoder, Protocol):
     """A text encoder that is a transformer in torch: what is needed to tune it with adapters, or to export it.
 
@@ -103,6 +111,21 @@ def tunable(encoder: TextEncoder, work: str = "tuned") -> TunableTextEncoder:
             hint=f"Use one of these: {', '.join(names())}.",
         )
     return cast("TunableTextEncoder", encoder)
+
+
+def with_tokens(encoder: TextEncoder) -> TokenEncoder:
+    """Return the encoder as one that has a vector for each token.
+
+    Raises:
+        UsageError: it has one for a whole caption only.
+    """
+    if not hasattr(encoder, "embed_tokens"):
+        raise UsageError(
+            f"The text encoder {encoder.spec.name} gives one vector for a whole caption, and none for each of its tokens.",
+            hint="Use one that does, such as minilm, e5-base or qwen3-0.6b.",
+            parameter="text_encoder",
+        )
+    return cast("TokenEncoder", encoder)
 
 
 def names() -> list[str]:

@@ -81,7 +81,7 @@ class TransformerTextEncoder(torch.nn.Module):
 
     def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Embed padded tokens [n, T] as [n, D] unit vectors."""
-        states = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state.float()
+        states = self._states(input_ids, attention_mask)
         if self.pooling == "last":
             vectors = states[:, -1]
         else:
@@ -93,11 +93,38 @@ class TransformerTextEncoder(torch.nn.Module):
         """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
         return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
+    def embed_tokens(self, captions: list[str]) -> list[NDArray[np.float32]]:
+        """Embed the tokens of each caption as [t, D] unit vectors: its last hidden states, without those of special tokens.
+
+        The vectors of a caption do not depend on its neighbours.
+        """
+        tokens = self.tokens(captions)
+        special = set(self.tokenizer.all_special_ids)
+
+        def forward(batch: list[list[int]]) -> torch.Tensor:
+            return torch.nn.functional.normalize(self._states(*self.padded(batch)), dim=-1)
+
+        rows = run_in_fixed_shapes(tokens, forward, self.device)
+        kept = ([place for place, id in enumerate(ids) if id not in special] or [0] for ids in tokens)
+        return [row[places] for row, places in zip(rows, kept, strict=True)]
+
+    def _states(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        states: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        return states.float()
+
 
 def embed_in_fixed_shapes(
     tokens: list[list[int]], dim: int, forward: Callable[[list[list[int]]], torch.Tensor], device: torch.device
 ) -> NDArray[np.float32]:
-    """Embed token lists in batches of a fixed number of rows of one length each, as [n, dim] in the order of `tokens`.
+    """Embed token lists, each as one vector: [n, dim]; see `run_in_fixed_shapes`."""
+    rows = run_in_fixed_shapes(tokens, forward, device)
+    return np.stack(rows) if rows else np.empty((0, dim), dtype=np.float32)
+
+
+def run_in_fixed_shapes(
+    tokens: list[list[int]], forward: Callable[[list[list[int]]], torch.Tensor], device: torch.device
+) -> list[NDArray[np.float32]]:
+    """Run token lists in batches of a fixed number of rows of one length each; return a row for each list of `tokens`.
 
     On a CPU each thread embeds a batch of its own, on one core. This is as fast as sharing each product among all cores if
     the machine is idle, many times faster if it is not, and independent of the number of cores.
@@ -109,17 +136,18 @@ def embed_in_fixed_shapes(
     batches = [
         positions[start : start + rows] for positions in by_length.values() for start in range(0, len(positions), rows)
     ]
-    embeddings = np.empty((len(tokens), dim), dtype=np.float32)
+    found: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(tokens)
 
     @torch.no_grad()
     def embed(batch: list[int]) -> None:
         filled = batch + [batch[0]] * (rows - len(batch))
-        embeddings[batch] = forward([tokens[position] for position in filled])[: len(batch)].cpu().numpy()
+        for position, row in zip(batch, forward([tokens[position] for position in filled]).cpu().numpy(), strict=False):
+            found[position] = row
 
     if device.type != "cpu":
         for batch in batches:
             embed(batch)
-        return embeddings
+        return found
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(available_cores(), initializer=lambda: torch.set_num_threads(1)) as pool:
@@ -127,7 +155,7 @@ def embed_in_fixed_shapes(
                 pass
     finally:
         torch.set_num_threads(threads)  # a thread's setting is in part that of all threads
-    return embeddings
+    return found
 
 
 def load(folder: Path, device: str, *, dtype: torch.dtype = torch.float32) -> tuple[Any, Any]:
