@@ -1,5 +1,6 @@
 """`python -m demo`: render music, make three releases of it, and run the product on them from beginning to end."""
 
+import json
 import shlex
 import sys
 import time
@@ -8,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from demo import commands, making, targets
+from demo import commands, making, story, targets
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.commands import console
@@ -70,15 +71,17 @@ def main(
     console.out.print(
         "Titles end with the players; the models do not see them. A slash separates the two excerpts of a file."
     )
-    outcomes = {}
+    outcomes, answers = {}, {}
     for name, chosen in models.items():
         search = [*chosen, *common, "--split", "test"]
         commands.run(["search", *SEARCHES, *search, "--top", "3"])
         instruments = test.instruments(targets.BARS[name].instruments)
+        asked = [*SEARCHES, *targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
+        answers[name] = commands.run(["search", *asked], capture=True)
         precise = None
         if instruments:
-            asked = [*targets.queries(instruments), *search, "--top", str(targets.TOP), "--json"]
-            precise = targets.precision(commands.run(["search", *asked], capture=True), instruments, test, root / "raw")
+            found = json.loads(answers[name])[len(SEARCHES) :]
+            precise = targets.precision(found, instruments, test, root / "raw")
         outcomes[name] = targets.Outcome(targets.recall_at_10(results[name])[0], precise)
 
     _heading("7. The outcome")
@@ -90,7 +93,10 @@ def main(
     console.out.print("`tags` was trained on none of this music; it is asked for the instruments among its tags.")
     for name, outcome in outcomes.items():
         _say_precision(name, outcome.precise)
-    console.out.print(f"{time.monotonic() - began:.0f} s altogether. Ask your own:")
+    page = story.write(root, SEARCHES, answers, outcomes, commands.shown())
+    console.out.print(f"{time.monotonic() - began:.0f} s altogether. To listen to the answers, open:")
+    console.out.print(f"[bold cyan]{page.resolve().as_uri()}[/]", soft_wrap=True)
+    console.out.print("Ask your own:")
     own = shlex.join([commands.shown(), "search", "gentle harp", "--checkpoint", str(checkpoint), *common])
     console.out.print(f"[bold cyan]$ {console.escape(own)}[/]", soft_wrap=True)
     return 0 if all_hold or fast else 1

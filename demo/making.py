@@ -61,7 +61,7 @@ def read_truth(root: Path) -> dict[tuple[str, float], tuple[str, Facts]]:
 
 def _clear(root: Path) -> None:
     """Remove data made with other settings, and the outputs of the product's stages for it."""
-    for name in (MADE, TRUTH, "raw", "facts", "processed_embeddings", "checkpoints"):
+    for name in (MADE, TRUTH, "raw", "facts", "processed_embeddings", "checkpoints", "index.html"):
         path = root / name
         if path.is_dir():
             shutil.rmtree(path)

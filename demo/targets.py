@@ -1,10 +1,10 @@
 """Measure the outcome: does the model find unheard music by unread descriptions?"""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 from rich import box
 from rich.table import Table
@@ -113,17 +113,17 @@ def queries(instruments: list[str]) -> list[str]:
     return [f"{name} music" for name in instruments]
 
 
-def precision(found: str, instruments: list[str], test: HeldOut, raw: Path) -> Precision:
+def precision(answers: list[dict[str, Any]], instruments: list[str], test: HeldOut, raw: Path) -> Precision:
     """Measure the first answers to the instruments' queries.
 
     Args:
-        found: output of `unisono search --json` for `queries(instruments)`.
+        answers: of `unisono search --json` to `queries(instruments)`.
         instruments: their names.
         test: the excerpts searched.
         raw: folder of the releases.
     """
     by_instrument = {}
-    for name, answer in zip(instruments, json.loads(found), strict=True):
+    for name, answer in zip(instruments, answers, strict=True):
         hits = [test.facts[excerpt_of(hit["audio_path"], hit["start_s"], raw)] for hit in answer["hits"]]
         by_instrument[name] = sum(name in facts.players for facts in hits) / TOP
     shares = [mean(name in facts.players for facts in test.facts.values()) for name in instruments]

@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.synthetic import make
+from tests.demo.test_story import write as write_story
+from tests.search.service.test_page import assert_accessible, browser, opened  # noqa: F401 - fixtures
+from tests.synthetic import make, track
 from unisono.base.errors import UsageError
 from unisono.commands.evaluate import EvaluateOptions, run
+from unisono.commands.report import card
+from unisono.curation.collection import Tracks
 from unisono.retrieval.report.evaluation import render, write_report
 
 VOID = {"meta", "br", "path", "use", "rect"}
@@ -132,3 +136,16 @@ def test_clips_are_for_reports(evaluated, tmp_path):
 def test_the_same_result_gives_the_same_page(evaluated):
     result, page = evaluated
     assert render(result) == page
+
+
+def test_axe_finds_nothing_on_reports_cards_and_the_demos_page(evaluated, opened, tmp_path):  # noqa: F811
+    _, report = evaluated
+    (tmp_path / "report.html").write_text(report, encoding="utf-8")
+    tracks = [track(number, split, tmp_path) for split in ("test", "train") for number in range(24)]
+    licences = [msgspec.structs.replace(each, license=f"CC-BY-{at % 12}.0") for at, each in enumerate(tracks)]
+    card.write(tmp_path / "card.html", Tracks(licences).describe(), "A card")
+    for page in (tmp_path / "report.html", tmp_path / "card.html", write_story(tmp_path)):
+        for width, scheme in ((360, "dark"), (1600, "light")):
+            shown = opened(page.as_uri(), width, scheme)
+            shown.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+            assert_accessible(shown)

@@ -1,6 +1,5 @@
 """The demo says no where the outcome is not good enough."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -63,7 +62,7 @@ def test_precision_counts_answers_that_feature_the_instrument(tmp_path: Path) ->
     hits = [
         {"audio_path": str(tmp_path.resolve() / "fma" / f"{number}.mp3"), "start_s": 0.0} for number in (0, 1, 5, 6, 2)
     ]
-    found = json.dumps([{"hits": hits}, {"hits": hits}, {"hits": hits}])
+    found = [{"hits": hits}, {"hits": hits}, {"hits": hits}]
     measured = targets.precision(found, ["flute", "banjo", "piano"], HeldOut(heard, set()), tmp_path)
     assert measured.by_instrument == {"flute": 0.6, "banjo": 0.4, "piano": 1.0}
     assert measured.mean == pytest.approx(2 / 3)
