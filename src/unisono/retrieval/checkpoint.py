@@ -5,10 +5,7 @@ the checksums of its parts are compared first, and then every part is checked (`
 """
 
 import io
-import pickle
 import sys
-import warnings
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,7 +19,9 @@ from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.seeded import rank_key
+from unisono.embeddings.encoders.tensor_archive import read_archive
 from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.encoders.tuned import TunedWeights, untuned
 from unisono.embeddings.file import EncoderRecord
 from unisono.retrieval.checkpoint_content import ContentError, check_content
 from unisono.retrieval.heads import Architecture
@@ -94,8 +93,15 @@ class Checkpoint:
     """The state of the training: epoch, step, best, history, ..."""
     music: dict[str, torch.Tensor] = field(default_factory=dict)
     """What tells music that is unlike the train split (`doubts.py`); empty in checkpoints of earlier versions."""
+    tower: TunedWeights | None = None
+    """What was trained of the audio encoder, if it was tuned; `audio_encoder` is then the tuned one."""
     start: dict[str, torch.Tensor] = field(default_factory=dict)
     """The weights that a training with `keep_near` started with."""
+
+    @property
+    def embeddings_of(self) -> EncoderRecord:
+        """What made the embeddings that the training began with: the encoder before it was tuned."""
+        return untuned(self.audio_encoder) if self.tower else self.audio_encoder
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -130,6 +136,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     for part in ("music", "start"):
         if found := getattr(checkpoint, part):
             content[part] = found
+    if checkpoint.tower:
+        content["tower"] = checkpoint.tower.content()
     buffer = io.BytesIO()  # torch.save hides errors of the operating system
     torch.save(_canonical(content), buffer)
     write_whole(path, buffer.getvalue())
@@ -189,7 +197,7 @@ def _refuse_missing(path: Path) -> None:
 
 
 def _loaded(path: Path, device: str) -> tuple[Checkpoint, int]:
-    content, parts = _read(path, device)
+    content, parts = read_archive(path, device)
     if not isinstance(content, Mapping) or content.get("kind") != KIND:
         raise DataError(f"{path} is not a checkpoint of unisono.", hint="Train one with: unisono train")
     if content.get("format") != FORMAT:
@@ -216,59 +224,6 @@ def _loaded(path: Path, device: str) -> tuple[Checkpoint, int]:
         progress=content["progress"],
         music=content.get("music", {}),
         start=content.get("start", {}),
+        tower=TunedWeights(**content["tower"]) if "tower" in content else None,
     )
     return loaded, parts
-
-
-def _read(path: Path, device: str) -> tuple[Any, int]:
-    """Read the content, and count the parts of the archive; their checksums are compared, which torch does not do."""
-    try:
-        file = io.BytesIO(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        if not zipfile.is_zipfile(file):
-            raise DataError(
-                f"{path} is truncated or is not a checkpoint.",
-                hint="Use another one, or train a new one: unisono train",
-            )
-        file, parts = _verified(file)
-    except DataError:
-        raise
-    except Exception as error:  # zipfile raises several kinds, NotImplementedError and struct.error among them
-        raise DataError(
-            f"{path} is damaged: {error or type(error).__name__}.",
-            hint="Copy it again from where it came, or train a new one: unisono train --overwrite",
-        ) from error
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of foreign files
-            return torch.load(file, map_location=device, weights_only=True), parts
-    except pickle.UnpicklingError as error:
-        raise DataError(
-            f"{path} holds Python objects that would run code when read; it was not loaded.",
-            hint="Use only checkpoints that `unisono train` wrote.",
-        ) from error
-    except Exception as error:  # torch raises any on a file that was made to fail
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise DataError(f"{path} cannot be read: {reason or type(error).__name__}.") from error
-
-
-def _verified(file: io.BytesIO) -> tuple[io.BytesIO, int]:
-    """Copy an archive by its parts, whose checksums are compared, and count them.
-
-    Torch reads the copy: it trusts fields of an archive that no checksum covers.
-    """
-    copy = io.BytesIO()
-    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(copy, "w") as verified:
-        parts = archive.infolist()
-        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise ValueError("its parts are compressed, which those of a checkpoint never are")
-        if len({part.filename for part in parts}) < len(parts):
-            raise ValueError("two of its parts have one name")
-        if sum(part.file_size for part in parts) > file.getbuffer().nbytes:
-            raise ValueError("its parts claim to be larger than the file")
-        for part in parts:
-            verified.writestr(part.filename, archive.read(part))
-    copy.seek(0)
-    return copy, len(parts)

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.encoders.tuned import check_content as check_tower
 from unisono.embeddings.file import EncoderRecord
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 
@@ -57,6 +58,7 @@ class ProgressContent(msgspec.Struct, forbid_unknown_fields=True):
     history: list[dict[str, Number | dict[str, Number]]] = []
     warnings: list[str] = []
     mrr_by_luck: float = 0.0
+    skipped: dict[str, str] = {}
 
 
 class ContentError(ValueError):
@@ -143,6 +145,13 @@ def _check_weights(content: Mapping[str, Any]) -> None:
         for name, tensor in content[part].items():
             _check_tensor(part, name, tensor)
     _check_fits(content, "weights")
+    if "tower" in content:
+        try:
+            check_tower(content["tower"])
+        except ValueError as error:
+            raise ContentError(f"tower: {error}") from error
+        for name, tensor in content["tower"]["tensors"].items():
+            _check_tensor("tower", name, tensor)
     if content.get("start"):
         for name, tensor in content["start"].items():
             _check_tensor("start", name, tensor)

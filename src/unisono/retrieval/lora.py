@@ -1,11 +1,11 @@
-"""Tune the text encoder with LoRA adapters: small trained matrices, added to the frozen ones. Source: Hu et al. 2021."""
+"""Tune the text encoder with LoRA adapters."""
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unisono.base.errors import UsageError
-from unisono.base.extras import extra
+from unisono.embeddings.encoders import adapters as lora
 from unisono.embeddings.encoders.text import TextEncoder, tunable
 
 TARGETS = "all-linear"
@@ -25,26 +25,13 @@ def add_adapters(encoder: TextEncoder, rank: int, dropout: float) -> list[nn.Par
         MissingExtraError: the peft library is not installed.
         UsageError: the encoder cannot be tuned.
     """
-    backbone = tunable(encoder).backbone
-    with extra("lora", "Tuning a text encoder"):
-        from peft import LoraConfig, inject_adapter_in_model
-    config = LoraConfig(
-        r=rank, lora_alpha=2 * rank, lora_dropout=dropout, target_modules=TARGETS, exclude_modules=UNUSED
-    )
-    inject_adapter_in_model(config, backbone)
-    for parameter in adapters(encoder):
-        parameter.data = parameter.data.float()
+    lora.add(tunable(encoder).backbone, rank, dropout, to=TARGETS, unused=UNUSED)
     return adapters(encoder)
 
 
 def adapters(encoder: TextEncoder) -> list[nn.Parameter]:
     """Return the parameters of the adapters."""
-    return [parameter for name, parameter in _module(encoder).named_parameters() if "lora_" in name]
-
-
-def adapter_state(encoder: TextEncoder) -> dict[str, Tensor]:
-    """Return the weights of the adapters by name."""
-    return {name: tensor for name, tensor in _module(encoder).state_dict().items() if "lora_" in name}
+    return lora.parameters(_module(encoder))
 
 
 def load_adapters(encoder: TextEncoder, state: dict[str, Tensor], rank: int, dropout: float) -> list[nn.Parameter]:
@@ -54,7 +41,7 @@ def load_adapters(encoder: TextEncoder, state: dict[str, Tensor], rank: int, dro
         UsageError: they are of another encoder.
     """
     parameters = add_adapters(encoder, rank, dropout)
-    if adapter_state(encoder).keys() != state.keys():
+    if lora.state(_module(encoder)).keys() != state.keys():
         raise UsageError(f"The adapters of the checkpoint do not fit the text encoder {encoder.spec.name}.")
     _module(encoder).load_state_dict(state, strict=False)
     return parameters
@@ -87,10 +74,8 @@ class TunedTexts:
 
     def state(self) -> dict[str, Tensor]:
         """Return the weights of what is trained in it."""
-        return adapter_state(self.encoder)
+        return lora.state(self._module)
 
     def train(self, mode: bool) -> None:
         """Switch the dropout of the adapters on or off; the encoder itself has none."""
-        for name, module in self._module.named_modules():
-            if "lora_dropout" in name:
-                module.train(mode)
+        lora.switch_dropout(self._module, mode)

@@ -15,7 +15,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
-from unisono.embeddings.encoders import text_store
+from unisono.embeddings.encoders import text_store, tuned
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
@@ -59,6 +59,8 @@ class Model(ModelBase):
         self.heads = heads.to(device).eval()
         self.device = device
         self.path = path
+        if checkpoint.tower and path:
+            tuned.remember(checkpoint.audio_encoder.revision, path)
 
     def __repr__(self) -> str:
         of = self.checkpoint

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, Count, checked
 from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.encoders import tuned
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows, indexed_tracks
 from unisono.retrieval.split_rows import opened, read_rows
@@ -102,7 +103,8 @@ class ModelBase:
         raise UsageError(
             f"{file.path} holds no embeddings that {self._called} can read ({' or '.join(self.encoders)}); it "
             f"holds: {', '.join(file.encoders) or 'none'}.",
-            hint=f"Add them with: unisono prepare --encoders {self.encoders[0]} --output-dir {file.path.parent}",
+            hint=f"Add them with: unisono prepare --encoders {tuned.name_of(self.audio_encoder)} "
+            f"--output-dir {file.path.parent}",
         )
 
     def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
@@ -148,7 +150,8 @@ class ModelBase:
             raise DataError(
                 f"{file.path}: its {name} embeddings were not made as those that {self._called} reads: "
                 f"{'; '.join(differ)}.",
-                hint=f"Prepare the music for it, in a folder of its own: unisono prepare --encoders {name} --output-dir ...",
+                hint="Prepare the music for it, in a folder of its own: unisono prepare "
+                f"--encoders {tuned.name_of(self.made_like(name))} --output-dir ...",
             )
         return name
 

@@ -84,8 +84,8 @@ def test_the_network_equals_its_definition_in_numpy(
     encoder: musicnn.Musicnn, variables: dict[str, Array], windows: torch.Tensor
 ) -> None:
     log_mel = encoder.log_mel(windows)
-    pooled = encoder.pool(log_mel)
-    hidden = encoder.hidden(pooled)
+    pooled = encoder.network.pool(log_mel)
+    hidden = encoder.network.hidden(pooled)
     tags = encoder.tags(windows)
     embeddings = encoder.embed(windows)
     for row in range(len(windows)):

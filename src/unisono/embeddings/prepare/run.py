@@ -94,6 +94,7 @@ def prepare(
     """
     arguments = {name: _plain(value) for name, value in locals().items() if name != "recorded_options"}
     require("embed", "prepare", NEEDED)
+    encoders, layers, tuned_in = settings.named(encoders, layers)
     _check_arguments(encoders, min_duration, max_duration, executor)
     folder = as_path(output_dir)
     if keep_windows and windows_per_track:
@@ -110,7 +111,14 @@ def prepare(
         choice=TrackChoice(
             sample_size=sample_size, min_duration=_float(min_duration), max_duration=_float(max_duration)
         ),
-        job=Job(pooling=pooling, keep_windows=kept, devices=devices, batch_size=batch_size, workers=workers),
+        job=Job(
+            tuned=tuned_in,
+            pooling=pooling,
+            keep_windows=kept,
+            devices=devices,
+            batch_size=batch_size,
+            workers=workers,
+        ),
         executor=executor,
         part=Part.parse(shard) if shard else None,
         assemble_only=assemble,

@@ -7,8 +7,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+from unisono.base.arguments import as_path
 from unisono.base.errors import UsageError
-from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.encoders.audio import EncoderSpec
 from unisono.embeddings.file import EncoderRecord
 from unisono.embeddings.prepare.pooling import PARTS, Pooling
@@ -36,6 +37,39 @@ class TrackChoice:
     sample_size: int | None = None
     min_duration: float | None = None
     max_duration: float | None = None
+
+
+def named(encoders: Sequence[str], layers: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
+    """Resolve the names of encoders that are paths of checkpoints, which hold tuned ones.
+
+    Args:
+        encoders: names and paths.
+        layers: as in `hidden_states`; those of a tuned encoder are known.
+
+    Returns:
+        The names of all encoders, the layers of all, and name -> checkpoint of the tuned ones.
+
+    Raises:
+        UsageError: two are of one name.
+        DataError: a checkpoint holds no encoder.
+    """
+    names, states, tuned_in = [], list(layers), {}
+    for each in encoders:
+        if not tuned.is_path(each):
+            names.append(each)
+            continue
+        path = as_path(each)
+        record, weights = tuned.read(path)
+        tuned.remember(weights.revision(), path)
+        tuned_in[record.name] = str(path)
+        names.append(record.name)
+        states.append(f"{record.name}={record.hidden_states or 'last'}")
+    if any(names.count(name) > 1 for name in tuned_in):
+        raise UsageError(
+            f"encoders names {', '.join(names)}: an encoder and its tuned form need folders of their own.",
+            parameter="encoders",
+        )
+    return names, states, tuned_in
 
 
 def hidden_states(layers: Iterable[str], shards: Mapping[str, EncoderShards]) -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import DataError, UsageError
+from unisono.embeddings.encoders import tuned
 from unisono.embeddings.file import SplitRows
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.benchmarks import BenchmarkCard
@@ -112,7 +113,7 @@ def embed_benchmark(
     prepare(
         path,
         output_dir=output_dir,
-        encoders=(encoder.name,),
+        encoders=(tuned.name_of(encoder),),
         layers=(f"{encoder.name}={encoder.hidden_states}",) if encoder.hidden_states else (),
         pooling="stats" if encoder.pooling == "stats" else "mean",
         windows_per_track=windows_per_track,

@@ -16,6 +16,7 @@ COLDEST, HOTTEST = 0.01, 1.0
 """Bounds of the temperature, given or learned."""
 
 NotNegative = Annotated[float, Meta(ge=0)]
+NotNegativeCount = Annotated[int, Meta(ge=0)]
 Temperature = Annotated[float, Meta(ge=COLDEST, le=HOTTEST)]
 
 
@@ -55,8 +56,9 @@ class TrainingConfig:
     audio_scaling: Literal["zscore", "whiten", "none"] = "zscore"
     """Scaling of the audio embeddings, fitted on the train split; with none, the raw space is searched."""
     audio_windows: Count | None = None
-    """Train on this many windows of each excerpt, drawn at each step; they must have been kept by `prepare --keep-windows`.
-    Default: on all windows, pooled, as in validation, evaluation and search."""
+    """Train on this many windows of each excerpt, drawn at each step; they must have been kept by `prepare --keep-windows`,
+    unless the audio encoder is tuned. Default: on all windows, pooled, as in validation, evaluation and search; with
+    --tune-audio 1."""
     whiten_dim: Count = 128
     """Principal components kept by --audio-scaling whiten."""
     audio_noise: NotNegative | None = None
@@ -85,12 +87,24 @@ class TrainingConfig:
     micro_batch: Count | None = None
     """Excerpts that go through the model at a time; the gradient is still that of the whole batch."""
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Precision of the heads, and of a tuned text encoder."""
+    """Precision of the heads, and of tuned encoders."""
+
+    tune_audio: Literal["lora", "full"] | None = None
+    """Tune the audio encoder too, by LoRA adapters or all of it: random windows of the audio itself go through it at each
+    step. Default: train on its stored embeddings."""
+    audio_learning_rate: Positive = 1e-4
+    """Peak learning rate of the audio encoder, or of its adapters."""
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    """With --tune-audio: the learning rate of a stage of the encoder, relative to that of the stage after it."""
+    frozen_front: NotNegativeCount = 0
+    """With --tune-audio: how many stages at the front of the encoder are not trained."""
+    cached_audio: bool = False
+    """With --tune-audio: read the audio that `prepare --cache-audio` decoded, instead of decoding the files."""
 
     lora: bool = False
     """Tune the text encoder too, with LoRA adapters; the captions then go through it at each step."""
     lora_rank: Count = 8
-    """Rank of the adapters."""
+    """Rank of the adapters, also of those of the audio encoder."""
     lora_dropout: Share = 0.05
     """Dropout of the inputs of the adapters."""
     lora_learning_rate: Positive = 1e-4
@@ -133,16 +147,21 @@ class TrainingConfig:
         for name in ("mix_datasets", "mix_origins", "hard_negatives"):
             object.__setattr__(self, name, _words(getattr(self, name)))
         _check(TrainingConfig, self)
-        if self.keep_near and (self.model is None or self.lora):
+        if self.keep_near and (self.model is None or self.lora or self.tune_audio):
             raise UsageError(
-                "keep_near needs a model to start from (model) and a text encoder that is not tuned (no lora).",
+                "keep_near needs a model to start from (model) and encoders that are not tuned (no lora, no tune_audio).",
                 parameter="keep_near",
             )
-        if self.maxsim and (self.audio_windows is None or self.lora):
+        if self.maxsim and (self.audio_windows is None or self.lora or self.tune_audio):
             raise UsageError(
-                "maxsim needs some windows of each excerpt (audio_windows), and a text encoder that is not tuned (no lora).",
+                "maxsim needs some windows of each excerpt (audio_windows), and encoders that are not tuned (no lora, no tune_audio).",
                 hint="Keep them with prepare --keep-windows, and train with --audio-windows 4, or as many as you can.",
                 parameter="maxsim",
+            )
+        if self.tune_audio is None and (self.cached_audio or self.frozen_front or self.layer_decay != 1):
+            raise UsageError(
+                "cached_audio, frozen_front and layer_decay are for an audio encoder that is tuned (tune_audio).",
+                parameter="tune_audio",
             )
         losses.get(self.loss)
 
@@ -176,6 +195,13 @@ class RunSettings:
     """How often the state is saved while training, in seconds: the most that a power cut can cost."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, ..."""
+    dataset_file: Path | None = None
+    """With --tune-audio: unified file that says where the audio is. Default: where it was when it was embedded."""
+    workers: Count | None = None
+    """With --tune-audio: threads that decode audio ahead. Default: the number of cores."""
+    gradient_checkpointing: bool = False
+    """With --tune-audio: compute the layers of the encoder again in the backward pass, which takes a third more time and
+    much less memory; the result is the same."""
     threads: Count | None = None
     """CPU threads of a step. Default: 1 for small steps, where sharing the work costs more than it gains."""
 
@@ -186,6 +212,7 @@ class RunSettings:
             UsageError: a value is of another type or out of its bounds.
         """
         object.__setattr__(self, "checkpoint_dir", as_path(self.checkpoint_dir))
+        object.__setattr__(self, "dataset_file", as_path(self.dataset_file) if self.dataset_file else None)
         _check(RunSettings, self)
 
 

@@ -258,11 +258,17 @@ class Batch:
     """[B] a false caption of each caption, -1 where there is none; None if they are not trained on."""
     longest: int = 0
     """The most tokens of a caption of the whole batch, if they are trained on."""
+    waveforms: Tensor | None = None
+    """[b, W, samples] some windows of audio of this process's excerpts, if the audio encoder is tuned."""
+    waveforms_begin: int = 0
+    """The first of these excerpts."""
 
     def part(self, start: int, stop: int) -> "Batch":
         """Return the pairs from `start` to before `stop`."""
         windows, false = (None if each is None else each[start:stop] for each in (self.windows, self.false))
-        return Batch(self.rows[start:stop], self.captions[start:stop], windows, false, self.longest)
+        begin = self.waveforms_begin
+        waveforms = None if self.waveforms is None else self.waveforms[start - begin : stop - begin]
+        return Batch(self.rows[start:stop], self.captions[start:stop], windows, false, self.longest, waveforms)
 
 
 @dataclass(frozen=True)
@@ -347,6 +353,12 @@ class Sampler:
         parts = [rng.permutation(order[first:last]) for first, last in itertools.pairwise(begin)]
         shuffled: Ints = rows[np.concatenate(parts)]
         return shuffled
+
+    def another(self, *names: int) -> tuple[int, int]:
+        """Draw a single excerpt and a caption of it, which the seed and some numbers determine."""
+        rng = np.random.default_rng([self.seed, *names])
+        row = rng.choice(self.count, size=1, p=self._expected / self._expected.sum())
+        return int(row[0]), int(self._captions(rng, row)[0])
 
     def _rows(self, rng: np.random.Generator) -> Ints:
         """Draw N rows, each its expected number of times rounded up or down (systematic sampling)."""

@@ -59,6 +59,12 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def mine(count: int) -> slice:
+    """Return which of the rows of a batch are of this process."""
+    size = count // world_size()
+    return slice(rank() * size, (rank() + 1) * size)
+
+
 class _Gather(torch.autograd.Function):
     """The rows of all processes, with a gradient: the loss of each process depends on the rows of all."""
 
@@ -142,3 +148,13 @@ def refuse_differences(found: dict[str, Any]) -> None:
                     f"{number}.",
                     hint="Give all nodes the same data and the same unisono, and a checkpoint folder that they share.",
                 )
+
+
+def total(values: Tensor, device: torch.device) -> Tensor:
+    """Add tensors of all processes."""
+    if world_size() == 1:
+        return values
+    summed = values.to(device, torch.float32)
+    with _transfer():
+        dist.all_reduce(summed)
+    return summed.to("cpu", values.dtype)

@@ -6,8 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from unisono.base.errors import DataError, UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.base.words import counted
+from unisono.embeddings.encoders.tuned import tuned
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.train import distributed, losses
+from unisono.retrieval.train.audio import AudioGoneError
 from unisono.retrieval.train.config import COLDEST, HOTTEST, RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import curves
 from unisono.retrieval.train.data import Batch, Sampler
@@ -56,6 +59,8 @@ class TrainingState:
     """Loss and metrics of each finished epoch."""
     warnings: list[str] = field(default_factory=list)
     """What speaks against the data."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Id -> why its audio could not be read."""
     mrr_by_luck: float = 0.0
     """The MRR, text to music, that a random ranking may reach on the val split."""
 
@@ -77,9 +82,20 @@ def make_optimizer(step: Step, config: TrainingConfig) -> torch.optim.AdamW:
         {"params": [each for each in heads if each.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [each for each in heads if each.ndim <= 1], "weight_decay": 0.0},
         {"params": step.texts.parameters(), "weight_decay": 0.0, "peak": config.lora_learning_rate},
+        *_groups_of_audio(step, config),
     ]
     groups = [{"peak": config.learning_rate, **group} for group in groups if group["params"]]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+
+
+def _groups_of_audio(step: Step, config: TrainingConfig) -> Iterator[dict[str, Any]]:
+    """Yield what is trained of the audio encoder; the learning rate falls from the last stage to the first."""
+    stages = step.audio.stages()
+    decay = config.weight_decay if config.tune_audio == "full" else 0.0
+    for depth, stage in enumerate(reversed(stages)):
+        peak = config.audio_learning_rate * config.layer_decay**depth
+        yield {"params": [each for each in stage if each.ndim > 1], "weight_decay": decay, "peak": peak}
+        yield {"params": [each for each in stage if each.ndim <= 1], "weight_decay": 0.0, "peak": peak}
 
 
 def _restore(optimizer: torch.optim.AdamW, saved: dict[str, Any]) -> None:
@@ -139,6 +155,7 @@ class Training:
         self.state = TrainingState(**base.progress)
         self.state.chance = validation.chance if validation else {}
         self.state.mrr_by_luck = validation.mrr_by_luck if validation else 0.0
+        step.audio.skipped.update(self.state.skipped)
         if base.optimizer:
             _restore(self.optimizer, base.optimizer)
         self.steps = config.epochs * len(sampler)
@@ -176,7 +193,7 @@ class Training:
             log.info("%s is complete: %d epochs were trained.", self.last_path, self.state.epoch)
             return
         if self.config.model and self.validation and not self.state.step:
-            found = self.validation(self.heads, self.step.texts)[TEXT_TO_MUSIC]
+            found = self.validation(self.heads, self.step.texts, self.step.audio)[TEXT_TO_MUSIC]
             log.info("%s, before the first step: %s", self.config.model, _in_words(found, self.validation.chance))
         if self.state.step:
             log.info("Continuing %s at step %d of %d.", self.last_path, self.state.step, self.steps)
@@ -186,10 +203,12 @@ class Training:
             signals_noted() as received,
             progress("steps") as bar,
             curves(folder, self.state.step) as add_to_curves,
+            ExitStack() as stack,
         ):
             task = bar.add_task("Training", total=self.steps, completed=self.state.step)
+            batches = stack.enter_context(closing(self.step.audio.ahead(self._batches(), self.state.step)))
             while self.state.epoch < self.config.epochs and not self._out_of_patience():
-                for batch in self.sampler.epoch(self.state.epoch)[self.state.batch :]:
+                for batch in islice(batches, len(self.sampler) - self.state.batch):
                     self._take(batch)
                     bar.advance(task)
                     if distributed.any_process(bool(received), self.step.device):
@@ -198,6 +217,13 @@ class Training:
                         self.save()
                 add_to_curves(self._finish_epoch())
         self.save()
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batches that are left, of all epochs."""
+        skip = self.state.batch
+        for epoch in range(self.state.epoch, self.config.epochs):
+            yield from self.sampler.epoch(epoch)[skip:]
+            skip = 0
 
     @contextmanager
     def _saving_what_is_left(self) -> Iterator[None]:
@@ -212,6 +238,9 @@ class Training:
                 f"{error.message} The state after step {self.state.step} of {self.steps} was saved to {self.last_path}.",
                 hint="Continue with the same command, on any number of processes that shares the batch.",
             ) from error
+        except AudioGoneError:
+            self.save()
+            raise
 
     def _take(self, batch: Batch) -> None:
         at = self.state
@@ -219,7 +248,8 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = share * group["peak"]
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.step(batch, at.step)
+        with _memory_explained(self.step.device, len(batch.rows), self.config):
+            loss = self.step(batch, at.step)
         if not math.isfinite(loss):
             ids = [self.step.data.rows.ids[row] for row in batch.rows]
             raise UnisonoError(
@@ -243,7 +273,7 @@ class Training:
             "temperature": self.heads.temperature,
         }
         if self.validation is not None:
-            entry.update(self.validation(self.heads, self.step.texts))
+            entry.update(self.validation(self.heads, self.step.texts, self.step.audio))
         at.epoch, at.batch, at.loss_sum = at.epoch + 1, 0, 0.0
         at.history.append(entry)
         score = entry[TEXT_TO_MUSIC][self.config.select_by] if self.validation is not None else float(at.epoch)
@@ -316,8 +346,12 @@ class Training:
 
     def snapshot(self, *, optimizer: bool = True) -> Checkpoint:
         """Return a copy of the state, with or without that of the optimizer."""
+        tower = self.step.audio.weights()
+        self.state.skipped = dict(self.step.audio.skipped)
         return replace(
             self.base,
+            audio_encoder=tuned(self.base.audio_encoder, tower) if tower else self.base.audio_encoder,
+            tower=tower,
             weights=_copied(self.heads.state_dict()),
             adapter=_copied(self.step.texts.state()),
             optimizer=self.optimizer.state_dict() if optimizer else {},
@@ -330,6 +364,23 @@ def _in_words(found: dict[str, float], chance: dict[str, float]) -> str:
         f"val text to music: recall@10 {found['recall@10']:.1%} (chance {chance['recall@10']:.1%}), "
         f"MRR {found['mrr']:.3f} (chance {chance['mrr']:.3f})"
     )
+
+
+@contextmanager
+def _memory_explained(device: torch.device, batch: int, config: TrainingConfig) -> Iterator[None]:
+    """Turn the error of a device that has too little memory into one that says what to do."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "not enough memory" not in str(error):
+            raise
+        micro = max(1, min(config.micro_batch or batch, batch) // 4)
+        raise UnisonoError(
+            f"{device} has not enough memory for {config.micro_batch or batch} excerpts at a time.",
+            hint=f"Let fewer go through the model at a time, which changes no gradient: --micro-batch {micro}. "
+            "With --tune-audio, --gradient-checkpointing needs less memory for each. "
+            "These are options of a new training: --overwrite, or another --checkpoint-dir.",
+        ) from error
 
 
 @contextmanager

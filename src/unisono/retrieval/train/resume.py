@@ -118,7 +118,7 @@ def refuse_other_data(path: Path, found: Checkpoint, asked: AskedTraining) -> No
     """
     hint = "Use the embeddings that it was trained on, or train a new model without resuming."
     for name, value in asdict(asked.audio_encoder).items():
-        saved = getattr(found.audio_encoder, name)
+        saved = getattr(found.embeddings_of, name)
         if saved != value:
             raise UsageError(
                 f"{path} was trained on {asked.audio_encoder.name} embeddings with {name} {saved!r}; "

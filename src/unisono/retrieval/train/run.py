@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.cores import available_cores
 from unisono.base.errors import DataError, UsageError
@@ -34,6 +35,7 @@ from unisono.retrieval.model import Model, recorded_data
 from unisono.retrieval.model_card import model_card
 from unisono.retrieval.split_rows import opened
 from unisono.retrieval.train import distributed, losses
+from unisono.retrieval.train.audio import tuned_audio
 from unisono.retrieval.train.caption_sets import FalseDraw, make_false, with_views
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import draw_curve
@@ -149,7 +151,7 @@ def train(
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
         files = [stack.enter_context(opened(each)) for each in named]
-        windows = config.audio_windows is not None
+        windows = config.audio_windows is not None and not config.tune_audio
         data = _chosen(config, read(files, config.audio_encoder, windows=windows, shuffle=config.shuffle))
         asked = AskedTraining(
             recorded(config, how, data.paths), data.encoder, trained_on(data.train.rows, data.val.rows), data.where
@@ -180,7 +182,8 @@ def train(
             training.begin_folder_again()
         if resume:
             _bring_best(training, as_path(resume))
-        training.run()
+        with hide_decoder_messages() if config.tune_audio else nullcontext():
+            training.run()
         return _conclude(training, str(device))
 
 
@@ -272,7 +275,9 @@ def _prepare(
     begun = found or start
     heads = (Model(begun).heads if begun else _new_heads(config, train, encoder.dim)).to(device)
     first = _first_heads(heads, found) if config.keep_near else None
-    step = Step(heads, train, texts, config, first, _tokens(config, device, train.rows.captions, heads))
+    tokens = _tokens(config, device, train.rows.captions, heads)
+    audio = tuned_audio(config, how, device, data, sampler, begun) if config.tune_audio else None
+    step = Step(heads, train, texts, config, first, tokens, audio)
     if device.type == "cpu":
         torch.set_num_threads(how.threads or _threads(step, sampler.batch_size))
     validation = Validation(val, len(train.rows.captions)) if len(val) > 1 else None
@@ -298,7 +303,7 @@ def _prepare(
             architecture=heads.architecture,
             trained_on=asked.trained_on,
             weights={},
-            music=doubts.measure_music(train.audio),
+            music={} if config.tune_audio else doubts.measure_music(train.audio),  # what was measured changes
             start={name: tensor.cpu() for name, tensor in first.state_dict().items()} if first else {},
         )
     training = Training(config, how, step, sampler, validation, base)
@@ -373,7 +378,7 @@ def _count(step: Step) -> int:
 def _threads(step: Step, batch_size: int) -> int:
     """Return how many threads share a step: more than one only if they have enough to do."""
     products = 6 * batch_size * (_count(step) + batch_size * step.heads.architecture.dim)
-    return available_cores() if products > LARGE_STEP or step.config.lora else 1
+    return available_cores() if products > LARGE_STEP or step.config.lora or step.config.tune_audio else 1
 
 
 def _new_heads(config: TrainingConfig, train: SplitData, text_dim: int) -> ProjectionHeads:

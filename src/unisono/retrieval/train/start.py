@@ -22,7 +22,7 @@ HEADS = {"projection": "joint", "text_head": "residual", "audio_head": "residual
 """Settings of a training that starts from a joint model."""
 KEPT = (
     "audio_encoder", "text_encoder", "projection", "dim", "text_head", "audio_head", "hidden", "dropout", "audio_scaling",
-    "whiten_dim", "loss", "temperature", "lora", "lora_rank",
+    "whiten_dim", "loss", "temperature", "lora", "lora_rank", "tune_audio",
 )  # fmt: skip
 """Settings that a training takes over from the checkpoint that it starts from."""
 
@@ -89,7 +89,7 @@ def check_data(config: TrainingConfig, start: Checkpoint | None, text: TextEncod
     if start is None:
         differ = [] if data.encoder.revision == text.revision else [("revision", data.encoder.revision, text.revision)]
     else:
-        differ = _differences(data.encoder, start.audio_encoder)
+        differ = _differences(data.encoder, start.embeddings_of)
         if text.revision != start.text_encoder.revision:
             raise UsageError(
                 f"{config.model} was trained with the text encoder {text.name} of revision "

@@ -20,6 +20,7 @@ from unisono.retrieval import fast_cpu
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import distributed, losses
+from unisono.retrieval.train.audio import AudioSource, StoredAudio
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, SplitData, TrainingWindows
 from unisono.retrieval.train.losses import EmbeddedBatch
@@ -83,6 +84,7 @@ class Step:
         config: TrainingConfig,
         start: ProjectionHeads | None = None,
         tokens: TokenTable | None = None,
+        audio: AudioSource | None = None,
     ) -> None:
         """Prepare.
 
@@ -93,12 +95,14 @@ class Step:
             config: the settings.
             start: the heads at the beginning, near which `keep_near` keeps the others.
             tokens: the vectors of the tokens of the captions, for `maxsim`.
+            audio: the embeddings of its music. Default: those that are stored.
         """
         self.heads = heads
         self.start = start
         self.data = data
         self.texts = texts
         self.tokens = tokens
+        self.audio: AudioSource = audio or StoredAudio(data)
         self.config = config
         self.device = heads.log_scale.device
         self._loss = losses.get(config.loss)
@@ -114,10 +118,11 @@ class Step:
         """
         self.heads.train()
         self.texts.train(True)
+        self.audio.train(True)
         if self.tokens is not None:
             batch = replace(batch, longest=self.tokens.longest(batch.captions))
-        size = len(batch.rows) // distributed.world_size()
-        mine = slice(distributed.rank() * size, (distributed.rank() + 1) * size)
+        mine = distributed.mine(len(batch.rows))
+        size = mine.stop - mine.start
         pairing = self.data.pairing
         positive = positives(pairing.text_of[batch.captions], pairing.recording[batch.rows], mine).to(self.device)
         micro = min(self.config.micro_batch or size, size)
@@ -133,7 +138,8 @@ class Step:
 
     def trained(self) -> list[nn.Parameter]:
         """Return all parameters that are trained."""
-        return [each for each in [*self.heads.parameters(), *self.texts.parameters()] if each.requires_grad]
+        of_audio = [each for stage in self.audio.stages() for each in stage]
+        return [each for each in [*self.heads.parameters(), *self.texts.parameters(), *of_audio] if each.requires_grad]
 
     def loss(self, embedded: Embedded, positive: Positives, number: int) -> Tensor:
         """Compute the loss of this process's rows; its mean over the processes is the loss of the batch."""
@@ -161,15 +167,15 @@ class Step:
         with torch.no_grad():
             then_text = torch.cat([self.start.embed_text(self.texts(part.captions)) for part in parts])
             then_audio = torch.cat(
-                [self.start.embed_audio(self._audio(part).to(self.device, torch.float32)) for part in parts]
+                [self.start.embed_audio(self.audio(part).to(self.device, torch.float32)) for part in parts]
             )
         apart = 2 - (text * then_text).sum(dim=1).mean() - (audio * then_audio).sum(dim=1).mean()
         return loss + self.config.keep_near * apart
 
     def _embed(self, part: Batch, number: int, place: int) -> Embedded:
         self._seed(number, place)
-        audio = self._audio(part).to(self.device, torch.float32)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            audio = self.audio(part).to(self.device, torch.float32)
             found = {
                 "text": self.heads.embed_text(self.texts(part.captions)),
                 "audio": self.heads.embed_audio(audio, self.config.noise),
@@ -189,11 +195,6 @@ class Step:
         windows = stored.embeddings[part.windows.reshape(-1)].to(self.device, torch.float32)
         embedded = self.heads.embed_audio(windows, self.config.noise).reshape(*part.windows.shape, -1)
         return tokens * torch.from_numpy(there).to(self.device).unsqueeze(2), embedded
-
-    def _audio(self, part: Batch) -> Tensor:
-        if part.windows is not None and self.data.windows is not None:
-            return self.data.windows.mean(part.windows)
-        return self.data.audio[part.rows]
 
     def _seed(self, number: int, place: int) -> None:
         """Seed the randomness of a part of a step by its place (`torch.manual_seed` would take a millisecond)."""

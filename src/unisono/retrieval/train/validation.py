@@ -8,6 +8,7 @@ from unisono.retrieval import doubts
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.metrics import chance
 from unisono.retrieval.pairing import validate
+from unisono.retrieval.train.audio import AudioSource
 from unisono.retrieval.train.data import SplitData
 from unisono.retrieval.train.step import TextSource
 
@@ -32,17 +33,19 @@ class Validation:
         self.mrr_by_luck = doubts.mrr_by_luck(pairing.relevance, len(set(pairing.recording_of_text.tolist())))
 
     @torch.no_grad()
-    def __call__(self, heads: ProjectionHeads, texts: TextSource) -> dict[str, dict[str, float]]:
+    def __call__(self, heads: ProjectionHeads, texts: TextSource, audio: AudioSource) -> dict[str, dict[str, float]]:
         """Measure both directions: {"text_to_music": {"recall@10": ..., ...}, "music_to_text": {...}}."""
         heads.eval()
         texts.train(False)
+        audio.train(False)
+        embeddings = audio.embed_all(self.data)
         device = heads.log_scale.device
         asked = [
             heads.embed_text(texts(self._captions[start : start + BLOCK]))
             for start in range(0, len(self._captions), BLOCK)
         ]
         searched = [
-            heads.embed_audio(self.data.audio[start : start + BLOCK].to(device, torch.float32))
+            heads.embed_audio(embeddings[start : start + BLOCK].to(device, torch.float32))
             for start in range(0, len(self.data), BLOCK)
         ]
         return validate(self.data.pairing, _joined(asked), _joined(searched))

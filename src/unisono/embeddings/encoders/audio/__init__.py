@@ -12,7 +12,7 @@ import inspect
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 from unisono.base import entry_points
 from unisono.base.arguments import nearest
@@ -95,6 +95,42 @@ class AudioEncoder(Protocol):
         encoder keeps no state during a call or from one call to the next.
         """
         ...
+
+
+class TunableAudioEncoder(AudioEncoder, Protocol):
+    """An audio encoder that is a network in torch: what is needed to train it.
+
+    An encoder that reads the windows of an excerpt as a sequence has a method more: `read(rows)`, from what `forward` made
+    of some windows of B excerpts [B, W, D] to their embeddings [B, D]; differentiable.
+    """
+
+    network: "torch.nn.Module"
+    """Holds all weights, frozen."""
+
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network that an embedding passes, from front to back; nothing else of it is trained."""
+
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Embed windows [B, samples] as `embed` does, all at once; differentiable."""
+        ...
+
+
+def tunable(encoder: AudioEncoder) -> TunableAudioEncoder:
+    """Return an encoder as one that can be trained.
+
+    Raises:
+        UsageError: it can only embed; the message says what it lacks.
+    """
+    lacking = [name for name in ("network", "stages", "forward") if not hasattr(encoder, name)]
+    if lacking:
+        raise UsageError(
+            f"The audio encoder {encoder.spec.name} can embed music, but it cannot be tuned: it has no "
+            f"{', '.join(lacking)}.",
+            hint="Tune another one, such as musicnn or muq, or train without tune_audio (--tune-audio).",
+            parameter="tune_audio",
+        )
+    return cast("TunableAudioEncoder", encoder)
 
 
 def names() -> list[str]:

@@ -125,12 +125,15 @@ def segments(length: int) -> list[tuple[int, int, int]]:
 
 
 class Clamp3:
-    """The audio tower, for inference."""
+    """The audio tower."""
 
     def __init__(self, spec: EncoderSpec, listener: Any, reader: Any) -> None:
+        import torch
+
         from unisono.embeddings.encoders.audio._torch import LayerMeans
 
         self.spec = spec
+        self.network = torch.nn.ModuleDict({"listener": listener, "reader": reader})
         self.listener = listener
         self.reader = reader
         self.means = LayerMeans(listener.encoder.layers, list(range(len(listener.encoder.layers) + 1)), average=True)
@@ -139,7 +142,26 @@ class Clamp3:
         """Embed windows [B, samples] of standardised audio as the mean of MERT's hidden states over layers and time."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(lambda some: self.means.during(lambda: self.listener(some).last_hidden_state), windows)
+        return run(self.forward, windows)
+
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of both networks, from front to back."""
+        of = self.reader["model"]
+        return [*mert.stages_of(self.listener), of.embeddings, *of.encoder.layer, self.reader["proj"]]
+
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run MERT over windows [B, samples] at once; differentiable."""
+        return self.means.during(lambda: self.listener(windows).last_hidden_state)
+
+    def read(self, rows: "torch.Tensor") -> "torch.Tensor":
+        """Read the few windows [B, W, F] of each track as a sequence, as `join` does: [B, D]; differentiable."""
+        import torch
+
+        ends = rows.new_zeros(len(rows), 1, rows.shape[2])
+        states = self.reader["model"](inputs_embeds=torch.cat([ends, rows, ends], dim=1)).last_hidden_state
+        vectors: torch.Tensor = self.reader["proj"](states).float().mean(dim=1)
+        return vectors
 
     def join(self, rows: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
         """Read the windows [W, F] of a track as a sequence.

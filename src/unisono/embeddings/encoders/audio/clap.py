@@ -125,23 +125,29 @@ def refuse_untrained(tensors: "dict[str, torch.Tensor]", path: Path) -> None:
 
 
 class Clap:
-    """The audio tower, for inference."""
+    """The audio tower."""
 
     def __init__(self, spec: EncoderSpec, model: Any, extractor: Any, device: str) -> None:
         import torch
 
         self.spec = spec
-        self.model = model
+        self.network = model
         self.fft_size = extractor.fft_window_size
         self.hop_samples = extractor.hop_length
         self.filters = torch.tensor(extractor.mel_filters_slaney, dtype=torch.float32, device=device)
         self.hann = torch.hann_window(self.fft_size, device=device)
 
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        of = self.network.audio_model.audio_encoder
+        return [of.batch_norm, of.patch_embed, *of.layers, of.norm, self.network.audio_projection]
+
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as unit vectors [B, 512]."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(self._forward, windows)
+        return run(self.forward, windows)
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Return the spectrogram in decibels [B, 1, frames, 64] of windows [B, samples], always in float32."""
@@ -161,7 +167,8 @@ class Clap:
             mel = power.transpose(1, 2) @ self.filters
             return (10 * mel.clamp(min=SMALLEST_POWER).log10()).unsqueeze(1)
 
-    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run the network over windows [B, samples] at once; differentiable."""
         from torch.nn.functional import normalize
 
-        return normalize(self.model(input_features=self.log_mel(windows)).audio_embeds.float(), dim=-1)
+        return normalize(self.network(input_features=self.log_mel(windows)).audio_embeds.float(), dim=-1)

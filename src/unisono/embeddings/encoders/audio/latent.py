@@ -92,19 +92,26 @@ def _width(models: Any, channels: int) -> Iterator[None]:
 
 
 class Latent:
-    """The encoder's convolutions, for inference."""
+    """The encoder's convolutions."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec
         self.network = network
 
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        of = self.network
+        return [of.gain, of.conv_inp, *of.down_layers, of.prenorm_1d_to_2d]
+
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as the time means of the encoder's features [B, 8192]."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(self._forward, windows)
+        return run(self.forward, windows)
 
-    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run the network over windows [B, samples] at once; differentiable."""
         import torch
         from music2latent import audio, hparams
 

@@ -102,23 +102,36 @@ def build_network(config: Any) -> Any:
 
 
 class Mert:
-    """The network, for inference."""
+    """The network, and which of its layers are the embedding."""
 
     def __init__(self, spec: EncoderSpec, model: Any, numbers: list[int], *, average: bool = False) -> None:
         from unisono.embeddings.encoders.audio._torch import LayerMeans
 
         self.spec = spec
-        self.model = model
+        self.network = model
         self.means = LayerMeans(model.encoder.layers, numbers, average=average)
+
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        return stages_of(self.network)
 
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as the time means of the chosen layers: [B, D], or [B, L, D] if there are several."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(self._forward, windows)
+        return run(self.forward, windows)
 
-    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
-        return self.means.during(lambda: self.model(standardise(windows)).last_hidden_state)
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run the network over windows [B, samples] at once; differentiable."""
+        return self.means.during(lambda: self.network(standardise(windows)).last_hidden_state)
+
+
+def stages_of(network: Any) -> "list[torch.nn.Module]":
+    """Return the parts of a HuBERT, from front to back."""
+    encoder = network.encoder
+    front = [network.feature_extractor, network.feature_projection, encoder.pos_conv_embed]
+    return [*front, *encoder.layers, encoder.layer_norm]
 
 
 def standardise(windows: "torch.Tensor") -> "torch.Tensor":

@@ -134,7 +134,7 @@ def build_network(sizes: MuqSizes) -> "MuqNetwork":
 
 
 class Muq:
-    """The whole encoder, for inference."""
+    """The whole encoder."""
 
     def __init__(
         self,
@@ -156,6 +156,11 @@ class Muq:
             spec.rate_hz, sizes.hop_samples, sizes.mel_bands, sizes.mean_db, sizes.deviation_db, device
         )
 
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        return [self.network.conv, *self.network.conformer.layers, self.network.conformer.layer_norm]
+
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as the time means of the chosen layers: [B, D], or [B, L, D] if there are several."""
         from unisono.embeddings.encoders.audio._torch import run
@@ -163,5 +168,5 @@ class Muq:
         return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Run the network over windows [B, samples] at once."""
+        """Run the network over windows [B, samples] at once; differentiable."""
         return self.means.during(lambda: self.network(self.log_mel(windows)))

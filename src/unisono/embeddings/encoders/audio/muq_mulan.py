@@ -96,20 +96,26 @@ def build(device: str = "cpu", weights: Path | None = None) -> "MuqMulan":
 
 
 class MuqMulan:
-    """The audio tower, for inference."""
+    """The audio tower."""
 
     def __init__(self, spec: EncoderSpec, network: Any, sizes: muq.MuqSizes, device: str) -> None:
         self.spec = spec
         self.network = network
         self.muq = muq.Muq(spec, network["muq"], sizes, device, [sizes.conformer["num_hidden_layers"]])
 
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        return [*self.muq.stages, self.network["frames"], self.network["shared"]]
+
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as unit vectors [B, 512]."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(self._forward, windows)
+        return run(self.forward, windows)
 
-    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run the network over windows [B, samples] at once; differentiable."""
         from torch.nn.functional import normalize
 
         # Averaging before the first projection, which is linear, is the same as after it, and faster.

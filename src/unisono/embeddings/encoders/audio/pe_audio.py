@@ -94,19 +94,26 @@ def _recompute_rotation(encoder: Any, config: Any) -> None:
 
 
 class PeAudio:
-    """The audio tower, for inference."""
+    """The audio tower."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec
         self.network = network
 
+    @property
+    def stages(self) -> "list[torch.nn.Module]":
+        """The parts of the network, from front to back."""
+        of = self.network["encoder"]
+        return [of.embedder, of.patch_embedder, *of.layers, of.norm, of.output, self.network["head"]]
+
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Embed windows [B, samples] as [B, D], as long as the network makes them."""
         from unisono.embeddings.encoders.audio._torch import run
 
-        return run(self._forward, windows)
+        return run(self.forward, windows)
 
-    def _forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+    def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
+        """Run the network over windows [B, samples] at once; differentiable."""
         states = self.network["encoder"](input_values=windows.unsqueeze(1)).pooler_output
         vectors: torch.Tensor = self.network["head"](states)
         return vectors

@@ -40,14 +40,12 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Tags":
         WeightsAbsentError: the package is not installed, or a file is missing.
         DataError: a file is cut short or altered.
     """
-    import torch
-
     from unisono.embeddings.encoders.audio.musicnn import Musicnn
 
     networks = []
     for tagger in (MSD, MTT):
         variables = read_variables(tagger, SPEC.name, weights / tagger.folder if weights else None)
-        networks.append(Musicnn({name: torch.tensor(value) for name, value in variables.items()}, device))
+        networks.append(Musicnn(variables, device))
     return Tags(networks)
 
 

@@ -26,6 +26,8 @@ class Job:
 
     encoders: Mapping[str, str] = field(default_factory=dict)
     """Name -> which hidden states: "all", or numbers such as "4,8,12"; empty: the encoder's default."""
+    tuned: Mapping[str, str] = field(default_factory=dict)
+    """Name -> the checkpoint that holds it, of encoders that were tuned."""
     pooling: Pooling = "mean"
     keep_windows: bool | int = False
     """See `ContentSettings`."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,7 +14,7 @@ from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.base.progress import time_in_words
-from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec, Layers, WeightsAbsentError
 from unisono.embeddings.prepare.plan import WorkItem
 
@@ -168,12 +169,15 @@ def choose_devices(asked: Sequence[str], workers: int | None = None) -> list[str
     return list(dict.fromkeys(chosen)) if "cpu" not in chosen else chosen
 
 
-def build_encoders(states: Mapping[str, str], devices: Iterable[str]) -> dict[str, dict[str, AudioEncoder]]:
+def build_encoders(
+    states: Mapping[str, str], devices: Iterable[str], tuned_in: Mapping[str, str] | None = None
+) -> dict[str, dict[str, AudioEncoder]]:
     """Build each encoder once for each device: device -> name -> encoder.
 
     Args:
         states: encoder -> which hidden states, as in `Job`.
         devices: "cpu", "cuda:0", ...; repeated ones share an encoder.
+        tuned_in: encoder -> the checkpoint that holds it, as in `Job`.
 
     Raises:
         UnisonoError: weights are absent; the message names all of them, and which encoders to use instead.
@@ -184,7 +188,10 @@ def build_encoders(states: Mapping[str, str], devices: Iterable[str]) -> dict[st
         built[device] = {}
         for name, its_states in states.items():
             try:
-                built[device][name] = audio.build(name, device, layers=_layers(its_states))
+                if path := (tuned_in or {}).get(name):
+                    built[device][name] = tuned.build(Path(path), device, layers=layers_of(its_states))
+                else:
+                    built[device][name] = audio.build(name, device, layers=layers_of(its_states))
             except WeightsAbsentError as error:
                 absent.append(error)
         if absent:
@@ -192,7 +199,8 @@ def build_encoders(states: Mapping[str, str], devices: Iterable[str]) -> dict[st
     return built
 
 
-def _layers(states: str) -> Layers | None:
+def layers_of(states: str) -> Layers | None:
+    """Return which hidden states a record or a job names, as `audio.build` wants them."""
     if not states:
         return None
     return cast("Layers", states) if states in ("all", "mean") else tuple(int(number) for number in states.split(","))

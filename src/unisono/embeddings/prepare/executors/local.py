@@ -20,7 +20,7 @@ from unisono.audio.faults import Fault
 from unisono.audio.open import Samples
 from unisono.base.cores import available_cores
 from unisono.base.log import log
-from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec
 from unisono.embeddings.prepare.executors import Failed, Job, Outcome, result
 from unisono.embeddings.prepare.executors._runner import (
     Pending,
@@ -55,9 +55,16 @@ def build(job: Job) -> "LocalExecutor":
         UnisonoError: weights or a device are not there.
     """
     devices = choose_devices(job.devices, job.workers)
-    built = build_encoders(job.encoders, devices)
+    built = build_encoders(job.encoders, devices, job.tuned)
     log.info("Encoders %s on %s", ", ".join(job.encoders), ", ".join(dict.fromkeys(devices)))
     return LocalExecutor(job, [Runner(device, built[device], job.batch_size) for device in devices])
+
+
+def around(encoder: AudioEncoder, device: str, workers: int) -> "LocalExecutor":
+    """Return an executor around an encoder that is built already."""
+    name = encoder.spec.name
+    job = Job(encoders={name: ""}, devices=(device,), workers=workers)
+    return LocalExecutor(job, [Runner(each, {name: encoder}, None) for each in choose_devices(job.devices, workers)])
 
 
 class LocalExecutor:
@@ -72,6 +79,10 @@ class LocalExecutor:
         """Yield a result for each encoder of each item, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
             log_estimate(items, self.runners)
+        yield from self.outcomes(items)
+
+    def outcomes(self, items: Iterable[WorkItem]) -> Generator[Outcome, None, None]:
+        """Do what `map` does, without an estimate of the time."""
         with closing(self.windows(items)) as found:
             for each in found:
                 yield each if isinstance(each, Failed) else result(*each[:3], self._job, each.whole)
