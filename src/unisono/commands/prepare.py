@@ -63,6 +63,9 @@ class PrepareOptions(StageOptions):
     """Embed one part of the tracks, such as 3/16, as a task of a batch system; `--assemble` puts the parts together."""
     assemble: Annotated[bool, Parameter(negative="")] = False
     """Embed nothing: write `embeddings.h5` of what the shards made, or name those that are missing."""
+    cache_audio: Annotated[bool, Parameter(negative="")] = False
+    """Keep the decoded audio too, at the rates of the encoders: 2 bytes a sample. `train --tune-audio --cached-audio` reads
+    it instead of decoding the files at each step."""
     continue_: Continue = False
     """Continue an interrupted run; this is what happens anyway."""
 
@@ -115,6 +118,7 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareRep
         prune=options.prune,
         shard=options.shard,
         assemble=options.assemble,
+        cache_audio=options.cache_audio,
         recorded_options=record(options),
     )
 

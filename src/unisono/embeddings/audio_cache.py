@@ -175,7 +175,7 @@ class CachedAudio:
                     with path.open("rb") as file:
                         if hashlib.file_digest(file, "sha256").hexdigest() != path.stem:
                             raise _damaged(path, "its content is not what was written (its name is the sha256 of that)")
-                    self._open[path] = safe_open(path, "numpy").get_slice("samples")
+                    self._open[path] = safe_open(path, "numpy").get_slice("samples")  # type: ignore[no-untyped-call]
                 except OSError as error:
                     raise _damaged(path, error.strerror or str(error)) from error
             return self._open[path]

@@ -19,6 +19,7 @@ from unisono.audio.probe import probe
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import tuned, weights
+from unisono.embeddings.encoders.tuned import TunedFile
 from unisono.embeddings.file import EncoderRecord
 from unisono.embeddings.prepare import settings
 from unisono.embeddings.prepare.executors import Failed, Job, local
@@ -129,7 +130,7 @@ def _executor_of(record: EncoderRecord, device: str, workers: int | None = None)
     Raises:
         DataError: the encoder here differs from it.
     """
-    executor = _executor(record.name, record.hidden_states, device, weights.root(), workers, tuned.path_of(record))
+    executor = _executor(record.name, record.hidden_states, device, weights.root(), workers, tuned.file_of(record))
     pooling: Pooling = "stats" if record.pooling == "stats" else "mean"
     spec = executor.specs[record.name]
     differ = settings.record_differences(asdict(record), settings.encoder_record(spec, pooling, record.hidden_states))
@@ -150,11 +151,11 @@ def _excerpt(file: AnyPath | Excerpt) -> Excerpt:
 
 @lru_cache(maxsize=1)
 def _executor(
-    name: str, states: str, device: str, root: Path, workers: int | None, tuned_in: Path | None
+    name: str, states: str, device: str, root: Path, workers: int | None, tuned_in: TunedFile | None
 ) -> local.LocalExecutor:
     """Build the encoder, and keep it for the next call: loading takes longer than embedding a file.
 
     `root` is where its weights are, so that another place has another encoder.
     """
-    held = {name: str(tuned_in)} if tuned_in else {}
+    held = {name: tuned_in} if tuned_in else {}
     return local.build(Job(encoders={name: states}, tuned=held, devices=(device,), workers=workers))

@@ -11,7 +11,7 @@ import torch
 
 from tests.embeddings.encoders import tiny
 from unisono.base.errors import UsageError
-from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.encoders.audio import AudioEncoder
 from unisono.embeddings.prepare.run import DEFAULT_ENCODERS
 
@@ -132,3 +132,40 @@ def test_an_unknown_name_has_the_nearest_one() -> None:
 def test_an_encoder_without_layers_says_so() -> None:
     with pytest.raises(UsageError, match="The encoder dsp has one embedding"):
         audio.build("dsp", layers="all")
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize("name", audio.names())
+def test_it_can_be_tuned_or_says_that_it_cannot(
+    name: str, kind: tuned.Tuning, weights_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNISONO_WEIGHTS", str(weights_root))
+    encoder = audio.build(name)
+    if name in ("dsp", "tags"):
+        with pytest.raises(UsageError, match=f"{name} can embed music, but it cannot be tuned: it has no"):
+            audio.tunable(encoder)
+        return
+    generator = torch.Generator().manual_seed(0)
+    windows = torch.randn(2, round(encoder.spec.window_s * encoder.spec.rate_hz), generator=generator) / 8
+    untouched = encoder.embed(windows)
+    tower = tuned.TunedTower(encoder, kind, rank=2, frozen=1)
+    assert not tower.stages[0] and any(tower.stages)
+    torch.testing.assert_close(encoder.forward(windows), untouched, rtol=1e-4, atol=2e-5)
+    with torch.no_grad():  # the second matrix of an adapter begins as zero, and the first has no gradient then
+        for each in (each for stage in tower.stages for each in stage if kind == "lora"):
+            each.add_(0.01 * torch.randn(each.shape, generator=generator))
+    found = tower.embed(windows[:, None])
+    assert found.shape == (2, 1, encoder.spec.dim)
+    (found * torch.randn(found.shape, generator=generator)).sum().backward()
+    unused = [key for key, each in tower.state().items() if each.grad is None or not each.grad.any()]
+    assert len(unused) <= len(tower.state()) // 10, unused
+    tower.keep_few_activations()
+    again = tower.embed(windows[:, None])
+    torch.testing.assert_close(again, found)
+    with torch.no_grad():
+        for stage in tower.stages:
+            for each in stage:
+                each.mul_(1.1)
+    rebuilt = tuned.with_weights(audio.build(name), tower.weights())
+    torch.testing.assert_close(rebuilt.embed(windows), encoder.embed(windows), rtol=1e-4, atol=2e-5)
+    assert rebuilt.spec.revision == tower.weights().revision() != audio.build(name).spec.revision

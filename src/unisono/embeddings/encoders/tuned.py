@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -66,6 +66,13 @@ def check_content(found: Any) -> None:
         raise ValueError(f"rank is {found['rank']!r}")
     if not isinstance(found["tensors"], dict) or not found["tensors"]:
         raise ValueError("it has no tensors")
+
+
+class TunedFile(NamedTuple):
+    """A checkpoint that holds a tuned encoder."""
+
+    path: str
+    revision: str
 
 
 class TunedTower:
@@ -262,7 +269,7 @@ def remember(revision: str, path: Path) -> None:
     _PATHS[revision] = path
 
 
-def path_of(record: EncoderRecord) -> Path | None:
+def file_of(record: EncoderRecord) -> TunedFile | None:
     """Return the checkpoint that holds the encoder of a record; None if it was not tuned.
 
     Raises:
@@ -275,7 +282,7 @@ def path_of(record: EncoderRecord) -> Path | None:
             f"The encoder {record.name} was tuned (revision {record.revision}), and no checkpoint that holds it was loaded.",
             hint="Use the checkpoint that the training wrote.",
         )
-    return _PATHS[record.revision]
+    return TunedFile(str(_PATHS[record.revision]), record.revision)
 
 
 def name_of(record: EncoderRecord) -> str:

@@ -5,7 +5,7 @@ embed      decode, embed, pool; results go into small shards                    
 assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go       assemble.py
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from unisono.base.log import log
 from unisono.base.tally import Dropped, Tally
 from unisono.curation.filters import by_duration
 from unisono.curation.sampling import sample
+from unisono.embeddings.audio_cache import cache_audio, folder_of
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, EncoderRecord, open_embeddings
 from unisono.embeddings.prepare import executors, settings
@@ -68,6 +69,7 @@ def prepare(
     prune: bool = False,
     shard: str | None = None,
     assemble: bool = False,
+    cache_audio: bool = False,
     recorded_options: Mapping[str, Any] | None = None,
 ) -> PrepareReport:
     """Embed the tracks of a unified file into `embeddings.h5`; embeddings that are there already are not computed again.
@@ -85,6 +87,7 @@ def prepare(
         prune: remove from `embeddings.h5` the tracks that are not among those chosen now; else they are an error.
         shard: embed one part of the tracks, such as `3/16`, and leave `embeddings.h5` to a later run; see `docs/cluster.md`.
         assemble: embed nothing; write `embeddings.h5` of what the shards made.
+        cache_audio: keep the decoded audio as well, for a training that tunes an encoder.
         recorded_options: what the report stores as options; None: the arguments.
 
     Raises:
@@ -122,6 +125,7 @@ def prepare(
         executor=executor,
         part=Part.parse(shard) if shard else None,
         assemble_only=assemble,
+        cache_audio=cache_audio,
     )
     given = arguments if recorded_options is None else recorded_options
     return run(encoders, layers, given, strict=strict, prune=prune)
@@ -182,6 +186,7 @@ class _Preparation:
     executor: str
     part: Part | None = None
     assemble_only: bool = False
+    cache_audio: bool = False
     tally: Tally = field(default_factory=Tally)
 
     def __call__(
@@ -201,6 +206,7 @@ class _Preparation:
             contents = Contents(self.folder / SHARDS / "contents", there)
             states = settings.hidden_states(layers, shards)
             settings.check_shards(shards, self.content, states, self.folder)
+            settings.check_tuned(shards, names, self.job.tuned, self.folder)
             chosen, work = self.of_part(chosen, plan(chosen))
             pruned = 0 if self.part else _refuse_to_lose(there, work, prune=prune)
             same = _recognise_moved(work, shards, contents)
@@ -213,6 +219,8 @@ class _Preparation:
             if not self.part:
                 written = self.write(splits, work, contents, shards, records, faults, there)
                 _remove_what_is_stored(self.folder, shards, failures, contents, set(same.values()))
+            if self.cache_audio:
+                self.decode(names, {work.key_of[track.id] for track in embedded}, work)
         return PrepareReport(
             path=self.folder / FILE_NAME,
             report_path=self.folder / name_of(REPORT, self.part),
@@ -307,6 +315,14 @@ class _Preparation:
                 settings.check_built(shards[name], record, self.folder, keep_windows=self.content.keep_windows)
             passing = embed(items, executor, shards, failures, contents)
         return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
+
+    def decode(self, names: Iterable[str], keys: Set[bytes], work: EmbeddingPlan) -> None:
+        """Keep the decoded audio of excerpts, at the rates of the encoders."""
+        excerpts = {key: excerpt for key, excerpt in work.excerpts.items() if key in keys}
+        for rate_hz in sorted({audio.spec(name).rate_hz for name in names}):
+            log.info("Decoding to %s", folder_of(self.folder, rate_hz))
+            for key, fault in cache_audio(self.folder, rate_hz, excerpts, self.job.workers).items():
+                log.warning("%s is not kept: %s.", excerpts[key].path, fault.reason)
 
     def without_faults(self, tracks: list[Track], work: EmbeddingPlan, faults: Mapping[bytes, Fault]) -> list[Track]:
         """Leave out the tracks that could not be embedded; note them in the tally."""

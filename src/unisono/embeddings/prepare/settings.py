@@ -11,6 +11,7 @@ from unisono.base.arguments import as_path
 from unisono.base.errors import UsageError
 from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.tuned import TunedFile
 from unisono.embeddings.file import EncoderRecord
 from unisono.embeddings.prepare.pooling import PARTS, Pooling
 from unisono.embeddings.prepare.sink import EncoderShards
@@ -39,7 +40,7 @@ class TrackChoice:
     max_duration: float | None = None
 
 
-def named(encoders: Sequence[str], layers: Sequence[str]) -> tuple[list[str], list[str], dict[str, str]]:
+def named(encoders: Sequence[str], layers: Sequence[str]) -> tuple[list[str], list[str], dict[str, TunedFile]]:
     """Resolve the names of encoders that are paths of checkpoints, which hold tuned ones.
 
     Args:
@@ -53,15 +54,15 @@ def named(encoders: Sequence[str], layers: Sequence[str]) -> tuple[list[str], li
         UsageError: two are of one name.
         DataError: a checkpoint holds no encoder.
     """
-    names, states, tuned_in = [], list(layers), {}
+    names, states, tuned_in = [], list(layers), dict[str, TunedFile]()
     for each in encoders:
         if not tuned.is_path(each):
             names.append(each)
             continue
         path = as_path(each)
         record, weights = tuned.read(path)
+        tuned_in[record.name] = TunedFile(str(path), weights.revision())
         tuned.remember(weights.revision(), path)
-        tuned_in[record.name] = str(path)
         names.append(record.name)
         states.append(f"{record.name}={record.hidden_states or 'last'}")
     if any(names.count(name) > 1 for name in tuned_in):
@@ -141,6 +142,21 @@ def check_shards(
             found += [f"{name}: {line}" for line in lines]
     if found:
         raise refusal(folder, list(dict.fromkeys(found)))
+
+
+def check_tuned(
+    shards: Mapping[str, EncoderShards], names: Iterable[str], tuned_in: Mapping[str, TunedFile], folder: Path
+) -> None:
+    """Refuse embeddings of a tuned encoder where those of another are asked for, even if none is missing.
+
+    Raises:
+        UsageError: names the revisions.
+    """
+    for name in names:
+        held = (shards[name].settings() or {}).get("revision", "")
+        wanted = tuned_in[name].revision if name in tuned_in else held.partition(tuned.MARK)[0]
+        if held and held != wanted:
+            raise refusal(folder, [f"{name}: revision: {held!r} there, {wanted!r} now"])
 
 
 def check_built(shards: EncoderShards, record: EncoderRecord, folder: Path, *, keep_windows: bool | int) -> None:

@@ -154,7 +154,8 @@ class TrainingConfig:
             )
         if self.maxsim and (self.audio_windows is None or self.lora or self.tune_audio):
             raise UsageError(
-                "maxsim needs some windows of each excerpt (audio_windows), and encoders that are not tuned (no lora, no tune_audio).",
+                "maxsim needs some windows of each excerpt (audio_windows), and encoders that are not tuned (no lora, no "
+                "tune_audio).",
                 hint="Keep them with prepare --keep-windows, and train with --audio-windows 4, or as many as you can.",
                 parameter="maxsim",
             )

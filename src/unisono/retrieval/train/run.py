@@ -4,7 +4,7 @@ import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
+from unisono.base.words import counted
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
@@ -87,6 +88,8 @@ class TrainingSummary:
     """Why it ended before its last epoch, in a sentence; empty if it did not."""
     warnings: tuple[str, ...] = ()
     """What speaks against the model, in sentences."""
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Id -> why its audio could not be read, with a tuned audio encoder."""
 
 
 class TrainedModel(Model):
@@ -473,9 +476,19 @@ def _conclude(training: Training, device: str) -> TrainedModel:
         card_path=card,
         curve_path=curve if drawn else None,
         stopped=training.why_stopped,
-        warnings=tuple(doubts.of_model(best)),
+        warnings=(*doubts.of_model(best), *_of_skipped(training.step.audio.skipped)),
+        skipped=dict(training.step.audio.skipped),
     )
     for sentence in model.training.warnings:
         if sentence not in state.warnings:  # those were said when the training began
             log.warning("%s", sentence)
     return model
+
+
+def _of_skipped(skipped: dict[str, str]) -> list[str]:
+    if not skipped:
+        return []
+    first, reason = next(iter(skipped.items()))
+    return [
+        f"The audio of {counted(len(skipped), 'excerpt')} could not be read in the training; the first is {first}: {reason}."
+    ]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from unisono.audio.faults import Fault
 from unisono.base.registry import Registry
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.tuned import TunedFile
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import Pooling, pool, spread
 
@@ -26,7 +27,7 @@ class Job:
 
     encoders: Mapping[str, str] = field(default_factory=dict)
     """Name -> which hidden states: "all", or numbers such as "4,8,12"; empty: the encoder's default."""
-    tuned: Mapping[str, str] = field(default_factory=dict)
+    tuned: Mapping[str, TunedFile] = field(default_factory=dict)
     """Name -> the checkpoint that holds it, of encoders that were tuned."""
     pooling: Pooling = "mean"
     keep_windows: bool | int = False

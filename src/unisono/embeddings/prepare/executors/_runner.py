@@ -16,6 +16,7 @@ from unisono.base.log import log
 from unisono.base.progress import time_in_words
 from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec, Layers, WeightsAbsentError
+from unisono.embeddings.encoders.tuned import TunedFile
 from unisono.embeddings.prepare.plan import WorkItem
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def choose_devices(asked: Sequence[str], workers: int | None = None) -> list[str
 
 
 def build_encoders(
-    states: Mapping[str, str], devices: Iterable[str], tuned_in: Mapping[str, str] | None = None
+    states: Mapping[str, str], devices: Iterable[str], tuned_in: Mapping[str, TunedFile] | None = None
 ) -> dict[str, dict[str, AudioEncoder]]:
     """Build each encoder once for each device: device -> name -> encoder.
 
@@ -188,8 +189,8 @@ def build_encoders(
         built[device] = {}
         for name, its_states in states.items():
             try:
-                if path := (tuned_in or {}).get(name):
-                    built[device][name] = tuned.build(Path(path), device, layers=layers_of(its_states))
+                if found := (tuned_in or {}).get(name):
+                    built[device][name] = tuned.build(Path(found.path), device, layers=layers_of(its_states))
                 else:
                     built[device][name] = audio.build(name, device, layers=layers_of(its_states))
             except WeightsAbsentError as error:
