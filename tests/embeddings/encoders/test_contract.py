@@ -134,8 +134,14 @@ def test_an_encoder_without_layers_says_so() -> None:
         audio.build("dsp", layers="all")
 
 
-@pytest.mark.parametrize("kind", ["full", "lora"])
-@pytest.mark.parametrize("name", audio.names())
+SAME_CLASS = {"clap_general", "clap_unfused", "mert", "musicfm"}
+"""Encoders whose class is that of another one."""
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(name, kind) for name in audio.names() for kind in ("full", "lora") if kind == "full" or name not in SAME_CLASS],
+)
 def test_it_can_be_tuned_or_says_that_it_cannot(
     name: str, kind: tuned.Tuning, weights_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,16 +152,16 @@ def test_it_can_be_tuned_or_says_that_it_cannot(
             audio.tunable(encoder)
         return
     generator = torch.Generator().manual_seed(0)
-    windows = torch.randn(2, round(encoder.spec.window_s * encoder.spec.rate_hz), generator=generator) / 8
+    windows = torch.randn(1, round(encoder.spec.window_s * encoder.spec.rate_hz), generator=generator) / 8
     untouched = encoder.embed(windows)
     tower = tuned.TunedTower(encoder, kind, rank=2, frozen=1)
     assert not tower.stages[0] and any(tower.stages)
-    torch.testing.assert_close(encoder.forward(windows), untouched, rtol=1e-4, atol=2e-5)
+    torch.testing.assert_close(tower.encoder.forward(windows), untouched, rtol=1e-4, atol=2e-5)
     with torch.no_grad():  # the second matrix of an adapter begins as zero, and the first has no gradient then
         for each in (each for stage in tower.stages for each in stage if kind == "lora"):
             each.add_(0.01 * torch.randn(each.shape, generator=generator))
     found = tower.embed(windows[:, None])
-    assert found.shape == (2, 1, encoder.spec.dim)
+    assert found.shape == (1, 1, encoder.spec.dim)
     (found * torch.randn(found.shape, generator=generator)).sum().backward()
     unused = [key for key, each in tower.state().items() if each.grad is None or not each.grad.any()]
     assert len(unused) <= len(tower.state()) // 10, unused

@@ -116,7 +116,8 @@ class TunedTower:
         """Embed W windows of each of b excerpts [b, W, samples] as [b, L, A]; differentiable."""
         import torch
 
-        rows = self.encoder.forward(windows.flatten(0, 1)).float().unflatten(0, windows.shape[:2])
+        rows = self.encoder.forward(windows.flatten(0, 1)).float()
+        rows = rows.reshape(*windows.shape[:2], *rows.shape[1:])
         read = getattr(self.encoder, "read", None)
         found: torch.Tensor = read(rows) if read else rows.mean(dim=1)
         return found if found.ndim == 3 else found.unsqueeze(1)

@@ -1,6 +1,7 @@
 """The network of musicnn as torch modules, filled from its TensorFlow variables."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -49,9 +50,10 @@ class Front(nn.Module):
         super().__init__()
         kernels = [_kernel(variables, number) for number in range(5)]
         self.filters = nn.ModuleList(
-            _filled(nn.Conv2d(1, kernel.shape[0], kernel.shape[2:]), kernel, _bias(variables, number))
+            _filled(nn.Conv2d(1, kernel.shape[0], (kernel.shape[2], kernel.shape[3])), kernel, _bias(variables, number))
             for number, kernel in enumerate(kernels)
         )
+        self.lengths = [kernel.shape[2] for kernel in kernels]
         self.norms = nn.ModuleList(_norm(variables, number + 1, nn.BatchNorm1d) for number in range(5))
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
@@ -61,11 +63,10 @@ class Front(nn.Module):
         much less to compute; it is the weakest band where the norm turns a channel over.
         """
         found = []
-        for convolution, norm in zip(self.filters, self.norms, strict=True):
-            length = convolution.kernel_size[0]
+        for convolution, length, norm in zip(self.filters, self.lengths, self.norms, strict=True):
             filtered = convolution(pad(spectrogram, (0, 0, (length - 1) // 2, length // 2)))
             kept = filtered.max(dim=3).values
-            turned = norm.weight < 0
+            turned = cast("nn.BatchNorm1d", norm).weight < 0
             if turned.any():
                 kept = torch.where(turned[:, None], filtered.min(dim=3).values, kept)
             found.append(norm(kept.relu()))
