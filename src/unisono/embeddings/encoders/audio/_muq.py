@@ -95,9 +95,9 @@ class MuqNetwork(nn.Module):
 
     def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Map a spectrogram [B, bands, T] to the last layer's frames [B, T / 4, D], normalised."""
-        places = self.conformer.embed_positions
+        places: Any = self.conformer.embed_positions
         cached = getattr(places, "cached_rotary_positional_embedding", None)
         if torch.is_grad_enabled() and cached is not None and cached.is_inference():
-            places.cached_sequence_length = None  # kept from a run without gradients, it would let none pass
+            places.cached_sequence_length = None  # kept from a run in inference mode, it takes no part in gradients
         frames: torch.Tensor = self.conformer(self.conv(spectrogram)).last_hidden_state
         return frames
