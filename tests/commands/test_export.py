@@ -102,6 +102,9 @@ def test_without_onnx(checkpoint: Path, tmp_path: Path):
 def test_training_leaves_a_card_and_a_curve(checkpoint: Path):
     card = (checkpoint.parent / "musicnn_card.md").read_text()
     assert "| few | 12 |" in card and "tuned with LoRA" in card and "chance" in card and "None" not in card
+    from huggingface_hub import ModelCard
+
+    assert 'load_model("musicnn_best.pt")' in card and ModelCard(card).data.to_dict()["license_name"] == "see-the-card"
     assert (checkpoint.parent / "musicnn_curve.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -116,10 +119,11 @@ def test_nothing_in_a_checkpoint_becomes_markup(checkpoint: Path):
             audio_encoder=replace(found.audio_encoder, license=evil),
             text_encoder=replace(found.text_encoder, source=evil),
             options=found.options | {"loss": evil},
-        )
+        ),
+        "mine_best.pt",
     )
     bare = card.replace("\\<", "").replace("\\[", "").replace("\\]", "").replace("\\|", "")
-    assert card.count("onerror") == 6 and not any(mark in bare for mark in ("<img", "](", "[x"))
+    assert card.count("onerror") == 7 and not any(mark in bare for mark in ("<img", "](", "[x"))
 
 
 def export_quickly(checkpoint: Path, folder: Path, **more):

@@ -108,7 +108,7 @@ def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     (folder / CONFIG).write_text(
         json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
-    (folder / CARD).write_text(model_card(public), encoding="utf-8")
+    (folder / CARD).write_text(model_card(public, folder.name), encoding="utf-8")
     return found
 
 

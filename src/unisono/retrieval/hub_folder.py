@@ -11,7 +11,7 @@ from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.tables import GRADED, TITLES
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
-from unisono.retrieval.model_card import model_card
+from unisono.retrieval.model_card import body, metadata
 
 LOADER = "unisono_model.py"
 """The standalone file."""
@@ -39,7 +39,7 @@ def write_hub_files(folder: Path, name: str, checkpoint: Checkpoint, results: Se
     with extra("embed", "Writing a folder for the Hub"):
         from huggingface_hub import ModelCard
     data = _metadata(checkpoint, results, name)
-    text = f"---\n{data.to_yaml()}\n---\n\n{model_card(checkpoint)}\n{_benchmarks(results)}{USE}"
+    text = f"---\n{data.to_yaml()}\n---\n\n{body(checkpoint)}\n{_benchmarks(results)}{USE}"
     try:
         ModelCard(text)
     except (ValueError, TypeError) as error:
@@ -67,17 +67,7 @@ def _metadata(checkpoint: Checkpoint, results: Sequence[Result], name: str) -> A
         for measure in GRADED
         if measure in found.estimates
     ]
-    return ModelCardData(
-        language="en",
-        license="other",
-        license_name="see-the-card",
-        license_link="README.md",
-        library_name="unisono",
-        pipeline_tag="feature-extraction",
-        tags=["music", "text-to-music-retrieval", "music-information-retrieval", checkpoint.audio_encoder.name],
-        model_name=name,
-        eval_results=evaluated or None,
-    )
+    return ModelCardData(**metadata(checkpoint), model_name=name, eval_results=evaluated or None)
 
 
 def _benchmarks(results: Sequence[Result]) -> str:

@@ -1,9 +1,11 @@
 """The model card: what a model was trained on, how, and its validation metrics, as Markdown."""
 
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from unisono.base.words import counted
 from unisono.base.words import plain_markdown as plain
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.doubts import of_model
@@ -27,8 +29,53 @@ SETTINGS = (
 )
 
 
-def model_card(checkpoint: Checkpoint) -> str:
-    """Return the card of a checkpoint."""
+def model_card(checkpoint: Checkpoint, place: str) -> str:
+    """Return the card of a checkpoint, with the metadata that the Hugging Face Hub reads, and how it is used.
+
+    Args:
+        checkpoint: what it describes.
+        place: the name of the file or folder that is loaded.
+    """
+    header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata(checkpoint).items())
+    return f"""---
+{header}
+---
+
+{body(checkpoint)}
+## Use
+
+```python
+import unisono as u
+
+model = u.load_model("{place}")
+for hit in model.search("calm piano at night", data="data/processed_embeddings"):
+    print(hit.score, hit.track.name)
+```
+
+Or, from a terminal: `unisono search "calm piano at night" --model {place}`
+"""
+
+
+def metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what the Hub knows a model by."""
+    return {
+        "language": "en",
+        "license": "other",
+        "license_name": "see-the-card",
+        "license_link": "README.md",
+        "library_name": "unisono",
+        "pipeline_tag": "feature-extraction",
+        "tags": [
+            "music",
+            "text-to-music-retrieval",
+            "music-information-retrieval",
+            plain(checkpoint.audio_encoder.name),
+        ],
+    }
+
+
+def body(checkpoint: Checkpoint) -> str:
+    """Return the card without metadata and without how it is used."""
     audio, text, data = _plain(checkpoint.audio_encoder), _plain(checkpoint.text_encoder), checkpoint.trained_on
     noncommercial = audio.noncommercial or any("NC" in name.split("-") for name in data.licenses)
     restrictions = (
@@ -42,6 +89,9 @@ def model_card(checkpoint: Checkpoint) -> str:
 
 A model that maps descriptions and music into one space of {checkpoint.architecture.dim} dimensions, where the music
 that fits a description best is the nearest. Made with unisono.
+
+**Licence**: the weights of the audio encoder are {audio.license}, those of the text encoder
+{text.weights_license}; the heads were trained on music under {counted(len(data.licenses), "licence")}, listed below.
 {restrictions}{warnings}
 ## Parts
 

@@ -460,8 +460,10 @@ def _conclude(training: Training, device: str) -> TrainedModel:
                 log.warning("%s is gone: the last epoch takes its place.", training.best_path)
             write_whole(training.best_path, training.last_path.read_bytes())
         best = checkpoints.load(training.best_path, device)
-        write_whole(card, model_card(best))
-        drawn = bool(state.history) and draw_curve(state.history, curve, training.config.select_by)
+        write_whole(card, model_card(best, training.best_path.name))
+        drawn = bool(state.history) and draw_curve(
+            state.history, curve, training.config.select_by, state.best_epoch, state.chance
+        )
     else:
         best = training.snapshot()
     model = TrainedModel(best, device, training.best_path)
