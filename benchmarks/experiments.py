@@ -25,11 +25,16 @@ from unisono.captions.assign import CaptionPlan, assign
 from unisono.commands import console
 from unisono.embeddings.file import FILE_NAME, create_embeddings, open_embeddings
 from unisono.embeddings.prepare.run import prepare
+from unisono.retrieval.collection import Collection, indexed_tracks
+from unisono.retrieval.evaluate.ranking import query_results, rank_both
 from unisono.retrieval.evaluate.result import QueryResult
+from unisono.retrieval.metrics import TEXT_TO_MUSIC
 from unisono.retrieval.model import Model
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.sweep.outcome import interval_over_seeds
 from unisono.retrieval.sweep.run import queries
 from unisono.retrieval.train.run import train
+from unisono.search.rerank import maxsim
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace
 
@@ -61,9 +66,13 @@ class Variant:
     """The wordings of captions made from tags, in training."""
     of_all: bool = False
     """Only such captions for all training music, not only for the dataset without captions."""
+    by_words: bool = False
+    """Order by MaxSim, as `search --rerank maxsim` does with a gallery this small."""
 
 
 BASELINE = Variant("baseline", "joint space, whitened, noise 1, InfoNCE, mean pooling, musicnn")
+SWAPS = ("instrument", "mood", "tempo", "key", "voice")
+WORDS = {"audio_windows": 2, "maxsim": 0.4}
 VARIANTS = (
     BASELINE,
     Variant("projection", "text into the audio space (z-scored)", {"projection": "text", "audio_scaling": "zscore"}),
@@ -72,7 +81,15 @@ VARIANTS = (
     Variant("noise", "no noise on the audio", {"audio_noise": 0.0}),
     Variant("noise", "noise 0.5", {"audio_noise": 0.5}),
     Variant("loss", "SigLIP", {"loss": "siglip"}),
+    Variant("loss", "decoupled contrastive", {"loss": "dcl"}),
+    Variant("loss", "InfoNCE + SIGReg", {"loss": "infonce_sigreg"}),
     Variant("loss", "fixed temperature 0.1", {"learn_temperature": False}),
+    Variant("views", "partial views of captions", {"views": True}),
+    Variant("false captions", "swapped: instrument, mood, tempo, key, voice", {"hard_negatives": SWAPS}),
+    Variant("false captions", "negated", {"hard_negatives": ("negation",)}),
+    Variant(
+        "false captions", "swapped and negated, with views", {"hard_negatives": (*SWAPS, "negation"), "views": True}
+    ),
     Variant("heads", "linear text head", {"text_head": "linear"}),
     Variant("heads", "MLP audio head", {"audio_head": "mlp"}),
     Variant("batch", "batch size 128", {"batch_size": 128}),
@@ -81,6 +98,8 @@ VARIANTS = (
     Variant("pooling", "stats pooling", prepare={"pooling": "stats"}),
     Variant("windows", "one window a step instead of all three", {"audio_windows": 1}, {"keep_windows": True}),
     Variant("windows", "two windows a step instead of all three", {"audio_windows": 2}, {"keep_windows": True}),
+    Variant("maxsim", "MaxSim 0.4, on two windows a step", WORDS, {"keep_windows": True}),
+    Variant("maxsim", "the same, ordered by MaxSim", WORDS, {"keep_windows": True}, by_words=True),
     Variant("encoder", "dsp", {"audio_encoder": "dsp"}, {"encoders": ("dsp",)}),
 )
 WORDINGS: tuple[tuple[str, ...], ...] = (
@@ -150,6 +169,19 @@ def trained(each: Settings, variant: Variant, number: str, seed: int, data_dir: 
     return train(data_dir, **settings)
 
 
+def queries_by_words(model: Model, data_dir: Path, split: Split) -> list[QueryResult]:
+    """Return the result of each text query on a split, by MaxSim with all windows."""
+    with open_embeddings(data_dir) as file:
+        rows = file.read(split, [model.audio_encoder.name])
+        vectors, windows = model.project_windows(file, rows)
+    music = Collection(indexed_tracks(rows), vectors, windows=windows)
+    pairing = pair_rows(rows)
+    every = np.arange(len(rows.ids))
+    scores = np.stack([maxsim(model.embed_tokens(text), music, every) for text in pairing.texts])
+    ranked = rank_both(pairing, scores, np.eye(len(every)))  # the scores are the cosines with these, but for a factor
+    return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)
+
+
 def human(asked: list[QueryResult], data_dir: Path, split: Split) -> list[QueryResult]:
     """Return the queries that people wrote."""
     with open_embeddings(data_dir) as file:
@@ -179,7 +211,7 @@ def outcome(each: Settings, variant: Variant, number: str) -> tuple[Outcome, lis
     """Train and evaluate a variant with every seed; return the outcome and the queries, which all seeds share."""
     data_dir = embeddings(each.root, variant)
     models = [trained(each, variant, number, seed, data_dir) for seed in range(each.seeds)]
-    runs = [queries(model, data_dir, "test") for model in models]
+    runs = [(queries_by_words if variant.by_words else queries)(model, data_dir, "test") for model in models]
     val = float("nan")
     if variant.captions:
         runs = [human(asked, data_dir, "test") for asked in runs]

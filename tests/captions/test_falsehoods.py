@@ -1,16 +1,25 @@
 """False captions are false of their recording, and views are true of it."""
 
+from collections.abc import Collection
+
 import pytest
 
-from unisono.captions.falsehoods import FALSEHOODS, Falsehood, false_captions
+from unisono.captions.falsehoods import FALSEHOODS, Falsehood, false_captions, what_is_said
 from unisono.captions.views import views
 from unisono.tracks.vocabulary import terms_in
+
+
+def falsified(
+    text: str, said: list[str], kinds: Collection[Falsehood] = FALSEHOODS, seed: int = 0
+) -> dict[Falsehood, str]:
+    return false_captions(text, what_is_said([text, *said]), kinds, seed)
+
 
 CAPTION = "A happy song with electric guitar and a male singer. Slow at first. In the key of A minor."
 
 
 def test_each_kind_changes_one_thing():
-    found = false_captions(CAPTION, ["calm"], FALSEHOODS, seed=1)
+    found = falsified(CAPTION, ["calm"], FALSEHOODS, seed=1)
     assert found.keys() == set(FALSEHOODS)
     assert found["mood"] == CAPTION.replace("happy", "sad")
     assert found["tempo"] == CAPTION.replace("Slow", "Fast")
@@ -18,9 +27,9 @@ def test_each_kind_changes_one_thing():
     assert found["key"] == CAPTION.replace("A minor", "D# major")
     assert found["negation"] == CAPTION.replace("with", "without")
     assert terms_in(found["instrument"]) - terms_in(CAPTION) and "electric guitar" not in found["instrument"]
-    others = {false_captions(CAPTION, [], ["instrument"], seed)["instrument"] for seed in range(20)}
+    others = {falsified(CAPTION, [], ["instrument"], seed)["instrument"] for seed in range(20)}
     assert len(others) > 5 and found["instrument"] in others
-    assert false_captions(CAPTION, [], ["mood"], seed=9) == {"mood": found["mood"]}
+    assert falsified(CAPTION, [], ["mood"], seed=9) == {"mood": found["mood"]}
 
 
 @pytest.mark.parametrize(
@@ -41,13 +50,13 @@ def test_each_kind_changes_one_thing():
     ],
 )
 def test_nothing_that_may_be_true(kind: Falsehood, text: str, said: list[str]):
-    assert false_captions(text, said, FALSEHOODS, seed=0).get(kind) is None
+    assert falsified(text, said, FALSEHOODS, seed=0).get(kind) is None
 
 
 def test_an_instrument_that_is_named_or_implied_replaces_none():
     said = ["keyboard", "strings", "Orchestral", "electric guitar", "some banjo"]
     for seed in range(200):
-        false = false_captions("A song with clarinet", said, ["instrument"], seed)["instrument"]
+        false = falsified("A song with clarinet", said, ["instrument"], seed)["instrument"]
         assert not terms_in(false) & {
             "piano", "organ", "synthesizer", "violin", "cello", "flute", "trumpet", "guitar", "electric guitar", "banjo",
             "drums", "clarinet",
@@ -55,7 +64,7 @@ def test_an_instrument_that_is_named_or_implied_replaces_none():
 
 
 def test_a_false_caption_is_never_a_caption_of_the_recording():
-    assert false_captions("A man sings", ["A WOMAN sings "], FALSEHOODS, seed=0) == {}
+    assert falsified("A man sings", ["A WOMAN sings "], FALSEHOODS, seed=0) == {}
 
 
 def test_views():

@@ -9,7 +9,8 @@ Sources: Manco et al. 2024 (arXiv 2409.11498), text swap; arXiv 2601.13931, nega
 
 import re
 from collections.abc import Collection, Iterable
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 from unisono.captions import wording
@@ -46,6 +47,12 @@ _DENIAL = re.compile(
     r"\b(?:no|not|never|neither|nor|lacks?|lacking|absent|absence|devoid|free of|few|little)\b|n['’]t\b", re.I
 )
 """What a caption denies is not known to be there: to change it may make another true caption."""
+_OPPOSITES: dict[Falsehood, wording.Edit] = {
+    "mood": wording.other_mood,
+    "tempo": wording.other_tempo_word,
+    "key": wording.other_key,
+    "voice": wording.other_voice,
+}
 _CLAUSE = re.compile(r"[.,;!?]")
 
 
@@ -54,58 +61,82 @@ def instruments_in(texts: Iterable[str]) -> frozenset[str]:
     return frozenset(_INSTRUMENTS) & {term for text in texts for term in terms_in(text)}
 
 
-def false_captions(
-    text: str,
-    said: Collection[str],
-    kinds: Collection[Falsehood],
-    seed: int,
-    instruments: Collection[str] = _INSTRUMENTS,
-) -> dict[Falsehood, str]:
-    """Return a false caption of each kind that applies.
+@dataclass(frozen=True)
+class Said:
+    """What is said of a recording, as far as it decides what is false of it."""
+
+    texts: frozenset[str]
+    """All captions and tags, in lower case."""
+    claimed: frozenset[str]
+    """The terms that they name, but for those with `without`."""
+    both: frozenset[Falsehood]
+    """In what it is said to be one thing and its opposite."""
+    keys: frozenset[str]
+    barred: frozenset[str]
+    """The instruments that may not replace another: those that are named or implied, or are often there unsaid."""
+
+
+def what_is_said(texts: Collection[str], instruments: Collection[str] = _INSTRUMENTS) -> Said:
+    """Find what is said of a recording.
 
     Args:
-        text: a caption, or a part of one.
-        said: all that is said of its recording: captions and tags.
-        kinds: what may be changed.
-        seed: of what replaces an instrument.
+        texts: all its captions and tags.
         instruments: those that may replace others: one that no true caption of the data names would be told from the true
             ones without listening.
     """
+    everything = "\n".join(texts)
+    terms = {text: terms_in(text) for text in texts}
+    named = {term for found in terms.values() for term in found}
+    barred = (set(_INSTRUMENTS) - set(instruments)).union(_OFTEN_UNSAID, *map(_related, named))
+    return Said(
+        texts=frozenset(text.strip().lower() for text in texts),
+        claimed=frozenset(term for text, found in terms.items() if "without" not in text for term in found),
+        both=frozenset(
+            kind for kind in FALSEHOODS if kind in wording.OPPOSITIONS and wording.says_both(everything, kind)
+        ),
+        keys=frozenset(wording.keys_in(everything)),
+        barred=frozenset(barred | _OF_AN_ORCHESTRA if named & _ORCHESTRAL else barred),
+    )
+
+
+def false_captions(text: str, said: Said, kinds: Collection[Falsehood], seed: int) -> dict[Falsehood, str]:
+    """Return a false caption of each kind that applies.
+
+    Args:
+        text: a caption of a recording, or a part of one.
+        said: all that is said of the recording.
+        kinds: what may be changed.
+        seed: of what replaces an instrument.
+    """
     if _DENIAL.search(text):
         return {}
-    everything = "\n".join([text, *said])
-    known = {each.strip().lower() for each in (text, *said)}
-    edits = {
-        "instrument": partial(_instrument, everything=everything, instruments=instruments, seed=seed),
-        "mood": partial(_opposite, kind="mood", edit=wording.other_mood, everything=everything),
-        "tempo": partial(_opposite, kind="tempo", edit=wording.other_tempo_word, everything=everything),
-        "key": partial(_key, everything=everything),
-        "voice": partial(_opposite, kind="voice", edit=wording.other_voice, everything=everything),
-        "negation": partial(_negation, said=said),
-    }
     possible = FALSEHOODS if "without" not in text.lower() else ("negation",)
-    made = {kind: edits[kind](text) for kind in possible if kind in kinds}
-    return {kind: false for kind, false in made.items() if false and false.strip().lower() not in known}
+    made = {kind: _edited(text, kind, said, seed) for kind in possible if kind in kinds and kind not in said.both}
+    return {kind: false for kind, false in made.items() if false and false.strip().lower() not in said.texts}
 
 
-def _opposite(text: str, *, kind: str, edit: wording.Edit, everything: str) -> str | None:
-    """Return the opposite, unless the recording is said to be both."""
-    return None if wording.says_both(everything, kind) else edit(text)
+def _edited(text: str, kind: Falsehood, said: Said, seed: int) -> str | None:
+    if kind == "instrument":
+        return wording.other_instrument(text, names=_INSTRUMENTS, barred=said.barred, seed=seed)
+    if kind == "negation":
+        return _negation(text, said)
+    false = _OPPOSITES[kind](text)
+    moved = wording.keys_in(false) - wording.keys_in(text) if false and kind == "key" else set()
+    return None if moved & said.keys else false
 
 
-def _key(text: str, *, everything: str) -> str | None:
-    false = _opposite(text, kind="key", edit=wording.other_key, everything=everything)
-    return None if false is None or wording.keys_in(false) & wording.keys_in(everything) else false
+def _negation(text: str, said: Said) -> str | None:
+    """Return the negated caption, unless what it then claims to be there is said elsewhere of the recording."""
+    if found := re.search(r"\bwithout\b", text):
+        now_claimed = terms_in(_CLAUSE.split(text[found.end() :])[0])
+        if any(_is_related(one, other) for one in now_claimed for other in said.claimed):
+            return None
+    return wording.negated(text)
 
 
-def _instrument(text: str, *, everything: str, instruments: Collection[str], seed: int) -> str | None:
-    named = terms_in(everything)
-    barred = {
-        name for name in _INSTRUMENTS if name not in instruments or any(_is_related(name, term) for term in named)
-    }
-    if named & _ORCHESTRAL:
-        barred |= _OF_AN_ORCHESTRA
-    return wording.other_instrument(text, names=_INSTRUMENTS, barred=barred.union(_OFTEN_UNSAID), seed=seed)
+@lru_cache(maxsize=4096)
+def _related(term: str) -> frozenset[str]:
+    return frozenset(name for name in _INSTRUMENTS if _is_related(name, term))
 
 
 def _is_related(one: str, other: str) -> bool:
@@ -113,13 +144,3 @@ def _is_related(one: str, other: str) -> bool:
     if one in other or other in one:
         return True
     return any(narrower in IMPLIED.get(wider, "").split(", ") for narrower, wider in ((one, other), (other, one)))
-
-
-def _negation(text: str, *, said: Collection[str]) -> str | None:
-    """Return the negated caption, unless what it then claims to be there is said elsewhere of the recording."""
-    if found := re.search(r"\bwithout\b", text):
-        claimed = terms_in(_CLAUSE.split(text[found.end() :])[0])
-        elsewhere = {term for other in said if "without" not in other for term in terms_in(other)}
-        if any(_is_related(one, other) for one in claimed for other in elsewhere):
-            return None
-    return wording.negated(text)

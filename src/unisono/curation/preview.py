@@ -8,7 +8,7 @@ from unisono.base.errors import UsageError
 from unisono.base.seeded import rank_key
 from unisono.base.table import Table, Tabular
 from unisono.captions.assign import CaptionPlan, assign
-from unisono.captions.falsehoods import FALSEHOODS, Falsehood, false_captions, instruments_in
+from unisono.captions.falsehoods import FALSEHOODS, Falsehood, false_captions, instruments_in, what_is_said
 from unisono.captions.language_model import LanguageModel
 from unisono.captions.views import views
 from unisono.curation.collection import as_tracks
@@ -109,8 +109,10 @@ def preview_views(tracks: AnyPath | Iterable[Track], *, count: Count = 10, seed:
             said.setdefault(name, []).extend([*track.texts, *track.tags, *([track.genre] if track.genre else [])])
     instruments = instruments_in(text for track in everything for text in track.texts)
 
+    sayings = {name: what_is_said(texts, instruments) for name, texts in said.items()}
+
     def false(track: Track, text: str) -> dict[Falsehood, str]:
-        return false_captions(text, said[track.recording or track.id], FALSEHOODS, seed, instruments)
+        return false_captions(text, sayings[track.recording or track.id], FALSEHOODS, seed)
 
     return ViewsPreview(
         [(track.id, text, views(text, seed), false(track, text)) for track in shown for text in track.texts]

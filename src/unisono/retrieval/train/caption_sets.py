@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.captions.falsehoods import Falsehood, false_captions, instruments_in
+from unisono.captions.falsehoods import Falsehood, false_captions, instruments_in, what_is_said
 from unisono.captions.views import views
 from unisono.embeddings.file import SplitRows
 
@@ -72,11 +72,12 @@ def make_false(rows: SplitRows, said: SplitRows, kinds: Collection[Falsehood], s
     for row, tags in enumerate(said.tags):
         known[names[row]] |= dict.fromkeys(tag for tag in [*tags, said.texts["genre"][row]] if tag)
     instruments = instruments_in(dict.fromkeys(said.captions))
+    sayings = {name: what_is_said(texts, instruments) for name, texts in known.items()}
     place: dict[str, int] = {}
     places: list[int] = []
     begin = [0]
     for text, row in zip(rows.captions, rows.caption_of.tolist(), strict=True):
-        made = false_captions(text, known[names[row]], kinds, seed, instruments)
+        made = false_captions(text, sayings[names[row]], kinds, seed)
         places += [place.setdefault(false, len(place)) for false in made.values()]
         begin.append(len(places))
     return FalseCaptions(list(place), np.array(places, dtype=np.int64), np.array(begin, dtype=np.int64))
