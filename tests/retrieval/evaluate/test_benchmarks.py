@@ -4,6 +4,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -139,6 +140,26 @@ def test_test_a_of_musicbench_has_the_main_captions_only(root):
     card = benchmarks.get("musicbench-a")
     release = Parsing(workspace=Workspace(root)).release(card.dataset)
     assert _reading.described(card, release) == (["musicbench_data_ccccccccccc"], {"A harp"})
+    with pytest.raises(DataError, match=r"400 rows by its card, 1 in .*MusicBench_test_A\.json"):
+        _reading.read(card, Workspace(root))
+
+
+def test_fgmcaps_is_read_by_the_columns_that_mteb_names(root, tmp_path):
+    card = benchmarks.get("fgmcaps")
+    tones = sorted((root / "raw" / "tones").glob("*.wav"))
+    rows = [
+        {"id": f"f{number}", "caption": f"tone {number}", "audio": {"bytes": path.read_bytes(), "path": path.name}}
+        for number, path in enumerate(tones[:3])
+    ]
+    folder = tmp_path / "raw" / registry.get(card.dataset).name / "data"
+    for split, some in (("train", rows[:1]), ("test", rows[1:])):
+        folder.mkdir(parents=True, exist_ok=True)
+        parquet.write_table(pa.Table.from_pylist(some), folder / f"{split}-00000-of-00001.parquet")
+    release = Parsing(workspace=Workspace(tmp_path), unpack_to=tmp_path / "audio").release(card.dataset)
+    ids, texts = _reading.described(card, release)
+    assert len(ids) == 2 and texts == {"tone 1", "tone 2"}
+    with pytest.raises(DataError, match="10,000 captions by its card, 2 in"):
+        _reading.read(card, Workspace(tmp_path))
 
 
 @pytest.mark.usefixtures("counts")

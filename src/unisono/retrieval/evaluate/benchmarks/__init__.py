@@ -50,6 +50,8 @@ class BenchmarkCard:
     """Distinct captions; None: no source says."""
     candidates: int | None
     """Tracks; None: no source says."""
+    lines: tuple[tuple[str, ...], int] | None = None
+    """Names that its file has in releases, and how many lines it has; where no source states `queries` and `candidates`."""
     protocol: str
     overlaps: tuple[str, ...]
     """Which training data holds its music or texts."""

@@ -1,6 +1,6 @@
 """Read a benchmark from its release: its music, its texts and what belongs together, with its counts checked."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,7 @@ def read(card: BenchmarkCard, workspace: Workspace) -> BenchmarkContent:
         _check(card, len(judgements.texts), len(listed), release.root)
     else:
         judgements = None
+        _check_lines(card, release.root)
         listed, texts = described(card, release)
         _check(card, len(texts), len(listed), release.root)
         tracks = card.choose(release.root, read_dataset(release).tracks)
@@ -87,11 +88,30 @@ def is_there(card: BenchmarkCard, workspace: Workspace) -> bool:
     return Parsing(workspace=workspace).release(card.dataset).is_there
 
 
+def _check_lines(card: BenchmarkCard, root: Path) -> None:
+    """Refuse a release whose file has another number of lines than the card states."""
+    if card.lines is None:
+        return
+    names, stated = card.lines
+    path = next((root / name for name in names if (root / name).is_file()), None)
+    if path is None:
+        raise DataError(
+            f"{card.name}: its file is missing: there is no {names[0]} in {root}.",
+            hint=f"Fetch it with: unisono download {card.dataset}",
+        )
+    with path.open("rb") as file:
+        _refuse(card, {"rows": (stated, sum(bool(line.strip()) for line in file))}, path)
+
+
 def _check(card: BenchmarkCard, queries: int, candidates: int, root: Path) -> None:
     """Refuse a release with other counts than the card states."""
-    found = {"captions": (card.queries, queries), "tracks": (card.candidates, candidates)}
+    _refuse(card, {"captions": (card.queries, queries), "tracks": (card.candidates, candidates)}, root)
+
+
+def _refuse(card: BenchmarkCard, found: Mapping[str, tuple[int | None, int]], where: Path) -> None:
+    """Refuse what has other counts: what is counted -> (as stated, as found)."""
     differ = [
-        f"{stated:,} {what} by its card, {counted:,} in {root}"
+        f"{stated:,} {what} by its card, {counted:,} in {where}"
         for what, (stated, counted) in found.items()
         if stated is not None and stated != counted
     ]

@@ -44,7 +44,9 @@ CARD = BenchmarkCard(
     split="test, wording A",
     queries=None,
     candidates=None,
-    protocol="Each distinct main caption of test A is a query; the clips that it describes are relevant. The file has 400 "
-    "rows; no source states how many captions and clips are distinct. “MusicBench 400” of FIGMA's paper is 197 clips.",
+    lines=(NAMES, 400),
+    protocol="Each distinct main caption of test A is a query; the clips that it describes are relevant. The file must have "
+    "400 rows, as published; no source states how many captions and clips are distinct. “MusicBench 400” of FIGMA's paper "
+    "is 197 clips.",
     overlaps=("MusicCaps: all clips", "AudioSet: all clips", "MusicBench's train part: other clips of the same style"),
 )

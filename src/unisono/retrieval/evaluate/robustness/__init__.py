@@ -59,7 +59,7 @@ def measure_robustness(of: Evaluated) -> RobustnessReport:
     edits: dict[str, wording.Edit] = {
         **wording.OPPOSITES,
         **wording.REWORDINGS,
-        "long: all captions of the track": partial(_joined, of),
+        "long: all captions of the track": _long_captions(of.pairing).get,
     }
     languages = claimed_languages(of.model)
     edits |= {f"tags in {name}": partial(wording.in_language, words=words) for name, words in languages.items()}
@@ -101,12 +101,8 @@ def claimed_languages(model: JointModel) -> dict[str, dict[str, str]]:
     return wording.LANGUAGES if claims else {}
 
 
-def _joined(of: Evaluated, text: str) -> str | None:
-    """Return a caption with the other captions of its recording behind it; None if there are none."""
-    return _long_captions(of.pairing).get(text)
-
-
 def _long_captions(pairing: Pairing) -> dict[str, str]:
+    """Return caption -> itself with the other captions of its recording behind it, where there are any."""
     by_recording: dict[int, list[str]] = {}
     for text, recording in zip(pairing.texts, pairing.recording_of_text.tolist(), strict=True):
         by_recording.setdefault(recording, []).append(text)
