@@ -174,6 +174,10 @@ class SubsonicStub(Stub):
             musicFolders={"musicFolder": [{"id": id, "name": name} for name, id in self.folders.items()]}
         )
 
+    def getSong(self, request: Request) -> Reply:
+        found = [song for song in self.songs if song["id"] == request.value("id")]
+        return of_subsonic(song=found[0]) if found else failed(70)
+
     def getCoverArt(self, request: Request) -> Reply:
         found = self.covers.get(request.value("id"))
         return Reply(found, "image/png") if found and request.value("size") == "300" else failed(70)

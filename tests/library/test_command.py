@@ -1,7 +1,9 @@
 """`unisono library` as a person types it, and the search that asks the library where nothing else is named."""
 
 import json
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.library.conftest import DspModel, sing
 from unisono.audio import ffmpeg
 from unisono.base.errors import UsageError
 from unisono.commands import library as command
+from unisono.library import watch
 from unisono.library.library import Library, open_all
 
 
@@ -82,18 +85,36 @@ def test_what_cannot_be_played_is_listed_with_what_to_do(
 def test_watching_brings_in_what_arrives(music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Library.open(tmp_path / "data/library", create=True) as library:
         library.add(music)
-    rounds = threading.Event()
 
-    def sleep(seconds: float) -> None:
-        if rounds.is_set():
-            raise KeyboardInterrupt
-        sing(music / "arrived.flac", 40)
-        rounds.set()
+    def looks(folders: list[Path], *_: object) -> Iterator[None]:
+        yield
+        sing(folders[0] / "arrived.flac", 40)
+        yield
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr(watch, "looks", looks)
     command.watch_library(options=command.SyncOptions(data_root=tmp_path / "data"))
     with Library.open(tmp_path / "data/library") as library:
         assert len(library.collection()) == 7
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_a_change_is_seen_long_before_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watched: bool
+) -> None:
+    monkeypatch.setattr(watch, "QUIET_S", 0.05)
+    if not watched:
+        monkeypatch.setitem(sys.modules, "watchfiles", None)
+    (tmp_path / "data").mkdir()
+    looks = watch.looks([tmp_path], 3600 if watched else 0.01, tmp_path / "data")
+    next(looks)
+    changes = [threading.Timer(at, (tmp_path / name).touch) for at, name in ((0.5, "data/x.sqlite"), (1.5, "a.flac"))]
+    for change in changes:
+        change.start()
+    next(looks)
+    assert (tmp_path / "a.flac").exists() == watched, "what is written in the ignored folder is no reason to look"
+    for change in changes:
+        change.cancel()
 
 
 def test_libraries_for_different_models_are_not_mixed(tmp_path: Path, music: Path, typed) -> None:

@@ -196,6 +196,9 @@ def test_covers_and_playlists_that_a_person_made_are_read(stub, jelly, tmp_path,
     server.covers[key] = b"\x89PNG"
     found = source(server, tmp_path, kind)
     assert found.cover(key) == b"\x89PNG" and found.cover("other") == b""
+    if kind == "subsonic":  # the picture of an album's folder
+        stub.songs[2]["coverArt"], stub.covers["al-2"] = "al-2", b"\xff\xd8\xff"
+        assert found.cover("s2") == b"\xff\xd8\xff" and found.cover("s0") == b""
     for name, keys in (("Mine", [key, key[0] + "0"]), ("mine", [key]), ("Evening", [key[0] + "2"])):
         found.playlists.write(name, keys)
     again = build(found.address, tmp_path / "library")

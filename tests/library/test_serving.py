@@ -87,7 +87,7 @@ def test_a_library_is_served_and_followed(stub, tmp_path):
             assert covers == [200, 200, 404]
             for _ in range(2):
                 assert ask(port, f"{V1}/cover?id={there}")[1] == PNG
-            assert sum("getCoverArt" in path for path in stub.paths()) == 2, "one for each track"
+            assert sum("getCoverArt" in path for path in stub.paths()) == 2, "asked for once for each track"
             stub.playlists["p"] = {"id": "p", "name": "Mine", "entry": [{"id": "s0"}]}
             (mine,) = json.loads(ask(port, f"{V1}/playlists?on_servers=true")[1])["on_servers"]
             found = json.loads(ask(port, f"{V1}/search?like={quote(mine)}")[1])["hits"]

@@ -1,6 +1,5 @@
 """`unisono library`: follow your music, wherever it lies, so that it can be searched."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,18 +140,22 @@ def sync_library(
 def watch_library(*, every: Positive = 60.0, options: SyncOptions = SyncOptions()) -> None:
     """Keep the library up to date until Ctrl-C: look for changes again and again.
 
+    Changes in folders of this machine are seen some seconds after they happen (with the package watchfiles, on Linux by
+    inotify); media servers and folders of the network are looked at from time to time.
+
     Parameters
     ----------
     every
-        Seconds from one look to the next.
+        The most seconds from one look to the next.
     """
     with opened(options) as library:
-        console.out.print(
-            f"Looking every {every:g} s at {', '.join(_addresses(library))}; Ctrl-C ends it.", soft_wrap=True
-        )
+        from unisono.library.watch import looks
+
+        addresses = _addresses(library)
+        console.out.print(f"Looking every {every:g} s at {', '.join(addresses)}; Ctrl-C ends it.", soft_wrap=True)
         last: list[str] = []
         try:
-            while True:
+            for _ in looks([Path(each) for each in addresses if Path(each).is_absolute()], every, library.root):
                 try:
                     report = _synced(library, options)
                     problems = report.problems
@@ -164,7 +167,6 @@ def watch_library(*, every: Positive = 60.0, options: SyncOptions = SyncOptions(
                 if problems and problems != last:
                     console.log.warning("%s", "; ".join(problems))
                 last = problems
-                time.sleep(every)
         except KeyboardInterrupt:
             console.out.print("Ended.")
 

@@ -130,7 +130,17 @@ class SubsonicClient:
         return self._originals.fetched(track, [*self._login(), ("id", track.key)])
 
     def picture(self, id: str) -> bytes:
-        """Return the picture of a track; empty if there is none."""
+        """Return the picture of a track; empty if there is none.
+
+        It has the track's id, or one that the server tells, such as that of the album's folder.
+        """
+        if found := self._cover_art(id):
+            return found
+        song = self.call("getSong", ("id", id)).get("song")
+        other = text(song.get("coverArt")) if isinstance(song, dict) else ""
+        return self._cover_art(other) if other not in ("", id) else b""
+
+    def _cover_art(self, id: str) -> bytes:
         parameters = [*self._login(), ("id", id), ("size", str(COVER_SIZE))]
         status, content = self.connection.answer("rest/getCoverArt", parameters)
         return content if status == 200 and _content(content) is None else b""
