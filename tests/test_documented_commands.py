@@ -16,6 +16,7 @@ import pytest
 from tests import loaded
 from tests.conftest import REPOSITORY
 from tests.releases import audio, fma, jamendo_max_caps, mtg_jamendo, musicbench, song_describer
+from tests.retrieval.models.tagged import write_tagged
 from tests.sources.own.test_folder import id3
 from unisono.cli import app
 
@@ -153,3 +154,18 @@ def test_the_lines_of_each_page_run_in_order(page: Path, followed: Path, tmp_pat
     for name in ("unified_dataset", "unified", "train", "earlier"):
         (folder / f"data/{name}.json").write_text(text)
     follow(page, folder)
+
+
+@pytest.mark.parametrize("name", ["search", "evaluate"])
+def test_the_python_of_a_page_runs(name: str, followed: Path, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL)).replace("muq_best", "dsp_best")
+    tagged = write_tagged(tmp_path / "tagged")
+    code = code.replace(
+        '"calm harp, no drums", data="data/processed_embeddings"', f'"calm harp, no drums", data="{tagged}"'
+    )
+    script = tmp_path / "page.py"
+    script.write_text(code, encoding="utf-8")
+    done = loaded.python(script, cwd=shutil.copytree(followed, tmp_path / "reader"))
+    assert done.returncode == 0, done.stderr
+    assert name != "search" or "harp {" in done.stdout

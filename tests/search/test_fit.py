@@ -58,7 +58,8 @@ def test_nonsense_is_told_that_nothing_fits(model, music, text):
 @pytest.mark.parametrize(
     "text",
     ["calm acoustic guitar", "slow solemn choir", "something for a rainy evening", "heroic battle theme", "melancholic",
-     "a mother sings her baby to sleep", "boss fight", "driving at night through a neon city", "musique douce pour dormir"],
+     "a mother sings her baby to sleep", "boss fight", "driving at night through a neon city", "musique douce pour dormir",
+     "odd time signature", "Lots of Reverb"],
 )  # fmt: skip
 def test_descriptions_of_music_are_not(model, music, text):
     hits = search(model, text, music)
