@@ -7,8 +7,8 @@ What tells them apart is the text itself, as the text encoder of the model sees 
 
 1. A text that has a word for music (`tracks.vocabulary`, `TERMS`, or a tag of this collection) is a description. Any
    other must be near `USUAL` and `SCENES`, descriptions of music, and not much nearer to `OTHER`, texts about anything
-   else. Its cosine with the nearest phrase of the former, and the difference from that with the nearest of the latter, must be
-   above the medians that the phrases of `OTHER` have, each compared with all but itself. So 110 of the 111 pass (106
+   else. Its cosine with the nearest phrase of the former, and the difference from that with the nearest of the latter,
+   must be above the medians that the phrases of `OTHER` have, each compared with all but itself. So 110 of the 111 pass (106
    without `TERMS`), and 12 of the 59 ("parking ticket"). A ridge classifier of the same phrases was no better: 101 and 7.
 2. The best hit of a description must reach half of the lowest best score of the `USUAL` descriptions in this
    collection. That finds what the model hears nothing in ("the"), and music that is far from all that is here. None of
