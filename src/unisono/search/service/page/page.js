@@ -70,7 +70,7 @@ function Search({ asked, onAsk, field }) {
   </form>`;
 }
 
-const playlistName = like => like.replace(/^.*#/, "").replace(/\.m3u8$/, "");
+const playlistName = like => like.replace(/(subsonic|jellyfin):.*#/, "").replace(/\.m3u8$/, "");
 
 function Chosen({ asked, names, onAsk }) {
   const chips = [
@@ -135,7 +135,7 @@ function Hit({ found, place, range, player, onPlay, onMore, onJudge, missing }) 
   const { track } = found, isNow = player.current?.track.id === track.id, name = nameOf(track);
   const by = [track.artist, track.album].filter(Boolean).join(" · "), facts = [track.year, clock(track.duration_s)].filter(Boolean).join(" · ");
   const why = Object.keys(found.why).slice(0, 3);
-  const parts = Object.entries(found.parts).map(([part, value]) => `${part} ${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`);
+  const parts = Object.entries(found.parts).map(([part, value]) => `${part.startsWith("like ") ? playlistName(part) : part} ${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`);
   const rejected = found.verdict === "reject", kept = found.verdict === "keep";
   return html`<li class=${`hit${isNow ? " now" : ""}${rejected ? " rejected" : ""}`}>
     <button class="art" aria-label=${isNow && player.playing ? `Pause ${name}` : `Play ${name}`} onClick=${() => isNow ? player.toggle() : onPlay(place)}>
