@@ -97,9 +97,16 @@ def main(
     console.out.print(f"{time.monotonic() - began:.0f} s altogether. To listen to the answers, open:")
     console.out.print(f"[bold cyan]{page.resolve().as_uri()}[/]", soft_wrap=True)
     console.out.print("Ask your own:")
-    own = shlex.join([commands.shown(), "search", "gentle harp", "--checkpoint", str(checkpoint), *common])
-    console.out.print(f"[bold cyan]$ {console.escape(own)}[/]", soft_wrap=True)
+    _show_line("search", "gentle harp", "--checkpoint", str(checkpoint), *common)
+    console.out.print("See what edits of captions and audio change, on a page:")
+    report = ["--report", str(root / "robust.html")]
+    _show_line("evaluate", "--checkpoint", str(checkpoint), *common, "--robustness", "--hubness", "csls", *report)
     return 0 if all_hold or fast else 1
+
+
+def _show_line(*words: str) -> None:
+    line = shlex.join([commands.shown(), *words])
+    console.out.print(f"[bold cyan]$ {console.escape(line)}[/]", soft_wrap=True)
 
 
 def _heading(text: str) -> None:
