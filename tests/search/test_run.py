@@ -186,7 +186,7 @@ def test_a_playlist_is_a_seed(tmp_path):
     assert [hit.track.id for hit in hits] == ["t5", "t3"]
     assert hits.notes == (f"Not here: 1 of the 3 tracks of {playlist}.",)
     playlist.write_text("/m/gone.ogg\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="None of the 1 file of"):
+    with pytest.raises(UsageError, match="None of the 1 track of"):
         search(MODEL, Query(like=str(playlist)), SIX)
     with pytest.raises(UsageError, match="Cannot read the playlist"):
         search(MODEL, Query(like="none.m3u8"), SIX)
