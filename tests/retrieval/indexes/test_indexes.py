@@ -1,59 +1,205 @@
-"""The contract of every index of the registry: what comparing with every vector finds, in the same order."""
+"""The contract of every index of the registry: what comparing with every vector finds, whatever was put in and taken out."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unisono.base.errors import UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.retrieval import indexes
+from unisono.retrieval.indexes import IndexAwayError, open_index, refresh
+from unisono.retrieval.indexes.exact import ExactIndex
 
-every_index = pytest.mark.parametrize("name", indexes.names())
+KINDS = ("exact", "exact:FOLDER", "milvus:FILE.db", "milvus://SERVER")
+DIM = 3
 directions = st.sampled_from(
     [(1, 0, 0), (0, 1, 0), (0, 0, 1), (0.6, 0.8, 0), (-1, 0, 0), (0, -0.6, 0.8)]
 )  # so many ties
 
 
-@every_index
-@settings(deadline=None)
-@given(st.lists(directions, max_size=40), directions, st.integers(1, 50), st.data())
-def test_it_finds_what_sorting_everything_finds(name: str, rows: list, query: tuple, top: int, data: st.DataObject):
-    vectors = np.array(rows, dtype=np.float32).reshape(-1, 3)
-    asked = np.array(query, dtype=np.float32)
-    some = st.lists(st.sampled_from(range(max(len(rows), 1))), unique=True).map(sorted)
-    among = data.draw(st.one_of(st.none(), some)) if rows else None
-    scores = [float(vector @ asked) for vector in vectors]
-    searched = range(len(rows)) if among is None else among
-    expected = sorted(searched, key=lambda row: (-round(scores[row], 5), row))[:top]
-    index = indexes.get(name)(vectors)
-    positions, found = index.search(asked, top, None if among is None else np.array(among, dtype=np.int64))
-    assert len(index) == len(rows)
-    assert positions.tolist() == expected
-    assert found == pytest.approx([scores[row] for row in expected], abs=1e-6)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A gRPC server of milvus-lite: `host:port`."""
+    folder = tmp_path_factory.mktemp("server")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = shutil.which("milvus-lite", path=os.path.dirname(sys.executable))  # noqa: PTH120
+    with (folder / "log").open("w") as log:
+        running = subprocess.Popen(
+            [command, "server", "--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        for _ in range(600):
+            time.sleep(0.1)
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                assert running.poll() is None, (folder / "log").read_text()
+        yield f"127.0.0.1:{port}"
+    finally:
+        running.kill()
+        running.wait()
 
 
-@every_index
+@pytest.fixture(scope="module", params=KINDS)
+def address(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("index")
+    found = request.param.replace("FOLDER", f"{folder}/files").replace("FILE", f"{folder}/file")
+    return found.replace("SERVER", request.getfixturevalue("server")) if "SERVER" in found else found
+
+
+@pytest.fixture(scope="module")
+def index(address):
+    return open_index(address, DIM, "a model")
+
+
+def test_every_index_of_the_registry_is_tried():
+    assert {kind.partition(":")[0] for kind in KINDS} == set(indexes.names())
+
+
+keys = st.integers(-3, 12)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("upsert"), st.lists(st.tuples(keys, directions), min_size=1, max_size=12)),
+        st.tuples(st.just("delete"), st.lists(keys, min_size=1, max_size=6)),
+        st.tuples(
+            st.just("search"), st.tuples(directions, st.integers(1, 9), st.none() | st.sets(keys, max_size=12).map(sorted))
+        ),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(steps)
+def test_it_finds_what_comparing_with_every_vector_finds(index, steps):
+    index.delete(index.held()[0])
+    assert index.count() == 0
+    known: dict[int, tuple] = {}
+    for step, what in [*steps, ("search", ((1, 0, 0), 9, None))]:
+        if step == "upsert":
+            index.upsert(np.array([key for key, _ in what]), np.array([row for _, row in what], dtype=np.float32))
+            known.update(dict(what))
+        elif step == "delete":
+            index.delete(np.array(what))
+            known = {key: row for key, row in known.items() if key not in what}
+        else:
+            query, top, among = what
+            scores = {key: float(np.dot(row, query)) for key, row in known.items() if among is None or key in among}
+            expected = sorted(scores, key=lambda key: (-round(scores[key], 5), key))[:top]
+            found, said = index.search(
+                np.array(query, np.float32), top, None if among is None else np.array(among, dtype=np.int64)
+            )
+            assert found.tolist() == expected
+            assert said == pytest.approx([scores[key] for key in expected], abs=1e-3)
+        assert index.count() == len(known)
+        assert index.held()[0].tolist() == sorted(known)
+
+
+def test_it_is_filled_once_and_then_only_with_what_changed(address):
+    rng = np.random.default_rng(0)
+    vectors = unit(rng.normal(size=(500, 16)))
+    index = open_index(address, 16, "a model")  # emptied: it was of another dimension
+    assert index.count() == 0 and index.source == ""
+    assert refresh(index, np.arange(500), vectors, "first") == (500, 0)
+    assert refresh(index, np.arange(500), None, "first") == (0, 0)  # nothing is read
+    changed = vectors[10:].copy()
+    changed[7] = vectors[3]
+    if address != "exact":
+        index = open_index(address, 16, "a model")  # as a later process does
+        assert index.source == "first"
+    assert refresh(index, np.arange(10, 500), changed, "second") == (1, 10)
+    for query in vectors[:5]:
+        found, scores = index.search(query, 20)
+        exact = (changed * query).sum(axis=1)
+        assert scores == pytest.approx(np.sort(exact)[::-1][:20], abs=1e-3)
+        assert exact[found - 10] == pytest.approx(scores, abs=1e-3)
+        for share in (0.5, 0.02):
+            among = np.sort(rng.choice(np.arange(10, 500), round(490 * share), replace=False))
+            found, scores = index.search(query, 5, among)
+            assert np.isin(found, among).all()
+            assert scores == pytest.approx(np.sort(exact[among - 10])[::-1][:5], abs=1e-3)
+
+
+def test_an_index_of_another_model_is_built_again_in_words(address, caplog):
+    if address == "exact":
+        return
+    index = open_index(address, 16, "a model")
+    refresh(index, np.arange(3), np.eye(3, 16, dtype=np.float32), "x")
+    index = open_index(address, 16, "a second model")
+    assert index.count() == 0 and index.source == ""
+    assert "was built for a model; it is built again for a second model" in caplog.text
+
+
 @pytest.mark.parametrize("count", range(1, 40))
-def test_equal_vectors_are_found_in_their_order(name: str, count: int):
+def test_equal_vectors_are_found_in_their_order(count):
     vectors = np.random.default_rng(count).normal(size=(1, 96)).astype(np.float32).repeat(count, axis=0)
-    positions, found = indexes.get(name)(vectors).search(vectors[0] / 3, 7)
+    positions, found = ExactIndex.of(vectors).search(vectors[0] / 3, 7)
     assert positions.tolist() == list(range(min(count, 7)))
     assert len(set(found.tolist())) == 1
 
 
-@every_index
-def test_many_random_vectors(name: str):
+@pytest.mark.parametrize("folder", [False, True])
+def test_many_random_vectors(folder, tmp_path):
     rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(5000, 16)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    index = indexes.get(name)(vectors)
+    vectors = unit(rng.normal(size=(5000, 16)))
+    vectors[::7] = vectors[0]
+    vectors[1:5] = np.eye(16)[:4]  # rounded badly
+    index = ExactIndex(16, tmp_path / "i" if folder else None)
+    index.upsert(np.arange(5000), vectors)
+    kept = vectors.astype(np.float16).astype(np.float32) if folder else vectors
     for query in vectors[:20]:
         positions, scores = index.search(query, 25)
-        assert positions.tolist() == np.argsort(-(vectors * query).sum(axis=1), kind="stable")[:25].tolist()
+        assert positions.tolist() == np.argsort(-(kept * query).sum(axis=1), kind="stable")[:25].tolist()
         assert (np.diff(scores) <= 0).all()
 
 
-def test_the_registry():
-    assert indexes.names() == ("exact",)
-    with pytest.raises(UsageError, match=r"There is no index 'exat'\. Did you mean 'exact'"):
-        indexes.get("exat")
+def test_files_that_are_no_index_are_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="holds other things than an index"):
+        open_index(f"exact:{tmp_path}", 4)
+    index = open_index(f"exact:{tmp_path / 'new'}", 4, "m")
+    refresh(index, np.arange(4), np.eye(4, dtype=np.float32), "s")
+    with (tmp_path / "new" / "codes.int8").open("ab") as file:
+        file.write(b"more")
+    assert open_index(f"exact:{tmp_path / 'new'}", 4, "m").count() == 0  # it is filled again
+
+
+def test_a_collection_of_somebody_else_is_left_alone(server):
+    from pymilvus import MilvusClient
+
+    client = MilvusClient(uri=f"http://{server}")
+    client.create_collection("theirs", dimension=4)
+    with pytest.raises(UsageError, match="a collection 'theirs' that is no index of unisono"):
+        open_index(f"milvus://{server}/theirs", 4)
+    client.drop_collection("theirs")
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("exat", UsageError, r"There is no index 'exat'\. Did you mean 'exact'"),
+        ("milvus:x.txt", UsageError, "is no place of an index"),
+        ("milvus://a b", UsageError, "is no place of an index"),
+        ("milvus://127.0.0.1:1", IndexAwayError, "The index milvus://127.0.0.1:1 does not answer"),
+        ("exact:/proc/nowhere", UnisonoError, "Cannot open the index /proc/nowhere"),
+    ],
+)
+def test_what_cannot_be_opened_is_said(address, error, said):
+    with pytest.raises(error, match=said):
+        open_index(address, 4)
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,233 @@
+"""Milvus, through `pymilvus`: a local file (milvus-lite), or a server, for more vectors than one machine can compare at once.
+
+`milvus:FILE.db` compares with every vector. A server (`milvus://HOST:19530`, by default this machine's) has an HNSW graph,
+which may miss some. `milvus://HOST:19530/NAME` chooses the name of the collection. A server that asks for a token
+finds it in UNISONO_MILVUS_TOKEN.
+
+Conditions are never sent: a search among some keys takes more than is wanted and leaves out the others, or, if few keys are
+left, compares with each of them. What stands in expressions is integers of our own.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unisono.base.errors import UsageError
+from unisono.base.extras import extra
+from unisono.retrieval.indexes import (
+    Floats,
+    IndexAwayError,
+    Positions,
+    best_of,
+    exact_scores,
+    no_place,
+    stamps_of,
+    warn_of_others,
+)
+
+TOKEN = "UNISONO_MILVUS_TOKEN"
+EXPECTED = "milvus:FILE.db, milvus://HOST:PORT or milvus://HOST:PORT/NAME"
+PORT = 19530
+WITHIN_S = 30.0
+"""A server that has not answered in this time is away."""
+MOST_FOUND = 16_384
+"""More cannot be asked for at once."""
+MOST_SENT = 2_000
+"""Vectors of one request."""
+FEW = 0.1
+"""Of less than this share of the vectors, each is compared by itself: a graph finds few of them."""
+HNSW = {"M": 16, "efConstruction": 200}
+LEAST_EF = 128
+MADE_FOR, SOURCE = "unisono.made_for", "unisono.source"
+
+
+class MilvusIndex:
+    """A collection of Milvus: an integer key, a stamp, and a vector."""
+
+    def __init__(self, client: Any, name: str, dim: int, made_for: str, *, address: str, is_server: bool) -> None:
+        """Open the collection, or make one.
+
+        Raises:
+            UsageError: there is one of this name that is not an index of unisono.
+            IndexAwayError: Milvus does not answer.
+        """
+        self._client = client
+        self._name = name
+        self._address = address
+        self._is_server = is_server
+        with self._asking():
+            if client.has_collection(name):
+                about = client.describe_collection(name)
+                properties = about.get("properties", {})
+                if MADE_FOR not in properties:
+                    raise UsageError(
+                        f"{address} holds a collection {name!r} that is no index of unisono.",
+                        hint="Choose another name: milvus://HOST:PORT/NAME",
+                        parameter="index",
+                    )
+                (its_dim,) = (each["params"]["dim"] for each in about["fields"] if each["name"] == "vector")
+                if (properties[MADE_FOR], int(its_dim)) != (made_for, dim):
+                    warn_of_others(address, properties[MADE_FOR], made_for)
+                    client.drop_collection(name)
+            if not client.has_collection(name):
+                self._create(dim, made_for)
+            self.source = str(client.describe_collection(name).get("properties", {}).get(SOURCE, ""))
+            client.load_collection(name)
+
+    def _create(self, dim: int, made_for: str) -> None:
+        from pymilvus import DataType
+
+        schema = self._client.create_schema(auto_id=False, enable_dynamic_field=False)
+        schema.add_field("key", DataType.INT64, is_primary=True)
+        schema.add_field("stamp", DataType.INT64)
+        schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dim)
+        graph = self._client.prepare_index_params()
+        kind, params = ("HNSW", HNSW) if self._is_server else ("FLAT", {})
+        graph.add_index("vector", index_type=kind, metric_type="IP", params=params)
+        self._client.create_collection(
+            self._name,
+            schema=schema,
+            index_params=graph,
+            properties={MADE_FOR: made_for},
+            consistency_level="Strong",
+        )
+
+    def count(self) -> int:
+        """Return how many vectors there are."""
+        with self._asking():
+            return int(self._client.query(self._name, filter="", output_fields=["count(*)"])[0]["count(*)"])
+
+    def upsert(self, keys: Positions, vectors: Floats) -> None:
+        """Put in vectors; see `Index.upsert`."""
+        last = {key: row for row, key in enumerate(keys.tolist())}
+        rows = np.fromiter(last.values(), np.int64, len(last))
+        stamps = stamps_of(vectors)
+        for some in _lots(rows.tolist()):
+            sent = [{"key": int(keys[row]), "stamp": int(stamps[row]), "vector": vectors[row]} for row in some]
+            with self._asking():
+                self._client.upsert(self._name, sent)
+
+    def delete(self, keys: Positions) -> None:
+        """Take out vectors."""
+        for some in _lots(keys.tolist()):
+            with self._asking():
+                self._client.delete(self._name, ids=some)
+
+    def search(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
+        """Find the vectors with the largest dot product with a query; see `Index.search`."""
+        count = self.count()
+        if among is None:
+            return self._search(query, top) if top <= MOST_FOUND or count <= MOST_FOUND else self._compared(query, top)
+        if len(among) >= FEW * count:
+            wanted = int(2 * top * count / max(1, len(among))) + top
+            while wanted <= MOST_FOUND:
+                keys, scores = self._search(query, wanted)
+                chosen = np.isin(keys, among)
+                if chosen.sum() >= top or len(keys) >= count:
+                    return keys[chosen][:top], scores[chosen][:top]
+                wanted *= 4
+        return self._compared(query, top, among)
+
+    def _search(self, query: Floats, top: int) -> tuple[Positions, Floats]:
+        """Ask Milvus; it is asked for one more, so that equal scores at the end are told apart by their keys."""
+        limit = min(MOST_FOUND, top + 1)
+        while True:
+            params = {"ef": max(LEAST_EF, 2 * limit)} if self._is_server else {}
+            with self._asking():
+                (found,) = self._client.search(
+                    self._name, data=[query], limit=limit, output_fields=["key", "vector"], search_params={"params": params}
+                )
+            keys = np.array([each["key"] for each in found], dtype=np.int64)
+            vectors = np.array([each["entity"]["vector"] for each in found], dtype=np.float32)
+            scores = exact_scores(vectors.reshape(len(keys), -1), query) if len(keys) else np.zeros(0, np.float32)
+            ended = len(keys) < limit or limit == MOST_FOUND
+            if ended or np.sort(scores)[::-1][top - 1] > scores.min():
+                return best_of(keys, scores, top)
+            limit = min(MOST_FOUND, 4 * limit)
+
+    def _compared(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
+        """Compare the query with each of some vectors, or with all."""
+        best = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        for some in _lots((self.held()[0] if among is None else among).tolist()):
+            with self._asking():
+                rows = self._client.query(self._name, filter=f"key in {some}", output_fields=["key", "vector"])
+            if rows:
+                keys = np.array([row["key"] for row in rows], dtype=np.int64)
+                scores = exact_scores(np.array([row["vector"] for row in rows], dtype=np.float32), query)
+                best = best_of(np.concatenate([best[0], keys]), np.concatenate([best[1], scores]), top)
+        return best
+
+    def held(self) -> tuple[Positions, Positions]:
+        """Return all keys and the stamps of their vectors."""
+        rows: list[tuple[int, int]] = []
+        with self._asking():
+            pages = self._client.query_iterator(self._name, batch_size=MOST_FOUND // 2, output_fields=["key", "stamp"])
+            while page := pages.next():
+                rows += [(row["key"], row["stamp"]) for row in page]
+            pages.close()
+        rows.sort()
+        held = np.array(rows, dtype=np.int64).reshape(-1, 2)
+        return held[:, 0], held[:, 1]
+
+    def mark(self, source: str) -> None:
+        """Remember what the vectors are copies of."""
+        if source == self.source:
+            return
+        with self._asking():
+            self._client.alter_collection_properties(self._name, properties={SOURCE: source})
+        self.source = source
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        with _explained(self._address):
+            yield
+
+
+def _lots(values: list[int]) -> Iterator[list[int]]:
+    for begin in range(0, len(values), MOST_SENT):
+        yield values[begin : begin + MOST_SENT]
+
+
+@contextmanager
+def _explained(address: str) -> Iterator[None]:
+    """Say in words that Milvus does not answer."""
+    with extra("milvus", "The index milvus"):
+        from pymilvus import MilvusException
+    import grpc
+
+    try:
+        yield
+    except (MilvusException, grpc.RpcError, OSError) as error:
+        said = str(getattr(error, "message", "") or error).strip().rstrip(".")
+        raise IndexAwayError(f"The index {address} does not answer: {said}.") from error
+
+
+def open_at(place: str, dim: int, made_for: str) -> MilvusIndex:
+    """Open a collection in a file or on a server.
+
+    Raises:
+        MissingExtraError: pymilvus is not installed.
+        UsageError: the place is none, or holds something else.
+        IndexAwayError: Milvus does not answer.
+    """
+    found = re.fullmatch(r"//([\w.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?(?:/(\w{1,100}))?/?", place)
+    path = Path(place).expanduser()
+    if not found and (place.startswith("//") or path.suffix != ".db"):
+        raise no_place(place, EXPECTED)
+    with extra("milvus", "The index milvus"):
+        from pymilvus import MilvusClient
+    address = f"milvus:{place}"
+    if found:
+        host, port, name = found[1] or "127.0.0.1", int(found[2] or PORT), found[3]
+        with _explained(address):
+            client = MilvusClient(uri=f"http://{host}:{port}", token=os.environ.get(TOKEN, ""), timeout=WITHIN_S)
+        return MilvusIndex(client, name or "unisono", dim, made_for, address=address, is_server=True)
+    with _explained(address):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        client = MilvusClient(uri=str(path.absolute()))
+    return MilvusIndex(client, "unisono", dim, made_for, address=address, is_server=False)
