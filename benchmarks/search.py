@@ -1,23 +1,30 @@
 """Measure exact search: the time of a query over the time to read the matrix once, which an exact search cannot avoid.
 
     python benchmarks/search.py [--tracks 100000 1000000] [--dim 512] [--windows 3] [--queried 100000]
+    python benchmarks/search.py --tracks --queried 0 --indexed 100000 1000000 --engines exact exact:FOLDER milvus:FILE.db
 
 Also compared: `numpy.argsort` of all scores, the simplest way to a top ten. Then a whole query, of a description or of a
 description and what is not wanted, over tracks with several windows each, with conditions and limits: over the bare product
 of the windows and as many vectors.
+
+With `--indexed`, indexes of clustered vectors (800 clusters, each of 48 directions, and noise): the time to fill one, its
+size on disk, then for all vectors, and for filters of 13 % (a range), 5 % (follows the clusters) and 0.1 % (at random), the
+milliseconds of a query and how many of the ten nearest it finds. FOLDER and FILE stand for places of the benchmark's own.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.retrieval import indexes
-from unisono.retrieval.collection import Collection, IndexedTrack, Windows
+from unisono.retrieval.collection import Collection, Copied, IndexedTrack, Windows
+from unisono.retrieval.indexes.exact import ExactIndex
 from unisono.search.query import Query
 from unisono.search.run import search as search_for
 
@@ -48,17 +55,20 @@ def interleaved_ms(*works: Callable[[], object]) -> list[float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tracks", type=int, nargs="+", default=[100_000, 1_000_000])
+    parser.add_argument("--tracks", type=int, nargs="*", default=[100_000, 1_000_000])
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--windows", type=int, default=3)
     parser.add_argument("--queried", type=int, default=100_000, help="tracks of the whole query")
+    parser.add_argument("--indexed", type=int, nargs="*", default=[], help="vectors of the indexes")
+    parser.add_argument("--engines", nargs="+", default=["exact", "exact:FOLDER", "milvus:FILE.db"])
+    parser.add_argument("--queries", type=int, default=20, help="of each index and filter")
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     for count in options.tracks:
         embeddings = rng.standard_normal((count, options.dim), dtype=np.float32)
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
         query = embeddings[count // 2]
-        index = indexes.get("exact")(embeddings)
+        index = ExactIndex.of(embeddings)
         read = median_ms(embeddings.max)
         product = median_ms(partial(np.matmul, embeddings, query))
         search = median_ms(partial(index.search, query, TOP))
@@ -69,7 +79,79 @@ def main() -> None:
             f"argsort {plain:.1f} ms, ratio to the search {plain / search:.1f}"
         )
 
-    measure_queries(options.queried, options.windows, options.dim)
+    if options.queried:
+        measure_queries(options.queried, options.windows, options.dim)
+    for count in options.indexed:
+        measure_indexes(count, options.dim, options.engines, options.queries)
+
+
+def clustered(count: int, dim: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return unit vectors, and the cluster of each."""
+    rng = np.random.default_rng(0)
+    clusters, rank = min(800, max(2, count // 20)), min(48, dim)
+    centres = rng.standard_normal((clusters, dim), dtype=np.float32)
+    spread = rng.standard_normal((16, rank, dim), dtype=np.float32) / np.sqrt(rank)
+    of = np.sort(rng.integers(0, clusters, count))
+    vectors = np.empty((count, dim), np.float32)
+    for begin in range(0, count, 1 << 16):
+        some = of[begin : begin + (1 << 16)]
+        block = centres[some] + 0.1 * rng.standard_normal((len(some), dim), dtype=np.float32)
+        for kind in range(16):
+            chosen = some % 16 == kind
+            block[chosen] += rng.standard_normal((int(chosen.sum()), rank), dtype=np.float32) @ spread[kind]
+        vectors[begin : begin + len(some)] = block / np.linalg.norm(block, axis=1, keepdims=True)
+    return vectors, of
+
+
+def measure_indexes(count: int, dim: int, engines: list[str], queries: int) -> None:
+    """Compare indexes with the exact one in memory."""
+    vectors, of = clustered(count, dim)
+    rng = np.random.default_rng(1)
+    places = np.arange(count)
+    begin = count // 3
+    filters = {
+        "all": None,
+        "13 %": places[begin : begin + max(1, round(0.13 * count))],
+        "5 %": places[of % 20 == 1],
+        "0.1 %": np.sort(rng.choice(count, max(1, count // 1000), replace=False)),
+    }
+    asked = vectors[rng.choice(count, queries)] + 0.05 * rng.standard_normal((queries, dim), dtype=np.float32)
+    asked /= np.linalg.norm(asked, axis=1, keepdims=True)
+    tracks = [track(0)] * count
+    exact = Collection(tracks, vectors)
+    nearest = {
+        name: [set(exact.nearest(query, TOP, among)[0].tolist()) for query in asked] for name, among in filters.items()
+    }
+    for engine in engines:
+        with tempfile.TemporaryDirectory() as folder:
+            address = engine.replace("FOLDER", f"{folder}/files").replace("FILE", f"{folder}/file")
+            start, used = time.perf_counter(), time.process_time()
+            collection = Collection(tracks, vectors, address, copied=Copied("the benchmark", "once"))
+            fill_s, fill_cpu_s = time.perf_counter() - start, time.process_time() - used
+            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+            print(
+                f"{count:>10,} x {dim}, {engine}: filled in {fill_s:.1f} s, CPU {fill_cpu_s:.1f} s, "
+                f"{size / 1e6:,.0f} MB on disk"
+            )
+            for name, among in filters.items():
+                milliseconds = np.empty((3, queries))
+                found = 0.0
+                for number, query in enumerate(asked):
+                    times = [(time.perf_counter(), time.process_time())]
+                    for each in (exact, collection):
+                        rows, _ = each.nearest(query, TOP, among)
+                        times.append((time.perf_counter(), time.process_time()))
+                    milliseconds[:, number] = [
+                        1000 * (times[1][0] - times[0][0]), 1000 * (times[2][0] - times[1][0]),
+                        1000 * (times[2][1] - times[1][1]),
+                    ]  # fmt: skip
+                    found += len(nearest[name][number].intersection(rows.tolist())) / len(nearest[name][number])
+                plain, its, cpu = np.median(milliseconds, axis=1)
+                print(
+                    f"{'':>12} {name:>6}: {its:8.1f} ms, CPU {cpu:8.1f} ms, ratio {its / plain:.2f} to exact in memory "
+                    f"({plain:.1f} ms), recall {found / queries:.3f}",
+                    flush=True,
+                )
 
 
 class Fixed:

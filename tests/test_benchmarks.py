@@ -28,7 +28,7 @@ TINY = {
     "parse": "--share 0.001",
     "prepare": "--encoders dsp --clips 1 --repeat 1",
     "robustness": "--captions 4",
-    "search": "--tracks 30 50 --dim 8 --queried 2000",
+    "search": "--tracks 30 50 --dim 8 --queried 2000 --indexed 400 --queries 3",
     "service": "--tracks 60 --dim 8 --users 3 --seconds 0.5 --pause 0.1",
     "tags": "--tracks 200 --repeats 1",
     "text_towers": "--layers 1 --tokens 4 --captions 8 --repeats 1",

@@ -25,6 +25,7 @@ def music_of(
     data_dir: Path | None,
     device: str,
     split: Split | None = None,
+    index: str = "exact",
 ) -> "tuple[Music, JointModel]":
     """Return what is searched, and by which model: the libraries that are named, or all if nothing else is; else a file.
 
@@ -47,7 +48,7 @@ def music_of(
         loaded = load_model(model_of(model, checkpoint), device)
         data = data_dir or workspace.embeddings
         file = data / "embeddings.h5" if data.is_dir() else data
-        return FileMusic(file.parent.name, file, lambda: loaded.collection(data, split=split)), loaded
+        return FileMusic(file.parent.name, file, lambda: loaded.collection(data, split=split, index=index)), loaded
     from unisono.library.library import model_of as model_of_libraries
     from unisono.library.library import open_all
     from unisono.library.serving import LibraryMusic
@@ -56,4 +57,4 @@ def music_of(
         opened = [stack.enter_context(each) for each in open_all(workspace.library, chosen)]
         named = model or checkpoint or model_of_libraries(opened)
     loaded = load_model(named, device)
-    return LibraryMusic(workspace.library, chosen, loaded), loaded
+    return LibraryMusic(workspace.library, chosen, loaded, index), loaded

@@ -77,6 +77,9 @@ class SearchOptions(QueryOptions):
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
     split: Literal["train", "val", "test"] | None = None
     """Search in this split only. Default: in all."""
+    index: str = "exact"
+    """What finds the nearest vectors: `exact` compares all, in memory; `exact:FOLDER` keeps them in files of a folder,
+    `milvus:FILE.db` and `milvus://HOST:19530` in Milvus. Filled when needed, and again when something has changed."""
     playlist: str | None = None
     """Write the tracks found as a playlist: a file (.m3u8 or .m3u, UTF-8), or on a media server of the library, where it is
     made or replaced in place: subsonic:"Quiet evening"."""
@@ -110,6 +113,7 @@ def run(queries: Sequence[str], options: SearchOptions) -> "dict[str, Hits]":
         data_dir=options.data_dir,
         device=options.device,
         split=options.split,
+        index=options.index,
     )
     if options.serve:
         _serve(music, model, options)

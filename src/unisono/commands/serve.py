@@ -42,6 +42,9 @@ class ServeOptions(StageOptions):
     """Folder of an `embeddings.h5` to serve in place of a library. Default: `DATA-ROOT/processed_embeddings`."""
     device: str = "auto"
     """Where the model runs: auto, cpu, cuda, cuda:1, ..."""
+    index: str = "exact"
+    """What finds the nearest vectors: `exact` compares all, in memory; `exact:FOLDER` keeps them in files of a folder,
+    `milvus:FILE.db` and `milvus://HOST:19530` in Milvus. Filled when needed, and again when something has changed."""
     where: tuple[str, ...] = ()
     """Serve only tracks that fulfil these conditions, such as `library=home`."""
     host: str = "127.0.0.1"
@@ -116,6 +119,7 @@ def searches_of(options: ServeOptions) -> "Searches":
         checkpoint=options.checkpoint,
         data_dir=options.data_dir,
         device=options.device,
+        index=options.index,
     )
     return Searches(
         model,

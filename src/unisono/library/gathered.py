@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from unisono.base.errors import UsageError
 from unisono.library.catalogue import Catalogue, CatalogueTrack
-from unisono.retrieval.collection import Collection, IndexedTrack, Windows
+from unisono.retrieval.collection import Collection, Copied, IndexedTrack, Windows
 from unisono.retrieval.models import JointModel
 from unisono.sources.cells import artist_key
 
-_LIBRARY_BITS = 40
+_LIBRARY_BITS, _WINDOW_BITS = 40, 10
 
 
 class _Rows(NamedTuple):
@@ -34,17 +34,19 @@ class _Rows(NamedTuple):
 class Gathered:
     """The tracks of some libraries that a model can search; `collection` brings in what has changed since the last call."""
 
-    def __init__(self, catalogues: Mapping[str, Catalogue], model: JointModel) -> None:
+    def __init__(self, catalogues: Mapping[str, Catalogue], model: JointModel, index: str = "exact") -> None:
         """Read nothing yet.
 
         Args:
             catalogues: name of the library -> its catalogue.
             model: searches them.
+            index: name of the index, and its place.
 
         Raises:
             UsageError: the model reads embeddings that a library does not hold.
         """
         self.model = model
+        self._index = index
         record = model.audio_encoder
         if record.pooling != "mean":
             raise UsageError(
@@ -124,8 +126,18 @@ class Gathered:
         of = np.repeat(np.arange(len(rows.tracks)), rows.counts)
         length_s = sum(track.duration_s for track in rows.tracks) / max(1, len(of))
         windows = Windows(of, rows.starts_s, float(length_s))
+        number = np.arange(len(of)) - np.repeat(np.cumsum(rows.counts) - rows.counts, rows.counts)
+        keys = (rows.keys[of] << _WINDOW_BITS) + number if rows.counts.max(initial=0) < 1 << _WINDOW_BITS else None
+        source = " ".join(f"{catalogue.path}@{self._seen[name]}" for name, catalogue in self._catalogues.items())
+        copied = Copied(f"the model {self.model.label}", f"{source} {self.model.audio_encoder.revision}", keys)
         return Collection(
-            rows.tracks, rows.vectors, explain=self.model.explain, windows=windows, is_padded=self.model.is_padded
+            rows.tracks,
+            rows.vectors,
+            self._index,
+            explain=self.model.explain,
+            windows=windows,
+            is_padded=self.model.is_padded,
+            copied=copied,
         )
 
 

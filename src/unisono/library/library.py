@@ -274,15 +274,16 @@ class Library:
 
         return load_model(self.model_name, device)
 
-    def collection(self, model: "JointModel | None" = None) -> "Collection":
+    def collection(self, model: "JointModel | None" = None, index: str = "exact") -> "Collection":
         """Return the tracks that are embedded now, ready to be searched; later calls bring in what has changed.
 
         Args:
             model: searches them. Default: the one that the library is embedded for.
+            index: name of the index, and its place.
         """
         gathered = self._gathered
         if gathered is None or (model is not None and gathered.model is not model):
-            gathered = self._gathered = Gathered({self.name: self.catalogue}, model or self.load_model())
+            gathered = self._gathered = Gathered({self.name: self.catalogue}, model or self.load_model(), index)
         return gathered.collection()
 
     def search(self, query: "Query | str", *, top: Count = 10, where: Sequence[str] = ()) -> "Hits":

@@ -40,8 +40,8 @@ ASK_AGAIN_S = 300.0
 class LibraryMusic:
     """The music of some libraries."""
 
-    def __init__(self, root: Path, names: Sequence[str], model: "JointModel") -> None:
-        """Read the libraries, and follow them from now on.
+    def __init__(self, root: Path, names: Sequence[str], model: "JointModel", index: str = "exact") -> None:
+        """Read the libraries into an index, and follow them from now on.
 
         Raises:
             UnisonoError: a library cannot be read, or holds nothing that the model reads.
@@ -60,12 +60,12 @@ class LibraryMusic:
         self._covering = threading.Lock()
         self._playlists: dict[str, tuple[float, Sequence[str]]] = {}
         self._ids: tuple[Collection, ServerIds] | None = None
-        threading.Thread(target=self._follow, args=(model,), daemon=True, name="libraries").start()
+        threading.Thread(target=self._follow, args=(model, index), daemon=True, name="libraries").start()
         self._ready.wait()
         if self._found is None and self._failure is not None:
             raise self._failure
 
-    def _follow(self, model: "JointModel") -> None:
+    def _follow(self, model: "JointModel", index: str) -> None:
         """Look for changes again and again: in a thread of its own, as a catalogue is used by one."""
         with ExitStack() as stack:
             gathered: Gathered | None = None
@@ -73,7 +73,7 @@ class LibraryMusic:
                 try:
                     if gathered is None:
                         opened = [stack.enter_context(Library.open(self._root, name)) for name in self._names]
-                        gathered = Gathered({library.name: library.catalogue for library in opened}, model)
+                        gathered = Gathered({library.name: library.catalogue for library in opened}, model, index)
                     self._found = gathered.collection()
                 except UnisonoError as error:
                     if self._failure is None or self._failure.message != error.message:

@@ -1,6 +1,7 @@
 """A collection of music to search in: what is known of each excerpt, and an index of their vectors."""
 
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,14 +12,29 @@ from numpy.typing import NDArray
 
 from unisono.base.table import Table, Tabular
 from unisono.embeddings.file import SplitRows
-from unisono.retrieval import indexes
 from unisono.retrieval.columns import Columns
-from unisono.retrieval.indexes import Floats, Positions
-from unisono.retrieval.products import Products
+from unisono.retrieval.indexes import (
+    BLOCK,
+    Floats,
+    Index,
+    IndexAwayError,
+    Positions,
+    Vectors,
+    is_in_memory,
+    open_index,
+    refresh,
+)
+from unisono.retrieval.indexes.exact import ExactIndex
 from unisono.tracks.track import Split
 
 SHORTEST = 1e-3
 """Vectors that are shorter without what pads them are not made longer."""
+ASK_AGAIN_S = 60.0
+"""An index that did not answer is asked again after this time."""
+FEW = 0.1
+"""Of less than this share of the vectors, each is compared with a query."""
+SAMPLED = 10_000
+"""At least so many tracks stand for all where not all are compared with a query."""
 MORE = 4
 """How many times as many tracks are searched for when too many are of the same artists."""
 
@@ -135,6 +151,18 @@ class Windows:
     length_s: float
 
 
+@dataclass(frozen=True)
+class Copied:
+    """How an index that keeps copies of the vectors knows which they are."""
+
+    made_for: str
+    """What made the vectors, in words, such as a model."""
+    source: str = ""
+    """Another text for other vectors; empty: each vector is compared with its copy."""
+    keys: Positions | None = None
+    """[W], ascending: of a vector the same whatever comes and goes. None: the places."""
+
+
 class Collection:
     """Excerpts and an index of their vectors.
 
@@ -142,36 +170,36 @@ class Collection:
         tracks: N, in the order of the vectors.
         vectors: [W, D], unit vectors of the windows; of the tracks (W = N) where there are no windows.
         windows: which track each vector is of; None if each track has one.
-        index: of the vectors.
         counts: [N], how many vectors each track has.
-        products: of the vectors with queries [Q, D]: [W, Q].
     """
 
     def __init__(
         self,
         tracks: Sequence[IndexedTrack],
-        vectors: Floats,
+        vectors: Vectors,
         index: str = "exact",
         *,
         explain: Callable[[Floats, Floats], dict[str, float]] | None = None,
         windows: Windows | None = None,
         is_padded: bool = False,
+        copied: Copied | None = None,
     ) -> None:
-        """Build the index `index` of unit vectors [W, D].
+        """Make the vectors searchable; an index that keeps copies of them is filled with what it does not hold.
 
         Args:
             tracks: N.
-            vectors: [W, D].
-            index: name of the index.
+            vectors: [W, D], unit vectors.
+            index: name of the index, and its place.
             explain: from a query [D] and a vector [D] to what speaks for it (`Hit.why`).
             windows: which track each vector is of. Default: W = N, each track has one.
             is_padded: the last number of each vector makes them equally long, and says nothing of the music.
+            copied: for an index that keeps copies of the vectors.
 
         Raises:
             ValueError: tracks, vectors and windows do not fit each other.
+            UsageError: there is no such index.
         """
         self.tracks = tracks
-        self.vectors = vectors
         self.windows = windows
         self.explain = explain
         self.is_padded = is_padded
@@ -179,8 +207,68 @@ class Collection:
         self._first = np.cumsum(self.counts) - self.counts
         self._evenly = int(self.counts[0]) if len(self) and (self.counts == self.counts[0]).all() else 0
         """The number of vectors of each track, if all have equally many."""
-        self.index = indexes.get(index)(vectors)
-        self.products = Products(vectors)
+        self._exact = ExactIndex.of(vectors)
+        self._engine: Index | None = None
+        self._keys = np.arange(len(vectors))
+        self._lost_at = -math.inf
+        self.note = ""
+        """What is to be said of the index, in a sentence."""
+        if not is_in_memory(index) and len(vectors):
+            self._open(index, vectors, copied or Copied("other vectors"))
+        self.vectors = self._exact.vectors
+
+    def _open(self, address: str, vectors: Vectors, copied: Copied) -> None:
+        keys = self._keys if copied.keys is None else copied.keys
+        try:
+            opened = open_index(address, vectors.shape[1], copied.made_for)
+            refresh(opened, keys, vectors, copied.source)
+        except IndexAwayError as error:
+            return self._lose(error)
+        self._keys = keys
+        if isinstance(opened, ExactIndex):
+            self._exact = opened
+        else:
+            self._engine = opened
+        return None
+
+    def _lose(self, error: IndexAwayError) -> None:
+        self._lost_at = time.monotonic()
+        self.note = f"{error.message} All vectors are compared instead."
+
+    @property
+    def engine(self) -> Index | None:
+        """An index that does not compare a query with every vector; None if there is none, or it does not answer."""
+        return self._engine if time.monotonic() - self._lost_at > ASK_AGAIN_S else None
+
+    @property
+    def errors(self) -> Floats | None:
+        """[W]: by how much `products` can be off; None if by no more than rounding."""
+        return self._exact.errors
+
+    def products(self, queries: Floats) -> Floats:
+        """Return the products [W, Q] of the vectors with queries [Q, D]."""
+        return self._exact.products(queries)
+
+    def nearest(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
+        """Return the places of the vectors nearest to a query, and their scores; see `Index.search`.
+
+        An engine is asked if many vectors are searched; of few, each is compared with the query.
+        """
+        engine = self.engine
+        keys = None if among is None else self._keys[among]
+        if engine is not None and (among is None or len(among) >= FEW * len(self._keys)):
+            try:
+                found, scores = engine.search(query, top, keys)
+                self.note = ""
+                places = np.minimum(np.searchsorted(self._keys, found), len(self._keys) - 1)
+                known = self._keys[places] == found  # others may be writing to it
+                return places[known], scores[known]
+            except IndexAwayError as error:
+                self._lose(error)
+        if self._exact.folder is None:
+            return self._exact.search(query, top, among)
+        found, scores = self._exact.search(query, top, keys)
+        return np.searchsorted(self._keys, found), scores
 
     def __len__(self) -> int:
         return len(self.tracks)
@@ -199,11 +287,26 @@ class Collection:
         return Columns(self.tracks)
 
     @cached_property
+    def sample(self) -> tuple[Positions, Floats]:
+        """Return some tracks [n] that stand for all, and the vectors of their windows."""
+        rows = np.arange(0, len(self), max(1, len(self) // SAMPLED))
+        return rows, self.vectors[self.places_of(rows)]
+
+    @cached_property
     def means(self) -> Floats:
         """The mean of each track's vectors, scaled to length 1: [N, D]. What pads them is left out (0)."""
-        if not len(self) or (self.windows is None and not self.is_padded):
-            return self.vectors
-        sums = self.vectors.copy() if self.windows is None else np.add.reduceat(self.vectors, self._first, axis=0)
+        if not len(self):
+            return self.vectors[:0]
+        rows = np.arange(len(self))
+        return np.concatenate([self.means_of(rows[begin : begin + BLOCK]) for begin in range(0, len(self), BLOCK)])
+
+    def means_of(self, rows: Positions) -> Floats:
+        """Return the means of some tracks [n], scaled to length 1: [n, D]. What pads them is left out (0)."""
+        sums = self.vectors[self.places_of(rows)]
+        if not len(rows) or (self.windows is None and not self.is_padded):
+            return sums
+        if self.windows is not None:
+            sums = np.add.reduceat(sums, self._starts(rows), axis=0)
         if self.is_padded:
             sums[:, -1] = 0
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
@@ -218,7 +321,8 @@ class Collection:
         """
         if not self.is_padded:
             return None
-        lengths = np.sqrt(np.maximum(1 - self.vectors[:, -1] ** 2, 0))
+        padding = [self.vectors[begin : begin + BLOCK][:, -1] for begin in range(0, len(self.vectors) or 1, BLOCK)]
+        lengths = np.sqrt(np.maximum(1 - np.concatenate(padding) ** 2, 0))
         return np.asarray(1 / np.maximum(lengths, SHORTEST), dtype=np.float32)
 
     def rows_where(self, where: Callable[[IndexedTrack], bool] | None) -> Positions | None:
@@ -248,17 +352,17 @@ class Collection:
             query: the text of the query, to be shown.
         """
         searched = len(self) if among is None else len(among)
-        windows = self._windows_of(among)
+        windows = self.windows_of(among)
         searchable = len(self.vectors) if windows is None else len(windows)
         wanted = top
         while True:
-            hits = self._hits(vector, *self.index.search(vector, wanted, windows))
+            hits = self._hits(vector, *self.nearest(vector, wanted, windows))
             kept = hits if max_per_artist is None else _limited(hits, max_per_artist)
             if len(kept) >= top or wanted >= searchable:
-                return Hits(kept[:top], query, searched)
+                return Hits(kept[:top], query, searched, notes=[self.note] if self.note else ())
             wanted *= MORE
 
-    def _windows_of(self, among: Positions | None) -> Positions | None:
+    def windows_of(self, among: Positions | None) -> Positions | None:
         """Return the places of the vectors of some tracks, ascending."""
         if among is None or self.windows is None:
             return among

@@ -12,10 +12,12 @@ from unisono.base.arguments import AnyPath, Count, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.encoders import tuned
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows, indexed_tracks
+from unisono.retrieval.collection import Collection, Copied, Hits, IndexedTrack, Windows, indexed_tracks
+from unisono.retrieval.indexes import Vectors, is_in_memory
+from unisono.retrieval.projected import Projected
 from unisono.retrieval.split_rows import opened, read_rows
-from unisono.retrieval.windows import FEW, are_searched, keeps_some, read_windows
-from unisono.tracks.track import Split
+from unisono.retrieval.windows import FEW, are_searched, keeps_some, map_windows, read_windows
+from unisono.tracks.track import SPLITS, Split
 
 if TYPE_CHECKING:
     from unisono.retrieval.checkpoint import TrainedOn
@@ -175,22 +177,54 @@ class ModelBase:
         with opened(self.default_data() if data is None else data) as file:
             key = (file.path, file.path.stat().st_mtime_ns, split, index)
             if self._collection is None or self._collection[0] != key:
-                rows = read_rows(file, split, [self.reads(file)])
-                vectors, windows = (
-                    self.project_windows(file, rows, FEW)
-                    if are_searched(file, self.reads(file))
-                    else (self.project_rows(file, rows), None)
-                )
+                name = self._checked_encoder(file)
+                is_lazy = not (is_in_memory(index) or self.compares_tracks)
+                rows = read_rows(file, split, [] if is_lazy else [name])
+                vectors: Vectors
+                if is_lazy:
+                    vectors, windows = self._projected(file, rows, split)
+                elif are_searched(file, name):
+                    vectors, windows = self.project_windows(file, rows, FEW)
+                else:
+                    vectors, windows = self.project_rows(file, rows), None
                 tracks = indexed_tracks(rows)
                 if split is None:
                     splits = [each for each, count in file.counts().items() for _ in range(count)]
                     tracks = [replace(track, split=each) for track, each in zip(tracks, splits, strict=True)]
-                self._collection = (
-                    key,
-                    Collection(tracks, vectors, index, explain=self.explain, windows=windows, is_padded=self.is_padded),
+                copied = Copied(self._called, f"{file.path.absolute()} {key[1]} {split} {self._state()}")
+                collection = Collection(
+                    tracks,
+                    vectors,
+                    index,
+                    explain=self.explain,
+                    windows=windows,
+                    is_padded=self.is_padded,
+                    copied=copied,
                 )
-                self.warn_of(file, rows)
+                self._collection = key, collection
+                if not is_lazy:
+                    self.warn_of(file, rows)
         return self._collection[1]
+
+    def _projected(
+        self, file: EmbeddingsFile, rows: SplitRows, split: Split | None
+    ) -> tuple[Projected, Windows | None]:
+        """Return what `project_windows` or `project_rows` do, computed when it is asked for."""
+        name = self.reads(file)
+        if are_searched(file, name):
+            parts, windows = map_windows(file, rows, name, FEW)
+            return Projected(self.project_audio, parts, str(file.path)), windows
+        stored = [file.embeddings(each, name) for each in ([split] if split else SPLITS)]
+        return Projected(self.project_audio, stored, str(file.path)), None
+
+    def _state(self) -> str:
+        """Return a text that is another if the model is."""
+        path = Path(self.label)
+        return (
+            f"{self.label} {path.stat().st_mtime_ns}"
+            if path.is_file()
+            else f"{self.label} {self.audio_encoder.revision}"
+        )
 
     @checked
     def search(

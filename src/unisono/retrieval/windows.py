@@ -39,7 +39,24 @@ def keeps_some(file: EmbeddingsFile) -> bool:
 def read_windows(
     file: EmbeddingsFile, rows: SplitRows, encoder: str, most: int | None = None
 ) -> tuple[NDArray[np.float16], Windows]:
-    """Read the windows of some rows of a file.
+    """Read the windows of some rows of a file, as `map_windows` does, into one array.
+
+    Raises:
+        UsageError: the file holds no windows of that encoder.
+        DataError: a row has none, or they are not finite.
+    """
+    parts, windows = map_windows(file, rows, encoder, most)
+    embeddings = np.concatenate(parts)
+    bad = ~np.isfinite(embeddings.reshape(len(embeddings), -1)).all(axis=1)
+    if bad.any():
+        raise DataError(f"{file.path}: a {encoder} window of {rows.ids[windows.of[int(bad.argmax())]]} is not finite.")
+    return embeddings, windows
+
+
+def map_windows(
+    file: EmbeddingsFile, rows: SplitRows, encoder: str, most: int | None = None
+) -> tuple[list[NDArray[np.float16]], Windows]:
+    """Return the windows of some rows of a file, mapped from the disk where all of a split are wanted.
 
     Args:
         file: the embeddings.
@@ -48,11 +65,11 @@ def read_windows(
         most: the most windows of a row, evenly spread. Default: all that were kept.
 
     Returns:
-        Their embeddings [W, A] (or [W, L, A]), in the order of the rows, and which row each is of.
+        Parts of their embeddings [W, A] (or [W, L, A]), in the order of the rows, and which row each is of.
 
     Raises:
         UsageError: the file holds no windows of that encoder.
-        DataError: a row has none, or they are not finite.
+        DataError: a row has none.
     """
     place = {id_: row for row, id_ in enumerate(rows.ids)}
     row_of = np.array([place.get(id_, -1) for id_ in file.ids], dtype=np.int64)
@@ -64,22 +81,19 @@ def read_windows(
             stored = file.windows(split, encoder)
             owner = row_of[before + stored.of]
             taken = (owner >= 0) if most is None else (owner >= 0) & _spread(stored.of, most)
-            parts.append(stored.embeddings[taken])
+            parts.append(stored.embeddings if taken.all() else stored.embeddings[taken])
             owners.append(owner[taken])
             numbers.append(stored.numbers[taken])
         before += count
-    embeddings, of, number = (np.concatenate(each) for each in (parts, owners, numbers))
+    of, number = np.concatenate(owners), np.concatenate(numbers)
     without = np.setdiff1d(np.arange(len(rows.ids)), of)
     if len(without):
         raise DataError(f"{file.path}: no {encoder} window of {rows.ids[without[0]]} was kept.")
-    bad = ~np.isfinite(embeddings.reshape(len(embeddings), -1)).all(axis=1)
-    if bad.any():
-        raise DataError(f"{file.path}: a {encoder} window of {rows.ids[of[int(bad.argmax())]]} is not finite.")
     record = file.encoders[encoder]
     starts = rows.start_s[of] + number * record.hop_s
     if record.tail == "shift":  # the last window was shifted back to end with the track
         starts = np.minimum(starts, rows.start_s[of] + np.maximum(rows.duration_s[of] - record.window_s, 0))
-    return embeddings, Windows(of, starts.astype(np.float32), record.window_s)
+    return parts, Windows(of, starts.astype(np.float32), record.window_s)
 
 
 def _spread(of: NDArray[np.int64], most: int) -> NDArray[np.bool_]:

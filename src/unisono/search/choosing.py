@@ -87,7 +87,7 @@ def _varied(
     """
     if not len(rows):
         return []
-    vectors = collection.means[rows]
+    vectors = collection.means_of(rows)
     similar = _to_unit(vectors @ vectors.T)
     relevance = _to_unit(scores)
     chosen = [0]

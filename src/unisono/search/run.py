@@ -14,7 +14,7 @@ from unisono.search.choosing import choose, first_within_limits
 from unisono.search.filters import allowed
 from unisono.search.fit import doubts, nearest_words
 from unisono.search.query import Query, weighted
-from unisono.search.scores import Ranked, Scores, Source
+from unisono.search.scores import Ranked, Scores, Source, scores_of
 from unisono.search.seeds import NONE, Playlists, find_seeds
 
 KEPT, REJECTED = 0.75, 0.25
@@ -44,7 +44,7 @@ def search(model: JointModel, query: Query | str, collection: Collection, playli
     if not sources:
         rows = first_within_limits(collection, query, among)
         return Hits([Hit(0.0, collection.tracks[row]) for row in rows], str(query), searched, notes=notes)
-    scores = Scores(collection, sources, query.windows)
+    scores = scores_of(collection, sources, query.windows)
     if query.rerank == "none":
         nearest = hits = _hits(model, scores, choose(scores, query, among))
     else:
@@ -57,6 +57,7 @@ def search(model: JointModel, query: Query | str, collection: Collection, playli
     doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], nearest, is_alone=scores.is_single)
     fits = not doubt or bool(query.like or query.keep)
     said = [doubt if fits else f"Nothing here fits well. {doubt}"] if doubt else []
+    notes += [collection.note] if collection.note else []
     return Hits(hits, str(query), searched, fits=fits, notes=[*said, *notes])
 
 
@@ -95,7 +96,7 @@ def _position(collection: Collection, id: str) -> int:
 
 def _mean(collection: Collection, rows: Sequence[int]) -> Floats:
     """Return the mean of tracks as a unit vector [D]."""
-    mean = collection.means[np.array(rows)].mean(axis=0)
+    mean = collection.means_of(np.array(rows)).mean(axis=0)
     found: Floats = (mean / (np.linalg.norm(mean) or 1)).astype(np.float32)
     return found
 

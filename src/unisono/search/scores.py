@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.retrieval.collection import Collection
-from unisono.retrieval.indexes import Floats, Positions
+from unisono.retrieval.collection import FEW, Collection
+from unisono.retrieval.indexes import BLOCK, Floats, Positions, exact_scores
 
 Doubles = NDArray[np.float64]
 ROUNDING = 1e-4
 """More than scores are off by the rounding of a matrix product."""
 MOST_TIED = 4096
 """The most tracks whose scores are compared exactly because they are as good as the last one that is wanted."""
+POOL = 1000
+"""Windows that an index proposes for each source of a query of several."""
 LEAST_SPREAD = 1e-6
 """Standard deviation below which a source tells no tracks apart."""
 
@@ -64,10 +66,14 @@ class Scores:
         self._wanted = self._weights > 0
         self.is_single = len(sources) == 1 and bool(self._wanted[0])
         self._of_music = np.array([not source.is_text for source in sources])
-        similar = self._of_tracks(self._likeness(collection.products(self.vectors)))
+        similar = self._typical()
         if not self.is_single:
             self._standardise(similar)
         self.of_tracks = self._combined(similar)
+
+    def _typical(self) -> Floats:
+        """Return the similarities [n, Q] of the tracks that mean, deviation and percentiles are taken over: of all."""
+        return self._of_tracks(self._likeness(self.collection.products(self.vectors)))
 
     def _standardise(self, similar: Floats) -> None:
         self._mean = similar.mean(axis=0, dtype=np.float64)
@@ -81,14 +87,40 @@ class Scores:
         therefore summed one by one, so that ties are ties.
         """
         rows = np.arange(len(self.of_tracks)) if among is None else np.flatnonzero(among)
+        return self._exactly(self._candidates(count, rows) if count < len(rows) else rows, count)
+
+    def _candidates(self, count: int, rows: Positions) -> Positions:
+        """Return those of some tracks, ascending, that may be among the best of them."""
         scores = self.of_tracks[rows]
-        if count < len(rows):
-            least = np.partition(scores, len(rows) - count)[len(rows) - count]
-            better = rows[scores > least + ROUNDING]
-            tied = rows[np.abs(scores - least) <= ROUNDING]
-            rows = np.sort(np.concatenate([better, tied[: max(MOST_TIED, count)]]))
+        margin = self._margin(rows)
+        if margin is not None:  # no score is off by more
+            lower = scores - margin
+            least = np.partition(lower, len(rows) - count)[len(rows) - count]
+            return np.asarray(rows[scores + margin >= least])
+        least = np.partition(scores, len(rows) - count)[len(rows) - count]
+        better = rows[scores > least + ROUNDING]
+        tied = rows[np.abs(scores - least) <= ROUNDING]
+        return np.sort(np.concatenate([better, tied[: max(MOST_TIED, count)]]))
+
+    def _margin(self, rows: Positions) -> Doubles | None:
+        """Return by how much the score of each of some tracks can be off; None if by no more than rounding."""
+        errors = self.collection.errors
+        if errors is None:
+            return None
+        scale, factor = self.collection.likeness_scale, 1.0
+        if scale is not None and self._of_music.any():
+            errors = errors * np.maximum(scale, 1)
+        if not self.is_single:
+            wanted = self._scale[self._wanted].sum() / (self._weights[self._wanted].sum() or 1)
+            factor = float(wanted + self._scale[~self._wanted].sum())
+        return ROUNDING + factor * self.collection.best_scores(errors)[rows].astype(np.float64)
+
+    def _exactly(self, rows: Positions, count: int) -> Ranked:
+        """Return the best of some tracks."""
         similar = self._of_tracks(self._sums(self.collection.places_of(rows)), rows)
         exact = self._combined(similar)
+        if self.collection.errors is not None and len(self.of_tracks) == len(self.collection):
+            self.of_tracks[rows] = exact  # so that percentiles, too, are those of exact scores
         order = np.argsort(-exact, kind="stable")[:count]
         return Ranked(rows[order], exact[order], self._parts(similar[order]))
 
@@ -108,9 +140,9 @@ class Scores:
         return (100 * lower / max(1, len(self.of_tracks))).tolist()  # type: ignore[no-any-return]
 
     def _sums(self, places: Positions) -> Floats:
-        chosen = self.collection.vectors[places]
-        found = np.stack([(chosen * vector).sum(axis=1) for vector in self.vectors], axis=1)
-        return self._likeness(found, places)
+        parts = [self.collection.vectors[places[begin : begin + BLOCK]] for begin in range(0, len(places) or 1, BLOCK)]
+        sums = [np.stack([exact_scores(part, each) for each in self.vectors], axis=1) for part in parts]
+        return self._likeness(np.concatenate(sums), places)
 
     def _likeness(self, products: Floats, places: Positions | None = None) -> Floats:
         """Return products [w, Q] with those of music as cosines."""
@@ -141,3 +173,39 @@ class Scores:
     def _mean_of_wanted(self, parts: Doubles) -> Doubles:
         found: Doubles = parts[:, self._wanted].sum(axis=1) / (self._weights[self._wanted].sum() or 1)
         return found
+
+
+class EngineScores(Scores):
+    """The scores of tracks that an index proposes, which then are compared exactly.
+
+    Mean, deviation and percentiles are those of a sample. A query of a single source misses no more than the index does; of
+    several sources, each proposes its nearest tracks, and so does their weighted sum.
+    """
+
+    def _typical(self) -> Floats:
+        rows, vectors = self.collection.sample
+        return self._of_tracks(vectors @ self.vectors.T, rows)
+
+    def best(self, count: int, among: NDArray[np.bool_] | None = None) -> Ranked:
+        """Return the best tracks of a mask [N]."""
+        collection = self.collection
+        rows = np.arange(len(collection)) if among is None else np.flatnonzero(among)
+        if not self._wanted.any() or len(rows) < max(count, FEW * len(collection)):
+            return self._exactly(rows, count)
+        places = None if len(rows) == len(collection) else collection.windows_of(rows)
+        asked = [vector for vector, is_wanted in zip(self.vectors, self._wanted, strict=True) if is_wanted]
+        most = count * int(collection.counts.max())
+        if not self.is_single:
+            asked.append((self.vectors * np.where(self._wanted, self._scale, -self._scale)[:, None]).sum(axis=0))
+            most = max(POOL, most)
+        units = [(vector / (np.linalg.norm(vector) or 1)).astype(np.float32) for vector in asked]
+        found = [collection.nearest(vector, most, places)[0] for vector in units]
+        windows = collection.windows
+        candidates = np.unique(np.concatenate(found))
+        return self._exactly(np.unique(windows.of[candidates]) if windows else candidates, count)
+
+
+def scores_of(collection: Collection, sources: Sequence[Source], windows: str = "best") -> Scores:
+    """Return the scores of tracks for what a query asks for."""
+    is_scaled = collection.is_padded and not all(source.is_text for source in sources)
+    return (Scores if collection.engine is None or is_scaled else EngineScores)(collection, sources, windows)

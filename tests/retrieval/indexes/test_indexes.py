@@ -72,7 +72,8 @@ steps = st.lists(
         st.tuples(st.just("upsert"), st.lists(st.tuples(keys, directions), min_size=1, max_size=12)),
         st.tuples(st.just("delete"), st.lists(keys, min_size=1, max_size=6)),
         st.tuples(
-            st.just("search"), st.tuples(directions, st.integers(1, 9), st.none() | st.sets(keys, max_size=12).map(sorted))
+            st.just("search"),
+            st.tuples(directions, st.integers(1, 9), st.none() | st.sets(keys, max_size=12).map(sorted)),
         ),
     ),
     min_size=2,
@@ -80,7 +81,9 @@ steps = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps)
 def test_it_finds_what_comparing_with_every_vector_finds(index, steps):
     index.delete(index.held()[0])

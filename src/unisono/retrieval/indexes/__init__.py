@@ -4,7 +4,6 @@ A module has `open_at(place, dim, made_for) -> Index`. An index holds copies of 
 `embeddings.h5` or a library, and can be filled from them again at any time.
 """
 
-from collections.abc import Sequence
 from typing import Protocol, overload
 
 import numpy as np
@@ -24,7 +23,9 @@ class Vectors(Protocol):
     """[W, D] float32 unit vectors, in memory or computed from what lies on the disk when they are asked for."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """W and D."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -79,7 +80,8 @@ class Index(Protocol):
         ...
 
 
-_INDEXES = Registry(__name__, "index", "; a place may follow: exact:FOLDER, milvus:FILE.db, milvus://HOST", parameter="index")
+_PLACES = "; a place may follow: exact:FOLDER, milvus:FILE.db, milvus://HOST"
+_INDEXES = Registry(__name__, "index", _PLACES, parameter="index")
 names = _INDEXES.names
 
 
@@ -100,7 +102,9 @@ def open_index(address: str, dim: int, made_for: str = "") -> Index:
         UsageError: there is no such index, or the place is not one of an index.
         IndexAwayError: it cannot be reached.
     """
-    name, _, place = ("milvus", "", address) if address.endswith(".db") and ":" not in address else address.partition(":")
+    name, _, place = (
+        ("milvus", "", address) if address.endswith(".db") and ":" not in address else address.partition(":")
+    )
     opened: Index = _INDEXES.module(name).open_at(place, dim, made_for)
     return opened
 
@@ -147,7 +151,9 @@ def refresh(index: Index, keys: Positions, vectors: Vectors, source: str) -> tup
 def stamps_of(vectors: Floats) -> Positions:
     """Return a number for each vector [n, D] that is another for another vector: a sum of its bits, weighted at random."""
     words = np.ascontiguousarray(vectors, dtype=np.float32).view(np.uint32).astype(np.uint64)
-    weights = np.random.default_rng(0).integers(0, 1 << 63, words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+    weights = np.random.default_rng(0).integers(0, 1 << 63, words.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(
+        1
+    )
     return (words @ weights).view(np.int64)
 
 
@@ -158,13 +164,8 @@ def best_of(keys: Positions, scores: Floats, top: int) -> tuple[Positions, Float
 
 
 def exact_scores(vectors: Floats, query: Floats) -> Floats:
-    """Return the products [n] of vectors with a query. Equal vectors have equal ones, as they have not in a matrix product."""
+    """Return the products [n] of vectors with a query: the same of equal vectors, as a matrix product's are not."""
     return np.asarray((vectors * query).sum(axis=1), dtype=np.float32)
-
-
-def check_among(among: Sequence[int] | Positions | None) -> Positions | None:
-    """Return keys as an array."""
-    return None if among is None else np.asarray(among, dtype=np.int64)
 
 
 def no_place(place: str, expected: str) -> UsageError:

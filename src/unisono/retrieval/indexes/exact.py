@@ -1,9 +1,9 @@
 """The exact index: each query is compared with every vector.
 
 In memory (`exact`) vectors are float32. In a folder (`exact:FOLDER`) they are float16, mapped from the disk; what is read
-for a query is each rounded to int8 with a scale of its own, a fourth of float32. The length of what rounding took from a vector
-is kept, and bounds by how much its score can be off (Cauchy and Schwarz). Vectors that may be among the best within
-these bounds are then compared exactly, so that none is missed.
+for a query is each rounded to int8 with a scale of its own, a fourth of float32. The length of what rounding took from a
+vector is kept, and bounds by how much its score can be off (Cauchy and Schwarz). Vectors that may be among the best
+within these bounds are then compared exactly, so that none is missed.
 """
 
 import json
@@ -16,8 +16,18 @@ from numpy.typing import NDArray
 
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import write_whole
-from unisono.retrieval.indexes import Floats, Positions, best_of, exact_scores, no_place, stamps_of, warn_of_others
-from unisono.retrieval.products import Products
+from unisono.retrieval.indexes import (
+    BLOCK,
+    Floats,
+    Positions,
+    Vectors,
+    best_of,
+    exact_scores,
+    no_place,
+    stamps_of,
+    warn_of_others,
+)
+from unisono.retrieval.indexes._products import Products
 
 ROUNDING = np.float32(1e-5)
 """More than a float32 product of 1,000 numbers is off."""
@@ -41,16 +51,17 @@ class ExactIndex:
         self._made_for = made_for
         kinds: dict[str, tuple[Any, int]] = {"keys": (np.int64, 1), "stamps": (np.int64, 1)}
         if folder:
-            kinds |= {"vectors": (np.float16, dim), "codes": (np.int8, dim), "scales": (np.float32, 1), "errors": (np.float32, 1)}
+            kinds |= {"vectors": (np.float16, dim), "codes": (np.int8, dim)}
+            kinds |= {"scales": (np.float32, 1), "errors": (np.float32, 1)}
         else:
             kinds["vectors"] = np.float32, dim
         self._kinds = kinds
-        self._columns: dict[str, NDArray[Any]] = {}
+        self._columns: dict[str, Any] = {}
         self._resize(0 if folder is None else self._open(folder, dim))
         self._changed()
 
     @classmethod
-    def of(cls, vectors: Floats) -> "ExactIndex":
+    def of(cls, vectors: Vectors) -> "ExactIndex":
         """Return the index of vectors [W, D] in memory, which are not copied; their keys are their places."""
         index = cls(vectors.shape[1])
         keys = np.arange(len(vectors))
@@ -103,29 +114,31 @@ class ExactIndex:
             found, is_here = self._slots(np.asarray(among, dtype=np.int64))
             slots = found[is_here]
         if top < len(slots) and (among is None or len(slots) > FEW * len(keys)):
-            rough = self.products(query[None])[slots, 0]
-            margin = (ROUNDING + (self._columns["errors"][slots] if self.folder else 0)) * max(1, np.linalg.norm(query))
+            rough = self._products(query[None])[slots, 0]
+            errors = self._columns["errors"][slots] if self.folder else np.float32(0)
+            margin = (errors + ROUNDING) * np.maximum(np.linalg.norm(query), 1)
             lower = rough - margin
             slots = slots[rough + margin >= np.partition(lower, len(lower) - top)[len(lower) - top]]
-        parts = np.split(slots, range(1 << 14, len(slots), 1 << 14))
-        scores = np.concatenate([exact_scores(self.vectors[part], query) for part in parts])
+        vectors = self._columns["vectors"]
+        parts = [vectors[slots[begin : begin + BLOCK]] for begin in range(0, len(slots) or 1, BLOCK)]
+        scores = np.concatenate([exact_scores(part.astype(np.float32, copy=False), query) for part in parts])
         return best_of(keys[slots], scores, top)
 
     @property
-    def vectors(self) -> "Floats | Stored":
-        """[n, D], float32, in the order of the index."""
+    def vectors(self) -> Vectors:
+        """[n, D], in the order of the keys."""
         vectors = self._columns["vectors"]
-        return Stored(vectors) if self.folder else vectors
+        return Stored(vectors, None if self._is_in_order else self._order) if self.folder else vectors
 
     @property
     def errors(self) -> Floats | None:
-        """[n]: by how much the products can be off; None if by no more than rounding."""
-        return self._columns.get("errors")
+        """[n]: by how much `products` can be off, in the order of the keys; None if by no more than rounding."""
+        return self._columns["errors"][self._order] if self.folder else None
 
-    @property
-    def is_in_order(self) -> bool:
-        """Whether the vectors stand in the order of their keys."""
-        return bool((np.diff(self._columns["keys"]) > 0).all())
+    def products(self, queries: Floats) -> Floats:
+        """Return the products [n, Q] with queries [Q, D], in the order of the keys; see `Products`."""
+        found = self._products(queries)
+        return found if self._is_in_order else found[self._order]
 
     def held(self) -> tuple[Positions, Positions]:
         """Return all keys and the stamps of their vectors."""
@@ -202,7 +215,8 @@ class ExactIndex:
         keys = columns["keys"]
         self._order = np.argsort(keys, kind="stable")
         self._sorted = keys[self._order]
-        self.products = Products(columns["codes"], columns["scales"]) if self.folder else Products(columns["vectors"])
+        self._products = Products(columns["codes"], columns["scales"]) if self.folder else Products(columns["vectors"])
+        self._is_in_order = bool((self._order[1:] > self._order[:-1]).all())
 
     def _slots(self, keys: Positions) -> tuple[Positions, NDArray[np.bool_]]:
         """Return where each of some keys stands, and whether it is here."""
@@ -215,8 +229,9 @@ class ExactIndex:
 class Stored:
     """Vectors that are mapped from the disk as float16, as float32 when they are asked for."""
 
-    def __init__(self, vectors: NDArray[np.float16]) -> None:
+    def __init__(self, vectors: NDArray[np.float16], order: Positions | None = None) -> None:
         self._vectors = vectors
+        self._order = order
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -226,8 +241,8 @@ class Stored:
     def __len__(self) -> int:
         return len(self._vectors)
 
-    def __getitem__(self, rows: Any) -> Floats:
-        return self._vectors[rows].astype(np.float32)
+    def __getitem__(self, rows: Any) -> Any:
+        return self._vectors[rows if self._order is None else self._order[rows]].astype(np.float32)
 
 
 def open_at(place: str, dim: int, made_for: str) -> ExactIndex:

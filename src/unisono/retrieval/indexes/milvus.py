@@ -1,4 +1,4 @@
-"""Milvus, through `pymilvus`: a local file (milvus-lite), or a server, for more vectors than one machine can compare at once.
+"""Milvus, through `pymilvus`: a local file (milvus-lite), or a server, for more vectors than are compared one by one.
 
 `milvus:FILE.db` compares with every vector. A server (`milvus://HOST:19530`, by default this machine's) has an HNSW graph,
 which may miss some. `milvus://HOST:19530/NAME` chooses the name of the collection. A server that asks for a token
@@ -8,6 +8,7 @@ Conditions are never sent: a search among some keys takes more than is wanted an
 left, compares with each of them. What stands in expressions is integers of our own.
 """
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -140,7 +141,11 @@ class MilvusIndex:
             params = {"ef": max(LEAST_EF, 2 * limit)} if self._is_server else {}
             with self._asking():
                 (found,) = self._client.search(
-                    self._name, data=[query], limit=limit, output_fields=["key", "vector"], search_params={"params": params}
+                    self._name,
+                    data=[query],
+                    limit=limit,
+                    output_fields=["key", "vector"],
+                    search_params={"params": params},
                 )
             keys = np.array([each["key"] for each in found], dtype=np.int64)
             vectors = np.array([each["entity"]["vector"] for each in found], dtype=np.float32)
@@ -221,6 +226,7 @@ def open_at(place: str, dim: int, made_for: str) -> MilvusIndex:
         raise no_place(place, EXPECTED)
     with extra("milvus", "The index milvus"):
         from pymilvus import MilvusClient
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what fails is said here, in a line
     address = f"milvus:{place}"
     if found:
         host, port, name = found[1] or "127.0.0.1", int(found[2] or PORT), found[3]

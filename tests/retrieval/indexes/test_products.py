@@ -4,7 +4,7 @@ import time
 import numpy as np
 import pytest
 
-from unisono.retrieval.products import MOST_AT_ONCE, Products
+from unisono.retrieval.indexes._products import MOST_AT_ONCE, Products
 
 
 def test_many_threads_get_their_own_products_in_few_passes(monkeypatch):
