@@ -19,7 +19,7 @@ from unisono.retrieval.indexes import (
     Index,
     IndexAwayError,
     Positions,
-    Vectors,
+    UnitVectors,
     is_in_memory,
     open_index,
     refresh,
@@ -176,7 +176,7 @@ class Collection:
     def __init__(
         self,
         tracks: Sequence[IndexedTrack],
-        vectors: Vectors,
+        vectors: UnitVectors,
         index: str = "exact",
         *,
         explain: Callable[[Floats, Floats], dict[str, float]] | None = None,
@@ -217,7 +217,7 @@ class Collection:
             self._open(index, vectors, copied or Copied("other vectors"))
         self.vectors = self._exact.vectors
 
-    def _open(self, address: str, vectors: Vectors, copied: Copied) -> None:
+    def _open(self, address: str, vectors: UnitVectors, copied: Copied) -> None:
         keys = self._keys if copied.keys is None else copied.keys
         try:
             opened = open_index(address, vectors.shape[1], copied.made_for)

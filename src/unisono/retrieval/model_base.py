@@ -13,7 +13,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.encoders import tuned
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Copied, Hits, IndexedTrack, Windows, indexed_tracks
-from unisono.retrieval.indexes import Vectors, is_in_memory
+from unisono.retrieval.indexes import UnitVectors, is_in_memory
 from unisono.retrieval.projected import Projected
 from unisono.retrieval.split_rows import opened, read_rows
 from unisono.retrieval.windows import FEW, are_searched, keeps_some, map_windows, read_windows
@@ -180,7 +180,7 @@ class ModelBase:
                 name = self._checked_encoder(file)
                 is_lazy = not (is_in_memory(index) or self.compares_tracks)
                 rows = read_rows(file, split, [] if is_lazy else [name])
-                vectors: Vectors
+                vectors: UnitVectors
                 if is_lazy:
                     vectors, windows = self._projected(file, rows, split)
                 elif are_searched(file, name):

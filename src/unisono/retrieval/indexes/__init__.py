@@ -16,10 +16,10 @@ from unisono.base.registry import Registry
 Floats = NDArray[np.float32]
 Positions = NDArray[np.int64]
 BLOCK = 1 << 14
-"""Vectors that are read at a time."""
+"""UnitVectors that are read at a time."""
 
 
-class Vectors(Protocol):
+class UnitVectors(Protocol):
     """[W, D] float32 unit vectors, in memory or computed from what lies on the disk when they are asked for."""
 
     @property
@@ -114,7 +114,7 @@ def warn_of_others(address: str, held: str, made_for: str) -> None:
     log.warning("The index %s was built for %s; it is built again for %s.", address, held or "another model", made_for)
 
 
-def refresh(index: Index, keys: Positions, vectors: Vectors, source: str) -> tuple[int, int]:
+def refresh(index: Index, keys: Positions, vectors: UnitVectors, source: str) -> tuple[int, int]:
     """Bring an index to hold exactly some vectors; what it holds already is not written again.
 
     Args:

@@ -2,7 +2,7 @@
 
 In memory (`exact`) vectors are float32. In a folder (`exact:FOLDER`) they are float16, mapped from the disk; what is read
 for a query is each rounded to int8 with a scale of its own, a fourth of float32. The length of what rounding took from a
-vector is kept, and bounds by how much its score can be off (Cauchy and Schwarz). Vectors that may be among the best
+vector is kept, and bounds by how much its score can be off (Cauchy and Schwarz). UnitVectors that may be among the best
 within these bounds are then compared exactly, so that none is missed.
 """
 
@@ -20,7 +20,7 @@ from unisono.retrieval.indexes import (
     BLOCK,
     Floats,
     Positions,
-    Vectors,
+    UnitVectors,
     best_of,
     exact_scores,
     no_place,
@@ -38,7 +38,7 @@ FORMAT = 1
 
 
 class ExactIndex:
-    """Vectors under keys, in memory or in files of a folder."""
+    """UnitVectors under keys, in memory or in files of a folder."""
 
     def __init__(self, dim: int, folder: Path | None = None, made_for: str = "") -> None:
         """Begin an empty index, or open that of the folder.
@@ -61,7 +61,7 @@ class ExactIndex:
         self._changed()
 
     @classmethod
-    def of(cls, vectors: Vectors) -> "ExactIndex":
+    def of(cls, vectors: UnitVectors) -> "ExactIndex":
         """Return the index of vectors [W, D] in memory, which are not copied; their keys are their places."""
         index = cls(vectors.shape[1])
         keys = np.arange(len(vectors))
@@ -125,7 +125,7 @@ class ExactIndex:
         return best_of(keys[slots], scores, top)
 
     @property
-    def vectors(self) -> Vectors:
+    def vectors(self) -> UnitVectors:
         """[n, D], in the order of the keys."""
         vectors = self._columns["vectors"]
         return Stored(vectors, None if self._is_in_order else self._order) if self.folder else vectors
@@ -227,7 +227,7 @@ class ExactIndex:
 
 
 class Stored:
-    """Vectors that are mapped from the disk as float16, as float32 when they are asked for."""
+    """UnitVectors that are mapped from the disk as float16, as float32 when they are asked for."""
 
     def __init__(self, vectors: NDArray[np.float16], order: Positions | None = None) -> None:
         self._vectors = vectors

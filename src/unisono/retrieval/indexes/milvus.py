@@ -61,6 +61,8 @@ class MilvusIndex:
         self._name = name
         self._address = address
         self._is_server = is_server
+        self._count = -1
+        """How many vectors there were when they were last counted; below 0 if they changed since."""
         with self._asking():
             if client.has_collection(name):
                 about = client.describe_collection(name)
@@ -101,10 +103,13 @@ class MilvusIndex:
     def count(self) -> int:
         """Return how many vectors there are."""
         with self._asking():
-            return int(self._client.query(self._name, filter="", output_fields=["count(*)"])[0]["count(*)"])
+            found = self._client.query(self._name, filter="", output_fields=["count(*)"])
+        self._count = int(found[0]["count(*)"])
+        return self._count
 
     def upsert(self, keys: Positions, vectors: Floats) -> None:
         """Put in vectors; see `Index.upsert`."""
+        self._count = -1
         last = {key: row for row, key in enumerate(keys.tolist())}
         rows = np.fromiter(last.values(), np.int64, len(last))
         stamps = stamps_of(vectors)
@@ -115,13 +120,14 @@ class MilvusIndex:
 
     def delete(self, keys: Positions) -> None:
         """Take out vectors."""
+        self._count = -1
         for some in _lots(keys.tolist()):
             with self._asking():
                 self._client.delete(self._name, ids=some)
 
     def search(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
         """Find the vectors with the largest dot product with a query; see `Index.search`."""
-        count = self.count()
+        count = self.count() if self._count < 0 else self._count
         if among is None:
             return self._search(query, top) if top <= MOST_FOUND or count <= MOST_FOUND else self._compared(query, top)
         if len(among) >= FEW * count:
@@ -184,6 +190,8 @@ class MilvusIndex:
         if source == self.source:
             return
         with self._asking():
+            if source:
+                self._client.flush(self._name)  # milvus-lite reads what is not flushed row by row
             self._client.alter_collection_properties(self._name, properties={SOURCE: source})
         self.source = source
 
