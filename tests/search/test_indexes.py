@@ -71,7 +71,7 @@ def test_queries_find_the_same(place, tmp_path):
         assert [hit.score for hit in found] == pytest.approx([hit.score for hit in expected], abs=2e-3)
         assert found.searched == expected.searched and found.notes == ()
         if len(query.text) == 1 and query.windows == "best":
-            assert [hit.percentile for hit in found] == pytest.approx([hit.percentile for hit in expected], abs=0.01)
+            assert [hit.percentile for hit in found] == pytest.approx([hit.percentile for hit in expected], abs=0.5)
     vector = KNOWN["calm"]
     assert [hit.track.id for hit in kept.search(vector, 9, max_per_artist=1)] == [
         hit.track.id for hit in plain.search(vector, 9, max_per_artist=1)

@@ -28,7 +28,7 @@ from unisono.retrieval.indexes.exact import ExactIndex
 from unisono.tracks.track import Split
 
 SHORTEST = 1e-3
-"""Vectors that are shorter without what pads them are not made longer."""
+"""UnitVectors that are shorter without what pads them are not made longer."""
 ASK_AGAIN_S = 60.0
 """An index that did not answer is asked again after this time."""
 FEW = 0.1

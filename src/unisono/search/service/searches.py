@@ -134,6 +134,8 @@ class Searches:
         """Load the text encoder and prepare what the page asks first, so that nobody waits for it."""
         self.suggestions()
         self.facets([])
+        if self.tracks:
+            search(self._in_turn, Query(COMMON_QUESTIONS[0], where=self._where, top=1), self.collection())
 
     def collection(self) -> Collection:
         """Return the music as it is now."""
