@@ -144,7 +144,12 @@ def build(name: str, bench: Bench) -> Any:
     spec = audio.spec(name)
     spec = replace(spec, window_s=1.0, hop_s=1.0) if bench.tiny and name != "clap" else spec
     if name in ("muq", "musicfm"):
-        small = {"num_hidden_layers": 1, "hidden_size": 64, "num_attention_heads": 4, "intermediate_size": 128}
+        small: dict[str, Any] = {
+            "num_hidden_layers": 1,
+            "hidden_size": 64,
+            "num_attention_heads": 4,
+            "intermediate_size": 128,
+        }
         sizes = MUQ if name == "muq" else replace(MUQ, conformer=MUQ.conformer | musicfm.CONFORMER)
         if bench.tiny:
             sizes = replace(MUQ, channels=8, conformer=MUQ.conformer | small)
@@ -163,11 +168,12 @@ def build(name: str, bench: Bench) -> Any:
         from transformers import ClapAudioConfig, ClapAudioModelWithProjection, ClapFeatureExtractor
 
         small = {"depths": [1] * 4, "num_attention_heads": [1] * 4, "hidden_size": 64, "patch_embeds_hidden_size": 8}
-        large = {"depths": [2, 2, 12, 2], "num_attention_heads": [4, 8, 16, 32], "hidden_size": 1024}
-        made = ClapAudioConfig(**{"patch_embeds_hidden_size": 128} | large | (small if bench.tiny else {}))
+        large: dict[str, Any] = {"depths": [2, 2, 12, 2], "num_attention_heads": [4, 8, 16, 32], "hidden_size": 1024}
+        made: Any = ClapAudioConfig(**{"patch_embeds_hidden_size": 128} | large | (small if bench.tiny else {}))
         made._attn_implementation = "eager"
         torch.manual_seed(0)
-        network = ClapAudioModelWithProjection(made).requires_grad_(False).eval().to(bench.device)
+        network = ClapAudioModelWithProjection(made)
+        network.requires_grad_(False).eval().to(bench.device)
         return clap.Clap(replace(spec, dim=made.projection_dim), network, ClapFeatureExtractor(), bench.device)
     from music2latent import models
 
@@ -251,7 +257,7 @@ def memory(bench: Bench) -> None:
     count = 4 if bench.tiny else 64
     windows = [row.numpy() for row in 0.1 * torch.randn(count, samples, generator=torch.Generator().manual_seed(1))]
     if bench.device == "cpu":
-        embed = built.embed
+        embed: Callable[[torch.Tensor], torch.Tensor] = built.embed
 
         def limited(batch: torch.Tensor) -> torch.Tensor:
             if len(batch) > 1:
@@ -312,12 +318,13 @@ def end_to_end(bench: Bench) -> None:
     some = items[:8]
     windows = cut(some, built) * (len(items) // len(some))
     costs: dict[str, list[float]] = {}
+    works: dict[str, Callable[[], None]] = {
+        "decode": lambda: decode_ours(items, RATE_HZ),
+        "encode": lambda: encode(runners, windows),
+        "whole": lambda: run(items, runners, bench.folder),
+    }
     for _ in range(1 if bench.tiny else 2):
-        for name, work in (
-            ("decode", lambda: decode_ours(items, RATE_HZ)),
-            ("encode", lambda: encode(runners, windows)),
-            ("whole", lambda: run(items, runners, bench.folder)),
-        ):
+        for name, work in works.items():
             began = time.perf_counter()
             work()
             costs.setdefault(name, []).append(time.perf_counter() - began)
@@ -399,10 +406,11 @@ def lora(bench: Bench) -> None:
         def __call__(self, texts: Sequence[str], **options: object) -> dict[str, list[list[int]]]:
             return {"input_ids": [[2 + sum(map(ord, word)) % 30_000 for word in each.split()] for each in texts]}
 
-    small = {"num_hidden_layers": 1} if bench.tiny else {"num_hidden_layers": 6}
-    config = BertConfig(hidden_size=384, num_attention_heads=12, intermediate_size=1536, **small)
+    layers = 1 if bench.tiny else 6
+    config = BertConfig(hidden_size=384, num_attention_heads=12, intermediate_size=1536, num_hidden_layers=layers)
     torch.manual_seed(0)
-    model = BertModel(config, add_pooling_layer=False).to(bench.device)
+    model: Any = BertModel(config, add_pooling_layer=False)
+    model.to(bench.device)
     made = TransformerTextEncoder(text.spec("minilm"), model, Words(), pooling="mean")
     add_adapters(made, 8, 0.0)
     rows = 8 if bench.tiny else 512
@@ -442,16 +450,19 @@ def streams(bench: Bench) -> None:
     windows = [torch.randn(size, round(each.spec.window_s * each.spec.rate_hz), device=bench.device) for each in pair]
 
     def one(number: int) -> None:
-        context = torch.cuda.stream(torch.cuda.Stream()) if bench.device != "cpu" else nullcontext()
+        stream: Any = torch.cuda.Stream
+        context = torch.cuda.stream(stream()) if bench.device != "cpu" else nullcontext()
         with context:
             for _ in range(1 if bench.tiny else 3):
                 pair[number].embed(windows[number]).float().cpu()
 
+    def in_turn() -> None:
+        one(0)
+        one(1)
+
     with ThreadPoolExecutor(2) as pool:
         together = bench.seconds(lambda: list(pool.map(one, range(2))))
-    bench.say(
-        "two encoders in two streams over one after the other", together / bench.seconds(lambda: [one(0), one(1)])
-    )
+    bench.say("two encoders in two streams over one after the other", together / bench.seconds(in_turn))
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {
