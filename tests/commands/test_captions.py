@@ -121,3 +121,20 @@ def test_preview_of_captions_that_all_stay(data: Path, tmp_path: Path, capsys) -
     assert "--count" in preview(capsys, output, "--count", "0", code=2)
     assert "--llm-model" in preview(capsys, output, "--captions", "llm", code=2)
     assert "nonsense" in preview(capsys, output, "--captions", "nonsense", code=2)
+
+
+def test_what_training_makes_of_captions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "unified.json"
+    captions = ["A happy song with piano and more that can be heard. It is slow.", "A woman sings over a flute"]
+    records = [
+        {"id": f"a_{number}", "audio_path": "/a.mp3", "caption": text, "duration": 10, "recording": "x:1"}
+        for number, text in enumerate(captions)
+    ]
+    path.write_text(json.dumps(records))
+    said = preview(capsys, path, "--views", "--count", "1", "--seed", "3")
+    assert said == preview(capsys, path, "--views", "--count", "1", "--seed", "3")
+    lines = " ".join(said.split())
+    assert all(f"{kind} 1/4" in lines for kind in ("whole", "tags", "short")) and "sentences 1/" in lines
+    assert "false: mood" in said and "false: tempo" in said and "false: negation" in said
+    assert "false: instrument" not in said, "no other instrument is named than those of the recording"
+    assert "false: voice" not in said

@@ -35,7 +35,7 @@ _NO_INSTRUMENT = {
     *("electric bass", "synth bass", "synth lead", "synth pad", *IMPLIED),
 } - {"drums"}
 """Words of the vocabulary for groups, for voices, and for what has other meanings: they are not replaced."""
-_INSTRUMENTS = sorted(set(words_of("instrument")) - _NO_INSTRUMENT, key=lambda name: (-len(name), name))
+_INSTRUMENTS = tuple(sorted(set(words_of("instrument")) - _NO_INSTRUMENT, key=lambda name: (-len(name), name)))
 _OFTEN_UNSAID = ("drums", "drum kit", "drum machine", "synthesizer", "cymbals", "hi-hats", "snare drum", "bass drum")
 """Instruments that are in much music whose captions do not name them: they replace none."""
 _OF_AN_ORCHESTRA = {

@@ -5,7 +5,8 @@ the same edit.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -208,13 +209,18 @@ def says_both(text: str, kind: str) -> bool:
         kind: a key of `OPPOSITIONS`.
     """
     return any(
-        re.search(_any_of(pairs), text, re.I) and re.search(_any_of(pairs.values()), text, re.I)
+        _any_of(tuple(pairs)).search(text) and _any_of(tuple(pairs.values())).search(text)
         for pairs in OPPOSITIONS[kind]
     )
 
 
 def _instrument(text: str, names: Sequence[str] = INSTRUMENTS) -> re.Match[str] | None:
-    return re.search(rf"\b(?:{'|'.join(map(re.escape, names))})\b", text, re.I)
+    return _first_of(tuple(names)).search(text)
+
+
+@lru_cache(maxsize=8)
+def _first_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.I)
 
 
 def _swapped(text: str, *pairs: Mapping[str, str]) -> str:
@@ -225,13 +231,14 @@ def _swapped(text: str, *pairs: Mapping[str, str]) -> str:
         found = opposite[match.group().lower()]
         return found.capitalize() if match.group()[0].isupper() else found
 
-    return re.sub(_any_of(opposite), other, text, flags=re.I)
+    return _any_of(tuple(opposite)).sub(other, text)
 
 
-def _any_of(words: Iterable[str]) -> str:
+@lru_cache(maxsize=64)
+def _any_of(words: tuple[str, ...]) -> re.Pattern[str]:
     """Return the pattern of any of these words, the longest first."""
     names = "|".join(sorted(map(re.escape, words), key=len, reverse=True))
-    return rf"(?<![\w-])(?:{names})(?![\w-])"
+    return re.compile(rf"(?<![\w-])(?:{names})(?![\w-])", re.I)
 
 
 def _changed(before: str, after: str) -> str | None:
