@@ -9,6 +9,7 @@ by query and seed; their 95 % intervals are a bootstrap over seeds and compositi
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,6 @@ from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.result import QueryResult
 from unisono.retrieval.evaluate.significance import value_of
-from unisono.retrieval.model import Model
 from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.sweep.outcome import interval_over_seeds
 from unisono.retrieval.sweep.run import queries
@@ -44,6 +44,8 @@ class Variant:
     topic: str
     name: str
     train: dict[str, Any] = field(default_factory=dict)
+    further: bool = False
+    """Begins with the model of the baseline of the same seed."""
 
 
 BASELINE = Variant("baseline", "frozen musicnn: joint space, whitened, noise 1, InfoNCE")
@@ -61,7 +63,11 @@ VARIANTS = (
     Variant("views", "partial views of captions", {"views": True}),
     Variant("swaps", "false captions: instrument, mood, tempo", {"hard_negatives": ("instrument", "mood", "tempo")}),
     Variant("batch", "batches of 128", {"batch_size": 128}),
+    Variant("tuning", "the baseline, 5 epochs more, frozen", {"epochs": 5}, further=True),
+    Variant("tuning", "the baseline, 5 epochs more, musicnn tuned", {"epochs": 5, "tune_audio": "full"}, further=True),
     Variant("windows", "one window a step", {"audio_windows": 1}),
+    Variant("windows", "three windows a step", {"audio_windows": 3}),
+    Variant("windows", "three windows a step, MaxSim 0.4", {"audio_windows": 3, "maxsim": 0.4}),
 )
 TOPICS = sorted({variant.topic for variant in VARIANTS} - {BASELINE.topic})
 
@@ -97,22 +103,20 @@ def read_music(root: Path, compositions: int, seconds: float) -> Music:
     return Music(root, composition, frozenset(track.id for track in test if UNHEARD_TAG in track.tags))
 
 
+def folder_of(music: Music, variant: Variant, seed: int) -> Path:
+    """Return the folder of a training."""
+    return music.root / "experiments" / re.sub(r"\W+", "_", f"{variant.topic} {variant.name}") / str(seed)
+
+
 def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     """Train a variant with a seed, unless that was done before; return the result of each query of the test split."""
-    options = {**SHARED, **variant.train, "seed": seed}
-    folder = (
-        music.root / "experiments" / f"{variant.topic}_{variant.name}".replace(" ", "_").replace(":", "") / str(seed)
-    )
+    folder = folder_of(music, variant, seed)
     found = folder / "test.json"
     if not found.exists():
-        model = train(music.embeddings, **options, checkpoint_dir=folder)
-        write_whole(found, msgspec.json.encode(of_test(music, model, options, folder)))
+        shared = {"model": str(folder_of(music, BASELINE, seed) / "musicnn_best.pt")} if variant.further else SHARED
+        model = train(music.embeddings, **{**shared, **variant.train}, seed=seed, checkpoint_dir=folder)
+        write_whole(found, msgspec.json.encode(queries(model, music.embeddings, "test", folder)))
     return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
-
-
-def of_test(music: Music, model: Model, options: dict[str, Any], folder: Path) -> list[QueryResult]:
-    """Ask the captions of the test split; a tuned encoder embeds its music first."""
-    return queries(model, music.embeddings, "test")
 
 
 def clips_of_texts(music: Music) -> dict[str, list[str]]:

@@ -108,6 +108,15 @@ def test_mistakes_are_named_with_their_line(tmp_path: Path, before: str, after: 
     assert said in str(caught.value)
 
 
+def test_embeddings_that_are_made_in_another_way_have_a_folder_of_their_own(tmp_path: Path):
+    folders = set()
+    for more in ("", "pooling = 'stats'", "keep-windows = true", "workers = 2"):
+        (tmp_path / "mine.toml").write_text(RECIPE.replace("[train]\ndata-dir", f"{more}\n[train]\ndata-dir"))
+        found = recipe.read(tmp_path / "mine.toml", tmp_path, _options_of)
+        folders.add(found.stages[0].output.parent)
+    assert len(folders) == 3
+
+
 def test_the_recipes_that_come_with_unisono_can_be_run(tmp_path: Path):
     names = [path.stem for path in recipe.shipped()]
     assert names == ["demo", "open-commercial", "open-research"]

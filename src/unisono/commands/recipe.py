@@ -20,6 +20,8 @@
 The paths between the stages are filled in: all that a run makes is in `<data-root>/runs/<name>`.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -203,7 +205,7 @@ def _stage(
         return Stage(verb, verb, options, output, datasets=datasets)
     if verb == "prepare":
         source = options.setdefault("dataset_file", str(unified))
-        where = Path(options.setdefault("output_dir", str(folder / "embeddings")))
+        where = Path(options.setdefault("output_dir", str(folder / _embeddings_name(options))))
         return Stage(verb, verb, options, where / "embeddings.h5", (Path(source),))
     if verb == "train":
         options.setdefault("run_name", folder.name)
@@ -220,6 +222,15 @@ def _stage(
     name = verb if number == 1 else f"{verb} {number}"
     output = Path(options.setdefault("output", str(folder / f"{name.replace(' ', '_')}.json")))
     return Stage(name, verb, options, output, tuple(inputs))
+
+
+def _embeddings_name(options: dict[str, Any]) -> str:
+    """Return the name of the folder of embeddings: one for each way of making them, since `prepare` does not mix them."""
+    made = {
+        name: options[name] for name in ("layers", "pooling", "keep_windows", "windows_per_track") if name in options
+    }
+    text = json.dumps(made, sort_keys=True)
+    return f"embeddings_{hashlib.sha256(text.encode()).hexdigest()[:8]}" if made else "embeddings"
 
 
 def table(recipes: list[Recipe]) -> Table:

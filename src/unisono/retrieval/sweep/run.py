@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
-from unisono.embeddings.file import FILE_NAME, open_embeddings
+from unisono.embeddings.file import FILE_NAME, SplitRows, open_embeddings
+from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.ranking import query_results, rank_both
 from unisono.retrieval.evaluate.result import QueryResult
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
@@ -28,7 +31,8 @@ from unisono.retrieval.sweep.outcome import SweepOutcome, TrialResult, outcome_o
 from unisono.retrieval.sweep.plan import Trial, read_plan
 from unisono.retrieval.train.loop import InterruptionError
 from unisono.retrieval.train.run import train
-from unisono.tracks.track import Split
+from unisono.tracks.files import write_tracks
+from unisono.tracks.track import Caption, Split, Track
 
 RESULT = "trial.json"
 _device = ""
@@ -135,7 +139,7 @@ def run_trial(trial: Trial, folder: Path, data: Path, device: str = "") -> str:
             best_epoch=model.training.best_epoch,
             candidates=model.training.candidates,
             chance=model.training.chance,
-            queries=queries(model, data, "val"),
+            queries=queries(model, data, "val", where),
         )
     except InterruptionError:
         raise
@@ -145,16 +149,51 @@ def run_trial(trial: Trial, folder: Path, data: Path, device: str = "") -> str:
     return ""
 
 
-def queries(model: Model, data: Path, split: Split) -> list[QueryResult]:
-    """Return the result of each text query on a split, as `unisono evaluate` computes it."""
+def queries(model: Model, data: Path, split: Split, folder: Path) -> list[QueryResult]:
+    """Return the result of each text query on a split, as `unisono evaluate` computes it.
+
+    The music of a split is embedded again, into `folder`, if the model's audio encoder was tuned.
+    """
     with open_embeddings(data) as file:
-        rows = file.read(split, [model.audio_encoder.name])
+        rows = file.read(split, [] if model.checkpoint.tower else [model.audio_encoder.name])
         if not rows.ids:
             raise UsageError(f"{file.path} has no {split} split: there is nothing to compare by.")
-        music = model.project_rows(file, rows)
+        if not model.checkpoint.tower:
+            music = model.project_rows(file, rows)
+    if model.checkpoint.tower:
+        rows, music = _embedded_again(model, rows, folder)
     pairing = pair_rows(rows)
     ranked = rank_both(pairing, model.embed_text(pairing.texts, cached=True), music)
     return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)
+
+
+def _embedded_again(model: Model, rows: SplitRows, folder: Path) -> tuple[SplitRows, NDArray[np.floating]]:
+    """Embed the music of a split with a tuned encoder; return its rows and its vectors in the model's space."""
+    where = folder / rows.split
+    write_tracks(where / "unified.jsonl", _tracks(rows))
+    prepare(where / "unified.jsonl", encoders=(str(model.path),), pooling=model.audio_encoder.pooling, output_dir=where)
+    with open_embeddings(where) as file:
+        again = file.read(rows.split, [model.audio_encoder.name])
+        return again, model.project_rows(file, again)
+
+
+def _tracks(rows: SplitRows) -> list[Track]:
+    """Return the tracks of a split, with what decides the pairs of captions and music."""
+    captions: list[list[Caption]] = [[] for _ in rows.ids]
+    for row, text, origin in zip(rows.caption_of, rows.captions, rows.caption_origin, strict=True):
+        captions[row].append(Caption(text, origin or None))  # type: ignore[arg-type]
+    kept = ("dataset", "recording", "artist_id", "audio_path")
+    return [
+        Track(
+            id=id,
+            captions=tuple(captions[row]),
+            start=float(rows.start_s[row]),
+            duration=float(rows.duration_s[row]),
+            split=rows.split,
+            **{name: rows.texts[name][row] for name in kept},
+        )
+        for row, id in enumerate(rows.ids)
+    ]
 
 
 def _finished(trial: Trial, folder: Path, data: Path) -> TrialResult | None:
