@@ -171,7 +171,8 @@ def _embedded_again(model: Model, rows: SplitRows, folder: Path) -> tuple[SplitR
     """Embed the music of a split with a tuned encoder; return its rows and its vectors in the model's space."""
     where = folder / rows.split
     write_tracks(where / "unified.jsonl", _tracks(rows))
-    prepare(where / "unified.jsonl", encoders=(str(model.path),), pooling=model.audio_encoder.pooling, output_dir=where)
+    settings: dict[str, Any] = {"pooling": model.audio_encoder.pooling, "output_dir": where}
+    prepare(where / "unified.jsonl", encoders=(str(model.path),), **settings)
     with open_embeddings(where) as file:
         again = file.read(rows.split, [model.audio_encoder.name])
         return again, model.project_rows(file, again)
@@ -183,6 +184,7 @@ def _tracks(rows: SplitRows) -> list[Track]:
     for row, text, origin in zip(rows.caption_of, rows.captions, rows.caption_origin, strict=True):
         captions[row].append(Caption(text, origin or None))  # type: ignore[arg-type]
     kept = ("dataset", "recording", "artist_id", "audio_path")
+    texts: list[dict[str, Any]] = [{name: rows.texts[name][row] for name in kept} for row in range(len(rows.ids))]
     return [
         Track(
             id=id,
@@ -190,7 +192,7 @@ def _tracks(rows: SplitRows) -> list[Track]:
             start=float(rows.start_s[row]),
             duration=float(rows.duration_s[row]),
             split=rows.split,
-            **{name: rows.texts[name][row] for name in kept},
+            **texts[row],
         )
         for row, id in enumerate(rows.ids)
     ]
