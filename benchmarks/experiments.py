@@ -215,9 +215,7 @@ def outcome(each: Settings, variant: Variant, number: str) -> tuple[Outcome, lis
     val = float("nan")
     if variant.captions:
         runs = [human(asked, data_dir, "test") for asked in runs]
-        chosen = [
-            human(queries(model, data_dir, "val"), data_dir, "val") for model in models
-        ]
+        chosen = [human(queries(model, data_dir, "val"), data_dir, "val") for model in models]
         val = float(np.mean([values(asked)[:, 2].mean() for asked in chosen]))
     console.log.info("%s: %s", variant.topic, variant.name)
     return Outcome(variant, np.stack([values(asked) for asked in runs]), val), runs[0]

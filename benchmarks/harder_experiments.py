@@ -115,7 +115,7 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     if not found.exists():
         shared = {"model": str(folder_of(music, BASELINE, seed) / "musicnn_best.pt")} if variant.further else SHARED
         model = train(music.embeddings, **{**shared, **variant.train}, seed=seed, checkpoint_dir=folder)
-        write_whole(found, msgspec.json.encode(queries(model, music.embeddings, "test", folder)))
+        write_whole(found, msgspec.json.encode(queries(model, music.embeddings, "test")))
     return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
 
 

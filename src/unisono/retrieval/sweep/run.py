@@ -139,7 +139,7 @@ def run_trial(trial: Trial, folder: Path, data: Path, device: str = "") -> str:
             best_epoch=model.training.best_epoch,
             candidates=model.training.candidates,
             chance=model.training.chance,
-            queries=queries(model, data, "val", where),
+            queries=queries(model, data, "val"),
         )
     except InterruptionError:
         raise
@@ -149,10 +149,10 @@ def run_trial(trial: Trial, folder: Path, data: Path, device: str = "") -> str:
     return ""
 
 
-def queries(model: Model, data: Path, split: Split, folder: Path) -> list[QueryResult]:
+def queries(model: Model, data: Path, split: Split) -> list[QueryResult]:
     """Return the result of each text query on a split, as `unisono evaluate` computes it.
 
-    The music of a split is embedded again, into `folder`, if the model's audio encoder was tuned.
+    If the model's audio encoder was tuned, the music is embedded again, into a folder next to the checkpoint.
     """
     with open_embeddings(data) as file:
         rows = file.read(split, [] if model.checkpoint.tower else [model.audio_encoder.name])
@@ -161,15 +161,15 @@ def queries(model: Model, data: Path, split: Split, folder: Path) -> list[QueryR
         if not model.checkpoint.tower:
             music = model.project_rows(file, rows)
     if model.checkpoint.tower:
-        rows, music = _embedded_again(model, rows, folder)
+        rows, music = _embedded_again(model, rows)
     pairing = pair_rows(rows)
     ranked = rank_both(pairing, model.embed_text(pairing.texts, cached=True), music)
     return sorted(query_results(rows, pairing, ranked)[TEXT_TO_MUSIC], key=lambda query: query.query)
 
 
-def _embedded_again(model: Model, rows: SplitRows, folder: Path) -> tuple[SplitRows, NDArray[np.floating]]:
+def _embedded_again(model: Model, rows: SplitRows) -> tuple[SplitRows, NDArray[np.floating]]:
     """Embed the music of a split with a tuned encoder; return its rows and its vectors in the model's space."""
-    where = folder / rows.split
+    where = Path(str(model.path)).parent / rows.split
     write_tracks(where / "unified.jsonl", _tracks(rows))
     settings: dict[str, Any] = {"pooling": model.audio_encoder.pooling, "output_dir": where}
     prepare(where / "unified.jsonl", encoders=(str(model.path),), **settings)
