@@ -26,6 +26,7 @@ from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.run import prepare
 from unisono.retrieval.evaluate.result import QueryResult
 from unisono.retrieval.evaluate.significance import value_of
+from unisono.retrieval.metrics import chance
 from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.sweep.outcome import interval_over_seeds
 from unisono.retrieval.sweep.run import queries
@@ -119,38 +120,44 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
 
 
-def clips_of_texts(music: Music) -> dict[str, list[str]]:
-    """Return the test clips that each caption describes."""
+def table(music: Music, outcomes: Sequence[tuple[Variant, list[list[QueryResult]]]]) -> None:
+    """Print the table in Markdown, for queries about known and about unheard instruments."""
     with open_embeddings(music.embeddings) as file:
         rows = file.read("test")
     pairing = pair_rows(rows)
-    found: dict[str, list[str]] = {text: [] for text in pairing.texts}
+    clips: dict[str, list[str]] = {text: [] for text in pairing.texts}
     for text, row in zip(pairing.text_of, rows.caption_of, strict=True):
-        found[pairing.texts[text]].append(rows.ids[row])
-    return found
-
-
-def table(music: Music, outcomes: Sequence[tuple[Variant, list[list[QueryResult]]]]) -> None:
-    """Print the table in Markdown, for queries about known and about unheard instruments."""
-    clips = clips_of_texts(music)
-    first = outcomes[0][1][0]
-    is_unheard = np.array([all(clip in music.unheard for clip in clips[query.query]) for query in first])
-    cluster = np.unique([music.composition[clips[query.query][0]] for query in first], return_inverse=True)[1]
+        clips[pairing.texts[text]].append(rows.ids[row])
+    first = [query.query for query in outcomes[0][1][0]]
+    is_unheard = np.array([all(clip in music.unheard for clip in clips[text]) for text in first])
+    cluster = np.unique([music.composition[clips[text][0]] for text in first], return_inverse=True)[1]
     for group, chosen in ((HEARD, ~is_unheard), (UNHEARD, is_unheard)):
-        about = cluster[chosen]
-        base = _values(outcomes[0][1], "mrr")[:, chosen]
-        say = f"{chosen.sum()} captions about clips of {len(set(about))} compositions, {len(music.composition)} candidates"
-        console.out.print(
-            f"\n**{group}**: {say}; {len(base)} seeds\n\n| | | R@1 | R@10 | MRR | change of MRR |\n|---|---|---|---|---|---|"
-        )
-        for variant, runs in outcomes:
-            mrr = _values(runs, "mrr")[:, chosen]
-            means = [f"{100 * _values(runs, measure)[:, chosen].mean():.1f}" for measure in ("recall@1", "recall@10")]
-            spread = 100 * mrr.mean(axis=1).std(ddof=1) if len(mrr) > 1 else 0
-            low, high = interval_over_seeds(mrr - base, about)
-            change = f"{100 * (mrr - base).mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
-            cells = [variant.topic, variant.name, *means, f"{100 * mrr.mean():.1f} ± {spread:.1f}", change]
-            console.out.print(f"| {' | '.join(cells)} |", soft_wrap=True)
+        places = sorted(pairing.texts.index(text) for text, is_chosen in zip(first, chosen, strict=True) if is_chosen)
+        _table_of(group, outcomes, chosen, cluster[chosen], chance(pairing.relevance.only(np.array(places))))
+
+
+def _table_of(
+    group: str,
+    outcomes: Sequence[tuple[Variant, list[list[QueryResult]]]],
+    chosen: NDArray[np.bool_],
+    about: NDArray[np.int64],
+    luck: dict[str, float],
+) -> None:
+    base = _values(outcomes[0][1], "mrr")[:, chosen]
+    expected = ", ".join(f"{name} {100 * luck[name]:.1f}" for name in ("recall@1", "recall@10", "mrr"))
+    said = (
+        f"{chosen.sum()} captions about clips of {len(set(about))} compositions, {len(base)} seeds; chance: {expected}"
+    )
+    console.out.print(f"\n**{group}**: {said}\n", soft_wrap=True)
+    console.out.print(f"| | | R@1 | R@10 | MRR | change of MRR |\n{'|---' * 6}|", soft_wrap=True)
+    for variant, runs in outcomes:
+        mrr = _values(runs, "mrr")[:, chosen]
+        means = [f"{100 * _values(runs, measure)[:, chosen].mean():.1f}" for measure in ("recall@1", "recall@10")]
+        spread = 100 * mrr.mean(axis=1).std(ddof=1) if len(mrr) > 1 else 0
+        low, high = interval_over_seeds(mrr - base, about)
+        change = f"{100 * (mrr - base).mean():+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        cells = [variant.topic, variant.name, *means, f"{100 * mrr.mean():.1f} ± {spread:.1f}", change]
+        console.out.print(f"| {' | '.join(cells)} |", soft_wrap=True)
 
 
 def _values(runs: Sequence[list[QueryResult]], measure: Any) -> Figures:
