@@ -101,7 +101,7 @@ def names() -> Iterator[tuple[str, str]]:
     text = "# Public names\n\n`import unisono as u`; [the tutorial](../python-api.md) shows them at work.\n\n"
     for name in unisono.__all__:
         text += f"::: unisono.{unisono._HOMES[name]}.{name}\n\n"
-    yield "api/index.md", text
+    yield "api/names.md", text
     text = "# For authors of plug-ins\n\n"
     text += "What [datasets](../add-a-dataset.md) and [encoders](../encoders.md) in other packages build on.\n\n"
     for title, module in AUTHORS:
@@ -119,7 +119,7 @@ def examples() -> Iterator[tuple[str, str]]:
     for path in sorted(folder.glob("*.py")):
         code = path.read_text(encoding="utf-8")
         text += f"## {code.splitlines()[0].strip(chr(34)).rstrip('.')}\n\n`examples/{path.name}`\n\n```python\n{code}```\n\n"
-    yield "examples/index.md", text
+    yield "examples/pipelines.md", text
 
 
 def notebook(path: Path) -> str:

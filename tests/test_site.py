@@ -41,7 +41,7 @@ def test_every_option_of_every_command_is_described(site: Path) -> None:
 
 
 def test_every_public_name_is_described(site: Path) -> None:
-    page = (site / "api/index.html").read_text(encoding="utf-8")
+    page = (site / "api/names.html").read_text(encoding="utf-8")
     for name in unisono.__all__:
         assert f'id="unisono.{unisono._HOMES[name]}.{name}"' in page
 
