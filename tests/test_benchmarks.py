@@ -34,6 +34,7 @@ TINY = {
     "tags": "--tracks 200 --repeats 1",
     "text_towers": "--layers 1 --tokens 4 --captions 8 --repeats 1",
     "train": "--captions 2000 --usual-steps 2 --dim 16 --batch-sizes 16",
+    "tuning": "--batch-size 2 --steps 1 --clips 4 --seconds 4 --repeats 1",
     "unified_files": "--records 200",
     "unify": "--share 0.001 --repeat 1",
 }

@@ -54,7 +54,7 @@ ONLY_PARSED = {
     r"--serve|unisono serve": "serves until Ctrl-C, or asks for a password",
     r"models verify|--(encoders|model) (clap|muq_mulan|clamp3)": "needs weights of the Hub",
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
-    r"--lora|--layers": "needs an encoder with weights",
+    r"--lora|--layers|--tune-audio|data/tuned": "needs an encoder with weights",
     r"data/part1": "needs several files of embeddings",
     r"--match audio": "listens to all files, which takes long",
     r"evaluate .*--benchmark": "needs the whole release",

@@ -36,6 +36,8 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
     overwrite: Annotated[bool, Parameter(negative="")] = False
     """Replace the checkpoints of another training in `--checkpoint-dir`, or begin this one again. Otherwise the same
     command continues an interrupted training, and another one is refused."""
+    tune_text: Literal["lora"] | None = None
+    """Tune the text encoder too: the same as --lora."""
     loss: LossName = "infonce"
     """Loss: infonce (symmetric, a softmax over the batch), dcl (decoupled: over the negatives alone), siglip (each pair
     classified on its own), or infonce_sigreg (infonce, and embeddings spread evenly over the sphere)."""
@@ -51,14 +53,16 @@ class TrainOptions(RunSettings, TrainingConfig, StageOptions):
 def run(options: TrainOptions) -> "TrainedModel":
     """Train, print how it went, and return the model."""
     require("train", "Training", ("tensorboard",))
-    if options.lora:
-        require("lora", "Tuning a text encoder", ("peft",))
+    if options.lora or options.tune_text or options.tune_audio == "lora":
+        require("lora", "Tuning an encoder with LoRA", ("peft",))
     with extra("train", "Training"):
         from unisono.retrieval.train.run import train as train_model
-    own = {"data_root", "data_dir", "resume", "overwrite"}
+    own = {"data_root", "data_dir", "resume", "overwrite", "tune_text"}
     given = {each.name: getattr(options, each.name) for each in fields(options) if each.name not in own}
     defaults = {each.name: each.default for each in fields(options)}
     changed = {name: value for name, value in given.items() if value != defaults[name]}
+    if options.tune_text:
+        changed["lora"] = True
     with _first_process_alone():
         model = train_model(options.data_paths, resume=options.resume, overwrite=options.overwrite, **changed)
         _show(model)

@@ -1,7 +1,8 @@
 """Where the audio embeddings of a batch come from: stored ones, or an audio encoder that is tuned."""
 
+import os
 from collections import deque
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, replace
@@ -14,18 +15,21 @@ from torch import Tensor, nn
 from unisono.audio.decode import Excerpt
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import Fault
+from unisono.base.arguments import AnyPath, as_path
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.seeded import rank_key
+from unisono.base.words import counted
 from unisono.embeddings.audio_cache import CachedAudio, folder_of
 from unisono.embeddings.encoders import audio as audio_encoders
 from unisono.embeddings.encoders.tuned import TunedTower, TunedWeights
-from unisono.embeddings.file import SplitRows, open_embeddings
+from unisono.embeddings.file import FILE_NAME, EmbeddingsFile, SplitRows, open_embeddings
 from unisono.embeddings.prepare import settings
 from unisono.embeddings.prepare.executors import Failed, local
 from unisono.embeddings.prepare.executors._runner import layers_of
 from unisono.embeddings.prepare.plan import WorkItem
+from unisono.embeddings.prepare.run import prepare
 from unisono.embeddings.waveforms import Waveforms
 from unisono.retrieval.audio_rows import AudioRows
 from unisono.retrieval.checkpoint import Checkpoint
@@ -360,3 +364,47 @@ def _cached(data: TrainingData, rate_hz: int) -> tuple[CachedAudio, list[bytes]]
             parameter="cached_audio",
         )
     return cache, keys
+
+
+def prepare_start(named: Sequence[EmbeddingsFile | AnyPath], encoder: str, how: RunSettings) -> None:
+    """Embed the music of `dataset_file` with the encoder as it is before it is tuned, unless that was done before.
+
+    These embeddings fix the splits, what can be read, and the scaling of the heads.
+
+    Args:
+        named: where the embeddings are, or will be.
+        encoder: name of the encoder.
+        how: of the training.
+
+    Raises:
+        UsageError: several processes would wait for it.
+    """
+    place = named[0]
+    if len(named) > 1 or isinstance(place, EmbeddingsFile):
+        return
+    path = as_path(place)
+    folder = path if path.is_dir() or not path.suffix else path.parent
+    if (folder / FILE_NAME).is_file():
+        with open_embeddings(folder) as file:
+            if encoder in file:
+                return
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(
+            f"{folder} holds no {encoder} embeddings yet, which a training on several processes begins with.",
+            hint=f"Prepare them: unisono prepare --dataset-file {how.dataset_file} --encoders {encoder} "
+            f"--output-dir {folder}",
+        )
+    assert how.dataset_file
+    log.info("Embedding the music of %s with %s before it is tuned.", how.dataset_file, encoder)
+    devices = () if how.device == "auto" else (how.device,)
+    prepare(how.dataset_file, output_dir=folder, encoders=(encoder,), devices=devices, workers=how.workers)
+
+
+def doubts_of_skipped(skipped: Mapping[str, str]) -> list[str]:
+    """Return in a sentence what could not be read in a training, if anything could not."""
+    if not skipped:
+        return []
+    first, reason = next(iter(skipped.items()))
+    return [
+        f"The audio of {counted(len(skipped), 'excerpt')} could not be read in the training; the first is {first}: {reason}."
+    ]

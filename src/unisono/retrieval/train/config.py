@@ -197,7 +197,8 @@ class RunSettings:
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, ..."""
     dataset_file: Path | None = None
-    """With --tune-audio: unified file that says where the audio is. Default: where it was when it was embedded."""
+    """With --tune-audio: unified file that says where the audio is. Default: where it was when it was embedded. If it was
+    not embedded yet, that is done first."""
     workers: Count | None = None
     """With --tune-audio: threads that decode audio ahead. Default: the number of cores."""
     gradient_checkpointing: bool = False

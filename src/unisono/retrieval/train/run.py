@@ -19,7 +19,6 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
-from unisono.base.words import counted
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store
 from unisono.embeddings.encoders.text import TextEncoderSpec
@@ -36,7 +35,7 @@ from unisono.retrieval.model import Model, recorded_data
 from unisono.retrieval.model_card import model_card
 from unisono.retrieval.split_rows import opened
 from unisono.retrieval.train import distributed, losses
-from unisono.retrieval.train.audio import tuned_audio
+from unisono.retrieval.train.audio import doubts_of_skipped, prepare_start, tuned_audio
 from unisono.retrieval.train.caption_sets import FalseDraw, make_false, with_views
 from unisono.retrieval.train.config import RunSettings, TrainingConfig
 from unisono.retrieval.train.curves import draw_curve
@@ -124,6 +123,7 @@ def train(
     Args:
         embeddings: an `embeddings.h5`, or its folder, or a list of several. When a training is resumed, by default those of
             the checkpoint.
+            With `tune_audio` and `dataset_file`, a folder that holds none yet is prepared first.
         resume: checkpoint of the training to resume. Its settings apply, and of those given here only the ones that do not
             change what is learned may differ, and `epochs` and `patience`.
         overwrite: replace what an earlier training left in `checkpoint_dir`, which is otherwise an error if its settings
@@ -150,6 +150,8 @@ def train(
     config, how = sorted_settings(start.settings)
     device = local_device(how.device)
     _fetch_text_encoder(config.text_encoder)
+    if config.tune_audio and how.dataset_file:
+        prepare_start(named, config.audio_encoder, how)
     with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
         if config.batch_size % distributed.world_size():
             raise _not_shared(f"batch_size {config.batch_size}")
@@ -478,19 +480,10 @@ def _conclude(training: Training, device: str) -> TrainedModel:
         card_path=card,
         curve_path=curve if drawn else None,
         stopped=training.why_stopped,
-        warnings=(*doubts.of_model(best), *_of_skipped(training.step.audio.skipped)),
+        warnings=(*doubts.of_model(best), *doubts_of_skipped(training.step.audio.skipped)),
         skipped=dict(training.step.audio.skipped),
     )
     for sentence in model.training.warnings:
         if sentence not in state.warnings:  # those were said when the training began
             log.warning("%s", sentence)
     return model
-
-
-def _of_skipped(skipped: dict[str, str]) -> list[str]:
-    if not skipped:
-        return []
-    first, reason = next(iter(skipped.items()))
-    return [
-        f"The audio of {counted(len(skipped), 'excerpt')} could not be read in the training; the first is {first}: {reason}."
-    ]

@@ -22,7 +22,7 @@ HEADS = {"projection": "joint", "text_head": "residual", "audio_head": "residual
 """Settings of a training that starts from a joint model."""
 KEPT = (
     "audio_encoder", "text_encoder", "projection", "dim", "text_head", "audio_head", "hidden", "dropout", "audio_scaling",
-    "whiten_dim", "loss", "temperature", "lora", "lora_rank", "tune_audio",
+    "whiten_dim", "loss", "temperature", "lora", "lora_rank",
 )  # fmt: skip
 """Settings that a training takes over from the checkpoint that it starts from."""
 
@@ -59,7 +59,7 @@ def find_start(given: Mapping[str, Any]) -> Start:
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in found.options.items()}
     options = asdict(TrainingConfig()) | options
     wanted = {name: options[name] for name in KEPT}
-    return Start(_completed(given, wanted, {"audio_noise": options["audio_noise"]}), found)
+    return Start(_completed(given, wanted, {name: options[name] for name in ("audio_noise", "tune_audio")}), found)
 
 
 def joint_models() -> list[str]:
