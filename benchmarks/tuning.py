@@ -8,8 +8,8 @@
 3. `usual`: the loop that most people write, which decodes every file whole, one after the other, at each step, over ours.
 
 Everything that is compared runs in turn, in one process, on one thread of computation; decoding has threads of its own. 1
-compares the medians of CPU seconds. 2 and 3 compare the best times on the clock, since waiting for data costs no CPU: run them
-on a quiet machine.
+compares the medians of CPU seconds. 2 and 3 compare the best times on the clock, since waiting for data costs no CPU: run
+them on a quiet machine.
 """
 
 import argparse
@@ -130,7 +130,7 @@ def step_over_network(loop: Loop, repeats: int) -> None:
         for stage in loop.tower.stages:
             for each in stage:
                 each.grad = None
-        (loop.tower.embed(windows) * direction).sum().backward()
+        (loop.tower.embed(windows) * direction).sum().backward()  # type: ignore[no-untyped-call]
 
     mine, alone = in_turn(lambda: loop.take(iter([batch])), bare, repeats)
     print(

@@ -261,12 +261,15 @@ def test_windows_come_from_the_cache_as_from_the_files(given: dict[str, Any], tm
         train(**given | {"embeddings": folder, "cached_audio": True})
 
 
-def test_what_cannot_be_tuned_or_is_of_another_base_is_refused_in_words(given: dict[str, Any], tmp_path: Path):
+def test_a_tuning_starts_from_heads_and_what_does_not_fit_is_refused_in_words(given: dict[str, Any], tmp_path: Path):
     with pytest.raises(UsageError, match=r"for an audio encoder that is tuned \(tune_audio\)"):
         TrainingConfig(cached_audio=True)
     with pytest.raises(UsageError, match=r"frozen_front 99 leaves nothing of mert_95m to tune"):
         train(**given | {"frozen_front": 99})
     train(**given | {"tune_audio": None, "epochs": 1})
+    tune = {"tune_audio": "lora", "model": str(last(given)), "dataset_file": given["embeddings"] / "unified.json"}
+    more = train(**given | tune | {"epochs": 1, "embeddings": tmp_path / "new", "checkpoint_dir": tmp_path / "more"})
+    assert more.checkpoint.tower and (tmp_path / "new" / "embeddings.h5").is_file()
     with pytest.raises(DataError, match="holds no audio encoder: only heads were trained"):
         prepare(given["embeddings"] / "unified.json", output_dir=tmp_path / "x", encoders=[str(last(given))])
     tower = tuned.TunedTower(audio.build(ENCODER), "lora")
