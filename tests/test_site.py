@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 import unisono
 from tests import loaded
@@ -63,3 +64,15 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
         for what in loads.findall(path.read_text(encoding="utf-8"))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("name", ["README", "CONTRIBUTING", "CHANGELOG", "CODE_OF_CONDUCT", "SECURITY"])
+def test_what_the_pages_next_to_readme_name_is_there(name: str) -> None:
+    text = (REPOSITORY / f"{name}.md").read_text(encoding="utf-8")
+    named = re.findall(r"\]\(((?!https?:)[^)#]+)", text) + re.findall(r"`((?:src|tests)/[\w/.]*?)(?:NAME\.py)?`", text)
+    assert not [path for path in named if not (REPOSITORY / path).exists()]
+
+
+def test_the_citation_has_what_its_format_asks_for() -> None:
+    found = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors", "license"} <= set(found) and found["license"] == "Apache-2.0"
