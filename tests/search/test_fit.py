@@ -71,6 +71,14 @@ def test_a_description_that_only_part_of_a_query_is_does_not_spoil_it(model, mus
     assert hits.fits and hits.notes == ("“xyzzy qwerty” does not read like a description of music.",)
 
 
+def test_music_that_is_like_nothing_here_is_no_description_that_does_not_fit(model):
+    apart = np.zeros((3, 384), np.float32)
+    apart[:, 0] = 1, -1, -1
+    tracks = [dataclasses.replace(BLANK, id=name) for name in "abc"]
+    hits = search(model, Query(like="a"), Collection(tracks, apart))
+    assert hits.fits and "description" not in "".join(hits.notes)
+
+
 def test_conditions_that_leave_only_what_does_not_fit_are_said(model, music):
     hits = search(model, Query("string quartet", where="genre=noise"), music)
     assert not hits.fits and "fits no better than half of 8 tracks" in hits.notes[0]

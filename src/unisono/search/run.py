@@ -54,7 +54,13 @@ def search(model: JointModel, query: Query | str, collection: Collection, playli
         ranked = rerank.reranked(model, query, collection, first)
         hits = [replace(hit, percentile=None) for hit in _hits(model, scores, ranked)]
         notes.append(f"The first {len(first.rows)} by the whole description, ordered by its words (MaxSim).")
-    doubt = doubts(model, collection, [weighted(part)[0] for part in query.text], nearest, is_alone=scores.is_single)
+    doubt = doubts(
+        model,
+        collection,
+        [weighted(part)[0] for part in query.text],
+        nearest,
+        is_alone=scores.is_single and bool(query.text),
+    )
     fits = not doubt or bool(query.like or query.keep)
     said = [doubt if fits else f"Nothing here fits well. {doubt}"] if doubt else []
     notes += [collection.note] if collection.note else []
