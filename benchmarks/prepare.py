@@ -4,6 +4,8 @@
     python benchmarks/prepare.py --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
     python benchmarks/prepare.py --memory              # peak memory of 1,000 and of 10,000 tracks
     python benchmarks/prepare.py --checksums           # what comparing the checksums adds to reading 10,000 tracks
+    python benchmarks/prepare.py --ray                 # the executor ray, on this machine, over local, end to end
+    python benchmarks/prepare.py --rate muq=80 --machines 16 --price-per-hour 3   # hours, disk and cost of 1M and 100M clips
 
 It makes clips of 30 s (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that alternate, so that other
 work on the machine affects all of them equally. Each line has the ratio of times and that of CPU seconds: on a busy machine
@@ -42,6 +44,7 @@ from unisono.commands import console
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
 from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
+from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.contents import Contents
 from unisono.embeddings.prepare.embed import embed
 from unisono.embeddings.prepare.executors import Job
@@ -77,6 +80,12 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--memory", action="store_true", help="only compare peak memory")
     parser.add_argument("--checksums", action="store_true", help="only measure what comparing checksums costs")
+    parser.add_argument("--ray", action="store_true", help="only compare the executor ray, on this machine, with local")
+    parser.add_argument(
+        "--rate", nargs="+", metavar="ENCODER=CLIPS/S", help="only calculate, from rates measured elsewhere"
+    )
+    parser.add_argument("--machines", type=int, default=1, help="of the calculation")
+    parser.add_argument("--price-per-hour", type=float, default=0.0, help="of a machine, in any currency")
     parser.add_argument("--memory-tracks", type=int, nargs=2, default=[1_000, 10_000])
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -89,9 +98,17 @@ def main() -> None:
     if arguments.checksums:
         compare_checksums(10_000, 10 * arguments.repeat)
         return
+    if arguments.rate:
+        rates = {name: float(rate) for name, _, rate in (each.partition("=") for each in arguments.rate)}
+        calculate_for({name: 1 / rate for name, rate in rates.items()}, arguments.machines, arguments.price_per_hour)
+        return
     with tempfile.TemporaryDirectory() as folder:
         items = make_clips(Path(folder), arguments.clips)
-        compare_speed(items, arguments.encoders, arguments.repeat, Path(folder))
+        if arguments.ray:
+            compare_executors(items, arguments.encoders, Path(folder))
+            return
+        seconds = compare_speed(items, arguments.encoders, arguments.repeat, Path(folder))
+        calculate_for(seconds, arguments.machines, arguments.price_per_hour)
 
 
 def make_clips(folder: Path, count: int) -> list[WorkItem]:
@@ -108,7 +125,8 @@ def make_clips(folder: Path, count: int) -> list[WorkItem]:
     return items
 
 
-def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: Path) -> None:
+def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: Path) -> dict[str, float]:
+    """Measure, and return the seconds a clip of each encoder, end to end."""
     devices = choose_devices(())
     say(f"{len(items)} clips of {CLIP_S:g} s, {available_cores()} cores, devices: {', '.join(dict.fromkeys(devices))}")
     torch.set_num_threads(1)
@@ -120,7 +138,7 @@ def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: 
     for name in names:
         built = {device: encoders.build(name, device) for device in dict.fromkeys(devices)}
         rates[name] = compare_encoder(items, name, built, devices, folder, repeat)
-    calculate(decode.wall_s / len(items), rates, on_cpu=devices[0] == "cpu")
+    return calculate(decode.wall_s / len(items), rates, on_cpu=devices[0] == "cpu")
 
 
 def compare_decoding(items: list[WorkItem], repeat: int) -> None:
@@ -272,8 +290,38 @@ def plain_loop(items: list[WorkItem], encoder: AudioEncoder, device: str) -> Non
     torch.set_num_threads(threads)
 
 
-def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> None:
-    """Print the time that this machine needs for collections of 30 s clips."""
+def compare_executors(items: list[WorkItem], names: list[str], folder: Path) -> None:
+    """Compare the executor ray, an instance on this machine, with local: end to end, with all that starts and stops."""
+
+    def run(executor: str) -> None:
+        with tempfile.TemporaryDirectory(dir=folder) as output:
+            embed(
+                [replace(item, encoders=tuple(names)) for item in items],
+                executors.build(executor, Job(encoders=dict.fromkeys(names, ""))),
+                {name: EncoderShards(Path(output) / name) for name in names},
+                Failures(Path(output) / "failures"),
+                Contents(Path(output) / "contents"),
+            )
+
+    local, ray = best(1, lambda: run("local"), lambda: run("ray"))
+    say(
+        f"{len(items)} clips, {', '.join(names)}: ray over local, end to end: {ray.wall_s:.2f} s / {local.wall_s:.2f} s: "
+        f"ratio {ray.wall_s / local.wall_s:.2f}"
+    )
+
+
+def calculate_for(seconds: dict[str, float], machines: int, price: float) -> None:
+    """Print hours, disk and cost for large collections, from the seconds a clip of each encoder."""
+    for count in (1_000_000, 100_000_000):
+        for name, its_seconds in seconds.items():
+            hours = its_seconds * count / 3600
+            disk = f", {encoders.spec(name).dim * 2 * count / 1e9:,.1f} GB" if name in encoders.names() else ""
+            cost = f", cost {hours * price:,.0f}" if price else ""
+            say(f"{count:,} clips, {name}: {hours / machines:,.1f} hours on {machines} machines like this{disk}{cost}")
+
+
+def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> dict[str, float]:
+    """Print the time that this machine needs for collections of 30 s clips; return the seconds a clip of each encoder."""
     say(f"\nOn this machine, for clips of {CLIP_S:g} s:")
     each = [*encode_s.values(), decode_s]
     total_s = {name: seconds + decode_s if on_cpu else max(seconds, decode_s) for name, seconds in encode_s.items()}
@@ -281,6 +329,7 @@ def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> N
     for name, seconds in total_s.items():
         times = ", ".join(f"{count:,} clips {time_in_words(seconds * count)}" for count in (10_000, 100_000, 1_000_000))
         say(f"  {name}: {1 / seconds:,.1f} clips/s; {times}")
+    return total_s
 
 
 def compare_checksums(count: int, repeat: int) -> None:

@@ -21,7 +21,13 @@ LONG = (
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
 NO_FFMPEG = "ffmpeg is not on this machine"
 NO_BROWSER = "there is no Chromium on this machine"
-ABSENT = {NO_REAL_ROWS: ("r", "NO REAL ROWS"), NO_FFMPEG: ("f", "NO FFMPEG"), NO_BROWSER: ("b", "NO BROWSER")}
+NO_RAY = "ray cannot be imported on this machine"
+ABSENT = {
+    NO_REAL_ROWS: ("r", "NO REAL ROWS"),
+    NO_FFMPEG: ("f", "NO FFMPEG"),
+    NO_BROWSER: ("b", "NO BROWSER"),
+    NO_RAY: ("y", "NO RAY"),
+}
 """Why a test did not run -> the letter and the word that it is counted under."""
 
 # A busy machine may take its time over one example; pytest's timeout catches what never ends.

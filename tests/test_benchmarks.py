@@ -66,10 +66,19 @@ def test_all_are_run():
     assert names - WITHOUT_RATIO == set(TINY)
 
 
-@pytest.mark.parametrize(("name", "words"), [*TINY.items(), ("prepare", "--memory --memory-tracks 2 4")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [*TINY.items(), ("prepare", "--memory --memory-tracks 2 4"), ("prepare", "--ray --clips 2 --encoders dsp")],
+)
 def test_it_prints_a_ratio(name: str, words: str):
     found = ratios(run(name, *words.split()))
     assert found and all(math.isfinite(each) and each > 0 for each in found)
+
+
+def test_the_hours_disk_and_cost_of_large_collections():
+    shown = run("prepare", *["--rate", "muq=100", "--machines", "10", "--price-per-hour", "3.6"])
+    assert "1,000,000 clips, muq: 0.3 hours on 10 machines like this, 2.0 GB, cost 10" in shown
+    assert "100,000,000 clips, muq: 27.8 hours on 10 machines like this, 204.8 GB, cost 1,000" in shown
 
 
 def test_ranks_agree_with_those_of_sorting():

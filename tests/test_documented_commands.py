@@ -56,6 +56,8 @@ ONLY_PARSED = {
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",
     r"--lora|--layers|--tune-audio|data/tuned": "needs an encoder with weights",
     r"data/part1": "needs several files of embeddings",
+    r"--executor ray": "starts a cluster, which other tests do",
+    r"--path-map": "needs storage",
     r"--match audio": "listens to all files, which takes long",
     r"evaluate .*--benchmark": "needs the whole release",
     r"evaluate .*--dataset-file": "made from the tracks that the checkpoint was trained on, in a folder this small",

@@ -4,7 +4,6 @@ A result is kept under its excerpt and the size and time of change of its file: 
 cache can be removed at any time.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +16,7 @@ import soundfile
 from unisono.audio.decode import VERSION, Excerpt
 from unisono.audio.faults import Fault
 from unisono.audio.fingerprint import DOUBTFUL, METHOD, Fingerprint
+from unisono.base import storage
 from unisono.base.store import Store
 
 NAME = "heard.sqlite"
@@ -36,10 +36,10 @@ class Listened(NamedTuple):
 def excerpt_key(excerpt: Excerpt) -> bytes | None:
     """Return the identity of an excerpt, which changes when its file does; None if the file cannot be looked at."""
     try:
-        status = os.stat(excerpt.path)  # noqa: PTH116 - called once an excerpt, for up to millions
+        status = storage.status(excerpt.path)
     except (OSError, ValueError):
         return None
-    parts = (_MADE_BY, excerpt.path, excerpt.start_s, excerpt.duration_s, status.st_size, status.st_mtime_ns)
+    parts = (_MADE_BY, excerpt.path, excerpt.start_s, excerpt.duration_s, *status)
     return blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
 
 

@@ -1,12 +1,11 @@
 """Find files that are copies of each other, byte for byte, reading as little of them as possible."""
 
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
-from pathlib import Path
 from typing import TypeVar
 
+from unisono.base import storage
 from unisono.tracks.track import Track
 
 GLANCE_BYTES = 1 << 14
@@ -38,14 +37,14 @@ def _alike(paths: Iterable[str], look: Callable[[str], Key | None]) -> dict[Key,
 
 def _size(path: str) -> int | None:
     try:
-        return os.stat(path).st_size or None  # noqa: PTH116 - called once a file, for up to millions
+        return storage.status(path)[0] or None
     except (OSError, ValueError):
         return None
 
 
 def _glance(path: str) -> bytes | None:
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with storage.read_bytes(path) as file:
             file.seek((_size(path) or 0) // 2)
             return file.read(GLANCE_BYTES)
     except (OSError, ValueError):
@@ -54,7 +53,7 @@ def _glance(path: str) -> bytes | None:
 
 def _sha256(path: str) -> str | None:
     try:
-        with Path(path).open("rb") as file:
+        with storage.read_bytes(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return None

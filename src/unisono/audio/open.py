@@ -29,6 +29,7 @@ from unisono.audio.faults import (
 )
 from unisono.audio.mp3 import Hole
 from unisono.audio.spliced import spliced
+from unisono.base import storage
 
 Samples = NDArray[np.float32]
 
@@ -245,7 +246,7 @@ def _oddities(audio: AudioFile, frames: int) -> str:
 def _opened(path: str) -> AudioFile:
     """Open a regular file."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for its other end
+        descriptor, path = storage.open_file(path)
     except (OSError, ValueError) as error:
         raise UnusableError(_refused(path, error)) from error
     status = os.fstat(descriptor)

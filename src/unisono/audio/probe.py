@@ -3,7 +3,6 @@
 Results go into a journal, so that a run that was interrupted does not measure them again.
 """
 
-import os
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import msgspec
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import UnusableError
 from unisono.audio.open import measure
+from unisono.base import storage
 from unisono.base.cores import available_cores
 from unisono.base.progress import progress
 from unisono.base.store import Store
@@ -112,7 +112,7 @@ class Journal:
 
 def _key(path: str) -> bytes:
     try:
-        status = os.stat(path)  # noqa: PTH116
+        size, changed_ns = storage.status(path)
     except (OSError, ValueError):
         return f"{path}\0".encode("utf-8", "surrogatepass")
-    return f"{path}\0{status.st_size}\0{status.st_mtime_ns}".encode("utf-8", "surrogatepass")
+    return f"{path}\0{size}\0{changed_ns}".encode("utf-8", "surrogatepass")

@@ -54,7 +54,11 @@ class PrepareOptions(StageOptions):
     workers: Count | None = None
     """Threads that decode audio, and as many that embed it if the CPU does that. Default: the number of cores."""
     executor: str = "local"
-    """What runs the work: local, which is this machine."""
+    """What runs the work: local, which is this machine, or ray, a cluster (see docs/cluster.md)."""
+    ray_address: str | None = None
+    """The cluster of --executor ray, such as ray://head:10001. Default: an instance on this machine."""
+    path_map: tuple[str, ...] = ()
+    """Where audio lies for those who read it: /srv/nas=s3://bucket, or /srv/nas=/music. Default: where the file says."""
     strict: bool = False
     """Fail if any track could not be embedded."""
     prune: Annotated[bool, Parameter(negative="")] = False
@@ -114,6 +118,8 @@ def run(options: PrepareOptions, *, use_musicbench: bool = False) -> "PrepareRep
         devices=options.devices,
         workers=options.workers,
         executor=options.executor,
+        ray_address=options.ray_address,
+        path_map=options.path_map,
         strict=options.strict,
         prune=options.prune,
         shard=options.shard,

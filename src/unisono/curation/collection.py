@@ -4,12 +4,12 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import extra
+from unisono.base.storage import is_absolute
 from unisono.base.table import Table
 from unisono.base.tally import Tally
 from unisono.curation.sampling import Stratification, sample
@@ -207,7 +207,7 @@ def _only_tracks(tracks: Any) -> Iterator[Track]:
 def _writable(tracks: Iterable[Track]) -> Iterator[Track]:
     keys = array("q")
     for track in _only_tracks(tracks):
-        if not track.audio_path.startswith("/") and not Path(track.audio_path).is_absolute():
+        if not is_absolute(track.audio_path):
             raise DataError(f"The track {track.id!r}: audio_path must be absolute, found {track.audio_path!r}.")
         if not track.duration:
             raise DataError(f"The track {track.id!r}: duration must be above 0 seconds.")

@@ -6,7 +6,6 @@ captions are true of one excerpt only.
 """
 
 import json
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from unisono.audio.copies import hashes_of_copies
 from unisono.audio.listening import listen, unheard
+from unisono.base import storage
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.errors import UnisonoError
 from unisono.base.files import write_whole
@@ -209,7 +209,7 @@ def _trust(track: Track) -> int:
 
 def _bytes(track: Track) -> int:
     try:
-        return os.stat(track.audio_path).st_size  # noqa: PTH116
+        return storage.status(track.audio_path)[0]
     except OSError:
         return 0
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unisono.audio.listening import listen, unheard
+from unisono.base import storage
 from unisono.base.errors import UsageError
 from unisono.base.log import log
 from unisono.curation.groups import Identity
@@ -162,7 +163,7 @@ def _further(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[Identity, .
 
 def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
     """Listen to the files that are there, and return pairs of tracks with the same samples or, if asked, the same sound."""
-    places = [at for at, track in enumerate(tracks) if Path(track.audio_path).is_file()]
+    places = [at for at, track in enumerate(tracks) if storage.is_file(track.audio_path)]
     listened_to = [tracks[at] for at in places]
     heard = listen(listened_to, rule.workers, rule.data_root if rule.remember else None)
     unheard(listened_to, heard)

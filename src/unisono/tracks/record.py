@@ -5,7 +5,6 @@ list of them. Fields that the format does not know stand among the others and ar
 `Track.extra`.
 """
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from unisono.base.errors import DataError
+from unisono.base.storage import is_absolute
 from unisono.tracks.track import (
     CAPTION_ORIGINS,
     SPLITS,
@@ -122,7 +122,7 @@ def to_track(path: Path, number: int, record: Record, extra: dict[str, Any] | No
     Raises:
         DataError: the record breaks a rule; names its number, id, field, what was found and what was expected.
     """
-    if not os.path.isabs(record.audio_path):  # noqa: PTH117 - called once a record
+    if not is_absolute(record.audio_path):
         raise _broken(path, number, record.id, "audio_path", "expected an absolute path", record.audio_path)
     if record.duration == _INFINITE:
         raise _broken(path, number, record.id, "duration", "expected seconds", record.duration)

@@ -1,27 +1,69 @@
-"""What holds for every executor, found by registry, with real encoders on the CPU."""
+"""What holds for every executor, found by registry, with real encoders on the CPU. Ray has two raylets of this machine."""
 
+import hashlib
+import logging
+import os
+import pickle
+import signal
+import sys
 import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from tests.broken_audio import BROKEN, write_broken, write_music
+from tests.conftest import NO_RAY
+from tests.embeddings.prepare.conftest import Folder
+from unisono import __version__
 from unisono.audio.decode import Excerpt, WindowCutter, decode
-from unisono.audio.faults import Fault
+from unisono.audio.faults import CRASHES, MISSING, Fault
 from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.extras import MissingExtraError
+from unisono.base.path_map import PathMap
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.prepare import executors
-from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job
+from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job, Outcome
+from unisono.embeddings.prepare.executors import ray as ray_executor
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import Pooling, pool
 
 ENCODERS = ("dsp", "musicnn")
 JOB = Job(encoders=dict.fromkeys(ENCODERS, ""), keep_windows=True, devices=("cpu",), workers=2)
 
-pytestmark = pytest.mark.parametrize("name", executors.names())
+TOKEN = f"of-this-test-{os.getpid():032}"
+OF_ALL = pytest.mark.parametrize("name", executors.names())
+HERE = pytest.mark.parametrize("name", sorted({*executors.names()} - {"ray"}))
+"""For those whose threads and encoders are in this process."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two raylets of one core each, with tokens, to which this process is connected."""
+    if not find_spec("ray"):
+        pytest.skip(NO_RAY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # others may use the memory of the machine
+        patch.setenv("RAY_AUTH_MODE", "token")  # read when Ray is imported
+        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
+        import ray
+        from ray.cluster_utils import Cluster
+
+        node = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
+        found = Cluster(initialize_head=True, head_node_args=node)
+        found.add_node(num_cpus=1, object_store_memory=100 << 20)
+        ray.init(found.address, log_to_driver=False, logging_level=logging.ERROR)
+        yield found
+        ray.shutdown()
+        found.shutdown()
 
 
 def key(number: int) -> bytes:
@@ -63,15 +105,17 @@ def threads_of_work() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
 
 
+@HERE
 @pytest.mark.parametrize("pooling", ["mean", "stats"])
 def test_the_results_are_those_of_a_plain_loop(name: str, items: list[WorkItem], pooling: Pooling) -> None:
     job = replace(JOB, pooling=pooling)
-    executor = executors.build(name, job)
-    expected = plain_loop(items, job)
-    found = {}
-    for result in executor.map(items):  # each at least once
-        assert isinstance(result, Embedded)
-        found[result.key, result.encoder] = result
+    results = list(executors.build(name, job).map(items))
+    assert not faults(results)
+    compare(results, plain_loop(items, job))
+
+
+def compare(results: Sequence[Outcome], expected: dict[tuple[bytes, str], Embedded]) -> None:
+    found = {(each.key, each.encoder): each for each in results if isinstance(each, Embedded)}  # at least once
     assert found.keys() == expected.keys()
     for place, result in found.items():
         np.testing.assert_array_equal(result.embedding, expected[place].embedding)
@@ -79,12 +123,14 @@ def test_the_results_are_those_of_a_plain_loop(name: str, items: list[WorkItem],
         assert result.embedding.dtype == np.float16
 
 
+@HERE
 def test_windows_are_left_out_unless_asked_for(name: str, items: list[WorkItem]) -> None:
     results = list(executors.build(name, replace(JOB, keep_windows=False)).map(items))
     assert len(results) >= 11
     assert all(isinstance(result, Embedded) and result.windows is None for result in results)
 
 
+@HERE
 def test_the_specs_are_of_the_encoders_as_built(name: str, items: list[WorkItem]) -> None:
     executor: Executor = executors.build(name, JOB)
     assert {each: spec.dim for each, spec in executor.specs.items()} == {"dsp": 476, "musicnn": 1706}
@@ -93,23 +139,34 @@ def test_the_specs_are_of_the_encoders_as_built(name: str, items: list[WorkItem]
         assert result.embedding.shape == (executor.specs[result.encoder].dim,)
 
 
+@HERE
 def test_a_broken_item_is_a_failure_and_the_rest_is_embedded(name: str, items: list[WorkItem], tmp_path: Path) -> None:
     expected = plain_loop(items, JOB)
-    for number, how in enumerate(BROKEN, start=100):
-        path = write_broken(tmp_path / f"{how}.mp3", how)
-        items.insert(number % 5, WorkItem(key(number), Excerpt(str(path), 0, 10), ENCODERS))
+    insert_broken(items, tmp_path)
     results = list(executors.build(name, JOB).map(items))
-    failed = {result.key: result.fault for result in results if isinstance(result, Failed)}
-    assert {found: fault.reason for found, fault in failed.items()} == {
-        key(number): BROKEN[how][0] for number, how in enumerate(BROKEN, start=100)
-    }
+    assert faults(results) == BROKEN_FAULTS
     assert {(result.key, result.encoder) for result in results if isinstance(result, Embedded)} == expected.keys()
 
 
+BROKEN_FAULTS = {key(number): BROKEN[how][0] for number, how in enumerate(BROKEN, start=100)}
+
+
+def insert_broken(items: list[WorkItem], folder: Path) -> None:
+    for number, how in enumerate(BROKEN, start=100):
+        path = write_broken(folder / f"{how}.mp3", how)
+        items.insert(number % 5, WorkItem(key(number), Excerpt(str(path), 0, 10), ENCODERS))
+
+
+def faults(results: Sequence[Outcome]) -> dict[bytes, str]:
+    return {result.key: result.fault.reason for result in results if isinstance(result, Failed)}
+
+
+@HERE
 def test_nothing_to_do_is_nothing(name: str) -> None:
     assert list(executors.build(name, JOB).map([])) == []
 
 
+@HERE
 def test_an_interrupted_iteration_ends_its_threads(name: str, items: list[WorkItem]) -> None:
     before, kernels = threads_of_work(), torch.get_num_threads()
     results = executors.build(name, JOB).map(items * 20)
@@ -120,6 +177,7 @@ def test_an_interrupted_iteration_ends_its_threads(name: str, items: list[WorkIt
     assert torch.get_num_threads() == kernels
 
 
+@HERE
 def test_an_exception_of_an_encoder_ends_the_iteration(
     name: str, items: list[WorkItem], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,11 +193,121 @@ def test_an_exception_of_an_encoder_ends_the_iteration(
     assert threads_of_work() == before
 
 
+@HERE
 def test_a_device_that_is_not_there_is_an_error(name: str) -> None:
     with pytest.raises(UnisonoError, match="no device 'tpu'"):
         executors.build(name, replace(JOB, devices=("tpu",)))
 
 
+@OF_ALL
 def test_a_name_that_is_no_executors_has_the_nearest_one(name: str) -> None:
     with pytest.raises(UsageError, match=f"no executor '{name}x'. Did you mean '{name}'"):
         executors.build(f"{name}x", JOB)
+
+
+# Ray alone
+
+
+class Doomed(PathMap):
+    """Kills the process that wants to read a poisoned file, and does not find one that is absent; not where it was made."""
+
+    def __init__(self, _: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._made_in = os.getpid()
+
+    def __call__(self, path: str) -> str:
+        if os.getpid() == self._made_in:
+            return path
+        if path.endswith("poison.wav"):
+            with Path(path).with_name("tries").open("a") as tries:
+                tries.write("one\n")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return path.replace("absent", "not there")
+
+
+def test_nodes_that_differ_are_refused_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_executor, "_node", lambda: "second")
+    job = Job(encoders={"dsp": ""})
+    built = ray_executor._build_once(job, "cpu")
+    assert isinstance(built, ray_executor._Built)
+    (row,) = ray_executor._decode({"items": []}, job=job, built=replace(built, version="0.1", node="first"), tries=None)
+    assert pickle.loads(row["data"][0]).message == f"first has unisono 0.1, but second has {__version__}."
+    spec = replace(built.specs["dsp"], source="its authors", revision="an older one")
+    encoders = ray_executor._Encoders(job, replace(built, node="first", specs={"dsp": spec}), "cpu")
+    (row,) = encoders({})
+    assert "dsp has other weights on second" in pickle.loads(row["data"][0]).message
+    assert "than on first (its authors an older one)" in pickle.loads(row["data"][0]).message
+
+
+def processes(title: str) -> list[int]:
+    """Return the processes of the cluster whose title, which says what they do, begins like this."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_ours = TOKEN.encode() in (folder / "environ").read_bytes()
+            if is_ours and (folder / "cmdline").read_bytes().startswith(title.encode()):
+                found.append(int(folder.name))
+    return found
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.timeout(900)
+def test_ray_and_four_shards_give_the_bytes_of_local(
+    folder: Folder, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although a file kills its worker, another is not there on the nodes, an actor is killed, and one of two raylets."""
+    for number in range(16):
+        folder.add(f"t{number:02}", 12.0 + number % 4)
+    folder.add("broken", broken="cut mp3")
+    folder.add("poison")
+    folder.add("absent")
+    folder.write()
+    nowhere = [f"{folder.root}/audio/{name}.wav=/nowhere/{name}.wav" for name in ("poison", "absent")]
+    expected = digest(folder.prepare("local", path_map=nowhere))
+    for number in range(1, 5):
+        folder.prepare("parts", shard=f"{number}/4", path_map=nowhere)
+    assert digest(folder.prepare("parts", assemble=True, path_map=nowhere)) == expected
+
+    monkeypatch.setattr("unisono.embeddings.prepare.run.PathMap", Doomed)
+    pids: dict[str, set[int]] = {"ray::MapBatches(_decode": set(), "ray::MapWorker(MapBatches(_Encoders": set()}
+    done = threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            for title, found in pids.items():
+                found.update(processes(title))
+            decoders, encoders = pids.values()
+            if decoders and len(encoders) > 1 and cluster.worker_nodes:
+                os.kill(max(encoders), signal.SIGKILL)
+                cluster.remove_node(*cluster.worker_nodes, allow_graceful=False)
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    try:
+        path = folder.prepare("ray", executor="ray", path_map=[])
+    finally:
+        done.set()
+        thread.join()
+    assert digest(path) == expected
+    decoders, encoders = pids.values()
+    assert len(decoders) > 1 and not decoders & encoders
+    assert not cluster.worker_nodes
+    left_out = {each["id"]: each for each in folder.report("ray")["dropped"]}
+    assert {id: each["reason"] for id, each in left_out.items()} == {
+        "broken": "cut short",
+        "poison": CRASHES,
+        "absent": MISSING,
+    }
+    assert "node" in left_out["poison"]["detail"]
+    assert (folder.root / "audio" / "tries").read_text().split() == ["one"] * 3
+
+
+def test_without_the_package_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match="executor ray needs the package ray") as found:
+        executors.build("ray", JOB)
+    assert "[ray]" in found.value.hint

@@ -738,8 +738,8 @@ def test_nothing_is_hashed_where_no_file_has_gone(ten_tracks: Folder, monkeypatc
     ten_tracks.prepare()
     ten_tracks.write()
     hashed: list[str] = []
-    original = contents._hash
-    monkeypatch.setattr(contents, "_hash", lambda path: hashed.append(Path(path).stem) or original(path))
+    original = contents.hash_of
+    monkeypatch.setattr(contents, "hash_of", lambda path: hashed.append(Path(path).stem) or original(path))
     ten_tracks.prepare(encoders=("dsp", "musicnn"))
     assert sorted(hashed) == ["t6", "t7", "t8", "t9"], "each new file once, no other"
 

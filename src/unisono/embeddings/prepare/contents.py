@@ -12,10 +12,12 @@ from pathlib import Path
 
 from unisono.audio.decode import Excerpt
 from unisono.audio.faults import Fault
+from unisono.base import storage
 from unisono.base.cores import available_cores
+from unisono.base.path_map import PathMap
 from unisono.base.progress import progress
 from unisono.embeddings.file import EmbeddingsFile
-from unisono.embeddings.prepare.plan import excerpt_key, status_of_file
+from unisono.embeddings.prepare.plan import AS_THEY_ARE, excerpt_key, status_of_file
 from unisono.embeddings.prepare.sink import Notes
 from unisono.embeddings.structure import CONTENT_BYTES, KEY_BYTES
 from unisono.tracks.track import SPLITS
@@ -28,8 +30,9 @@ WORTH_A_BAR = 1000
 class Contents(Notes):
     """The identities of the audio of all excerpts on disk."""
 
-    def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None) -> None:
+    def __init__(self, folder: Path, assembled: EmbeddingsFile | None = None, path_map: PathMap = AS_THEY_ARE) -> None:
         super().__init__(folder, texts=1)
+        self._path_map = path_map
         self.known: dict[bytes, bytes] = {}
         """Key of an excerpt -> identity of its audio."""
         if assembled:
@@ -40,9 +43,14 @@ class Contents(Notes):
 
     def add(self, excerpts: Mapping[bytes, Excerpt]) -> None:
         """Identify the audio of excerpts, by key; those whose files have changed since then stay unknown."""
-        for key, content in _identify({key: each for key, each in excerpts.items() if key not in self.known}).items():
-            self.known[key] = content
-            self.note(key, content.hex())
+        unknown = {key: each for key, each in excerpts.items() if key not in self.known}
+        for key, content in _identify(unknown, self._path_map).items():
+            self.put(key, content)
+
+    def put(self, key: bytes, content: bytes) -> None:
+        """Add the identity of the audio of an excerpt."""
+        self.known[key] = content
+        self.note(key, content.hex())
 
     def moved(self, excerpts: Mapping[bytes, Excerpt], held: Set[bytes]) -> dict[bytes, bytes]:
         """Find excerpts that are not held, but whose audio was embedded under a key that no excerpt has any more.
@@ -53,39 +61,48 @@ class Contents(Notes):
         gone = {content: key for key, content in self.known.items() if key in held and key not in excerpts}
         sizes = {content[:SIZE_BYTES] for content in gone}
         unknown = {key: excerpt for key, excerpt in excerpts.items() if key not in held} if gone else {}
-        found = _identify({key: excerpt for key, excerpt in unknown.items() if _size(excerpt.path) in sizes})
+        alike = {key: each for key, each in unknown.items() if _size(self._path_map(each.path)) in sizes}
+        found = _identify(alike, self._path_map)
         same = {key: gone[content] for key, content in found.items() if content in gone}
         self.known |= {key: found[key] for key in same}
         return same
 
 
-def _identify(excerpts: Mapping[bytes, Excerpt]) -> dict[bytes, bytes]:
+def identity(key: bytes, excerpt: Excerpt, place: str, its_hash: bytes) -> bytes:
+    """Return the identity of an excerpt of a file with this hash; empty if the file has changed since the key was made."""
+    status = status_of_file(place)
+    if not its_hash or isinstance(status, Fault) or excerpt_key(excerpt, *status) != key:
+        return b""
+    text = f"{excerpt.start_s!r} {excerpt.duration_s!r}".encode()
+    return status[0].to_bytes(SIZE_BYTES, "little") + hashlib.blake2b(its_hash + text, digest_size=KEY_BYTES).digest()
+
+
+def hash_of(place: str) -> bytes:
+    """Return the sha256 of a file; empty if it cannot be read."""
+    try:
+        with storage.read_bytes(place) as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except (OSError, ValueError):
+        return b""
+
+
+def _identify(excerpts: Mapping[bytes, Excerpt], path_map: PathMap) -> dict[bytes, bytes]:
     """Return key -> identity; without those whose files cannot be read or have changed since the key was made."""
-    paths = dict.fromkeys(excerpt.path for excerpt in excerpts.values())
+    paths = dict.fromkeys(path_map(excerpt.path) for excerpt in excerpts.values())
     with ThreadPoolExecutor(available_cores(), thread_name_prefix="identify") as pool, progress("files") as bar:
         shown = len(paths) >= WORTH_A_BAR
         task = bar.add_task("Identifying audio", total=len(paths)) if shown else None
         hashes: dict[str, bytes] = {}
-        for path, its_hash in zip(paths, pool.map(_hash, paths), strict=True):
+        for path, its_hash in zip(paths, pool.map(hash_of, paths), strict=True):
             hashes[path] = its_hash
             if task is not None:
                 bar.advance(task)
-    found = {}
+    identified = {}
     for key, excerpt in excerpts.items():
-        status = status_of_file(excerpt.path)
-        if hashes[excerpt.path] and not isinstance(status, Fault) and excerpt_key(excerpt, *status) == key:
-            text = f"{excerpt.start_s!r} {excerpt.duration_s!r}".encode()
-            identity = hashlib.blake2b(hashes[excerpt.path] + text, digest_size=KEY_BYTES).digest()
-            found[key] = status[0].to_bytes(SIZE_BYTES, "little") + identity
-    return found
-
-
-def _hash(path: str) -> bytes:
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        return b""
+        place = path_map(excerpt.path)
+        if found := identity(key, excerpt, place, hashes[place]):
+            identified[key] = found
+    return identified
 
 
 def _size(path: str) -> bytes:

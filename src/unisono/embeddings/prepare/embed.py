@@ -8,13 +8,15 @@ from pathlib import Path
 from unisono.audio.decode import Excerpt
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import Fault
+from unisono.base import storage
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
+from unisono.base.path_map import PathMap
 from unisono.base.progress import progress, time_in_words
 from unisono.base.words import rate_in_words, speed_in_words
 from unisono.embeddings.prepare.contents import Contents
-from unisono.embeddings.prepare.executors import Embedded, Executor, Outcome
-from unisono.embeddings.prepare.plan import WorkItem
+from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Outcome
+from unisono.embeddings.prepare.plan import AS_THEY_ARE, WorkItem
 from unisono.embeddings.prepare.sink import ROWS_A_SHARD, EncoderShards, Failures
 
 FLUSH_EVERY_S = 10.0
@@ -27,6 +29,7 @@ def embed(
     shards: Mapping[str, EncoderShards],
     failures: Failures,
     contents: Contents,
+    path_map: PathMap = AS_THEY_ARE,
 ) -> dict[bytes, Fault]:
     """Embed the items into the shards. Whatever ends it, the results so far are on disk.
 
@@ -44,12 +47,15 @@ def embed(
             for result in results:
                 if isinstance(result, Embedded):
                     shards[result.encoder].put(result.key, result.embedding, result.windows, result.numbers)
-                    fresh[result.key] = counted.items[result.key].excerpt
+                    if result.content:
+                        contents.put(result.key, result.content)
+                    else:
+                        fresh[result.key] = counted.items[result.key].excerpt
                 elif result.fault.lasting:
                     failures.put(result.key, result.fault)
                 else:
-                    _refuse_vanished_folder(counted.items[result.key], result.fault)
-                    passing[result.key] = result.fault
+                    place = path_map(counted.items[result.key].excerpt.path)
+                    passing[result.key] = _passing(result, place)
                 counted.note(result)
                 full = any(its_shards.waiting >= ROWS_A_SHARD for its_shards in shards.values())
                 if counted.flush_is_due() or full:
@@ -70,15 +76,18 @@ def _flush(
     fresh.clear()
 
 
-def _refuse_vanished_folder(item: WorkItem, fault: Fault) -> None:
-    """Stop if not a file but its whole folder has gone, which was there when the run began."""
-    folder = Path(item.excerpt.path).parent
-    if not folder.is_dir():
+def _passing(failed: Failed, place: str) -> Fault:
+    """Return the fault; stop if not a file but its whole folder has gone, which was there when the run began."""
+    fault, node = failed.fault, failed.node
+    if node:
+        return fault._replace(detail=f"{fault.detail or place} (on {node})")
+    folder = Path(place).parent
+    if not storage.is_url(place) and not folder.is_dir():
         raise UnisonoError(
-            f"The audio folder {folder} has gone away ({fault.reason}: {item.excerpt.path}). "
-            "The embeddings made so far are kept.",
+            f"The audio folder {folder} has gone away ({fault.reason}: {place}). The embeddings made so far are kept.",
             hint="When it is back, run the same command with --continue.",
         )
+    return fault
 
 
 class _Counted:

@@ -1,15 +1,19 @@
 """The plan: which excerpts are to be embedded, and which of their embeddings are missing."""
 
 import hashlib
-import os
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from unisono.audio.decode import Excerpt
-from unisono.audio.faults import MISSING, UNREADABLE, Fault
+from unisono.audio.faults import UNREADABLE, Fault, of_system
+from unisono.base import storage
+from unisono.base.path_map import PathMap
 from unisono.embeddings.structure import KEY_BYTES
 from unisono.tracks.track import Track
 
+REQUESTS_AT_A_TIME = 16
+AS_THEY_ARE = PathMap()
 FileStatus = tuple[int, int]
 """Size, and time of change in nanoseconds."""
 
@@ -44,15 +48,41 @@ class EmbeddingPlan:
         return items
 
 
-def plan(tracks: Iterable[Track]) -> EmbeddingPlan:
-    """Identify the excerpt of each track by its path, start and length, and the file's size and time of change."""
-    status_of: dict[str, FileStatus | Fault] = {}
+def status_of_file(path: str) -> FileStatus | Fault:
+    """Return the size of a file and its time of change, in nanoseconds; or why it cannot be read."""
+    try:
+        return storage.status(path)
+    except (OSError, ValueError) as error:
+        fault = of_system(error)
+        return fault._replace(detail=f"{path}: {fault.detail}" if fault.reason == UNREADABLE else path)
+
+
+def look_at(paths: Iterable[str], path_map: PathMap = AS_THEY_ARE) -> dict[str, FileStatus | Fault]:
+    """Return the status of each file, where `path_map` says that it lies; many at a time where they lie far away."""
+    places = {path: path_map(path) for path in paths}
+    far = [path for path, place in places.items() if storage.is_url(place)]
+    found = {path: status_of_file(place) for path, place in places.items() if not storage.is_url(place)}
+    if far:
+        with ThreadPoolExecutor(REQUESTS_AT_A_TIME, thread_name_prefix="look") as pool:
+            found |= zip(far, pool.map(status_of_file, [places[path] for path in far]), strict=True)
+    return found
+
+
+def plan(
+    tracks: Iterable[Track], look: Callable[[Iterable[str]], Mapping[str, FileStatus | Fault]] = look_at
+) -> EmbeddingPlan:
+    """Identify the excerpt of each track by its path, start and length, and the file's size and time of change.
+
+    Args:
+        tracks: the tracks.
+        look: returns the status of each file.
+    """
+    tracks = list(tracks)
+    status_of = look(dict.fromkeys(track.audio_path for track in tracks))
     key_of: dict[str, bytes] = {}
     faults: dict[str, Fault] = {}
     excerpts: dict[bytes, Excerpt] = {}
     for track in tracks:
-        if track.audio_path not in status_of:
-            status_of[track.audio_path] = status_of_file(track.audio_path)
         status = status_of[track.audio_path]
         if isinstance(status, Fault):
             faults[track.id] = status
@@ -68,14 +98,3 @@ def excerpt_key(excerpt: Excerpt, size: int, changed_ns: int) -> bytes:
     """Return the identity of an excerpt, which changes when the file does."""
     text = "\0".join([excerpt.path, repr(excerpt.start_s), repr(excerpt.duration_s), str(size), str(changed_ns)])
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()
-
-
-def status_of_file(path: str) -> FileStatus | Fault:
-    """Return the size of a file and its time of change, in nanoseconds; or why it cannot be read."""
-    try:
-        status = os.stat(path)  # noqa: PTH116 - called once a file, for up to millions
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return Fault(MISSING, path, lasting=False)
-    except OSError as error:
-        return Fault(UNREADABLE, f"{path}: {error.strerror}", lasting=False)
-    return status.st_size, status.st_mtime_ns

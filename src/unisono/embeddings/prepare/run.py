@@ -8,6 +8,7 @@ assemble   shards, and the rows of an earlier file -> embeddings.h5, in one go  
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from unisono.base.arguments import AnyPath, AtLeastTwo, Count, Seconds, as_path,
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import require
 from unisono.base.log import log
+from unisono.base.path_map import PathMap
 from unisono.base.tally import Dropped, Tally
 from unisono.curation.filters import by_duration
 from unisono.curation.sampling import sample
@@ -65,6 +67,8 @@ def prepare(
     devices: Sequence[str] = (),
     workers: Count | None = None,
     executor: str = executors.DEFAULT,
+    ray_address: str | None = None,
+    path_map: Sequence[str] = (),
     strict: bool = False,
     prune: bool = False,
     shard: str | None = None,
@@ -83,6 +87,8 @@ def prepare(
         sample_size, min_duration, max_duration, seed: which tracks; durations in seconds, both bounds inclusive.
         split_by: keep the splits of the file and draw the rest by seed, or draw all.
         batch_size, devices, workers, executor: how it is computed.
+        ray_address: of the cluster, for the executor `ray`, such as `ray://head:10001`; None: an instance on this machine.
+        path_map: `FROM=TO`: audio whose path begins with FROM is read from TO, such as `s3://bucket`.
         strict: fail if a track cannot be embedded.
         prune: remove from `embeddings.h5` the tracks that are not among those chosen now; else they are an error.
         shard: embed one part of the tracks, such as `3/16`, and leave `embeddings.h5` to a later run; see `docs/cluster.md`.
@@ -98,7 +104,7 @@ def prepare(
     arguments = {name: _plain(value) for name, value in locals().items() if name != "recorded_options"}
     require("embed", "prepare", NEEDED)
     encoders, layers, tuned_in = settings.named(encoders, layers)
-    _check_arguments(encoders, min_duration, max_duration, executor)
+    _check_arguments(encoders, min_duration, max_duration, executor, ray_address)
     folder = as_path(output_dir)
     if keep_windows and windows_per_track:
         raise UsageError("windows_per_track keeps some windows, keep_windows keeps all: choose one.")
@@ -121,6 +127,8 @@ def prepare(
             devices=devices,
             batch_size=batch_size,
             workers=workers,
+            path_map=PathMap(path_map),
+            ray_address=ray_address,
         ),
         executor=executor,
         part=Part.parse(shard) if shard else None,
@@ -142,7 +150,9 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int, float)) else list(value)
 
 
-def _check_arguments(names: Sequence[str], low: float | None, high: float | None, executor: str) -> None:
+def _check_arguments(
+    names: Sequence[str], low: float | None, high: float | None, executor: str, ray_address: str | None
+) -> None:
     if low is not None and high is not None and low > high:
         raise UsageError(
             f"min_duration {low:g} is above the maximum of {high:g}: no track can be both.", parameter="min_duration"
@@ -154,6 +164,8 @@ def _check_arguments(names: Sequence[str], low: float | None, high: float | None
     for name in names:
         audio.spec(name)
     executors.check(executor)
+    if ray_address and executor != "ray":
+        raise UsageError("ray_address is for the executor ray.", hint="Add: --executor ray", parameter="ray_address")
 
 
 def _source(
@@ -203,11 +215,12 @@ class _Preparation:
                 for name in sorted({*names, *(there.encoders if there else ())})
             }
             failures = Failures(self.folder / SHARDS / "failures", there)
-            contents = Contents(self.folder / SHARDS / "contents", there)
+            contents = Contents(self.folder / SHARDS / "contents", there, self.job.path_map)
             states = settings.hidden_states(layers, shards)
             settings.check_shards(shards, self.content, states, self.folder)
             settings.check_tuned(shards, names, self.job.tuned, self.folder)
-            chosen, work = self.of_part(chosen, plan(chosen))
+            look = partial(executors.statuses, self.executor, self.job)
+            chosen, work = self.of_part(chosen, plan(chosen, look))
             pruned = 0 if self.part else _refuse_to_lose(there, work, prune=prune)
             same = _recognise_moved(work, shards, contents)
             faults = self.embed_missing(work, shards, failures, contents, states)
@@ -313,12 +326,16 @@ class _Preparation:
             for name, spec in executor.specs.items():
                 record = settings.encoder_record(spec, self.content.pooling, states[name])
                 settings.check_built(shards[name], record, self.folder, keep_windows=self.content.keep_windows)
-            passing = embed(items, executor, shards, failures, contents)
+            passing = embed(items, executor, shards, failures, contents, self.job.path_map)
         return {key: fault for key, fault in {**failures.known, **passing}.items() if key in work.excerpts}
 
     def decode(self, names: Iterable[str], keys: Set[bytes], work: EmbeddingPlan) -> None:
         """Keep the decoded audio of excerpts, at the rates of the encoders."""
-        excerpts = {key: excerpt for key, excerpt in work.excerpts.items() if key in keys}
+        excerpts = {
+            key: excerpt._replace(path=self.job.path_map(excerpt.path))
+            for key, excerpt in work.excerpts.items()
+            if key in keys
+        }
         for rate_hz in sorted({audio.spec(name).rate_hz for name in names}):
             log.info("Decoding to %s", folder_of(self.folder, rate_hz))
             for key, fault in cache_audio(self.folder, rate_hz, excerpts, self.job.workers).items():

@@ -1,10 +1,11 @@
 """The executors: how the excerpts of a run are decoded and embedded. A module each, registered by being in this folder.
 
-A module holds `build(job) -> Executor`. An executor maps work items to results in any order, each at least once: whoever
-takes the results knows them by key and ignores what comes twice. It writes nothing.
+A module holds `build(job) -> Executor`, and `statuses(job, paths)` where it sees files that this machine does not. An
+executor maps work items to results in any order, each at least once: whoever takes the results knows them by key and ignores
+what comes twice. It writes nothing.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -12,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.audio.faults import Fault
+from unisono.base.path_map import PathMap
 from unisono.base.registry import Registry
 from unisono.embeddings.encoders.audio import EncoderSpec
 from unisono.embeddings.encoders.tuned import TunedFile
-from unisono.embeddings.prepare.plan import WorkItem
+from unisono.embeddings.prepare.plan import FileStatus, WorkItem, look_at
 from unisono.embeddings.prepare.pooling import Pooling, pool, spread
 
 DEFAULT = "local"
@@ -38,6 +40,10 @@ class Job:
     """Windows embedded at a time on a GPU; None: found by trying."""
     workers: int | None = None
     """Threads that decode; None: the number of cores."""
+    path_map: PathMap = field(default_factory=PathMap)
+    """Where the audio files lie for those who decode them."""
+    ray_address: str | None = None
+    """Of the cluster, for the executor `ray`; None: an instance on this machine."""
 
 
 class Embedded(NamedTuple):
@@ -51,6 +57,8 @@ class Embedded(NamedTuple):
     """[W, D] or [W, L, D], if they are kept."""
     numbers: NDArray[np.int64] | None = None
     """[W]: which of the windows these are, counted from 0; None: all, or none."""
+    content: bytes = b""
+    """The identity of the audio, see `contents`, where the executor has seen the file; else the caller finds it out."""
 
 
 class Failed(NamedTuple):
@@ -58,6 +66,8 @@ class Failed(NamedTuple):
 
     key: bytes
     fault: Fault
+    node: str = ""
+    """The machine that says so, where it is another one."""
 
 
 Outcome = Embedded | Failed
@@ -91,6 +101,14 @@ def build(name: str, job: Job) -> Executor:
     """
     executor: Executor = _EXECUTORS.module(name).build(job)
     return executor
+
+
+def statuses(name: str, job: Job, paths: Iterable[str]) -> dict[str, FileStatus | Fault]:
+    """Look at files, from this machine or, where only the executor's machines see them, from there."""
+    found = look_at(paths, job.path_map)
+    unseen = [path for path, status in found.items() if isinstance(status, Fault)]
+    module = _EXECUTORS.module(name)
+    return found | module.statuses(job, unseen) if unseen and hasattr(module, "statuses") else found
 
 
 def result(

@@ -10,14 +10,11 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.decode import Decoder, WindowCutter
-from unisono.audio.faults import Fault
-from unisono.audio.open import Samples
+from unisono.audio.decode import Decoder
 from unisono.base.cores import available_cores
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec
@@ -29,21 +26,10 @@ from unisono.embeddings.prepare.executors._runner import (
     choose_devices,
     log_estimate,
 )
+from unisono.embeddings.prepare.executors._windows import Collector, EmbeddedWindows, Window, cut_windows, joined
 from unisono.embeddings.prepare.plan import WorkItem
 
 BUFFER_BYTES = 256 << 20
-
-
-class EmbeddedWindows(NamedTuple):
-    """All windows of one excerpt, embedded by one encoder."""
-
-    key: bytes
-    encoder: str
-    windows: NDArray[np.float32]
-    """[W, D] or [W, L, D]."""
-    whole: NDArray[np.float32] | None = None
-    """[D]: the embedding of the excerpt, of an encoder that reads the windows as a sequence."""
-
 
 _Item = EmbeddedWindows | Failed
 
@@ -90,18 +76,11 @@ class LocalExecutor:
     def windows(self, items: Iterable[WorkItem]) -> Generator[_Item, None, None]:
         """Yield the windows of each excerpt before they are pooled, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
-            for found in embed_windows(items, self.runners, self._job.workers or available_cores()):
-                yield found if isinstance(found, Failed) else self._joined(found)
-
-    def _joined(self, found: EmbeddedWindows) -> EmbeddedWindows:
-        """Join the windows of an excerpt, if the encoder reads them as a sequence."""
-        import torch
-
-        encoder = self.runners[0].encoders[found.encoder]
-        if not hasattr(encoder, "join"):
-            return found
-        whole, windows = encoder.join(torch.from_numpy(found.windows).to(self.runners[0].device))
-        return found._replace(windows=windows.cpu().numpy(), whole=whole.cpu().numpy())
+            runner = self.runners[0]
+            for found in embed_windows(items, self.runners, self._job):
+                if isinstance(found, EmbeddedWindows):
+                    found = joined(found, runner.encoders[found.encoder], runner.device)
+                yield found
 
 
 @contextmanager
@@ -119,7 +98,7 @@ def _single_threaded_kernels(runners: list[Runner]) -> Iterator[None]:
 
 
 def embed_windows(
-    items: Iterable[WorkItem], runners: list[Runner], workers: int, buffer_bytes: int = BUFFER_BYTES
+    items: Iterable[WorkItem], runners: list[Runner], job: Job, buffer_bytes: int = BUFFER_BYTES
 ) -> Generator[_Item, None, None]:
     """Decode and embed the items. Yield the windows for each of an item's encoders, or one failure for the item.
 
@@ -129,27 +108,42 @@ def embed_windows(
     results: queue.SimpleQueue[_Item | BaseException | None] = queue.SimpleQueue()
     buffer = _Buffer(buffer_bytes)
     source = _Source(items)
-    collector = _Collector(results.put)
+    collector = Collector(results.put)
 
     def decode() -> None:
         decoder = Decoder({spec.rate_hz for spec in specs.values()})
         while (item := source.next()) is not None and not buffer.stopped:
-            _decode(decoder, item, specs, buffer, collector)
+            decode_one(decoder, item)
+
+    def decode_one(decoder: Decoder, item: WorkItem) -> None:
+        for found in cut_windows(decoder, item, specs, job.path_map(item.excerpt.path)):
+            if isinstance(found, Window):
+                buffer.put(found)
+            elif isinstance(found, Failed):
+                collector.fail(found, item.encoders)
+            else:
+                collector.expect(item.key, found)
+            if buffer.stopped:
+                return
+
+    def collect(lot: list[Window], rows: NDArray[np.float32]) -> None:
+        for window, row in zip(lot, rows, strict=True):
+            collector.add(window.item.key, window.encoder, window.number, row)
 
     def embed(runner: Runner) -> None:
-        waiting: tuple[list[_Window], Pending] | None = None
+        waiting: tuple[list[Window], Pending] | None = None
         while lot := buffer.take(runner.batch_sizes):
             started = runner.start(lot[0].encoder, [window.samples for window in lot])
             if waiting:
-                collector.add(waiting[0], waiting[1].rows())
+                collect(waiting[0], waiting[1].rows())
             waiting = lot, started
             if runner.device == "cpu":
-                collector.add(lot, started.rows())
+                collect(lot, started.rows())
                 waiting = None
         if waiting:
-            collector.add(waiting[0], waiting[1].rows())
+            collect(waiting[0], waiting[1].rows())
 
-    decoders = _start([decode] * workers, "decode", results.put, buffer.close)
+    decoders = _start([decode] * (job.workers or available_cores()), "decode", results.put, buffer.close)
     encoders = _start([partial(embed, runner) for runner in runners], "embed", results.put, None)
     left = len(encoders)
     try:
@@ -165,70 +159,6 @@ def embed_windows(
         buffer.stop()
         for thread in (*decoders, *encoders):
             thread.join()
-
-
-class _Window(NamedTuple):
-    """A window on its way to an encoder."""
-
-    item: WorkItem
-    encoder: str
-    number: int
-    samples: Samples
-
-
-def _decode(
-    decoder: Decoder, item: WorkItem, specs: dict[str, EncoderSpec], buffer: "_Buffer", collector: "_Collector"
-) -> None:
-    """Decode one item once for all its encoders and put its windows into the buffer."""
-    cutters = {name: _cutter(specs[name]) for name in item.encoders}
-    levels = {}
-    for rate_hz in {specs[name].rate_hz for name in item.encoders if specs[name].whole}:
-        level = _level(decoder, item, rate_hz)
-        if isinstance(level, Fault):
-            collector.fail(item, level)
-            return
-        levels[rate_hz] = level
-    counts = dict.fromkeys(item.encoders, 0)
-
-    def put(name: str, windows: Iterator[Samples]) -> None:
-        for samples in windows:
-            buffer.put(_Window(item, name, counts[name], samples))
-            counts[name] += 1
-
-    for block in decoder.blocks(item.excerpt, {specs[name].rate_hz for name in item.encoders}):
-        if isinstance(block, Fault):
-            collector.fail(item, block)
-            return
-        if buffer.stopped:
-            return
-        for name, cutter in cutters.items():
-            samples = block[specs[name].rate_hz]
-            if specs[name].whole:
-                mean, deviation = levels[specs[name].rate_hz]
-                samples = ((samples - mean) / deviation).astype(np.float32)
-            put(name, cutter.push(samples))
-    for name, cutter in cutters.items():
-        put(name, cutter.rest())
-    collector.expect(item, counts)
-
-
-def _cutter(spec: EncoderSpec) -> WindowCutter:
-    window, hop, shortest = (
-        round(length_s * spec.rate_hz) for length_s in (spec.window_s, spec.hop_s, spec.shortest_s)
-    )
-    return WindowCutter(window, hop, spec.tail, shortest)
-
-
-def _level(decoder: Decoder, item: WorkItem, rate_hz: int) -> tuple[float, float] | Fault:
-    """Return mean and deviation of an excerpt, as Wav2Vec2's feature extractor computes them; it is decoded for that."""
-    count, total, squares = 0, 0.0, 0.0
-    for block in decoder.blocks(item.excerpt, {rate_hz}):
-        if isinstance(block, Fault):
-            return block
-        samples = block[rate_hz].astype(np.float64)
-        count, total, squares = count + len(samples), total + samples.sum(), squares + np.square(samples).sum()
-    mean = total / max(count, 1)
-    return mean, float(np.sqrt(max(squares / max(count, 1) - mean**2, 0.0) + 1e-7))
 
 
 class _Source:
@@ -249,13 +179,13 @@ class _Buffer:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._bytes = 0
-        self._windows: dict[tuple[str, int], deque[_Window]] = defaultdict(deque)
+        self._windows: dict[tuple[str, int], deque[Window]] = defaultdict(deque)
         """By encoder and length."""
         self._changed = threading.Condition()
         self._closed = False
         self.stopped = False
 
-    def put(self, window: _Window) -> None:
+    def put(self, window: Window) -> None:
         """Add a window; waits while the buffer is full."""
         with self._changed:
             while self._bytes >= self._capacity and not self.stopped:
@@ -264,7 +194,7 @@ class _Buffer:
             self._bytes += window.samples.nbytes
             self._changed.notify_all()
 
-    def take(self, batch_sizes: dict[str, int]) -> list[_Window]:
+    def take(self, batch_sizes: dict[str, int]) -> list[Window]:
         """Take a batch of one encoder: a full one, or a smaller one if no more can come. An empty list ends the work."""
         with self._changed:
             while not self.stopped:
@@ -294,47 +224,6 @@ class _Buffer:
         with self._changed:
             self.stopped = True
             self._changed.notify_all()
-
-
-class _Collector:
-    """Collects the rows of an excerpt; they come in any order, and their number is known last."""
-
-    def __init__(self, emit: Callable[[_Item], None]) -> None:
-        self._emit = emit
-        self._rows: dict[tuple[bytes, str], dict[int, NDArray[np.float32]]] = defaultdict(dict)
-        self._expected: dict[tuple[bytes, str], int] = {}
-        self._failed: set[bytes] = set()
-        self._lock = threading.Lock()
-
-    def add(self, lot: list[_Window], rows: NDArray[np.float32]) -> None:
-        """Add the rows of some windows."""
-        with self._lock:
-            for window, row in zip(lot, rows, strict=True):
-                if window.item.key not in self._failed:
-                    self._rows[window.item.key, window.encoder][window.number] = row
-                    self._emit_if_whole(window.item, window.encoder)
-
-    def expect(self, item: WorkItem, counts: dict[str, int]) -> None:
-        """Note how many windows an excerpt has for each encoder."""
-        with self._lock:
-            for encoder, count in counts.items():
-                self._expected[item.key, encoder] = count
-                self._emit_if_whole(item, encoder)
-
-    def fail(self, item: WorkItem, fault: Fault) -> None:
-        """Note that an excerpt cannot be embedded, and drop the rows that it has already."""
-        with self._lock:
-            self._failed.add(item.key)
-            for encoder in item.encoders:
-                self._rows.pop((item.key, encoder), None)
-        self._emit(Failed(item.key, fault))
-
-    def _emit_if_whole(self, item: WorkItem, encoder: str) -> None:
-        key = item.key, encoder
-        if len(self._rows[key]) == self._expected.get(key):
-            del self._expected[key]
-            rows = self._rows.pop(key)
-            self._emit(EmbeddedWindows(item.key, encoder, np.stack([rows[number] for number in range(len(rows))])))
 
 
 def _start(
