@@ -1,7 +1,9 @@
 """Completing the tracks that parsers yield: audio file, duration, caption, licence and tidy text, for all datasets."""
 
+import itertools
+from array import array
 from collections.abc import Callable, Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,6 +17,7 @@ from unisono.curation.releases import Release
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset
 from unisono.sources.cells import tidy, without_controls
+from unisono.tracks.files import first_pair
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
@@ -40,18 +43,14 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
     """
     dataset = release.dataset
     index = AudioIndex(release.root, dataset.audio_folders)
-    find = cache(_finder(index, release, check_audio=check_audio))  # excerpts share a file
-    places: dict[str, int] = {}
-    for number, item in enumerate(release.parse(planning=not check_audio), 1):
+    find = lru_cache(maxsize=4096)(_finder(index, release, check_audio=check_audio))  # excerpts share a file
+    keys = array("q")
+    for item in release.parse(planning=not check_audio):
         if isinstance(item, Dropped):
+            keys.append(-len(keys))  # its id does not count: it has a key of its own
             yield item
             continue
-        first = places.setdefault(item.id, number)
-        if first != number:
-            raise DataError(
-                f"{dataset.name}: records {first} and {number} ({item.audio_path}) in {release.root} have the same id "
-                f"{item.id!r}; ids must be unique."
-            )
+        keys.append(hash(item.id))
         if not check_audio and not item.duration and dataset.typical_s:
             item = replace(item, duration=dataset.typical_s, extra=item.extra | {"duration_unknown": True})
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
@@ -62,6 +61,17 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
             yield Dropped(id=item.id, reason=MISSING, detail=detail)
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
+    if twice := first_pair(keys):
+        first, second = twice
+        again = next(itertools.islice(release.parse(planning=not check_audio), second, None))
+        raise DataError(
+            f"{dataset.name}: records {first + 1} and {second + 1}{_path(again)} in {release.root} have the same id "
+            f"{again.id!r}; ids must be unique."
+        )
+
+
+def _path(item: Track | Dropped) -> str:
+    return f" ({item.audio_path})" if isinstance(item, Track) else ""
 
 
 def _finder(index: AudioIndex, release: Release, *, check_audio: bool) -> Callable[[str], str | None]:

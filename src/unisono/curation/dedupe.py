@@ -22,7 +22,7 @@ from unisono.base.files import write_whole
 from unisono.base.table import Table, Tabular
 from unisono.base.words import counted
 from unisono.curation.collection import Tracks, as_tracks, write_tracks
-from unisono.curation.groups import Identity, connected
+from unisono.curation.groups import Identity, Keys, connected
 from unisono.curation.matching import Published, hash_lists, read_published
 from unisono.curation.same_sound import duplicates
 from unisono.curation.splits import HELD_OUT_FIRST
@@ -171,7 +171,7 @@ def _merged_groups(
     keys_of: Callable[[int, Track], list[Identity]],
     choices: list[Merged],
 ) -> Iterator[Track]:
-    group_of = connected(keys_of(at, completed(track)) for at, track in enumerate(tracks))
+    group_of = connected(Keys.of(keys_of(at, completed(track)) for at, track in enumerate(tracks)))
     members: dict[int, list[int]] = defaultdict(list)
     for at in np.flatnonzero(np.bincount(group_of)[group_of] > 1).tolist():
         members[int(group_of[at])].append(at)

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +28,58 @@ def whole(recording: str) -> str:
     return recording.partition("@")[0] if recording.startswith("youtube:") else recording
 
 
-def connected(keys: Iterable[Iterable[Identity]]) -> NDArray[np.int64]:
+@dataclass(frozen=True)
+class Keys:
+    """The identities of N items, as columns: of each, a hash of 64 bits.
+
+    Two of ten million have the same by chance once in 370,000 runs.
+    """
+
+    count: int
+    """N."""
+    hashes: NDArray[np.int64]
+    """[K]."""
+    owner: NDArray[np.uint32]
+    """[K]: the item that each is of, ascending."""
+    kinds: NDArray[np.uint8]
+    """[K]: the place of each one's field in `fields`."""
+    fields: tuple[str, ...]
+
+    @classmethod
+    def of(cls, keys: Iterable[Iterable[Identity]]) -> "Keys":
+        """Return the columns of the identities of items."""
+        hashes, owner, kinds = array("q"), array("I"), array("B")
+        fields: dict[str, int] = {}
+        count = 0
+        for its_keys in keys:
+            for key in its_keys:
+                hashes.append(hash(key))
+                owner.append(count)
+                kinds.append(fields.setdefault(key[0], len(fields)))
+            count += 1
+        return cls(count, np.asarray(hashes), np.asarray(owner), np.asarray(kinds), tuple(fields))
+
+    def without(self, field: str) -> "Keys":
+        """Return the same without the identities of a field."""
+        return self._only(self.kinds != self.fields.index(field))
+
+    def among(self, places: NDArray[np.int64]) -> "Keys":
+        """Return the identities of some of the items, in the order of ascending places."""
+        number = np.full(self.count, -1, dtype=np.int64)
+        number[places] = np.arange(len(places))
+        found = self._only(number[self.owner] >= 0)
+        return replace(found, count=len(places), owner=number[found.owner].astype(np.uint32))
+
+    def _only(self, kept: NDArray[np.bool_]) -> "Keys":
+        return replace(self, hashes=self.hashes[kept], owner=self.owner[kept], kinds=self.kinds[kept])
+
+
+def connected(keys: Keys) -> NDArray[np.int64]:
     """Return the number of each item's connected component; items that share a key are connected.
 
-    Components are numbered in the order of their first item. Of each key, its hash of 64 bits is held: two among ten million
-    have the same by chance once in 370,000 runs. The algorithm is union-find with path halving.
+    Components are numbered in the order of their first item. The algorithm is union-find with path halving.
     """
-    hashes, items = array("q"), array("I")
-    count = 0
-    for count, its_keys in enumerate(keys, 1):
-        for key in its_keys:
-            hashes.append(hash(key))
-            items.append(count - 1)
-    parent = array("q", range(count))
+    parent = array("q", range(keys.count))
 
     def root(item: int) -> int:
         while parent[item] != item:
@@ -47,36 +87,27 @@ def connected(keys: Iterable[Iterable[Identity]]) -> NDArray[np.int64]:
             item = parent[item]
         return item
 
-    order = np.argsort(np.asarray(hashes), kind="stable")
-    ranked, its_items = np.asarray(hashes)[order], np.asarray(items)[order]
-    same = np.flatnonzero((ranked[1:] == ranked[:-1]) & (its_items[1:] != its_items[:-1]))
-    for one, other in zip(its_items[same].tolist(), its_items[same + 1].tolist(), strict=True):
+    order = np.argsort(keys.hashes, kind="stable")
+    ranked, items = keys.hashes[order], keys.owner[order].astype(np.int64)
+    same = np.flatnonzero((ranked[1:] == ranked[:-1]) & (items[1:] != items[:-1]))
+    pairs = np.unique(items[same] * keys.count + items[same + 1])  # excerpts of a song share all: join them only once
+    for one, other in zip((pairs // max(keys.count, 1)).tolist(), (pairs % max(keys.count, 1)).tolist(), strict=True):
         a, b = root(one), root(other)
         parent[max(a, b)] = min(a, b)
-    roots = np.fromiter(map(root, range(count)), np.int64, count)
-    first_to_number = np.cumsum(roots == np.arange(count)) - 1  # a root is the first item of its component
-    numbers: NDArray[np.int64] = first_to_number[roots]
+    roots = np.fromiter(map(root, range(keys.count)), np.int64, keys.count)
+    number_of_first = np.cumsum(roots == np.arange(keys.count)) - 1  # a root is the first item of its component
+    numbers: NDArray[np.int64] = number_of_first[roots]
     return numbers
 
 
-def groups(tracks: Sequence[Track], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
-    """Return the number of each track's group; a group must not be divided by splits.
+def keys_of(tracks: Iterable[Track], further: Iterable[tuple[Identity, ...]] | None = None) -> Keys:
+    """Return the identities of tracks, and for each the further ones (see `joining`)."""
+    if further is None:
+        return Keys.of(map(identities, tracks))
+    return Keys.of([*identities(track), *its] for track, its in zip(tracks, further, strict=True))
 
-    Args:
-        tracks: all tracks.
-        further: for each track, identities in addition to its own (see `joining`).
-    """
-    # Excerpts of a song have the same identities: join them only once.
-    kind_of: dict[tuple[str, str, str, str, tuple[Identity, ...]], int] = {}
-    kinds = [
-        kind_of.setdefault(
-            (track.recording, track.recording or track.audio_path, track.artist_id, track.sha256, its_further),
-            len(kind_of),
-        )
-        for track, its_further in zip(tracks, further or [()] * len(tracks), strict=True)
-    ]
-    first_of_kind = dict(zip(reversed(kinds), reversed(tracks), strict=True))
-    group_of_kind = connected(
-        [*identities(first_of_kind[number]), *kind[4]] for kind, number in kind_of.items()
-    ).tolist()
-    return [group_of_kind[kind] for kind in kinds]
+
+def groups(tracks: Sequence[Track], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
+    """Return the number of each track's group; a group must not be divided by splits."""
+    numbers: list[int] = connected(keys_of(tracks, further)).tolist()
+    return numbers

@@ -5,7 +5,7 @@ promise that adding a dataset moves no track out of test.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from unisono.curation.groups import Identity
@@ -32,18 +32,7 @@ def further_identities(
         captions: whether captions by people or models that share nine words in ten join tracks, too.
         sounds: pairs of places of tracks that sound the same.
     """
-    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist are mostly neighbours
-    known: dict[tuple[str, str, str], tuple[Identity, ...]] = {}  # excerpts of a song have the same identities
-    found: list[tuple[Identity, ...]] = []
-    for track in tracks:
-        song = track.recording, track.title, track.artist
-        identities = known.get(song)
-        if identities is None:
-            by_hash = [("sha256", sha256) for sha256 in published.get(track.recording, ())]
-            title, artist = fold(track.title), fold(track.artist)
-            by_title = [("title", f"{title}\n{artist}")] if title and artist else []
-            identities = known[song] = (*by_hash, *by_title)
-        found.append(identities)
+    found = list(names_and_hashes(tracks, published))
     if captions:
         found = [(*own, *more) for own, more in zip(found, _caption_identities(tracks), strict=True)]
     for one, other in sounds:
@@ -51,6 +40,20 @@ def further_identities(
         found[one] += (pair,)
         found[other] += (pair,)
     return found
+
+
+def names_and_hashes(tracks: Iterable[Track], published: Published) -> Iterator[tuple[Identity, ...]]:
+    """Yield the published hashes of the recording of each track, and its title with its artist."""
+    fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist are mostly neighbours
+
+    @lru_cache(maxsize=4096)  # excerpts of a song have the same identities, and are mostly neighbours
+    def of_song(recording: str, title: str, artist: str) -> tuple[Identity, ...]:
+        title, artist = fold(title), fold(artist)
+        by_title = [("title", f"{title}\n{artist}")] if title and artist else []
+        return (*(("sha256", sha256) for sha256 in published.get(recording, ())), *by_title)
+
+    for track in tracks:
+        yield of_song(track.recording, track.title, track.artist)
 
 
 def _folded(text: str) -> str:

@@ -46,16 +46,41 @@ def read_dataset(
     Raises:
         DataError: the release is malformed or incomplete.
     """
-    name = release.dataset.name
+    read = DatasetTracks([], Tally(), set(), [])
+    read.tracks.extend(
+        iterate_dataset(
+            release, read, check_audio=check_audio, workers=workers, journal=journal, names_suffice=names_suffice
+        )
+    )
+    return read
+
+
+def iterate_dataset(
+    release: Release,
+    read: DatasetTracks,
+    *,
+    check_audio: bool = True,
+    workers: int | None = None,
+    journal: Journal | None = None,
+    names_suffice: bool = False,
+    note_made: bool = True,
+) -> Iterator[Track]:
+    """Yield the tracks that `read_dataset` returns one by one, and add to `read` all else; see there for the arguments.
+
+    Without `note_made`, `read.made` stays empty.
+
+    Raises:
+        DataError: the release is malformed or incomplete.
+    """
+    name, tally = release.dataset.name, read.tally
     log.info("Reading %s in %s", name, release.root)
-    tally = Tally()
     tally.came[name] += 0  # listed even if the release is empty
+    kept = 0
     found: Iterable[Draft] = _with_audio(release, tally, check_audio=check_audio)
     probed: dict[str, Probed] = {}
     if check_audio:
         found = list(found)
         probed = probe_all((draft.audio_path for draft in found), workers, journal)
-    read = DatasetTracks([], tally, set(), [])
     incomplete: list[Dropped] = []
     for draft in found:
         known = probed.get(draft.audio_path)
@@ -63,17 +88,17 @@ def read_dataset(
         if isinstance(item, Dropped):
             incomplete.append(item)
             continue
-        read.tracks.append(item)
-        if not draft.track.captions:
+        kept += 1
+        if note_made and not draft.track.captions:
             read.made.add(item.id)
         if known and known.detail:
             read.notes.append({"id": item.id, "note": known.detail})
+        yield item
     for item in incomplete:
         tally.drop(name, item)
-    tally.kept[name] = len(read.tracks)
-    if check_audio and not read.tracks and set(tally.reasons()) == {MISSING}:
+    tally.kept[name] = kept
+    if check_audio and not kept and set(tally.reasons()) == {MISSING}:
         _warn_of_missing_audio(release)
-    return read
 
 
 def _with_audio(release: Release, tally: Tally, *, check_audio: bool) -> Iterator[Draft]:

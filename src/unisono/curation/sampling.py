@@ -8,10 +8,9 @@ stratified keeps the proportions of the splits.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from unisono.base.seeded import rank_key
-from unisono.tracks.track import Track
 
 SHORT_BELOW_S = 60.0
 LONG_FROM_S = 180.0
@@ -19,7 +18,23 @@ LONG_FROM_S = 180.0
 Stratification = Literal["dataset", "duration"]
 
 
-def duration_stratum(track: Track) -> str:
+class Drawable(Protocol):
+    """What of a track a sample depends on."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102
+    @property
+    def dataset(self) -> str: ...  # noqa: D102
+    @property
+    def duration(self) -> float: ...  # noqa: D102
+    @property
+    def split(self) -> str | None: ...  # noqa: D102
+
+
+Item = TypeVar("Item", bound=Drawable)
+
+
+def duration_stratum(track: Drawable) -> str:
     """Return whether a track is short (< 60 s), medium or long (>= 180 s)."""
     if track.duration < SHORT_BELOW_S:
         return "short"
@@ -27,13 +42,13 @@ def duration_stratum(track: Track) -> str:
 
 
 def sample(
-    tracks: list[Track],
+    tracks: list[Item],
     *,
     seed: int,
     max_samples: int | None = None,
     samples_per_dataset: int | None = None,
     stratify_by: Stratification | None = None,
-) -> list[Track]:
+) -> list[Item]:
     """Return at most `samples_per_dataset` tracks of each dataset, and of those exactly min(`max_samples`, all).
 
     The tracks keep their order. Ids must be unique.
@@ -51,7 +66,7 @@ def sample(
     return tracks
 
 
-def _in_order_of_drawing(tracks: list[Track], seed: int, stratify_by: Stratification | None) -> list[Track]:
+def _in_order_of_drawing(tracks: list[Item], seed: int, stratify_by: Stratification | None) -> list[Item]:
     if stratify_by is None:
         return _in_proportion(tracks, seed)
     stratum_of = duration_stratum if stratify_by == "duration" else lambda track: track.dataset
@@ -64,7 +79,7 @@ def _in_order_of_drawing(tracks: list[Track], seed: int, stratify_by: Stratifica
     return [track for *_, track in rounds]
 
 
-def _in_proportion(tracks: list[Track], seed: int) -> list[Track]:
+def _in_proportion(tracks: list[Item], seed: int) -> list[Item]:
     """Return tracks in an order of which each prefix has the splits in the proportions of all, to within a track."""
     placed = [
         ((turn + 0.5) / len(stratum), rank_key(seed, track.id), track.id, track)
@@ -75,12 +90,12 @@ def _in_proportion(tracks: list[Track], seed: int) -> list[Track]:
     return [track for *_, track in placed]
 
 
-def _ranked(tracks: Iterable[Track], seed: int) -> list[Track]:
+def _ranked(tracks: Iterable[Item], seed: int) -> list[Item]:
     return sorted(tracks, key=lambda track: (rank_key(seed, track.id), track.id))
 
 
-def _strata(tracks: Iterable[Track], stratum_of: Callable[[Track], str]) -> list[list[Track]]:
-    strata: dict[str, list[Track]] = defaultdict(list)
+def _strata(tracks: Iterable[Item], stratum_of: Callable[[Item], str]) -> list[list[Item]]:
+    strata: dict[str, list[Item]] = defaultdict(list)
     for track in tracks:
         strata[stratum_of(track)].append(track)
     return list(strata.values())

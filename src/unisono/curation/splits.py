@@ -5,18 +5,102 @@ result does not depend on the order of the tracks. The number of tracks drawn fo
 allow, and then that for val. If the largest group has g tracks, each is off by at most g/2; train takes the rest.
 """
 
+from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base.seeded import rank_key
-from unisono.curation.groups import Identity, groups
+from unisono.curation.groups import Identity, Keys, connected, keys_of
+from unisono.tracks.stored import SPLIT_OF_CODE
 from unisono.tracks.track import Split, Track, replace
 
 SplitBy = Literal["upstream", "seed"]
 TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
 HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
-_RANK: dict[Split | None, int] = {split: rank for rank, split in enumerate((*HELD_OUT_FIRST, None))}
+TEST, VAL, TRAIN, NONE = range(4)
+_CODES = {split: code for code, split in enumerate(SPLIT_OF_CODE)}
+
+Codes = NDArray[np.uint8]
+Ranks = NDArray[np.void]
+_RANK = np.dtype([("name", np.uint64), ("id", np.uint32)])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the splits of N tracks are decided by."""
+
+    keys: Keys
+    """The identities that join tracks into groups."""
+    rank: Ranks
+    """[N]: the seeded hash of the name by which a track is drawn, its widest identity across datasets; and one of its id, as
+    an artist may have the name of a recording."""
+    own: Codes
+    """[N]: the split that a track has."""
+    brought: Codes
+    """[N]: the split that it brings to its group: of its own, an earlier one, and test if it is held out."""
+    dataset: NDArray[np.uint16]
+    """[N]: the number of its dataset."""
+
+    @classmethod
+    def of(
+        cls,
+        tracks: Sequence[Track],
+        *,
+        seed: int,
+        held_out: Collection[str] = (),
+        kept: Mapping[str, Split | None] | None = None,
+        further: Iterable[tuple[Identity, ...]] | None = None,
+    ) -> "Columns":
+        """Return the columns of tracks; the arguments are those of `assign_stable_splits`."""
+        ranked = lru_cache(maxsize=4096)(
+            lambda name: rank_key(seed, "split", name)
+        )  # songs of an artist are neighbours
+        numbers: dict[str, int] = {}
+        names, ids, own, brought, dataset = array("Q"), array("I"), array("B"), array("B"), array("H")
+        for track in tracks:
+            code = _CODES[track.split]
+            names.append(ranked(track.artist_id or track.recording or track.id))
+            ids.append(crc32(track.id.encode("utf-8", "surrogatepass")))
+            own.append(code)
+            brought.append(
+                TEST if track.dataset in held_out else min(code, _CODES[kept.get(track.id)]) if kept else code
+            )
+            dataset.append(numbers.setdefault(track.dataset, len(numbers)))
+        rank = np.empty(len(names), dtype=_RANK)
+        rank["name"], rank["id"] = np.asarray(names), np.asarray(ids)
+        return cls(keys_of(tracks, further), rank, np.asarray(own), np.asarray(brought), np.asarray(dataset))
+
+    def first(self, count: int) -> "Columns":
+        """Return the columns of the first tracks."""
+        keys = self.keys.among(np.arange(count))
+        return Columns(keys, self.rank[:count], self.own[:count], self.brought[:count], self.dataset[:count])
+
+    def stable_splits(self, keys: Keys | None = None) -> Codes:
+        """Return the splits of `assign_stable_splits`, with other identities if they are named."""
+        keys = keys or self.keys
+        drawn = np.full(len(self.own), NONE, dtype=np.uint8)
+        numbers = np.unique(self.dataset)
+        for number in numbers:
+            places = np.flatnonzero(self.dataset == number)
+            drawn[places] = _drawn(keys.among(places), self.brought[places], self.rank[places])
+        return _drawn(keys, drawn, self.rank) if len(numbers) > 1 else drawn  # joins the groups across datasets
+
+    def with_val(self, splits: Codes) -> Codes:
+        """Return splits of `with_val`."""
+        if (splits == VAL).any():
+            return splits
+        group_of, trained_on = connected(self.keys), splits == TRAIN
+        ranked, sizes = _ranked(group_of[trained_on], self.rank[trained_on])
+        moved = nearest_subset(ranked[:-2], sizes[:-2], max(1, round(sum(sizes) / 10)))
+        chosen = np.isin(group_of, moved or ranked[:-2][:1])
+        return np.where(trained_on & chosen, VAL, splits).astype(np.uint8)
 
 
 def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> list[Track]:
@@ -25,9 +109,9 @@ def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> l
     With `split_by="upstream"`, the splits that tracks have are honoured and only the others are drawn. If the tracks of a
     group have several, the whole group is held out: it goes to test if one of them is in test, else to val.
     """
-    return _with_splits(
-        tracks, _drawn(tracks, [track.split if split_by == "upstream" else None for track in tracks], seed)
-    )
+    columns = Columns.of(tracks, seed=seed)
+    brought = columns.own if split_by == "upstream" else np.full_like(columns.own, NONE)
+    return with_splits(tracks, _drawn(columns.keys, brought, columns.rank))
 
 
 def assign_stable_splits(
@@ -51,22 +135,8 @@ def assign_stable_splits(
         kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    kept = kept or {}
-    of_dataset: dict[str, list[int]] = defaultdict(list)
-    for at, track in enumerate(tracks):
-        of_dataset[track.dataset].append(at)
-    drawn: list[Split | None] = [None] * len(tracks)
-    for dataset, places in of_dataset.items():
-        its_tracks = [tracks[at] for at in places]
-        brought: list[Split | None] = [
-            "test" if dataset in held_out else _most_held_out(track.split, kept.get(track.id)) for track in its_tracks
-        ]
-        its_further = further and [further[at] for at in places]
-        for at, split in zip(places, _drawn(its_tracks, brought, seed, its_further), strict=True):
-            drawn[at] = split
-    if len(of_dataset) > 1:
-        drawn = list(_drawn(tracks, drawn, seed, further))  # joins the groups across datasets
-    return _with_splits(tracks, drawn)
+    columns = Columns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=further)
+    return with_splits(tracks, columns.stable_splits())
 
 
 def with_val(
@@ -79,51 +149,45 @@ def with_val(
         seed: of what is drawn.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    if any(track.split == "val" for track in tracks):
-        return list(tracks)
-    members: dict[int, list[Track]] = defaultdict(list)
-    group_of = groups(tracks, further)
-    for track, group in zip(tracks, group_of, strict=True):
-        if track.split == "train":
-            members[group].append(track)
-    ranked = _ranked(members, seed)[:-2]
-    total = sum(map(len, members.values()))
-    moved = nearest_subset(ranked, [len(members[group]) for group in ranked], max(1, round(total / 10)))
-    chosen = frozenset(moved or ranked[:1])
+    columns = Columns.of(tracks, seed=seed, further=further)
+    return with_splits(tracks, columns.with_val(columns.own))
+
+
+def with_splits(tracks: Sequence[Track], splits: Codes) -> list[Track]:
+    """Return the tracks with these splits."""
     return [
-        replace(track, split="val") if group in chosen else track for track, group in zip(tracks, group_of, strict=True)
+        track if track.split == SPLIT_OF_CODE[code] else replace(track, split=SPLIT_OF_CODE[code])
+        for track, code in zip(tracks, splits.tolist(), strict=True)
     ]
 
 
-def _most_held_out(one: Split | None, other: Split | None) -> Split | None:
-    return one if _RANK[one] <= _RANK[other] else other
-
-
-def _with_splits(tracks: Iterable[Track], splits: Iterable[Split | None]) -> list[Track]:
-    return [
-        track if track.split == split else replace(track, split=split)
-        for track, split in zip(tracks, splits, strict=True)
-    ]
-
-
-def _drawn(
-    tracks: Sequence[Track],
-    brought: Sequence[Split | None],
-    seed: int,
-    further: Sequence[tuple[Identity, ...]] | None = None,
-) -> list[Split]:
+def _drawn(keys: Keys, brought: Codes, rank: Ranks) -> Codes:
     """Return the split of every track: the most held-out one that its group brings, or one that is drawn."""
-    group_of = groups(tracks, further)
-    bringing = set(zip(group_of, brought, strict=True))
-    split_of: dict[int, Split] = {}
-    for split in reversed(HELD_OUT_FIRST):  # of several, the last one counts: the most held-out
-        split_of.update((group, split) for group, its_split in bringing if its_split == split)
-    members: dict[int, list[Track]] = defaultdict(list)
-    for track, group in zip(tracks, group_of, strict=True):
-        if group not in split_of:
-            members[group].append(track)
-    split_of.update(_draw(members, seed))
-    return [split_of[group] for group in group_of]
+    group_of = connected(keys)
+    split_of = np.full(int(group_of.max(initial=-1)) + 1, NONE, dtype=np.uint8)
+    np.minimum.at(split_of, group_of, brought)
+    undecided = split_of[group_of] == NONE
+    ranked, sizes = _ranked(group_of[undecided], rank[undecided])
+    shares = counts(sum(sizes))
+    for code, share in ((TEST, shares["test"]), (VAL, shares["val"])):
+        free = split_of[ranked] == NONE
+        chosen = nearest_subset(
+            [group for group, is_free in zip(ranked, free.tolist(), strict=True) if is_free],
+            [size for size, is_free in zip(sizes, free.tolist(), strict=True) if is_free],
+            share,
+        )
+        split_of[chosen] = code
+    split_of[split_of == NONE] = TRAIN
+    return split_of[group_of]
+
+
+def _ranked(group_of: NDArray[np.int64], rank: Ranks) -> tuple[list[int], list[int]]:
+    """Return groups, ordered by the lowest rank of their tracks, and their sizes."""
+    found, first, sizes = np.unique(
+        group_of[np.lexsort((rank["id"], rank["name"]))], return_index=True, return_counts=True
+    )
+    order = np.argsort(first)
+    return found[order].tolist(), sizes[order].tolist()
 
 
 def counts(total: int) -> dict[Split, int]:
@@ -133,40 +197,6 @@ def counts(total: int) -> dict[Split, int]:
     for split in by_remainder[: total - sum(shares.values())]:
         shares[split] += 1
     return shares
-
-
-def _draw(members: dict[int, list[Track]], seed: int) -> dict[int, Split]:
-    """Draw the splits of groups: fill test, then val; train takes the rest."""
-    ranked = _ranked(members, seed)
-    sizes = {group: len(its_tracks) for group, its_tracks in members.items()}
-    shares = counts(sum(sizes.values()))
-    split_of: dict[int, Split] = {}
-    for split in ("test", "val"):
-        free = [group for group in ranked if group not in split_of]
-        for group in nearest_subset(free, [sizes[group] for group in free], shares[split]):
-            split_of[group] = split
-    for group in ranked:
-        split_of.setdefault(group, "train")
-    return split_of
-
-
-def _ranked(members: dict[int, list[Track]], seed: int) -> list[int]:
-    """Return groups ordered by the seeded hashes of the names by which their tracks are drawn."""
-    ranks = {
-        group: min((rank_key(seed, "split", name), lowest_id) for name, lowest_id in _drawn_by(its_tracks).items())
-        for group, its_tracks in members.items()
-    }
-    return sorted(members, key=lambda group: ranks[group])
-
-
-def _drawn_by(tracks: Iterable[Track]) -> dict[str, str]:
-    """Return the names by which tracks are drawn, their widest identities across datasets, with the lowest id of each."""
-    lowest: dict[str, str] = {}
-    for track in tracks:
-        name, track_id = track.artist_id or track.recording or track.id, track.id
-        if track_id < lowest.setdefault(name, track_id):
-            lowest[name] = track_id
-    return lowest
 
 
 def nearest_subset(items: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:

@@ -1,21 +1,26 @@
 """The splits of a mix: which tracks are held out, what is joined to them, and what an earlier file held out."""
 
-from collections.abc import Collection, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from unisono.audio.listening import listen, unheard
 from unisono.base import storage
 from unisono.base.errors import UsageError
 from unisono.base.log import log
+from unisono.curation import splits
 from unisono.curation.groups import Identity
-from unisono.curation.joining import further_identities
+from unisono.curation.joining import further_identities, names_and_hashes
 from unisono.curation.matching import BY_LISTENING, Kind, hash_lists, read_published
 from unisono.curation.releases import Release
 from unisono.curation.same_sound import duplicates
-from unisono.curation.splits import assign_stable_splits, with_val
+from unisono.curation.splits import TRAIN, VAL, Codes, Columns
 from unisono.sources.audio_index import AudioIndex
 from unisono.tracks.files import read_tracks
+from unisono.tracks.stored import StoredTracks
 from unisono.tracks.track import Track, replace
 from unisono.tracks.workspace import DEFAULT_ROOT
 
@@ -77,8 +82,8 @@ JOINS = {"caption": "text: alike captions", "audio": "the same sound"}
 
 
 def with_splits(
-    tracks: list[Track], releases: Sequence[Release], rule: SplitRule
-) -> tuple[list[Track], dict[str, int]]:
+    tracks: Sequence[Track], releases: Sequence[Release], rule: SplitRule
+) -> tuple[Sequence[Track], dict[str, int]]:
     """Return tracks with their splits, and for each join of `match` how many tracks it alone moved out of train.
 
     A dataset that is held out counts as a whole, with those of its tracks that were filtered out or have no audio.
@@ -99,44 +104,48 @@ def with_splits(
     ]
     there.update(track.id for track in absent)
     absent += [track for track in earlier if track.split in ("val", "test") and track.id not in there]
-    everything = [*tracks, *absent]
-    further = _further(everything, rule)
-
-    def assign(further: Sequence[tuple[Identity, ...]]) -> list[Track]:
-        return assign_stable_splits(
-            everything,
-            seed=rule.seed,
-            held_out=rule.hold_out,
-            kept={track.id: track.split for track in earlier},
-            further=further,
-        )[: len(tracks)]
-
-    assigned = assign(further)
+    everything = (
+        tracks
+        if not absent
+        else tracks.like(itertools.chain(tracks, absent))
+        if isinstance(tracks, StoredTracks)
+        else [*tracks, *absent]
+    )
+    columns = Columns.of(
+        everything,
+        seed=rule.seed,
+        held_out=rule.hold_out,
+        kept={track.id: track.split for track in earlier},
+        further=_further(everything, rule),
+    )
+    assigned = columns.stable_splits()
     moved = {
-        said: _moved(assign([tuple(each for each in its if each[0] != kind) for its in further]), assigned)
+        said: _moved(columns.stable_splits(columns.keys.without(kind)), assigned, len(tracks))
         for kind, said in JOINS.items()
-        if any(each[0] == kind for its in further for each in its)
+        if kind in columns.keys.fields
     }
-    _log_moves(tracks, assigned, rule, moved)
-    return _with_val(assigned, further[: len(tracks)], rule), moved
+    _log_moves([track.dataset not in rule.hold_out for track in tracks], columns.own, assigned, rule, moved)
+    assigned = _with_val(columns, assigned, len(tracks), rule)
+    if isinstance(tracks, StoredTracks):
+        return tracks.with_splits(assigned), moved
+    return splits.with_splits(tracks, assigned), moved
 
 
-def _moved(before: Sequence[Track], after: Sequence[Track]) -> int:
-    """Count the tracks that are in train before and not after."""
-    return sum(one.split == "train" != other.split for one, other in zip(before, after, strict=True))
+def _moved(before: Codes, after: Codes, count: int) -> int:
+    """Count the tracks, of the first ones, that are in train before and not after."""
+    return int(((before == TRAIN) & (after != TRAIN))[:count].sum())
 
 
-def _with_val(tracks: list[Track], further: list[tuple[Identity, ...]], rule: SplitRule) -> list[Track]:
+def _with_val(columns: Columns, assigned: Codes, count: int, rule: SplitRule) -> Codes:
     """Draw val from train if there is no val and it was asked for; otherwise log that there is none."""
-    splits = {track.split for track in tracks}
-    if "train" not in splits or "val" in splits:
-        return tracks
+    assigned = assigned[:count]
+    if TRAIN not in assigned or VAL in assigned:
+        return assigned
     if not rule.draw_val:
         log.info("No track is in val, which training needs to choose its best epoch: see --draw-val.")
-        return tracks
-    drawn = with_val(tracks, seed=rule.seed, further=further)
-    moved = sum(track.split == "val" for track in drawn)
-    log.info("%d tracks of train were moved to val.", moved)
+        return assigned
+    drawn = columns.first(count).with_val(assigned)
+    log.info("%d tracks of train were moved to val.", (drawn == VAL).sum())
     return drawn
 
 
@@ -153,12 +162,15 @@ def _all_tracks(release: Release, *, check_audio: bool) -> Iterator[Track]:
             )
 
 
-def _further(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[Identity, ...]]:
+def _further(tracks: Sequence[Track], rule: SplitRule) -> Iterable[tuple[Identity, ...]]:
     alike = _alike(tracks, rule) if BY_LISTENING & set(rule.match) else []
     lists: tuple[Path, ...] = ()
     if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
         lists = hash_lists(rule.sha256_lists, rule.data_root)
-    return further_identities(tracks, read_published(lists), captions="text" in rule.match, sounds=alike)
+    published = read_published(lists)
+    if "text" not in rule.match and not alike:
+        return names_and_hashes(tracks, published)
+    return further_identities(tracks, published, captions="text" in rule.match, sounds=alike)
 
 
 def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
@@ -175,16 +187,17 @@ def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
     return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
-def _log_moves(before: Sequence[Track], assigned: Sequence[Track], rule: SplitRule, joins: dict[str, int]) -> None:
-    if moved := _moved(before, assigned):
+def _log_moves(may_train: Sequence[bool], before: Codes, after: Codes, rule: SplitRule, joins: dict[str, int]) -> None:
+    if moved := _moved(before, after, len(may_train)):
         log.info("%d tracks of upstream's train splits are held out: they share music with test or val.", moved)
-    trained_on = [track.split == "train" for track in assigned if track.dataset not in rule.hold_out]
+    among = np.array(may_train, dtype=bool)
+    trained_on = (after[: len(may_train)] == TRAIN)[among].sum()
     by_matches = sum(joins.values())
-    if by_matches and sum(trained_on) < FEW_TRAINED_ON * (sum(trained_on) + by_matches):
+    if by_matches and trained_on < FEW_TRAINED_ON * (trained_on + by_matches):
         log.warning(
             "Only %d of %d tracks are in train: chains of matches by --match %s hold out %d of the others.",
-            sum(trained_on),
-            len(trained_on),
+            trained_on,
+            among.sum(),
             " ".join(rule.match),
             by_matches,
         )

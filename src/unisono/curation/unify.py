@@ -1,5 +1,7 @@
 """Unifying datasets: releases on disk in, one unified file with its report and log out."""
 
+import tempfile
+from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -20,7 +22,7 @@ from unisono.captions.language_model import LanguageModel
 from unisono.curation.complete import NO_CAPTION
 from unisono.curation.licensing import LICENSE_UNKNOWN, LicenseRule
 from unisono.curation.matching import Kind
-from unisono.curation.read import read_dataset
+from unisono.curation.read import DatasetTracks, iterate_dataset
 from unisono.curation.releases import Options, Parsing, Release, find_releases, names_of
 from unisono.curation.replacing import check_replacing
 from unisono.curation.sampling import Stratification
@@ -28,7 +30,8 @@ from unisono.curation.selection import Selection
 from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.unify_report import UnifyFailedError, UnifyReport, summarise
 from unisono.sources import registry
-from unisono.tracks.files import file_kind, without_garbage_collection, write_tracks
+from unisono.tracks.files import file_kind, first_pair, without_garbage_collection, write_tracks
+from unisono.tracks.stored import gathered
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
@@ -150,7 +153,8 @@ def unify(
     with ExitStack() as stack:
         stack.enter_context(without_garbage_collection())
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
-        tracks, tally, made, notes = _read(releases, plan, journal, check_audio=check_audio, workers=workers)
+        scratch = Path(tempfile.gettempdir()) if dry_run else output.parent
+        tracks, tally, made, notes = _read(releases, plan, journal, scratch, check_audio=check_audio, workers=workers)
         tracks, moved = with_splits(selection.apply(tracks, tally), releases, splits)
         tracks, ways = _with_captions(tracks, made, plan, seed=seed, ask_model=not dry_run)
         report = UnifyReport(
@@ -169,44 +173,47 @@ def unify(
 
 
 def _read(
-    releases: Sequence[Release], plan: CaptionPlan, journal: Journal | None, *, check_audio: bool, workers: int | None
-) -> tuple[list[Track], Tally, set[str], list[dict[str, str]]]:
+    releases: Sequence[Release],
+    plan: CaptionPlan,
+    journal: Journal | None,
+    folder: Path,
+    *,
+    check_audio: bool,
+    workers: int | None,
+) -> tuple[Sequence[Track], Tally, set[str], list[dict[str, str]]]:
     """Return all tracks, the tally, the ids whose caption was made, and notes about odd files."""
-    tracks: list[Track] = []
     tally, made, notes = Tally(), set[str](), list[dict[str, str]]()
-    for release in releases:
-        read = read_dataset(
-            release, check_audio=check_audio, workers=workers, journal=journal, names_suffice="metadata" in plan.ways
-        )
-        tracks += read.tracks
-        tally.came.update(read.tally.came)
-        tally.came[release.dataset.name] += 0
-        tally.dropped += read.tally.dropped
-        made |= read.made
-        notes += read.notes
-    _refuse_duplicates(tracks)
+    keys = array("q")
+
+    def read() -> Iterator[Track]:
+        for release in releases:
+            found = DatasetTracks([], Tally(), made, notes)
+            tracks = iterate_dataset(
+                release,
+                found,
+                check_audio=check_audio,
+                workers=workers,
+                journal=journal,
+                names_suffice="metadata" in plan.ways,
+                note_made=not plan.is_default,
+            )
+            for track in tracks:
+                keys.append(hash(track.id))
+                yield track
+            tally.came.update(found.tally.came)
+            tally.came[release.dataset.name] += 0
+            tally.dropped += found.tally.dropped
+
+    tracks = gathered(read(), folder)
+    if twice := first_pair(keys):
+        other, track = (tracks[place] for place in twice)
+        raise DataError(f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique.")
     return tracks, tally, made, notes
 
 
-def _refuse_duplicates(tracks: Sequence[Track]) -> None:
-    """Refuse tracks of several datasets that have one id.
-
-    Raises:
-        DataError: there are some; names both files.
-    """
-    if len({track.id for track in tracks}) == len(tracks):
-        return
-    first: dict[str, Track] = {}
-    for track in tracks:
-        if (other := first.setdefault(track.id, track)) is not track:
-            raise DataError(
-                f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique."
-            )
-
-
 def _with_captions(
-    tracks: list[Track], made: set[str], plan: CaptionPlan, *, seed: int, ask_model: bool
-) -> tuple[list[Track], dict[str, dict[str, Any]]]:
+    tracks: Sequence[Track], made: set[str], plan: CaptionPlan, *, seed: int, ask_model: bool
+) -> tuple[Sequence[Track], dict[str, dict[str, Any]]]:
     """Return the captioned tracks, and the reports of the ways."""
     if plan.is_default:
         return tracks, {}
@@ -216,7 +223,7 @@ def _with_captions(
     return assigned.tracks, assigned.reports
 
 
-def _finish(tracks: list[Track], report: UnifyReport, options: dict[str, Any], *, strict: bool) -> None:
+def _finish(tracks: Sequence[Track], report: UnifyReport, options: dict[str, Any], *, strict: bool) -> None:
     """Write the report and the unified file.
 
     Raises:

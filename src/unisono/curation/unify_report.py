@@ -106,10 +106,10 @@ class UnifyFailedError(UnisonoError):
 
 def summarise(tracks: Iterable[Track], datasets: Iterable[str]) -> dict[str, KeptTracks]:
     """Count the tracks of each dataset, and of all if there are several."""
-    by_dataset: dict[str, list[Track]] = {name: [] for name in sorted(datasets)}
+    counts = {name: _Counts() for name in sorted(datasets)}
     for track in tracks:
-        by_dataset[track.dataset].append(track)
-    kept = {name: _count(its_tracks) for name, its_tracks in by_dataset.items()}
+        counts[track.dataset].add(track)
+    kept = {name: each.kept() for name, each in counts.items()}
     if len(kept) > 1:
         parts = list(kept.values())
         kept[ALL] = KeptTracks(
@@ -122,17 +122,31 @@ def summarise(tracks: Iterable[Track], datasets: Iterable[str]) -> dict[str, Kep
     return kept
 
 
-def _count(tracks: list[Track]) -> KeptTracks:
-    origins: Counter[str] = Counter()
-    for track in tracks:
-        origins.update(caption.origin or "unknown" for caption in track.captions)
-    return KeptTracks(
-        tracks=len(tracks),
-        hours=round(sum(track.duration for track in tracks) / 3600, 3),
-        splits=_most_first([Counter(track.split or "none" for track in tracks)]),
-        captions=_most_first([origins]),
-        licenses=_most_first([Counter(track.license for track in tracks)]),
-    )
+@dataclass
+class _Counts:
+    """The counts of one dataset."""
+
+    tracks: int = 0
+    seconds: float = 0
+    splits: Counter[str] = field(default_factory=Counter)
+    origins: Counter[str] = field(default_factory=Counter)
+    licenses: Counter[str] = field(default_factory=Counter)
+
+    def add(self, track: Track) -> None:
+        self.tracks += 1
+        self.seconds += track.duration
+        self.splits[track.split or "none"] += 1
+        self.licenses[track.license] += 1
+        self.origins.update(caption.origin or "unknown" for caption in track.captions)
+
+    def kept(self) -> KeptTracks:
+        return KeptTracks(
+            tracks=self.tracks,
+            hours=round(self.seconds / 3600, 3),
+            splits=_most_first([self.splits]),
+            captions=_most_first([self.origins]),
+            licenses=_most_first([self.licenses]),
+        )
 
 
 def _most_first(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Tracks that stay on the disk: a sequence that holds eight bytes of each, and reads a track when it is asked for."""
 
+import itertools
 import os
 import tempfile
 from array import array
@@ -13,10 +14,14 @@ from numpy.typing import NDArray
 
 from unisono.base.files import explained
 from unisono.tracks.files import iter_tracks, read_tracks, unique
-from unisono.tracks.track import Track
+from unisono.tracks.track import Split, Track, replace
 
 LARGE_BYTES = 256_000_000
 """Tracks of a unified file that is larger are not held in memory."""
+MOST_HELD = 400_000
+"""Of a mix with more tracks, none is held in memory."""
+SPLIT_OF_CODE: tuple[Split | None, ...] = ("test", "val", "train", None)
+"""Splits as numbers in columns: of two, the lower one is the more held-out."""
 
 
 class _Scratch:
@@ -54,6 +59,7 @@ class StoredTracks(Sequence[Track]):
                 at += self._scratch.file.write(encoder.encode(track))
             self._scratch.file.flush()
         offsets.append(at)
+        self._splits: NDArray[np.uint8] | None = None
         self._begin = np.asarray(offsets)[:-1]
         self._end = np.asarray(offsets)[1:]
 
@@ -65,11 +71,11 @@ class StoredTracks(Sequence[Track]):
         decoder = msgspec.msgpack.Decoder(Track)
         first, last = 0, 0
         block = b""
-        for begin, end in zip(self._begin.tolist(), self._end.tolist(), strict=True):
+        for at, (begin, end) in enumerate(zip(self._begin, self._end, strict=True)):
             if begin < first or end > last:
                 first, last = begin, max(end, begin + (1 << 20))
                 block = self._scratch.read(first, last)
-            yield decoder.decode(memoryview(block)[begin - first : end - first])
+            yield self._with_split(at, decoder.decode(memoryview(block)[begin - first : end - first]))
 
     @overload
     def __getitem__(self, place: int) -> Track: ...
@@ -81,9 +87,21 @@ class StoredTracks(Sequence[Track]):
             found = object.__new__(StoredTracks)
             found._folder, found._scratch = self._folder, self._scratch
             found._begin, found._end = self._begin[place], self._end[place]
+            found._splits = None if self._splits is None else self._splits[place]
             return found
         begin, end = int(self._begin[place]), int(self._end[place])
-        return msgspec.msgpack.decode(self._scratch.read(begin, end), type=Track)
+        return self._with_split(place, msgspec.msgpack.decode(self._scratch.read(begin, end), type=Track))
+
+    def _with_split(self, place: int, track: Track) -> Track:
+        if self._splits is None or track.split == (split := SPLIT_OF_CODE[self._splits[place]]):
+            return track
+        return replace(track, split=split)
+
+    def with_splits(self, codes: NDArray[np.uint8]) -> "StoredTracks":
+        """Return the tracks with other splits, as numbers [N], which are not copied."""
+        found = self[:]
+        found._splits = codes
+        return found
 
     def like(self, tracks: Iterable[Track]) -> "StoredTracks":
         """Write other tracks to a temporary file of the same folder."""
@@ -92,6 +110,18 @@ class StoredTracks(Sequence[Track]):
     def filter(self, predicate: Callable[[Track], object]) -> "StoredTracks":
         """Return the tracks for which `predicate(track)` is true, which are not copied."""
         return self[np.array([at for at, track in enumerate(self) if predicate(track)], dtype=np.int64)]
+
+
+def gathered(tracks: Iterable[Track], folder: Path) -> list[Track] | StoredTracks:
+    """Return tracks as a list, or if there are many, as a sequence that is on the disk."""
+    iterator = iter(tracks)
+    held = list(itertools.islice(iterator, MOST_HELD))
+    further = list(itertools.islice(iterator, 1))
+    if not further:
+        return held
+    held.reverse()
+    first = (held.pop() for _ in range(len(held)))  # each is forgotten once it is written
+    return StoredTracks(itertools.chain(first, further, iterator), folder)
 
 
 def read_or_store(path: Path) -> Sequence[Track]:
