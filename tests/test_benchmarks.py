@@ -38,7 +38,7 @@ TINY = {
     "unified_files": "--records 200",
     "unify": "--share 0.001 --repeat 1",
 }
-WITHOUT_RATIO = {"generated", "experiments"}
+WITHOUT_RATIO = {"generated", "experiments", "harder_experiments", "harder_music"}
 """What only serves the benchmarks, or compares models and not times."""
 
 
