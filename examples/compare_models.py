@@ -1,4 +1,4 @@
-"""Compare two losses over three seeds, on the same music, with a test of significance.
+"""Compare two losses over several seeds, on the same music, with a test of significance.
 
 unisono prepare --encoders muq
 python examples/compare_models.py data/processed_embeddings muq
@@ -12,12 +12,13 @@ from unisono.retrieval.evaluate.significance import compare_all
 
 data = Path(sys.argv[1] if len(sys.argv) > 1 else "data/processed_embeddings")
 encoder = sys.argv[2] if len(sys.argv) > 2 else "muq"
+seeds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 out = Path("checkpoints/compared")
 
 results = []
 with u.open_embeddings(data) as embeddings:
     for loss in ("infonce", "siglip"):
-        for seed in (1, 2, 3):
+        for seed in range(seeds):
             model = u.train(
                 embeddings,
                 audio_encoder=encoder,

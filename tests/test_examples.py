@@ -19,7 +19,7 @@ MODEL = "data/three_datasets/checkpoints/dsp_best.pt"
 ARGUMENTS = {
     "three_datasets": ("data", "dsp"),
     "clean_benchmark": ("data",),
-    "compare_models": ("data/three_datasets/embeddings", "dsp"),
+    "compare_models": ("data/three_datasets/embeddings", "dsp", "1"),
     "my_music": ("Music", "slow jazz", MODEL),
 }
 """Example -> what it is told; later ones read what the first one wrote."""
