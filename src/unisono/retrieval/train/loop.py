@@ -255,7 +255,7 @@ class Training:
             raise UnisonoError(
                 f"The loss became {loss} at step {at.step} (epoch {at.epoch + 1}); this step was not saved. "
                 f"The batch's ids: {', '.join(ids)}.",
-                hint=f"Try a lower learning rate than {self.config.learning_rate:g}, or a higher temperature.",
+                hint=f"Try a lower learning rate than {self._rates()}, or a higher temperature.",
             )
         self.optimizer.step()
         with torch.no_grad():
@@ -263,6 +263,10 @@ class Training:
         at.step += 1
         at.batch += 1
         at.loss_sum += loss
+
+    def _rates(self) -> str:
+        of_audio = f" (audio encoder: {self.config.audio_learning_rate:g})" if self.config.tune_audio else ""
+        return f"{self.config.learning_rate:g}{of_audio}"
 
     def _finish_epoch(self) -> dict[str, Any]:
         at = self.state
