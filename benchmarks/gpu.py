@@ -535,7 +535,7 @@ def main() -> None:
             elif left > 5:
                 command = [sys.executable, __file__, "--part", name, "--folder", str(folder)]
                 try:
-                    allowed = min(left, BUDGETS_S[name])
+                    allowed = min(left, BUDGETS_S[name] * (4 if options.tiny else 1))
                     subprocess.run(command + ["--tiny"] * options.tiny, env=environment, check=True, timeout=allowed)
                     said = ""
                 except subprocess.TimeoutExpired:
