@@ -32,7 +32,7 @@ from unisono.base.arguments import flags, nearest
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.table import Table
 from unisono.base.toml_file import TomlFile, dashed, read_toml
-from unisono.embeddings.estimate import Estimate, estimate
+from unisono.embeddings.estimate import Requirements, estimate
 from unisono.sources import registry
 from unisono.sources.download.plan import size_in_words
 
@@ -63,7 +63,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RunRecipe:
     """What a run does."""
 
     name: str
@@ -74,7 +74,7 @@ class Recipe:
     """What the calculator reads."""
     stages: tuple[Stage, ...] = ()
 
-    def estimate(self) -> Estimate | None:
+    def estimate(self) -> Requirements | None:
         """Return what embedding and training cost, if the recipe says how much music there is."""
         if "tracks" not in self.costs or "audio-hours" not in self.costs:
             return None
@@ -120,7 +120,7 @@ def shipped() -> list[Path]:
     return sorted(SHIPPED.glob("*.toml"))
 
 
-def read(path: Path, data_root: Path, known: Callable[[str], set[str]]) -> Recipe:
+def read(path: Path, data_root: Path, known: Callable[[str], set[str]]) -> RunRecipe:
     """Read and check a recipe.
 
     Args:
@@ -155,7 +155,7 @@ def read(path: Path, data_root: Path, known: Callable[[str], set[str]]) -> Recip
     if not stages:
         raise UsageError(f"{path} has no stage.", hint=f"Stages: {', '.join(STAGES)}")
     costs_given = {dashed(name): value for name, value in given.items()}
-    return Recipe(path.stem, file, folder, str(file.content.get("about", "")), costs_given, tuple(stages))
+    return RunRecipe(path.stem, file, folder, str(file.content.get("about", "")), costs_given, tuple(stages))
 
 
 def _check_names(file: TomlFile, verb: str, options: dict[str, Any]) -> None:
@@ -233,7 +233,7 @@ def _embeddings_name(options: dict[str, Any]) -> str:
     return f"embeddings_{hashlib.sha256(text.encode()).hexdigest()[:8]}" if made else "embeddings"
 
 
-def table(recipes: list[Recipe]) -> Table:
+def table(recipes: list[RunRecipe]) -> Table:
     """Return what recipes cost."""
     rows = [(recipe.name, *recipe.costs_in_words()) for recipe in recipes]
     return Table("Recipes", ("recipe", "disk", "core hours", "or GPU hours", "GPU memory"), rows, words=(0,))

@@ -17,7 +17,7 @@ from unisono.base.log import log_to
 from unisono.base.toml_file import dashed
 from unisono.commands import console, recipe
 from unisono.commands.options import StageOptions
-from unisono.commands.recipe import Recipe, Stage
+from unisono.commands.recipe import RunRecipe, Stage
 from unisono.curation.unchanged import digest_of_releases
 from unisono.sources import registry
 
@@ -76,7 +76,7 @@ def _options_of(verb: str) -> set[str]:
     return {name.removeprefix("--") for name in names if not name.startswith("--no-")}
 
 
-def _check_values(found: Recipe) -> None:
+def _check_values(found: RunRecipe) -> None:
     """Read each command line without running it.
 
     Raises:
@@ -94,7 +94,7 @@ def _check_values(found: Recipe) -> None:
 
 
 @dataclass
-class Done:
+class StageRecord:
     """What is known of a stage of an earlier run."""
 
     begun: str = ""
@@ -111,12 +111,12 @@ class Done:
     """Of this run: done, unchanged, failed."""
 
 
-def _run_all(found: Recipe, options: RunOptions) -> None:
+def _run_all(found: RunRecipe, options: RunOptions) -> None:
     state_path = found.folder / "run.json"
     state = _read(state_path)
     try:
         for number, stage in enumerate(found.stages, 1):
-            done = state.setdefault(stage.name, Done())
+            done = state.setdefault(stage.name, StageRecord())
             digest = _digest(stage, options.data_root)
             heading = f"{number}/{len(found.stages)} {stage.name}"
             if digest == done.finished and done.output == _stamp(stage, options.data_root):
@@ -141,8 +141,14 @@ def _run_all(found: Recipe, options: RunOptions) -> None:
 
 
 def _do(
-    stage: Stage, digest: str, command: str, done: Done, state: dict[str, Done], state_path: Path, data_root: Path
-) -> Done:
+    stage: Stage,
+    digest: str,
+    command: str,
+    done: StageRecord,
+    state: dict[str, StageRecord],
+    state_path: Path,
+    data_root: Path,
+) -> StageRecord:
     """Run one stage; keep what it prints."""
     from unisono.cli import app
 
@@ -200,18 +206,18 @@ def _stamp_of(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
-def _read(path: Path) -> dict[str, Done]:
+def _read(path: Path) -> dict[str, StageRecord]:
     try:
-        return {name: Done(**each) for name, each in json.loads(path.read_bytes()).items()}
+        return {name: StageRecord(**each) for name, each in json.loads(path.read_bytes()).items()}
     except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
-def _write(path: Path, state: dict[str, Done]) -> None:
+def _write(path: Path, state: dict[str, StageRecord]) -> None:
     write_whole(path, json.dumps({name: vars(each) for name, each in state.items()}, indent=1))
 
 
-def _report(found: Recipe, state: dict[str, Done]) -> str:
+def _report(found: RunRecipe, state: dict[str, StageRecord]) -> str:
     """Return the report: the recipe, what it costs, and what each stage printed."""
     disk, cores, gpu, memory = found.costs_in_words()
     parts = [

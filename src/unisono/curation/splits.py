@@ -33,7 +33,7 @@ _RANK = np.dtype([("name", np.uint64), ("id", np.uint32)])
 
 
 @dataclass(frozen=True)
-class Columns:
+class SplitColumns:
     """What the splits of N tracks are decided by."""
 
     keys: Keys
@@ -57,7 +57,7 @@ class Columns:
         held_out: Collection[str] = (),
         kept: Mapping[str, Split | None] | None = None,
         further: Iterable[tuple[Identity, ...]] | None = None,
-    ) -> "Columns":
+    ) -> "SplitColumns":
         """Return the columns of tracks; the arguments are those of `assign_stable_splits`."""
         ranked = lru_cache(maxsize=4096)(
             lambda name: rank_key(seed, "split", name)
@@ -77,10 +77,10 @@ class Columns:
         rank["name"], rank["id"] = np.asarray(names), np.asarray(ids)
         return cls(keys_of(tracks, further), rank, np.asarray(own), np.asarray(brought), np.asarray(dataset))
 
-    def first(self, count: int) -> "Columns":
+    def first(self, count: int) -> "SplitColumns":
         """Return the columns of the first tracks."""
         keys = self.keys.among(np.arange(count))
-        return Columns(keys, self.rank[:count], self.own[:count], self.brought[:count], self.dataset[:count])
+        return SplitColumns(keys, self.rank[:count], self.own[:count], self.brought[:count], self.dataset[:count])
 
     def stable_splits(self, keys: Keys | None = None) -> Codes:
         """Return the splits of `assign_stable_splits`, with other identities if they are named."""
@@ -109,7 +109,7 @@ def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> l
     With `split_by="upstream"`, the splits that tracks have are honoured and only the others are drawn. If the tracks of a
     group have several, the whole group is held out: it goes to test if one of them is in test, else to val.
     """
-    columns = Columns.of(tracks, seed=seed)
+    columns = SplitColumns.of(tracks, seed=seed)
     brought = columns.own if split_by == "upstream" else np.full_like(columns.own, NONE)
     return with_splits(tracks, _drawn(columns.keys, brought, columns.rank))
 
@@ -135,7 +135,7 @@ def assign_stable_splits(
         kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    columns = Columns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=further)
+    columns = SplitColumns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=further)
     return with_splits(tracks, columns.stable_splits())
 
 
@@ -149,7 +149,7 @@ def with_val(
         seed: of what is drawn.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    columns = Columns.of(tracks, seed=seed, further=further)
+    columns = SplitColumns.of(tracks, seed=seed, further=further)
     return with_splits(tracks, columns.with_val(columns.own))
 
 

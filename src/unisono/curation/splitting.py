@@ -17,7 +17,7 @@ from unisono.curation.joining import further_identities, names_and_hashes
 from unisono.curation.matching import BY_LISTENING, Kind, hash_lists, read_published
 from unisono.curation.releases import Release
 from unisono.curation.same_sound import duplicates
-from unisono.curation.splits import TRAIN, VAL, Codes, Columns
+from unisono.curation.splits import TRAIN, VAL, Codes, SplitColumns
 from unisono.sources.audio_index import AudioIndex
 from unisono.tracks.files import read_tracks
 from unisono.tracks.stored import StoredTracks
@@ -111,7 +111,7 @@ def with_splits(
         if isinstance(tracks, StoredTracks)
         else [*tracks, *absent]
     )
-    columns = Columns.of(
+    columns = SplitColumns.of(
         everything,
         seed=rule.seed,
         held_out=rule.hold_out,
@@ -136,7 +136,7 @@ def _moved(before: Codes, after: Codes, count: int) -> int:
     return int(((before == TRAIN) & (after != TRAIN))[:count].sum())
 
 
-def _with_val(columns: Columns, assigned: Codes, count: int, rule: SplitRule) -> Codes:
+def _with_val(columns: SplitColumns, assigned: Codes, count: int, rule: SplitRule) -> Codes:
     """Draw val from train if there is no val and it was asked for; otherwise log that there is none."""
     assigned = assigned[:count]
     if TRAIN not in assigned or VAL in assigned:

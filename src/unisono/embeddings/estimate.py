@@ -52,7 +52,7 @@ COSTS = {
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Requirements:
     """What embedding and training cost."""
 
     disk_bytes: float
@@ -68,7 +68,7 @@ class Estimate:
 
 def estimate(
     tracks: int, audio_hours: float, encoders: Sequence[str], *, captions_per_track: float = 1, epochs: int = 0
-) -> Estimate:
+) -> Requirements:
     """Return what it costs to embed tracks with encoders, and to train heads on them.
 
     Args:
@@ -88,7 +88,7 @@ def estimate(
     decode = seconds * DECODE_CORE_S / 3600
     heads = 6 * 1.5e6 * tracks * epochs  # forward and backward through about 1.5 million weights
     if any(cost is None for cost in costs):
-        return Estimate(disk, None, None, None, decode)
+        return Requirements(disk, None, None, None, decode)
     known = [cost for cost in costs if cost]
     core = seconds * sum(cost.core_s for cost in known) / 3600 + heads / CORE_FLOPS / 3600 + decode
     gpu = (seconds * sum(cost.flops for cost in known) + heads) / GPU_FLOPS / 3600
@@ -97,4 +97,4 @@ def estimate(
         for cost, each in zip(known, specs, strict=True)
     ]
     memory = max(of_encoders, default=0)
-    return Estimate(disk, core, gpu, memory, decode)
+    return Requirements(disk, core, gpu, memory, decode)

@@ -22,7 +22,7 @@ FRAMES = 187
 Variables = Mapping[str, NDArray[np.float32]]
 
 
-class LogMel:
+class MusicnnMel:
     """Log-mel spectrogram with the defaults of librosa at that time. Always float32."""
 
     def __init__(self, device: str) -> None:

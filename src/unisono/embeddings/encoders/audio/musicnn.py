@@ -63,10 +63,10 @@ class Musicnn:
     spec = SPEC
 
     def __init__(self, variables: "dict[str, NDArray[np.float32]]", device: str) -> None:
-        from unisono.embeddings.encoders.audio._musicnn import LogMel, MusicnnNetwork
+        from unisono.embeddings.encoders.audio._musicnn import MusicnnMel, MusicnnNetwork
 
         self.network = MusicnnNetwork(variables).to(device)
-        self.log_mel = LogMel(device)
+        self.log_mel = MusicnnMel(device)
 
     @property
     def stages(self) -> "list[torch.nn.Module]":
