@@ -385,9 +385,12 @@ def _connect(job: Job) -> Any:
     if not job.ray_address:
         cores = job.workers or available_cores()
         options |= {"num_cpus": cores, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    host, _, port = (job.ray_address or "").removeprefix("ray://").rpartition(":")
     try:
+        if host and port.isdecimal():  # Ray waits for minutes where nothing listens
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
         ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise UsageError(
             f"The Ray cluster at {options['address']} cannot be reached: {_first_line(error)}.",
             hint="Compare with `ray status`; if it asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here too.",
