@@ -100,7 +100,7 @@ def test_experiments(tmp_path: Path):
     rows = [
         line.split("|")[1:-1] for line in shown.splitlines() if line.startswith("| ") and not line.startswith("|  |")
     ]
-    assert len(rows) == 3 + 6  # the baseline, two losses; six wordings
+    assert len(rows) == 5 + 6  # the baseline, four losses; six wordings
     assert all(0 <= float(cell) <= 100 for row in rows for cell in row[2:4])
     same = "+0.0 (+0.0 to +0.0) | +0.0 (+0.0 to +0.0)"
     assert shown.count(same) >= 2  # a baseline compared with itself, in both tables
