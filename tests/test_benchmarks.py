@@ -18,6 +18,7 @@ from unisono.tracks.files import write_tracks
 from unisono.tracks.track import SPLITS, Track
 
 TINY = {
+    "beyond_memory": "--records 1000 --verbs convert",
     "download": "--megabytes 1 --small-files 4 --share 0.01 --rounds 1",
     "encoders": "--encoders mert_95m --layers 1 --window-s 1 --batch-sizes 2 --repeats 1",
     "gpu": "--tiny --in-process --parts floors mert memory copies end_to_end step streams",
@@ -68,7 +69,7 @@ def test_all_are_run():
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [*TINY.items(), ("prepare", "--memory --memory-tracks 2 4"), ("prepare", "--ray --clips 2 --encoders dsp")],
+    [*TINY.items(), ("prepare", "--memory --memory-tracks 2 4")],
 )
 def test_it_prints_a_ratio(name: str, words: str):
     found = ratios(run(name, *words.split()))
