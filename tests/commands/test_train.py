@@ -71,7 +71,7 @@ def wait_for(condition, process: loaded.Program, seconds: float = 100) -> None:
 
 
 def test_the_options_are_the_settings_of_the_library():
-    own = {"data_root", "data_dir", "resume", "overwrite"}
+    own = {"data_root", "data_dir", "resume", "overwrite", "tune_text"}
     options = {each.name: each.default for each in fields(TrainOptions) if each.name not in own}
     settings = {each.name: each.default for kind in (TrainingConfig, RunSettings) for each in fields(kind)}
     assert options == settings

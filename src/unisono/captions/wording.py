@@ -8,8 +8,6 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 
-import numpy as np
-
 from unisono.base.seeded import rank_key
 from unisono.captions.english import article, capitalise
 from unisono.tracks.vocabulary import terms_in
@@ -137,6 +135,8 @@ def other_voice(text: str) -> str | None:
 def shuffled(text: str) -> str | None:
     """Put the words in another order."""
     words = text.split()
+    import numpy as np  # `train --help`, which lists the edits, stays without it
+
     order = np.random.default_rng(rank_key(0, text)).permutation(len(words))
     return _changed(text, " ".join(words[place] for place in order)) if len(words) > 2 else None
 

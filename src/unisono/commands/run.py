@@ -18,7 +18,6 @@ from unisono.base.toml_file import dashed
 from unisono.commands import console, recipe
 from unisono.commands.options import StageOptions
 from unisono.commands.recipe import RunRecipe, Stage
-from unisono.curation.unchanged import digest_of_releases
 from unisono.sources import registry
 
 AGAIN = {"unify": "overwrite", "prepare": "prune", "train": "overwrite"}
@@ -193,6 +192,8 @@ def _stamp(stage: Stage, data_root: Path) -> str:
 
 def _releases(stage: Stage, data_root: Path) -> str:
     """Return a digest of the names, sizes and times of all files of the releases."""
+    from unisono.curation.unchanged import digest_of_releases
+
     raw = data_root / "raw"
     names = stage.datasets or tuple(name for name in registry.names() if (raw / name).is_dir())
     return digest_of_releases(names, data_root)

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import remove_left_behind, whole_file
 from unisono.tracks import formats
@@ -90,6 +88,8 @@ def unique(path: Path, tracks: Iterable[Track]) -> Iterator[Track]:
 
 def first_pair(keys: "array[int]") -> tuple[int, int] | None:
     """Return the places of two equal keys, those of which the second comes first; None if all differ."""
+    import numpy as np  # `--help` of verbs that name files stays without it
+
     values = np.asarray(keys)
     order = np.argsort(values, kind="stable")
     ranked = values[order]

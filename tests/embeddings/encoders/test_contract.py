@@ -125,7 +125,7 @@ def test_the_three_defaults_fit_into_80_megabytes_per_thousand_tracks() -> None:
 def test_an_unknown_name_has_the_nearest_one() -> None:
     with pytest.raises(UsageError, match=r"no audio encoder 'musicn'\. Did you mean 'musicnn'"):
         audio.spec("musicn")
-    with pytest.raises(UsageError, match=r"no audio encoder 'zzzz'\.$"):
+    with pytest.raises(UsageError, match=r"no audio encoder 'zzzz'\.\n"):
         audio.build("zzzz")
 
 

@@ -52,6 +52,7 @@ def cluster() -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # others may use the memory of the machine
+        patch.setenv("RAY_worker_niceness", "0")  # else they wait for all tests that run at the same time
         patch.setenv("RAY_AUTH_MODE", "token")  # read when Ray is imported
         patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         import ray
