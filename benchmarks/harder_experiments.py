@@ -117,7 +117,7 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     if not found.exists():
         options = {**SHARED, **variant.train}
         if variant.goes_on:
-            options["model"] = str(folder_of(music, BASELINE, seed) / "musicnn_best.pt")
+            options["model"] = folder_of(music, BASELINE, seed) / "musicnn_best.pt"
         if "tune_audio" in options:
             options["dataset_file"] = music.root / "unified.json"
         model = train(music.embeddings, **options, seed=seed, checkpoint_dir=folder)

@@ -180,7 +180,7 @@ def test_a_plain_model_is_trained_further(given: Given, tmp_path: Path) -> None:
         "epochs": 2,
         "batch_size": 10,
     }
-    found = train(**more | {"model": str(first.path)})
+    found = train(**more | {"model": first.path})
     assert found.checkpoint.architecture == first.checkpoint.architecture
 
 

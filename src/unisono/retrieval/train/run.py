@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,8 @@ def train(
     named = [each for each in given if each is not None]
     if not named:
         raise UsageError("embeddings must be an embeddings.h5 or its folder, or several.", parameter="embeddings")
+    if isinstance(settings.get("model"), PathLike):
+        settings["model"] = fspath(settings["model"])
     start = Start(settings) if resume else find_start(settings)
     config, how = sorted_settings(start.settings)
     device = local_device(how.device)
