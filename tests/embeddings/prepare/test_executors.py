@@ -259,8 +259,8 @@ def test_ray_and_four_shards_give_the_bytes_of_local(
     folder: Folder, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although a file kills its worker, another is not there on the nodes, an actor is killed, and one of two raylets."""
-    for number in range(16):
-        folder.add(f"t{number:02}", 12.0 + number % 4)
+    for number in range(30):  # so many that no part is without any
+        folder.add(f"t{number:02}", 6.0 + number % 4)
     folder.add("broken", broken="cut mp3")
     folder.add("poison")
     folder.add("absent")

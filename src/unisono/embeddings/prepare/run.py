@@ -306,8 +306,7 @@ class _Preparation:
         items = work.missing(held, failures.known.keys())
         if self.assemble_only:
             refuse_missing(self.folder, [item.key for item in items])
-        # A small part may hold nothing but files that are away; if a whole folder is, the assembly names what is missing.
-        if not work.excerpts and work.faults and not self.part:
+        if not work.excerpts and work.faults:
             first = next(iter(work.faults.values()))
             raise UnisonoError(
                 f"None of the {len(work.faults):,} audio files is there; the first is {first.detail}.",
