@@ -1,24 +1,29 @@
 """Measure the service under load: the time of an answer for users at once, over that of the same search by itself.
 
-    python benchmarks/service.py [--tracks 100000] [--dim 512] [--users 50] [--seconds 20] [--pause 5]
+    python benchmarks/service.py [--tracks 100000] [--dim 512 | --model tags] [--users 50] [--pause 5] [--page]
 
 Each user asks, waits for the answer, and reads or listens for about the pause before the next question, as people do. The
-last row is without any pause: as many questions as the machine can answer. The users are another process. The tracks have
-random vectors of three windows each; the text encoder is left out, as it is the same on both sides. On a busy machine
-compare the CPU time of an answer, that of the service alone, with that of a search by itself.
+row without any pause asks as many questions as the machine can answer. The users are another process. The tracks have
+random vectors of three windows each. The text encoder is left out, as it is the same on both sides, unless a model is
+named. On a busy machine compare the CPU time of an answer, that of the service alone, with that of a search by itself.
+
+`--page` then opens the page in Chromium, and measures the time from the press of Enter to the frame with the hits.
 """
 
 import argparse
 import http.client
 import multiprocessing
 import random
+import shutil
 import threading
 import time
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 
 from unisono.retrieval.collection import Collection, IndexedTrack, Windows
+from unisono.retrieval.models import load_model
 from unisono.search.query import Query
 from unisono.search.run import search
 from unisono.search.service.music import FileMusic
@@ -26,6 +31,20 @@ from unisono.search.service.searches import Searches
 from unisono.search.service.server import listen, make_app, make_server
 
 TIMES = 30
+SHOWN = """text => new Promise(done => {
+  const began = performance.now(), before = document.querySelector(".hits").innerHTML;
+  new MutationObserver((_, watch) => {
+    if (document.querySelector(".hits").innerHTML === before || document.querySelector("main").ariaBusy === "true") return;
+    watch.disconnect();
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => done(performance.now() - began);
+      port2.postMessage(null);
+    });
+  }).observe(document.querySelector("main"), { childList: true, subtree: true, attributes: true, characterData: true });
+  document.querySelector("form.search").requestSubmit();
+})"""
+"""Sends the question; returns the milliseconds until a frame that shows its hits was painted."""
 
 
 class RandomModel:
@@ -96,28 +115,51 @@ def asked_by(users: int, port: int, pause_s: float, seconds: float) -> list[floa
     return waited
 
 
+def shown_by_page(port: int) -> list[float]:
+    """Return the seconds of each question until its hits were seen in the page."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{port}/?where=year%3E%3D1990")
+        page.wait_for_selector(".chips")
+        waited = []
+        for turn in range(TIMES + 1):
+            page.fill("[name=q]", f"calm guitar {turn}")
+            waited.append(page.evaluate(SHOWN) / 1000)
+            page.wait_for_timeout(300)
+        browser.close()
+    return waited[1:]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=100_000)
-    parser.add_argument("--dim", type=int, default=512, help="62 is that of the model tags")
+    parser.add_argument("--dim", type=int, default=512)
+    parser.add_argument("--model", help="embeds the texts, such as tags; the vectors are of its size")
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--pause", type=float, default=5, help="seconds between an answer and the next question")
+    parser.add_argument("--page", action="store_true", help="measure the page in Chromium as well")
     options = parser.parse_args()
-    music, model = Random(options.tracks, options.dim), RandomModel(options.dim)
+    model: Any = load_model(options.model) if options.model else RandomModel(options.dim)
+    dim = model.embed_text("calm").shape[-1]
+    music = Random(options.tracks, dim)
     bare = []
     used_s = 0.0
     for turn in range(TIMES + 1):
         began, used_before = time.perf_counter(), time.process_time()
-        search(model, Query(f"calm {turn}", where="year>=1990", top=30), music.collection())  # type: ignore[arg-type]
+        search(model, Query(f"calm {turn}", where="year>=1990", top=30), music.collection())
         bare.append(time.perf_counter() - began)
         used_s += (time.process_time() - used_before) * bool(turn)
     median = percentile_ms(bare[1:], 50)
     print(
-        f"{options.tracks:,} tracks x 3 windows x {options.dim}: a search by itself {median:.1f} ms, "
+        f"{options.tracks:,} tracks x 3 windows x {dim}: a search by itself {median:.1f} ms, "
         f"{1000 * used_s / TIMES:.1f} ms of CPU time"
     )
-    server = make_server(make_app(Searches(model, music)))  # type: ignore[arg-type]
+    server = make_server(make_app(Searches(model, music)))
     with multiprocessing.get_context("fork").Pool(1) as users_process, listen(0) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -132,6 +174,10 @@ def main() -> None:
                 f"median {percentile_ms(waited, 50):.1f} ms, p95 {p95:.1f} ms, ratio {p95 / median:.1f}, "
                 f"{1000 * used_s / len(waited):.1f} ms of CPU time an answer"
             )
+        if options.page:
+            waited = shown_by_page(port)
+            seen, late = percentile_ms(waited, 50), percentile_ms(waited, 95)
+            print(f"  the page: hits seen after {seen:.1f} ms (median), p95 {late:.1f} ms, ratio {seen / median:.1f}")
         server.should_exit = True
         thread.join()
 

@@ -259,19 +259,17 @@ function App() {
     document.title = asked.q ? `${asked.q} · ${TITLE}` : TITLE;
     setProblem(null); setJudged(0);
     const where = new URLSearchParams(asked.where.map(condition => ["where", condition]));
-    ask("facets", where).then(isMine(setFacets)).catch(() => {});
+    const count = () => ask("facets", where).then(isMine(setFacets)).catch(() => {}); // after the hits, which nobody should wait for
     for (const id of asked.like) if (!names[id] && !/#|\.m3u8$/.test(id)) ask("track", new URLSearchParams({ id })).then(track => setNames(before => ({ ...before, [id]: nameOf(track) }))).catch(() => {});
-    if (isEmpty(asked)) { setResult(null); setBusy(false); return; }
     const before = known.current.get(String(values));
-    if (before) { setResult(before); setBusy(false); return; }
-    setBusy(true);
-    const began = performance.now();
+    if (isEmpty(asked) || before) { setResult(before ?? null); setBusy(false); count(); return; }
+    const began = performance.now(), slow = setTimeout(isMine(() => setBusy(true)), 150);
     ask("search", values).then(isMine(found => {
       found.ms = Math.round(performance.now() - began); found.range = rangeOf(found.hits);
       if (known.current.size > 50) known.current.clear();
       known.current.set(String(values), found);
       setResult(found);
-    })).catch(isMine(found => { setResult(null); refused(found); })).finally(isMine(() => setBusy(false)));
+    })).catch(isMine(found => { setResult(null); refused(found); })).finally(() => { clearTimeout(slow); isMine(() => { setBusy(false); count(); })(); });
   }, [asked, again]);
 
   const onJudge = (found, verdict) => {
