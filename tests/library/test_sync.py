@@ -243,6 +243,16 @@ def test_names_in_any_bytes_and_files_that_play_nothing(library: Library, music:
     assert len(library.sync().sources[0].moved) == 1
 
 
+def test_an_endless_tag_does_not_fill_the_catalogue(library: Library, music: Path) -> None:
+    sound, rate_hz = soundfile.read(music / "album 0/0.flac")
+    with soundfile.SoundFile(music / "endless.flac", "w", rate_hz, 1) as file:
+        file.title = "x" * 100_000
+        file.write(sound)
+    library.sync()
+    (track,) = (track for track in library.catalogue.tracks() if track.path == "endless.flac")
+    assert track.facts.title == "x" * 499 + "…"
+
+
 def test_two_libraries_are_searched_as_one(library: Library, music: Path, tmp_path: Path) -> None:
     library.sync()
     sing(tmp_path / "books/one.flac", 60)

@@ -21,8 +21,12 @@ class SourceAwayError(UnisonoError):
     """A source cannot be listed or read now: its folder is not there, its server does not answer. Nothing is removed."""
 
 
+MOST_LETTERS = 500
+"""Of a name; a broken or hostile tag can hold megabytes."""
+
+
 class TrackFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What the tags of a file, or a media server, say about a track."""
+    """What the tags of a file, or a media server, say about a track; endless names are cut."""
 
     title: str = ""
     artist: str = ""
@@ -40,6 +44,11 @@ class TrackFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     license: str = "unknown"
     recording: str = ""
     """Identity of the recording across libraries: `musicbrainz:<id>`, `isrc:<code>`."""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "artist", "album", "album_artist", "genre"):
+            if len(value := getattr(self, name)) > MOST_LETTERS:
+                msgspec.structs.force_setattr(self, name, value[: MOST_LETTERS - 1] + "…")
 
 
 class SourceTrack(msgspec.Struct, frozen=True, gc=False):
