@@ -12,7 +12,7 @@ from unisono.audio.decode import Decoder, Excerpt, WindowCutter
 from unisono.audio.faults import Fault
 from unisono.audio.open import Samples
 from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec
-from unisono.embeddings.prepare.executors import Failed
+from unisono.embeddings.prepare.executors import Embedded, Failed, Job, Outcome, result
 from unisono.embeddings.prepare.plan import WorkItem
 
 
@@ -103,7 +103,7 @@ class Collector:
     """Collects the rows of an excerpt; they come in any order, and their number is known last."""
 
     def __init__(self, emit: Callable[[EmbeddedWindows | Failed], None]) -> None:
-        self._emit = emit
+        self.emit = emit
         self._rows: dict[tuple[bytes, str], dict[int, NDArray[np.float32]]] = defaultdict(dict)
         self._expected: dict[tuple[bytes, str], tuple[int, bytes]] = {}
         self._failed: set[bytes] = set()
@@ -129,7 +129,7 @@ class Collector:
             self._failed.add(failed.key)
             for encoder in encoders:
                 self._rows.pop((failed.key, encoder), None)
-        self._emit(failed)
+        self.emit(failed)
 
     def _emit_if_whole(self, key: bytes, encoder: str) -> None:
         expected, content = self._expected.get((key, encoder), (0, b""))
@@ -137,7 +137,7 @@ class Collector:
             del self._expected[key, encoder]
             rows = self._rows.pop((key, encoder))
             stacked = np.stack([rows[number] for number in range(len(rows))])
-            self._emit(EmbeddedWindows(key, encoder, stacked, content=content))
+            self.emit(EmbeddedWindows(key, encoder, stacked, content=content))
 
 
 def joined(found: EmbeddedWindows, encoder: AudioEncoder, device: str) -> EmbeddedWindows:
@@ -148,3 +148,11 @@ def joined(found: EmbeddedWindows, encoder: AudioEncoder, device: str) -> Embedd
         return found
     whole, windows = encoder.join(torch.from_numpy(found.windows).to(device))
     return found._replace(windows=windows.cpu().numpy(), whole=whole.cpu().numpy())
+
+
+def outcome(found: EmbeddedWindows | Failed, job: Job) -> Outcome:
+    """Pool the windows of an excerpt, unless it failed."""
+    if isinstance(found, Failed):
+        return found
+    pooled = result(found.key, found.encoder, found.windows, job, found.whole)
+    return pooled._replace(content=found.content) if isinstance(pooled, Embedded) else pooled

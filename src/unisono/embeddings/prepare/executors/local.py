@@ -18,7 +18,7 @@ from unisono.audio.decode import Decoder
 from unisono.base.cores import available_cores
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec
-from unisono.embeddings.prepare.executors import Failed, Job, Outcome, result
+from unisono.embeddings.prepare.executors import Failed, Job, Outcome
 from unisono.embeddings.prepare.executors._runner import (
     Pending,
     Runner,
@@ -26,7 +26,14 @@ from unisono.embeddings.prepare.executors._runner import (
     choose_devices,
     log_estimate,
 )
-from unisono.embeddings.prepare.executors._windows import Collector, EmbeddedWindows, Window, cut_windows, joined
+from unisono.embeddings.prepare.executors._windows import (
+    Collector,
+    EmbeddedWindows,
+    Window,
+    cut_windows,
+    joined,
+    outcome,
+)
 from unisono.embeddings.prepare.plan import WorkItem
 
 BUFFER_BYTES = 256 << 20
@@ -71,7 +78,7 @@ class LocalExecutor:
         """Do what `map` does, without an estimate of the time."""
         with closing(self.windows(items)) as found:
             for each in found:
-                yield each if isinstance(each, Failed) else result(*each[:3], self._job, each.whole)
+                yield outcome(each, self._job)
 
     def windows(self, items: Iterable[WorkItem]) -> Generator[_Item, None, None]:
         """Yield the windows of each excerpt before they are pooled, or one failure for the item, in any order."""
