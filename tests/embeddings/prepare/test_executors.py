@@ -3,7 +3,7 @@
 import hashlib
 import logging
 import os
-import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -19,16 +19,18 @@ import numpy as np
 import pytest
 import torch
 
+import unisono
 from tests.broken_audio import BROKEN, write_broken, write_music
-from tests.conftest import NO_RAY
+from tests.conftest import NO_RAY, REPOSITORY
 from tests.embeddings.prepare.conftest import Folder
+from tests.embeddings.prepare.doomed import Doomed
 from unisono import __version__
 from unisono.audio.decode import Excerpt, WindowCutter, decode
 from unisono.audio.faults import CRASHES, MISSING, Fault
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import MissingExtraError
-from unisono.base.path_map import PathMap
 from unisono.embeddings.encoders import audio
+from unisono.embeddings.encoders.audio import dsp
 from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job, Outcome
 from unisono.embeddings.prepare.executors import ray as ray_executor
@@ -208,35 +210,27 @@ def test_a_name_that_is_no_executors_has_the_nearest_one(name: str) -> None:
 # Ray alone
 
 
-class Doomed(PathMap):
-    """Kills the process that wants to read a poisoned file, and does not find one that is absent; not where it was made."""
-
-    def __init__(self, _: Sequence[str] = ()) -> None:
-        super().__init__()
-        self._made_in = os.getpid()
-
-    def __call__(self, path: str) -> str:
-        if os.getpid() == self._made_in:
-            return path
-        if path.endswith("poison.wav"):
-            with Path(path).with_name("tries").open("a") as tries:
-                tries.write("one\n")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return path.replace("absent", "not there")
-
-
-def test_nodes_that_differ_are_refused_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_executor, "_node", lambda: "second")
-    job = Job(encoders={"dsp": ""})
-    built = ray_executor._build_once(job, "cpu")
-    assert isinstance(built, ray_executor._Built)
-    (row,) = ray_executor._decode({"items": []}, job=job, built=replace(built, version="0.1", node="first"), tries=None)
-    assert pickle.loads(row["data"][0]).message == f"first has unisono 0.1, but second has {__version__}."
-    spec = replace(built.specs["dsp"], source="its authors", revision="an older one")
-    encoders = ray_executor._Encoders(job, replace(built, node="first", specs={"dsp": spec}), "cpu")
-    (row,) = encoders({})
-    assert "dsp has other weights on second" in pickle.loads(row["data"][0]).message
-    assert "than on first (its authors an older one)" in pickle.loads(row["data"][0]).message
+@pytest.mark.timeout(600)
+def test_nodes_that_differ_are_refused_and_named(folder: Folder, cluster: Any, tmp_path: Path) -> None:
+    """A third raylet has a copy of unisono of another version; other weights are refused in the same way."""
+    for number in range(40):  # so many that each node has to decode some
+        folder.add(f"t{number:02}", 1.0)
+    folder.write()
+    there = tmp_path / "there"
+    shutil.copytree(Path(unisono.__file__).parent, there / "unisono", ignore=shutil.ignore_patterns("__pycache__"))
+    with (there / "unisono" / "__init__.py").open("a") as module:
+        module.write('__version__ = "0.0.1"\n')
+    paths = os.pathsep.join([str(there), str(REPOSITORY)])
+    other = cluster.add_node(num_cpus=1, object_store_memory=100 << 20, env_vars={"PYTHONPATH": paths})
+    try:
+        with pytest.raises(UnisonoError, match=r"node \w+: unisono is .* here, but .* on .*, node \w+\.") as found:
+            folder.prepare(executor="ray", workers=1)
+    finally:
+        cluster.remove_node(other)
+    assert all(version in str(found.value) for version in ("0.0.1", __version__))
+    built = ray_executor._Built(__version__, "first", "cpu", {"dsp": dsp.SPEC}, {}, frozenset())
+    with pytest.raises(UnisonoError, match=r"dsp has other weights here \(formulas 7\) than on first \(formulas 1\)"):
+        ray_executor._check(built, {"dsp": replace(dsp.SPEC, revision="7")})
 
 
 def processes(title: str) -> list[int]:
@@ -302,7 +296,7 @@ def test_ray_and_four_shards_give_the_bytes_of_local(
         "poison": CRASHES,
         "absent": MISSING,
     }
-    assert "node" in left_out["poison"]["detail"]
+    assert all("node" in left_out[id]["detail"] for id in ("poison", "absent"))
     assert (folder.root / "audio" / "tries").read_text().split() == ["one"] * 3
 
 

@@ -1,9 +1,9 @@
 """The executor of a cluster: Ray Data decodes in tasks and embeds in actors, on whichever nodes have room.
 
-A coordinator, itself an actor, runs the dataset within the cluster, since Ray Data does not run through a Ray client. Each row
-is a call, pickled: the decoder yields windows for the encoders, and the coordinator receives calls of its `Collector`. Ray
-Data would decode inside the actors if they asked for the same resources as the tasks do. Ray does the work of a dead worker
-again; the coordinator counts how often a file was begun and not ended.
+A coordinator, itself an actor, runs the dataset within the cluster, since Ray Data does not run through a Ray client. Each
+row is a call, pickled: the decoder yields windows for the encoders, and the coordinator receives calls of its `Collector`.
+Ray Data would decode inside the actors if they asked for the same resources as the tasks do. Ray does the work of a dead
+worker again; the coordinator counts how often a file was begun and not ended.
 """
 
 import os
