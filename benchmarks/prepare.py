@@ -43,6 +43,7 @@ from unisono.base.progress import time_in_words
 from unisono.commands import console
 from unisono.embeddings.encoders import audio as encoders
 from unisono.embeddings.encoders.audio import AudioEncoder, dsp
+from unisono.embeddings.estimate import estimate
 from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
 from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.contents import Contents
@@ -314,10 +315,12 @@ def calculate_for(seconds: dict[str, float], machines: int, price: float) -> Non
     """Print hours, disk and cost for large collections, from the seconds a clip of each encoder."""
     for count in (1_000_000, 100_000_000):
         for name, its_seconds in seconds.items():
-            hours = its_seconds * count / 3600
-            disk = f", {encoders.spec(name).dim * 2 * count / 1e9:,.1f} GB" if name in encoders.names() else ""
-            cost = f", cost {hours * price:,.0f}" if price else ""
-            say(f"{count:,} clips, {name}: {hours / machines:,.1f} hours on {machines} machines like this{disk}{cost}")
+            known = [name] if name in encoders.names() else [each for each in seconds if each in encoders.names()]
+            found = estimate(count, count * CLIP_S / 3600, known, captions_per_track=0, measured=CLIP_S / its_seconds)
+            assert found.machine_hours is not None
+            hours, disk = found.machine_hours / machines, found.disk_bytes / 1e9
+            cost = f", cost {found.machine_hours * price:,.0f}" if price else ""
+            say(f"{count:,} clips, {name}: {hours:,.1f} hours on {machines} machines like this, {disk:,.1f} GB{cost}")
 
 
 def calculate(decode_s: float, encode_s: dict[str, float], *, on_cpu: bool) -> dict[str, float]:

@@ -64,10 +64,18 @@ class Requirements:
     gpu_bytes: float | None
     """Of GPU memory."""
     decode_core_hours: float
+    machine_hours: float | None = None
+    """Of a machine whose rate was measured."""
 
 
 def estimate(
-    tracks: int, audio_hours: float, encoders: Sequence[str], *, captions_per_track: float = 1, epochs: int = 0
+    tracks: int,
+    audio_hours: float,
+    encoders: Sequence[str],
+    *,
+    captions_per_track: float = 1,
+    epochs: int = 0,
+    measured: float | None = None,
 ) -> Requirements:
     """Return what it costs to embed tracks with encoders, and to train heads on them.
 
@@ -77,6 +85,7 @@ def estimate(
         encoders: names of audio encoders.
         captions_per_track: on average.
         epochs: of a training of heads; 0: none.
+        measured: hours of audio that a machine embeds in an hour, as `benchmarks/prepare.py` measures it.
 
     Raises:
         UsageError: there is no such encoder.
@@ -86,9 +95,10 @@ def estimate(
     seconds = 3600 * audio_hours
     disk = tracks * (sum(2 * each.dim * each.layers for each in specs) + CAPTION_BYTES * captions_per_track)
     decode = seconds * DECODE_CORE_S / 3600
+    machine = audio_hours / measured if measured else None
     heads = 6 * 1.5e6 * tracks * epochs  # forward and backward through about 1.5 million weights
     if any(cost is None for cost in costs):
-        return Requirements(disk, None, None, None, decode)
+        return Requirements(disk, None, None, None, decode, machine)
     known = [cost for cost in costs if cost]
     core = seconds * sum(cost.core_s for cost in known) / 3600 + heads / CORE_FLOPS / 3600 + decode
     gpu = (seconds * sum(cost.flops for cost in known) + heads) / GPU_FLOPS / 3600
@@ -97,4 +107,4 @@ def estimate(
         for cost, each in zip(known, specs, strict=True)
     ]
     memory = max(of_encoders, default=0)
-    return Requirements(disk, core, gpu, memory, decode)
+    return Requirements(disk, core, gpu, memory, decode, machine)

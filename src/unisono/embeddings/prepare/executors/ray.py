@@ -127,9 +127,7 @@ build = RayExecutor
 class _Coordinator:
     """Runs the dataset in the cluster, on the node without which there is no cluster, and joins windows to excerpts."""
 
-    def __init__(
-        self, job: Job, built: _Built, lots: Sequence[bytes], encoders: Mapping[str, float], most: int
-    ) -> None:
+    def __init__(self, job: Job, built: _Built, lots: Sequence[bytes], encoders: dict[str, Any], most: int) -> None:
         import ray
         import ray.data
 
