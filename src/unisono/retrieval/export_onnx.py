@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unisono.base.errors import UnisonoError
 from unisono.base.extras import extra
 from unisono.base.files import whole_file
-from unisono.embeddings.encoders.text import tunable
+from unisono.embeddings.encoders.text import exportable
 from unisono.retrieval.model import Model
 
 ONNX_PACKAGES = ("onnx", "onnxruntime", "onnxscript")
@@ -35,7 +35,7 @@ class TextTower(nn.Module):
 
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.encoder: Any = tunable(model.text_encoder, "exported")
+        self.encoder: Any = exportable(model.text_encoder)
         self.head = model.heads.text_head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:

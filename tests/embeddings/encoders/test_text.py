@@ -265,10 +265,10 @@ def test_an_embedding_that_is_not_finite_is_refused(folder: Path):
 def test_a_plain_encoder_is_not_tunable_in_words():
     with pytest.raises(UsageError) as caught:
         text.tunable(WordEncoder())
-    assert "can embed captions, but it cannot be tuned: it has no backbone, tokenizer, tokens" in caught.value.message
+    assert "can embed captions, but it cannot be tuned: it has no backbone, tokens, forward" in caught.value.message
     assert "minilm" in caught.value.hint
     with pytest.raises(UsageError, match="cannot be exported"):
-        text.tunable(WordEncoder(), "exported")
+        text.exportable(WordEncoder())
 
     class Imitating(WordEncoder):
         backbone = tokenizer = tokens = padded = pooled = forward = None
@@ -284,7 +284,7 @@ def test_our_transformers_are_tunable(tmp_path: Path, family: str):
         encoder = text.build(str(tmp_path))
     else:
         encoder = {"e5": e5, "qwen3": qwen3}[family].build(spec_of("query: "), "cpu", tmp_path)
-    tunable = text.tunable(encoder)
+    tunable = text.exportable(text.tunable(encoder))
     assert tunable is encoder
     vectors = tunable.forward(tunable.tokens(SOUNDS)).detach().numpy()
     assert np.allclose(vectors, encoder.embed(SOUNDS), atol=1e-5)

@@ -14,12 +14,15 @@ from tests.making import make_track
 from tests.retrieval.train.test_distributed import run_processes
 from tests.retrieval.train.test_training import interrupt_at
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.commands import train as command
 from unisono.embeddings.audio_cache import CachedAudio, folder_of
 from unisono.embeddings.encoders import audio, tuned
 from unisono.embeddings.file import open_embeddings
 from unisono.embeddings.prepare.run import prepare
 from unisono.embeddings.waveforms import Waveforms
+from unisono.retrieval import models
 from unisono.retrieval.checkpoint import load
+from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.retrieval.model import load_model
 from unisono.retrieval.sweep.run import queries
@@ -140,6 +143,38 @@ def test_resuming_is_exact(given: dict[str, Any], how: dict[str, Any], monkeypat
     assert content.progress == wanted.progress
     for name, tensor in wanted.weights.items():
         assert torch.equal(content.weights[name], tensor)
+
+
+def test_both_towers_of_a_joint_model_are_tuned_resumed_and_used(
+    given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    unified = given["embeddings"] / "unified.json"
+    words = {
+        "model": "clap", "tune_audio": "lora", "tune_text": "lora", "dataset_file": unified, "data_root": tmp_path,
+        "data_dir": (tmp_path / "data",), "epochs": 1, "batch_size": 4, "micro_batch": 2, "threads": 1,
+        "learning_rate": 1e-2, "lora_learning_rate": 1e-2, "audio_learning_rate": 1e-2, "lora_dropout": 0.3,
+    }  # fmt: skip
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    command.run(command.TrainOptions(checkpoint_dir=whole, **words))
+    with monkeypatch.context() as patch, pytest.raises(InterruptionError):
+        interrupt_at(1, patch)
+        command.run(command.TrainOptions(checkpoint_dir=parts, **words))
+    command.run(command.TrainOptions(checkpoint_dir=parts, **words))
+    path = whole / "clap_best.pt"
+    one, other = load(path), load(parts / "clap_best.pt")
+    assert one.tower and other.tower and one.tower.revision() == other.tower.revision()
+    assert one.adapter and all(torch.equal(other.adapter[name], each) for name, each in one.adapter.items())
+    prepare(unified, output_dir=tmp_path / "tuned", encoders=[str(path)])
+    model, untrained = load_model(path), models.load_model("clap")
+    with open_embeddings(tmp_path / "tuned") as file:
+        rows = file.read("val")
+        texts, music = model.embed_text(rows.captions), model.project_rows(file, rows)
+    assert np.abs(texts - untrained.embed_text(rows.captions)).max() > 0.01
+    place = 1 + (texts @ music.T > (texts * music).sum(axis=1)[:, None]).sum(axis=1)
+    assert (1 / place).mean() == pytest.approx(one.metrics["text_to_music"]["mrr"], abs=1e-6)
+    assert evaluate(model, tmp_path / "tuned", split="val").retrieval["text_to_music"]["all"].queries == len(place)
+    (hit, *_) = model.search(rows.captions[0], data=tmp_path / "tuned", split="val")
+    assert hit.track.id == rows.ids[(texts @ music.T)[0].argmax()]
 
 
 def make_step(given: dict[str, Any], micro: int | None) -> tuple[Step, Sampler]:

@@ -18,6 +18,8 @@ HOP_SAMPLES = 256
 MEL_BANDS = 96
 FRAMES = 187
 """Frames in 3 s, as in training."""
+AT_A_TIME = 2
+"""Windows in the first layer at a time on a CPU: more make blocks of over 32 MB, which glibc returns to the kernel."""
 
 Variables = Mapping[str, NDArray[np.float32]]
 
@@ -62,6 +64,8 @@ class Front(nn.Module):
         The strongest band is that after rectifier and norm. Both are monotonous, so it is found before them, where there is
         much less to compute; it is the weakest band where the norm turns a channel over.
         """
+        if spectrogram.device.type == "cpu" and len(spectrogram) > AT_A_TIME:
+            return torch.cat([self(part) for part in spectrogram.split(AT_A_TIME)])
         found = []
         for convolution, length, norm in zip(self.filters, self.lengths, self.norms, strict=True):
             filtered = convolution(pad(spectrogram, (0, 0, (length - 1) // 2, length // 2)))

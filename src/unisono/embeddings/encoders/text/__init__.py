@@ -60,22 +60,30 @@ class TokenEncoder(TextEncoder, Protocol):
 
 
 class TunableTextEncoder(TextEncoder, Protocol):
-    """A text encoder that is a transformer in torch: what is needed to tune it with adapters, or to export it.
+    """A text encoder that is a network in torch: what is needed to tune it with adapters.
 
     It is a `torch.nn.Module` as well.
     """
 
     @property
     def backbone(self) -> Any:
-        """The transformer (a `torch.nn.Module`), to which adapters are added."""
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer, of the transformers library."""
+        """The network (a `torch.nn.Module`), to which adapters are added."""
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids, with the instruction before them."""
         ...
+
+    def forward(self, tokens: list[list[int]]) -> "torch.Tensor":
+        """Embed token lists of any lengths as [n, D] unit vectors; differentiable."""
+        ...
+
+
+class ExportableTextEncoder(TunableTextEncoder, Protocol):
+    """A transformer whose captions may be padded: what is needed to export it."""
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer, of the transformers library."""
 
     def padded(self, tokens: list[list[int]]) -> "tuple[torch.Tensor, torch.Tensor]":
         """Pad token lists to one length: ids [n, T] and mask [n, T]."""
@@ -85,24 +93,30 @@ class TunableTextEncoder(TextEncoder, Protocol):
         """Embed padded tokens [n, T] as [n, D] unit vectors; differentiable."""
         ...
 
-    def forward(self, tokens: list[list[int]]) -> "torch.Tensor":
-        """Embed token lists of any lengths as [n, D] unit vectors; differentiable."""
-        ...
 
-
-def tunable(encoder: TextEncoder, work: str = "tuned") -> TunableTextEncoder:
-    """Return the encoder as one that can be tuned or exported.
-
-    Args:
-        encoder: a built text encoder.
-        work: what is to be done with it, for the message.
+def tunable(encoder: TextEncoder) -> TunableTextEncoder:
+    """Return the encoder as one that can be tuned.
 
     Raises:
         UsageError: it can only embed; the message says what it lacks.
     """
+    _refuse_without(encoder, ("backbone", "tokens", "forward"), "tuned")
+    return cast("TunableTextEncoder", encoder)
+
+
+def exportable(encoder: TextEncoder) -> ExportableTextEncoder:
+    """Return the encoder as one that can be exported.
+
+    Raises:
+        UsageError: it can only embed; the message says what it lacks.
+    """
+    _refuse_without(encoder, ("backbone", "tokens", "forward", "tokenizer", "padded", "pooled"), "exported")
+    return cast("ExportableTextEncoder", encoder)
+
+
+def _refuse_without(encoder: TextEncoder, needed: tuple[str, ...], work: str) -> None:
     import torch
 
-    needed = ("backbone", "tokenizer", "tokens", "padded", "pooled", "forward")
     lacking = [name for name in needed if not hasattr(encoder, name)]
     if lacking or not isinstance(encoder, torch.nn.Module):
         raise UsageError(
@@ -110,7 +124,6 @@ def tunable(encoder: TextEncoder, work: str = "tuned") -> TunableTextEncoder:
             + (f"it has no {', '.join(lacking)}." if lacking else "it is not a torch.nn.Module."),
             hint=f"Use one of these: {', '.join(names())}.",
         )
-    return cast("TunableTextEncoder", encoder)
 
 
 def with_tokens(encoder: TextEncoder) -> TokenEncoder:

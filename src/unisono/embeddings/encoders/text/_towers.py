@@ -18,59 +18,80 @@ Floats = NDArray[np.float32]
 HEAD_DIM = 64
 
 
-class TowerTextEncoder:
-    """A text tower, for inference."""
+class TowerTextEncoder(torch.nn.Module):
+    """A text tower; frozen until its parameters are set to require gradients."""
 
     def __init__(
         self,
         spec: TextEncoderSpec,
-        forward: Callable[[torch.Tensor], torch.Tensor],
+        backbone: torch.nn.Module,
         tokenizer: Tokenizer,
         device: str,
+        *,
+        read: Callable[[torch.Tensor], torch.Tensor] | None = None,
         segments: Callable[[int], list[tuple[int, int, int]]] | None = None,
     ) -> None:
         """Keep a network.
 
         Args:
             spec: its description, with the revision of the weights at hand.
-            forward: from token ids [n, T] without padding to vectors [n, D].
+            backbone: the network.
             tokenizer: of whole texts, with begin and end.
             device: where it runs.
+            read: from token ids [n, T] without padding to vectors [n, D]. Default: the network itself.
             segments: from a number of tokens to begin, end and weight of the segments that are read one by one. Default: a
                 text is cut at `spec.max_tokens`.
         """
+        super().__init__()
         self.spec = spec
-        self._forward = forward
+        self.backbone = backbone
+        self._read = read or (lambda ids: backbone(ids))  # as an attribute it would be a part twice
         self._tokenizer = tokenizer
         self._device = torch.device(device)
-        self._segments = segments
+        self._segments = segments or (lambda length: [(0, length, length)])
         tokenizer.no_padding()
         if segments is None:
             tokenizer.enable_truncation(spec.max_tokens)
         else:
             tokenizer.no_truncation()
+        self.requires_grad_(False).eval()
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids."""
         return [encoding.ids for encoding in self._tokenizer.encode_batch(captions)]
 
+    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
+        """Embed token lists of any lengths as [n, D] unit vectors; differentiable. Those of one length go together."""
+        parts = self._parts(tokens)
+        found = torch.zeros(len(tokens), self.spec.dim, device=self._device)
+        for length in sorted({len(ids) for _, ids, _ in parts}):
+            rows, some, weights = zip(*(part for part in parts if len(part[1]) == length), strict=True)
+            vectors = self._vectors_of(list(some)) * torch.tensor(weights, device=self._device).unsqueeze(1)
+            found = found.index_add(0, torch.tensor(rows, device=self._device), vectors)
+        return torch.nn.functional.normalize(found, dim=-1)
+
     def embed(self, captions: list[str]) -> Floats:
         """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
-        tokens = self.tokens(captions)
-        if self._segments is None:
-            return unit(self._vectors(tokens))
-        parts = [(row, part) for row, ids in enumerate(tokens) for part in self._segments(len(ids))]
-        vectors = self._vectors([tokens[row][begin:end] for row, (begin, end, _) in parts])
+        parts = self._parts(self.tokens(captions))
+        vectors = self._vectors([ids for _, ids, _ in parts])
         found = np.zeros((len(captions), self.spec.dim), dtype=np.float32)
-        for (row, (_, _, weight)), vector in zip(parts, vectors, strict=True):
-            found[row] += vector * (weight / len(tokens[row]))
+        for (row, _, weight), vector in zip(parts, vectors, strict=True):
+            found[row] += vector * weight
         return unit(found)
 
-    def _vectors(self, tokens: list[list[int]]) -> Floats:
-        def forward(some: list[list[int]]) -> torch.Tensor:
-            return self._forward(torch.tensor(some, device=self._device)).float()
+    def _parts(self, tokens: list[list[int]]) -> list[tuple[int, list[int], float]]:
+        """Cut token lists into what is read at once: place of the text, tokens, share of its vector."""
+        return [
+            (row, ids[begin:end], weight / len(ids))
+            for row, ids in enumerate(tokens)
+            for begin, end, weight in self._segments(len(ids))
+        ]
 
-        return embed_in_fixed_shapes(tokens, self.spec.dim, forward, self._device)
+    def _vectors(self, tokens: list[list[int]]) -> Floats:
+        return embed_in_fixed_shapes(tokens, self.spec.dim, self._vectors_of, self._device)
+
+    def _vectors_of(self, tokens: list[list[int]]) -> torch.Tensor:
+        return self._read(torch.tensor(tokens, device=self._device)).float()
 
 
 def unit(vectors: Floats) -> Floats:

@@ -63,8 +63,9 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     fill(network, tensors, found.weights, spec.title, unused=("pooler.", "position_ids", "token_type_ids"))
     network.to(device)
 
-    def forward(ids: "torch.Tensor") -> "torch.Tensor":
+    def read(ids: "torch.Tensor") -> "torch.Tensor":
         vectors: torch.Tensor = network["proj"](network["model"](input_ids=ids).last_hidden_state.mean(dim=1))
         return vectors
 
-    return Lines(replace(spec, dim=shared, revision=found.revision), forward, tokenizer, device, of_audio.segments)
+    built = replace(spec, dim=shared, revision=found.revision)
+    return Lines(built, network, tokenizer, device, read=read, segments=of_audio.segments)

@@ -55,4 +55,4 @@ def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncod
     fill(model, own, found.weights, spec.title, unused=("position_ids", "token_type_ids"))
     built = replace(spec, dim=config.projection_dim, revision=found.revision)
     model.to(device)
-    return TowerTextEncoder(built, lambda ids: model(input_ids=ids).text_embeds, tokenizer, device)
+    return TowerTextEncoder(built, model, tokenizer, device, read=lambda ids: model(input_ids=ids).text_embeds)
