@@ -34,7 +34,7 @@ from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.sweep.outcome import interval_over_seeds
 from unisono.retrieval.sweep.run import queries
 from unisono.retrieval.train.run import train
-from unisono.search.rerank import maxsim
+from unisono.retrieval.windows import maxsim
 from unisono.tracks.files import read_tracks
 from unisono.tracks.track import SPLITS, Caption, Split, replace
 

@@ -51,6 +51,9 @@ class EvaluateOptions(StageOptions):
     length, language) and of the audio of 60 tracks (level, MP3, noise, beginning); and how few tracks take most places."""
     hubness: Literal["csls"] | None = None
     """Also measure how few tracks take most places, and correct the ranks for that by CSLS, for comparison."""
+    rerank: Literal["maxsim"] | None = None
+    """Also order the first 200 hits of each description by its words and the windows that were kept, as `search --rerank
+    maxsim` does, for comparison; with --dataset-file or --benchmark, 5 windows of each track are kept."""
     baselines: bool = False
     """Also measure the baselines: random, tag overlap, dsp."""
     output: Path | None = None
@@ -130,10 +133,11 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             baselines=options.baselines,
             robustness=options.robustness,
             hubness=options.hubness,
+            rerank=options.rerank,
             seed=options.seed,
         )
     if options.dataset_file:
-        kept = "_windows" if options.windows in ("best", "mean") else ""
+        kept = "_windows" if options.windows in ("best", "mean") or options.rerank else ""
         own = Workspace(options.data_root).benchmark(options.dataset_file, model.audio_encoder.name + kept)
         return evaluating.evaluate_benchmark(
             model,
@@ -144,6 +148,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             baselines=options.baselines,
             robustness=options.robustness,
             hubness=options.hubness,
+            rerank=options.rerank,
             queries=options.queries,
             windows=options.windows,
             seed=options.seed,
@@ -156,6 +161,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         baselines=options.baselines,
         robustness=options.robustness,
         hubness=options.hubness,
+        rerank=options.rerank,
         queries=options.queries,
         windows=options.windows,
         seed=options.seed,

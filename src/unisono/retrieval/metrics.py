@@ -9,7 +9,7 @@ within `TIE`, because the product of the same two vectors can differ in its last
 Scores are computed for a block of queries at a time: memory stays bounded however many queries there are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import reduce
 
@@ -148,15 +148,25 @@ def ranks(
         raise ValueError(
             f"{len(asked)} x {len(offered)} embeddings for {relevance.queries} x {relevance.candidates} relevances"
         )
-    found = np.empty(len(relevance.candidate), dtype=np.int64)
     size = max(1, block_bytes // (4 * max(len(offered), 1)))
-    for start in range(0, len(asked), size):
-        scores = similarities(asked[start : start + size], offered)
-        if penalty is not None:
-            scores = scores - penalty
+    blocks = (similarities(asked[start : start + size], offered) for start in range(0, len(asked), size))
+    return ranks_by(blocks if penalty is None else (scores - penalty for scores in blocks), relevance)
+
+
+def ranks_by(blocks: Iterable[Floats], relevance: Relevance) -> NDArray[np.int64]:
+    """Rank every relevant candidate by scores, as `ranks` does.
+
+    Args:
+        blocks: of the scores [q, C] of the queries, in their order.
+        relevance: which candidates are relevant to which query.
+    """
+    found = np.empty(len(relevance.candidate), dtype=np.int64)
+    start = 0
+    for scores in blocks:
         bounds = relevance.offsets[start : start + len(scores) + 1]
         for positions, part in _ranks_in_block(scores, bounds - bounds[0], relevance.candidate[bounds[0] : bounds[-1]]):
             found[bounds[0] + positions] = part
+        start += len(scores)
     return found
 
 

@@ -9,8 +9,8 @@ from unisono.base.errors import DataError
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.embeddings.prepare.pooling import spread
-from unisono.retrieval.collection import Windows
-from unisono.retrieval.indexes import Floats
+from unisono.retrieval.collection import Collection, Windows
+from unisono.retrieval.indexes import Floats, Positions
 
 Score = Literal["best", "mean", "pooled"]
 """What counts of a track: its window that fits best, the mean of its windows that were kept, or the one embedding that is
@@ -19,6 +19,8 @@ stored of it, pooled over all its windows."""
 
 FEW = 5
 """Windows of a track that are searched where all were kept."""
+FIRST = 200
+"""How many hits of a description are ordered again by its words."""
 
 
 def are_searched(file: EmbeddingsFile, encoder: str) -> bool:
@@ -127,3 +129,11 @@ def scored_by(score: Score, vectors: Floats, windows: Windows) -> Floats:
     means = np.add.reduceat(vectors.astype(np.float64), first) / counts[:, None]
     missing = np.sqrt(np.maximum(1 - (means**2).sum(axis=1, keepdims=True), 0))
     return np.concatenate([means, missing], axis=1).astype(np.float32)
+
+
+def maxsim(tokens: Floats, collection: Collection, rows: Positions) -> NDArray[np.float64]:
+    """Return the MaxSim [n] of tokens [t, D] and tracks [n]: the mean over the tokens of the best window's cosine."""
+    vectors = collection.vectors[collection.places_of(rows)].astype(np.float64)
+    best = collection.best_scores((vectors @ tokens.T).astype(np.float32), rows)
+    found: NDArray[np.float64] = best.mean(axis=1, dtype=np.float64)
+    return found

@@ -6,15 +6,12 @@ import numpy as np
 
 from unisono.base.errors import UsageError
 from unisono.retrieval.collection import Collection
-from unisono.retrieval.indexes import Floats, Positions
+from unisono.retrieval.windows import maxsim
 from unisono.search.query import Query, weighted
-from unisono.search.scores import Doubles, Ranked
+from unisono.search.scores import Ranked
 
 if TYPE_CHECKING:
     from unisono.retrieval.models import JointModel
-
-FIRST = 200
-"""How many hits are ordered again."""
 
 
 def check(query: Query, collection: Collection) -> None:
@@ -47,10 +44,3 @@ def reranked(model: "JointModel", query: Query, collection: Collection, ranked: 
     order = np.argsort(-scores, kind="stable")[: query.top]
     return Ranked(ranked.rows[order], scores[order], ranked.parts[order])
 
-
-def maxsim(tokens: Floats, collection: Collection, rows: Positions) -> Doubles:
-    """Return the MaxSim [n] of tokens [t, D] and tracks [n]: the mean over the tokens of the best window's cosine."""
-    vectors = collection.vectors[collection.places_of(rows)].astype(np.float64)
-    best = collection.best_scores((vectors @ tokens.T).astype(np.float32), rows)
-    found: Doubles = best.mean(axis=1, dtype=np.float64)
-    return found

@@ -9,6 +9,7 @@ from unisono.base.errors import UsageError
 from unisono.retrieval.collection import Collection, Hit, Hits
 from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
+from unisono.retrieval.windows import FIRST
 from unisono.search import rerank
 from unisono.search.choosing import choose, first_within_limits
 from unisono.search.filters import allowed
@@ -49,7 +50,7 @@ def search(model: JointModel, query: Query | str, collection: Collection, playli
         nearest = hits = _hits(model, scores, choose(scores, query, among))
     else:
         rerank.check(query, collection)
-        first = choose(scores, replace(query, top=max(query.top, rerank.FIRST)), among)
+        first = choose(scores, replace(query, top=max(query.top, FIRST)), among)
         nearest = _hits(model, scores, Ranked(first.rows[:1], first.scores[:1], first.parts[:1]))
         ranked = rerank.reranked(model, query, collection, first)
         hits = [replace(hit, percentile=None) for hit in _hits(model, scores, ranked)]

@@ -22,8 +22,11 @@ from unisono.embeddings.encoders.text_tokens import embed_tokens
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval.checkpoint import load, save
 from unisono.retrieval.collection import Collection, indexed_tracks
+from unisono.retrieval.evaluate.by_words import LINE
+from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.heads import Architecture, Projection, ProjectionHeads
 from unisono.retrieval.model import load_model
+from unisono.retrieval.pairing import pair_rows
 from unisono.retrieval.train import losses
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, WindowDraw, read
@@ -261,6 +264,14 @@ def test_maxsim_goes_on_exactly_and_orders_hits_by_words(
     assert [hit.track.id for hit in found] == sorted(by_hand, key=lambda id: -by_hand[id])[:5]
     assert [hit.score for hit in found] == pytest.approx([by_hand[hit.track.id] for hit in found], abs=1e-6)
     assert "ordered by its words (MaxSim)" in found.notes[-1] and found[0].percentile is None
+    pairing, reciprocal = pair_rows(rows), []
+    for number, text in enumerate(pairing.texts):
+        hits = [hit.track.id for hit in search(model, Query(text, top=len(music), rerank="maxsim"), music)]
+        right = pairing.relevance.candidate[pairing.relevance.query == number]
+        reciprocal.append(1 / (1 + min(hits.index(rows.ids[row]) for row in right)))
+    measured = evaluate(model, tmp_path / "windows", rerank="maxsim").retrieval["text_to_music"]
+    assert measured[LINE].estimates["mrr"].value == pytest.approx(np.mean(reciprocal))
+    assert measured[LINE].estimates["mrr"] != measured["all"].estimates["mrr"]
     for query, there, says in (
         (Query(("a", "b"), rerank="maxsim"), music, "orders the hits of a single description"),
         (Query("choir", rerank="maxsim"), Collection(music.tracks, music.means), "here each track has one vector only"),

@@ -16,6 +16,7 @@ from unisono.retrieval import doubts
 from unisono.retrieval.evaluate import benchmarks, ranking, tagging
 from unisono.retrieval.evaluate.baselines import measure_baselines
 from unisono.retrieval.evaluate.benchmark import Benchmark, embed_benchmark, read_named
+from unisono.retrieval.evaluate.by_words import LINE, rank_by_words
 from unisono.retrieval.evaluate.edit_results import RobustnessReport
 from unisono.retrieval.evaluate.examples import examples
 from unisono.retrieval.evaluate.hubness import NOTE as HUB_NOTE
@@ -39,6 +40,7 @@ CSLS = "all, corrected for hubs (CSLS)"
 """Name of the lines whose ranks are corrected."""
 Where = Literal["train", "val", "test", "all"]
 Hubness = Literal["csls"]
+Rerank = Literal["maxsim"]
 WINDOWS = 5
 """Windows kept of each track of a benchmark, if it is scored by windows."""
 Embed = Callable[[list[str]], Floats]
@@ -66,6 +68,7 @@ class _Request:
     windows: Score | None = None
     robustness: bool = False
     hubness: Hubness | None = None
+    rerank: Rerank | None = None
 
 
 @checked
@@ -80,6 +83,7 @@ def evaluate(
     windows: Score | None = None,
     robustness: bool = False,
     hubness: Hubness | None = None,
+    rerank: Rerank | None = None,
     seed: int = 42,
 ) -> Result:
     """Measure how well a model finds the music of a split by its descriptions, and descriptions by their music.
@@ -97,6 +101,7 @@ def evaluate(
             if a few windows of each were kept for that (`prepare --windows-per-track`), else the stored one.
         robustness: also measure what edits of captions and audio change, and hubness.
         hubness: "csls": also correct the ranks for hubs, for comparison.
+        rerank: "maxsim": also order the first hits of each text by its words and the windows that were kept, for comparison.
         seed: of the bootstrap intervals.
 
     Raises:
@@ -106,7 +111,9 @@ def evaluate(
     _check_model(model)
     one = None if split == "all" else split
     own_queries = Path(queries) if queries else None
-    asked = _Request(one, split, exclude_overlap, baselines, own_queries, seed, None, windows, robustness, hubness)
+    asked = _Request(
+        one, split, exclude_overlap, baselines, own_queries, seed, None, windows, robustness, hubness, rerank
+    )
     with opened(embeddings) as file:
         return _evaluate(model, file, asked)
 
@@ -124,6 +131,7 @@ def evaluate_benchmark(
     windows: Score | None = None,
     robustness: bool = False,
     hubness: Hubness | None = None,
+    rerank: Rerank | None = None,
     seed: int = 42,
 ) -> Result:
     """Evaluate a model on a unified file that it was never trained on; its music is embedded first.
@@ -135,20 +143,20 @@ def evaluate_benchmark(
             Default: `data/benchmarks/<dataset file>_<audio encoder>`, with windows `..._windows`.
         split: evaluate on this split only. Default: on all music of the file.
         windows: "best" or "mean": keep 5 windows of each track, and score it by them. Default: by all, pooled.
-        exclude_overlap, baselines, queries, robustness, hubness, seed: as for `evaluate`.
+        exclude_overlap, baselines, queries, robustness, hubness, rerank, seed: as for `evaluate`.
 
     Raises:
         UsageError, DataError: as for `evaluate`.
     """
     _check_model(model)
     path = Path(dataset_file)
-    folder, kept = _embeddings_of(model, path, Workspace(), output_dir, windows)
+    folder, kept = _embeddings_of(model, path, Workspace(), output_dir, windows, rerank)
     benchmark = embed_benchmark(model, path, folder, windows_per_track=kept)
     one = None if split is None or split == "all" else split
     called = f"{path.stem}_{split}" if split else path.stem
     own_queries = Path(queries) if queries else None
     asked = _Request(
-        one, called, exclude_overlap, baselines, own_queries, seed, benchmark, windows, robustness, hubness
+        one, called, exclude_overlap, baselines, own_queries, seed, benchmark, windows, robustness, hubness, rerank
     )
     with opened(folder) as file:
         return _evaluate(model, file, asked)
@@ -167,6 +175,7 @@ def evaluate_named(
     windows: Score | None = None,
     robustness: bool = False,
     hubness: Hubness | None = None,
+    rerank: Rerank | None = None,
     seed: int = 42,
 ) -> Result:
     """Evaluate a model on a benchmark by its name (`evaluate/benchmarks`); its music is embedded first.
@@ -178,7 +187,7 @@ def evaluate_named(
         output_dir: folder for the embeddings. Default: `<data_root>/benchmarks/<benchmark>_<audio encoder>`.
         allow_missing: evaluate on the music that is there, if some is missing; otherwise that is an error.
         windows: as for `evaluate_benchmark`.
-        exclude_overlap, baselines, robustness, hubness, seed: as for `evaluate`.
+        exclude_overlap, baselines, robustness, hubness, rerank, seed: as for `evaluate`.
 
     Raises:
         UsageError: there is no such benchmark, its release is not there, or music is missing.
@@ -187,18 +196,25 @@ def evaluate_named(
     _check_model(model)
     workspace = Workspace.at(data_root)
     path, asked = read_named(benchmarks.get(benchmark), workspace, allow_missing=allow_missing)
-    folder, kept = _embeddings_of(model, path, workspace, output_dir, windows)
+    folder, kept = _embeddings_of(model, path, workspace, output_dir, windows, rerank)
     embed_benchmark(model, path, folder, windows_per_track=kept)
-    request = _Request(None, benchmark, exclude_overlap, baselines, None, seed, asked, windows, robustness, hubness)
+    request = _Request(
+        None, benchmark, exclude_overlap, baselines, None, seed, asked, windows, robustness, hubness, rerank
+    )
     with opened(folder) as file:
         return _evaluate(model, file, request)
 
 
 def _embeddings_of(
-    model: JointModel, path: Path, workspace: Workspace, output_dir: AnyPath | None, windows: Score | None
+    model: JointModel,
+    path: Path,
+    workspace: Workspace,
+    output_dir: AnyPath | None,
+    windows: Score | None,
+    rerank: Rerank | None,
 ) -> tuple[Path, int | None]:
     """Return the folder of the embeddings of a unified file, and how many windows of each track they keep."""
-    kept = None if windows in (None, "pooled") else WINDOWS
+    kept = None if windows in (None, "pooled") and not rerank else WINDOWS
     named = f"{model.audio_encoder.name}_windows" if kept else model.audio_encoder.name
     return Path(output_dir) if output_dir else workspace.benchmark(path, named), kept
 
@@ -234,6 +250,9 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         Evaluated(model, rows, pairing, file.encoders[encoder], texts, music, embed, asked.seed), asked, measured
     )
     notes += said
+    if asked.rerank:
+        by_words = rank_by_words(model, file, rows, pairing, texts, music)
+        measured[TEXT_TO_MUSIC][LINE] = by_words.measure(seed=asked.seed)
     if asked.benchmark and asked.benchmark.valid:
         for direction, found in _measure_valid(embed, rows, music, asked.benchmark, asked.seed).items():
             measured[direction][VALID] = found
@@ -274,6 +293,7 @@ def _options(asked: _Request) -> dict[str, Any]:
         "windows": asked.windows,
         "robustness": asked.robustness,
         "hubness": asked.hubness,
+        "rerank": asked.rerank,
         "seed": asked.seed,
     }
 
