@@ -15,17 +15,23 @@ from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import require
 from unisono.base.files import explained, partial_path, remove_left_behind, whole_folder
+from unisono.embeddings.encoders.exported_files import CONFIG, PART, TOWER, WEIGHTS
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.evaluate.result import Result, read_result
 from unisono.retrieval.export_onnx import ONNX_PACKAGES, TOKENIZER, export_text_tower
-from unisono.retrieval.exported import ADAPTER, CONFIG, WEIGHTS
+from unisono.retrieval.exported import ADAPTER
 from unisono.retrieval.hub_folder import LOADER, write_hub_files
 from unisono.retrieval.model import Model
 from unisono.retrieval.model_card import model_card
 
-TOWER = "text_tower.onnx"
+TEXT_TOWER = "text_tower.onnx"
 CARD = "README.md"
+TUNED_TOWER = (
+    "that of the published weights, in which the tensors named audio_encoder. take the place of its own, by name; those with "
+    "lora_A and lora_B are adapters: add 2 B A to the weight of the layer that they are in. Embed with it by: "
+    "unisono prepare --encoders FOLDER/model.safetensors"
+)
 PRIVATE = ("data_root", "data_dir", "checkpoint_dir", "resume")
 """Options that say where things lie on this machine."""
 
@@ -99,12 +105,17 @@ def _write(model: Model, folder: Path, *, onnx: bool) -> dict[str, Any]:
     """Write the files of an export, and return its description."""
     public = _public_checkpoint(model)
     adapter = {f"{ADAPTER}{name}": tensor for name, tensor in model.checkpoint.adapter.items()}
-    tensors = {**model.heads.state_dict(), **adapter}
+    tower = (
+        {f"{PART}{name}": each for name, each in model.checkpoint.tower.tensors.items()}
+        if model.checkpoint.tower
+        else {}
+    )
+    tensors = {**model.heads.state_dict(), **adapter, **tower}
     content = save({name: tensor.contiguous() for name, tensor in tensors.items()})
     (folder / WEIGHTS).write_bytes(content)  # its own writing hides errors of the operating system
     found = description(model)
     if onnx:
-        found["onnx"] = export_text_tower(model, folder / TOWER)
+        found["onnx"] = export_text_tower(model, folder / TEXT_TOWER)
     (folder / CONFIG).write_text(
         json.dumps(found, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
@@ -139,7 +150,7 @@ def _refuse_to_lose(folder: Path, *, overwrite: bool) -> None:
         if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
             return
         names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if not names or not names <= {WEIGHTS, CONFIG, TOWER, TOKENIZER, CARD, LOADER}:
+    if not names or not names <= {WEIGHTS, CONFIG, TEXT_TOWER, TOKENIZER, CARD, LOADER}:
         raise UsageError(
             f"{folder} is there already, and is not an export.",
             hint="Choose another folder with output (--output).",
@@ -183,6 +194,7 @@ def description(model: Model) -> dict[str, Any]:
         "audio_encoder": asdict(checkpoint.audio_encoder),
         "text_encoder": _public(asdict(checkpoint.text_encoder)),
         "tuned_text_encoder": bool(checkpoint.adapter),
+        **({TOWER: replace(checkpoint.tower, tensors={}).content()} if checkpoint.tower else {}),
         "training_options": _public(checkpoint.options),
         "trained_on": trained_on,
         "validation": checkpoint.metrics,
@@ -191,6 +203,7 @@ def description(model: Model) -> dict[str, Any]:
             "audio": "sum over layers l of softmax(layer_weights)[l] * (embedding[l] - scaling.mean[l]) * scaling.scale[l], "
             "times scaling.rotation if it is not empty, through audio_head if there is one, scaled to length 1",
             "score": "dot product of both",
+            **({"audio_encoder": TUNED_TOWER} if checkpoint.tower else {}),
         },
     }
 

@@ -1,21 +1,18 @@
 """Read an export back: safetensors and JSON, so that nothing in it is executed."""
 
-import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
 from unisono.base.errors import DataError
+from unisono.embeddings.encoders.exported_files import CONFIG, PART, WEIGHTS, read_files, tower_in
 from unisono.embeddings.encoders.text import TextEncoderSpec
+from unisono.embeddings.encoders.tuned import TunedWeights
 from unisono.embeddings.file import EncoderRecord
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn
 from unisono.retrieval.checkpoint_content import NAMED, ContentError, check_content
 from unisono.retrieval.heads import Architecture
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
 ADAPTER = "text_encoder."
 """What the names of the adapters' tensors begin with."""
 
@@ -28,23 +25,15 @@ def read_folder(folder: Path) -> Checkpoint:
     Raises:
         DataError: a file is missing or damaged, or something in it is not what it must be.
     """
-    try:
-        config = json.loads((folder / CONFIG).read_bytes())
-        tensors = load_file(folder / WEIGHTS)
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{folder} is not an export: it has no {Path(error.filename or '').name or WEIGHTS}."
-        ) from error
-    except (OSError, ValueError, RecursionError, SafetensorError) as error:
-        raise DataError(f"{folder} cannot be read: {error}.") from error
+    config, tensors = read_files(folder)
     try:
         content = {
             "options": config["training_options"],
-            "audio_encoder": config["audio_encoder"],
+            **tower_in(config, tensors),
             "text_encoder": config["text_encoder"],
             "architecture": config["architecture"],
             "trained_on": {**config["trained_on"], "digests": dict.fromkeys(NAMED, torch.empty(0, dtype=torch.int64))},
-            "weights": {name: each for name, each in tensors.items() if not name.startswith(ADAPTER)},
+            "weights": {name: each for name, each in tensors.items() if not name.startswith((ADAPTER, PART))},
             "adapter": {name.removeprefix(ADAPTER): each for name, each in tensors.items() if name.startswith(ADAPTER)},
             "optimizer": {},
             "progress": {},
@@ -60,4 +49,5 @@ def read_folder(folder: Path) -> Checkpoint:
         trained_on=TrainedOn(**content["trained_on"] | {"digests": {}}),
         weights=content["weights"],
         adapter=content["adapter"],
+        tower=TunedWeights(**content["tower"]) if "tower" in content else None,
     )

@@ -16,6 +16,7 @@ from unisono.base.log import log
 from unisono.embeddings.embed_files import embed_files
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders import text_store, tuned
+from unisono.embeddings.encoders.exported_files import WEIGHTS
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
@@ -60,7 +61,7 @@ class Model(ModelBase):
         self.device = device
         self.path = path
         if checkpoint.tower and path:
-            tuned.remember(checkpoint.audio_encoder.revision, path)
+            tuned.remember(checkpoint.audio_encoder.revision, path / WEIGHTS if path.is_dir() else path)
 
     def __repr__(self) -> str:
         of = self.checkpoint

@@ -43,4 +43,3 @@ def reranked(model: "JointModel", query: Query, collection: Collection, ranked: 
     scores = maxsim(tokens, collection, ranked.rows)
     order = np.argsort(-scores, kind="stable")[: query.top]
     return Ranked(ranked.rows[order], scores[order], ranked.parts[order])
-

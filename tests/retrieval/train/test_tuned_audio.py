@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file, save_file
 
 from tests.embeddings.encoders.tiny_text import write_bert
 from tests.making import make_track
@@ -23,6 +24,7 @@ from unisono.embeddings.waveforms import Waveforms
 from unisono.retrieval import models
 from unisono.retrieval.checkpoint import load
 from unisono.retrieval.evaluate.run import evaluate
+from unisono.retrieval.export import export
 from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.retrieval.model import load_model
 from unisono.retrieval.sweep.run import queries
@@ -113,6 +115,17 @@ def test_a_tuned_encoder_embeds_what_its_model_reads_and_no_other_does(given: di
         with pytest.raises(DataError, match=r"revision .*, not .*tuned:") as refused:
             model.project_rows(untuned, untuned.read("val"))
         assert f"prepare --encoders {last(given)}" in str(refused.value.hint)
+    export(model, tmp_path / "export", onnx=False)
+    exported = load_model(tmp_path / "export")
+    with open_embeddings(tmp_path / "tuned") as file:
+        np.testing.assert_array_equal(exported.project_rows(file, rows), model.project_rows(file, rows))
+    np.testing.assert_array_equal(exported.embed_audio(rows.texts["audio_path"][0]), heard)
+    weights = tmp_path / "export" / "model.safetensors"
+    report = prepare(given["embeddings"] / "unified.json", output_dir=tmp_path / "tuned", encoders=[str(weights)])
+    assert not report.written  # they are there already
+    save_file({name: each + 1 for name, each in load_file(weights).items()}, weights)
+    with pytest.raises(DataError, match=r"is not the one of revision .*: it was altered"):
+        tuned.build(weights)
     with pytest.raises(UsageError, match="tuned:"):
         prepare(given["embeddings"] / "unified.json", output_dir=tmp_path / "tuned", encoders=[ENCODER])
     with pytest.raises(UsageError, match="not those of the encoder that is to be tuned"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from unisono.base.errors import DataError
-from unisono.embeddings.encoders import adapters, audio
+from unisono.embeddings.encoders import adapters, audio, exported_files
 from unisono.embeddings.encoders.audio import AudioEncoder, Layers, TunableAudioEncoder, tunable
 from unisono.embeddings.structure import EncoderRecord
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Tuning = Literal["lora", "full"]
-SUFFIX = ".pt"
-"""Of the files of checkpoints; a name of an encoder that ends like this is the path of one."""
+SUFFIXES = (".pt", exported_files.WEIGHTS)
+"""Of the files of checkpoints and exports; a name of an encoder that ends like this is the path of one."""
 MARK = "+tuned:"
 """What divides a tuned encoder's revision into that of the published weights and the hash of the trained ones."""
 
@@ -192,20 +192,23 @@ def _refuse_misfit(
 
 
 def is_path(name: str) -> bool:
-    """Return whether the name of an encoder is the path of a checkpoint that holds a tuned one."""
-    return name.endswith(SUFFIX)
+    """Return whether the name of an encoder is the path of a checkpoint or of an export's weights, which hold a tuned one."""
+    return name.endswith(SUFFIXES)
 
 
 def read(path: Path) -> tuple[EncoderRecord, TunedWeights]:
-    """Read the tuned encoder of a checkpoint: the record of the embeddings that it makes, and its weights.
+    """Read the tuned encoder of a checkpoint or an export: the record of the embeddings that it makes, and its weights.
 
     Raises:
         DataError: the file is damaged, or holds no tuned encoder.
     """
     from unisono.embeddings.encoders.tensor_archive import read_archive
 
-    content, _ = read_archive(path)
-    content = content if isinstance(content, Mapping) else {}
+    if path.name == exported_files.WEIGHTS:
+        content = exported_files.tower_in(*exported_files.read_files(path.parent))
+    else:
+        content, _ = read_archive(path)
+        content = content if isinstance(content, Mapping) else {}
     try:
         record = msgspec.convert(content.get("audio_encoder"), EncoderRecord)
     except (msgspec.ValidationError, TypeError, ValueError) as error:
@@ -219,7 +222,10 @@ def read(path: Path) -> tuple[EncoderRecord, TunedWeights]:
         check_content(content["tower"])
     except ValueError as error:
         raise DataError(f"{path}: a part of the checkpoint is wrong: tower: {error}.") from error
-    return record, TunedWeights(**content["tower"])
+    weights = TunedWeights(**content["tower"])
+    if weights.revision() != record.revision:
+        raise DataError(f"{path}: its tuned encoder is not the one of revision {record.revision}: it was altered.")
+    return record, weights
 
 
 def build(path: Path, device: str = "cpu", *, layers: Layers | None = None) -> AudioEncoder:
