@@ -28,7 +28,7 @@ from unisono.retrieval.model_card import model_card
 TEXT_TOWER = "text_tower.onnx"
 CARD = "README.md"
 TUNED_TOWER = (
-    "that of the published weights, in which the tensors named audio_encoder. take the place of its own, by name; those with "
+    "that of the published weights, in which the tensors named audio_encoder. take the place of its own by name; those with "
     "lora_A and lora_B are adapters: add 2 B A to the weight of the layer that they are in. Embed with it by: "
     "unisono prepare --encoders FOLDER/model.safetensors"
 )

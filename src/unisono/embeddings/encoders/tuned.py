@@ -192,7 +192,7 @@ def _refuse_misfit(
 
 
 def is_path(name: str) -> bool:
-    """Return whether the name of an encoder is the path of a checkpoint or of an export's weights, which hold a tuned one."""
+    """Return whether the name of an encoder is the path of a checkpoint or an export's weights that hold a tuned one."""
     return name.endswith(SUFFIXES)
 
 
