@@ -18,7 +18,7 @@ from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.model import Model, load_model
 from unisono.retrieval.model_base import ModelBase
 from unisono.retrieval.models._towers import TowerModel
-from unisono.retrieval.train import run
+from unisono.retrieval.train import texts
 from unisono.retrieval.train.loop import InterruptionError
 from unisono.retrieval.train.run import train
 
@@ -68,7 +68,7 @@ def given(tmp_path: Path, words: WordEncoder, monkeypatch: pytest.MonkeyPatch) -
     """Arguments of `train`, from a joint model whose two towers are those of the tests."""
     monkeypatch.setattr(WordEncoder, "spec", replace(WordEncoder.spec, name=NAME, revision="1"))
     monkeypatch.setattr(text, "names", lambda: [NAME])
-    monkeypatch.setattr(run, "is_here", lambda name: True)
+    monkeypatch.setattr(texts, "is_here", lambda name: True)
     return {
         "embeddings": write_embeddings(tmp_path / "data", dim=24, encoder=NAME),
         "checkpoint_dir": tmp_path / "checkpoints",

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
-from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +19,12 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
-from unisono.embeddings.encoders import text as text_encoders
-from unisono.embeddings.encoders import text_store
-from unisono.embeddings.encoders.text import TextEncoderSpec
-from unisono.embeddings.encoders.text._files import is_here
-from unisono.embeddings.encoders.text_tokens import TokenTable, embed_tokens
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import Architecture, ProjectionHeads, fit_scaling
-from unisono.retrieval.lora import TunedTexts, add_adapters, load_adapters
 from unisono.retrieval.model import Model, recorded_data
 from unisono.retrieval.model_card import model_card
 from unisono.retrieval.split_rows import opened
@@ -54,9 +47,10 @@ from unisono.retrieval.train.data import (
 from unisono.retrieval.train.earlier import claimed, find_earlier_run
 from unisono.retrieval.train.loop import Training
 from unisono.retrieval.train.resume import AskedTraining, recorded, refuse_other_data, resumed, sorted_settings
-from unisono.retrieval.train.start import Start, check_data, find_start, joint_models
-from unisono.retrieval.train.step import Step, StoredTexts, TextSource
+from unisono.retrieval.train.start import Start, check_data, find_start
+from unisono.retrieval.train.step import Step
 from unisono.retrieval.train.tag_dropout import with_variants
+from unisono.retrieval.train.texts import fetch_text_encoder, text_source, token_table
 from unisono.retrieval.train.validation import Validation
 
 LARGE_STEP = 2e9
@@ -143,16 +137,11 @@ def train(
     if found and resume:
         settings = resumed(found, as_path(resume), settings)
         embeddings = recorded_data(found) if embeddings is None else embeddings
-    given = embeddings if isinstance(embeddings, Sequence) and not isinstance(embeddings, str) else [embeddings]
-    named = [each for each in given if each is not None]
-    if not named:
-        raise UsageError("embeddings must be an embeddings.h5 or its folder, or several.", parameter="embeddings")
-    if isinstance(settings.get("model"), PathLike):
-        settings["model"] = fspath(settings["model"])
+    named = _named(embeddings)
     start = Start(settings) if resume else find_start(settings)
     config, how = sorted_settings(start.settings)
     device = local_device(how.device)
-    _fetch_text_encoder(config.text_encoder)
+    fetch_text_encoder(config.text_encoder)
     if config.tune_audio and how.dataset_file:
         prepare_start(named, config.audio_encoder, how)
     with distributed.processes(device), _torch_state_kept(device), ExitStack() as stack:
@@ -175,14 +164,7 @@ def train(
             raise earlier.refusal
         if earlier.state and not (overwrite and not resume):
             found = _further(found, earlier.state)
-        distributed.refuse_differences(
-            {
-                "the version of unisono": version("unisono"),
-                **{f"the option {name}": asked.options[name] for name in vars(config)},
-                "the train split": asked.trained_on.ids_sha256,
-                "the step that they continue from": found.progress["step"] if found else 0,
-            }
-        )
+        _refuse_other_processes(config, asked, found)
         if distributed.rank() == 0:
             stack.enter_context(log_to(how.checkpoint_dir / f"{config.audio_encoder}_train.log"))
         training = _prepare(config, how, device, data, asked, found, start.checkpoint)
@@ -206,6 +188,32 @@ train.__dict__["__signature__"] = inspect.signature(train).replace(
         ),
     ]
 )
+
+
+def _named(
+    embeddings: EmbeddingsFile | AnyPath | Sequence[EmbeddingsFile | AnyPath] | None,
+) -> list[EmbeddingsFile | AnyPath]:
+    """Return the embeddings that were given, one or several, as a list.
+
+    Raises:
+        UsageError: there are none.
+    """
+    given = embeddings if isinstance(embeddings, Sequence) and not isinstance(embeddings, str) else [embeddings]
+    if found := [each for each in given if each is not None]:
+        return found
+    raise UsageError("embeddings must be an embeddings.h5 or its folder, or several.", parameter="embeddings")
+
+
+def _refuse_other_processes(config: TrainingConfig, asked: AskedTraining, found: Checkpoint | None) -> None:
+    """Refuse processes of one training that would not train the same."""
+    distributed.refuse_differences(
+        {
+            "the version of unisono": version("unisono"),
+            **{f"the option {name}": asked.options[name] for name in vars(config)},
+            "the train split": asked.trained_on.ids_sha256,
+            "the step that they continue from": found.progress["step"] if found else 0,
+        }
+    )
 
 
 def _not_shared(what: str) -> UsageError:
@@ -260,7 +268,9 @@ def _prepare(
     train, val = data.train, data.val
     captions = [*train.rows.captions, *val.rows.captions]
     false = FalseDraw(train.false, len(captions)) if train.false else None
-    encoder, texts = _texts(config, device, [*captions, *(train.false.texts if train.false else ())], found or start)
+    encoder, texts = text_source(
+        config, device, [*captions, *(train.false.texts if train.false else ())], found or start
+    )
     if not found:
         check_data(config, start, encoder, data)
     if found and (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
@@ -269,21 +279,11 @@ def _prepare(
             f"({found.text_encoder.revision}) than the one here ({encoder.revision}).",
             hint="Fetch that version, or train a new model.",
         )
-    weights = mixing_weights(
-        train.rows,
-        config.mix_temperature,
-        weights_from("mix_datasets", config.mix_datasets),
-        weights_from("mix_origins", config.mix_origins),
-        train.shares,
-    )
-    draw = WindowDraw(train.windows.begin, config.audio_windows or 1) if train.windows else None
-    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw, false, data.block)
-    if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
-        raise _not_shared(f"{sampler.batch_size} excerpts")
+    sampler = _sampler(config, data, false)
     begun = found or start
     heads = (Model(begun).heads if begun else _new_heads(config, train, encoder.dim)).to(device)
     first = _first_heads(heads, found) if config.keep_near else None
-    tokens = _tokens(config, device, train.rows.captions, heads)
+    tokens = token_table(config, device, train.rows.captions, heads)
     audio = tuned_audio(config, how, device, data, sampler, begun) if config.tune_audio else None
     step = Step(heads, train, texts, config, first, tokens, audio)
     if device.type == "cpu":
@@ -301,8 +301,7 @@ def _prepare(
         f"{len(val):,}",
     )
     if found:
-        may_change = {"epochs": config.epochs, "patience": config.patience}
-        base = replace(found, options=found.options | may_change)
+        base = replace(found, options=found.options | {"epochs": config.epochs, "patience": config.patience})
     else:
         base = Checkpoint(
             options=asked.options,
@@ -317,6 +316,27 @@ def _prepare(
     training = Training(config, how, step, sampler, validation, base)
     training.state.warnings = _doubts_of(train)
     return training
+
+
+def _sampler(config: TrainingConfig, data: TrainingData, false: FalseDraw | None) -> Sampler:
+    """Return what draws the batches.
+
+    Raises:
+        UsageError: the processes cannot share them equally.
+    """
+    train = data.train
+    weights = mixing_weights(
+        train.rows,
+        config.mix_temperature,
+        weights_from("mix_datasets", config.mix_datasets),
+        weights_from("mix_origins", config.mix_origins),
+        train.shares,
+    )
+    draw = WindowDraw(train.windows.begin, config.audio_windows or 1) if train.windows else None
+    sampler = Sampler(train.rows.caption_of, config.batch_size, config.seed, *weights, draw, false, data.block)
+    if distributed.world_size() > 1 and sampler.batch_size % distributed.world_size():
+        raise _not_shared(f"{sampler.batch_size} excerpts")
+    return sampler
 
 
 def _first_heads(heads: ProjectionHeads, found: Checkpoint | None) -> ProjectionHeads:
@@ -336,47 +356,6 @@ def _doubts_of(train: SplitData) -> list[str]:
     for sentence in found:
         log.warning("%s", sentence)
     return found
-
-
-def _fetch_text_encoder(name: str) -> None:
-    """Fetch a text encoder that has never been used here, or fail, before any work is done."""
-    if "/" not in name and not is_here(name) and not text_store.folder_of(text_encoders.spec(name)).exists():
-        text_encoders.build(name)
-
-
-def _texts(
-    config: TrainingConfig, device: torch.device, captions: list[str], found: Checkpoint | None
-) -> tuple[TextEncoderSpec, TextSource]:
-    """Return the spec of the text encoder and the embeddings of the captions: stored ones, unless it is tuned."""
-    is_registered = "/" not in config.text_encoder and config.text_encoder not in joint_models()
-    if not config.lora and is_registered:
-        spec = text_encoders.spec(config.text_encoder)
-        table = text_store.embed(captions, spec, lambda: text_encoders.build(config.text_encoder, str(device)))
-        return spec, StoredTexts(table, device)
-    built = text_encoders.build(config.text_encoder, str(device))
-    if not config.lora:
-        return built.spec, StoredTexts(text_store.embed(captions, built.spec, lambda: built), device)
-    torch.manual_seed(rank_key(config.seed, "adapters"))
-    if found is None:
-        add_adapters(built, config.lora_rank, config.lora_dropout)
-    else:
-        load_adapters(built, found.adapter, config.lora_rank, config.lora_dropout)
-    return built.spec, TunedTexts(built, captions)
-
-
-def _tokens(
-    config: TrainingConfig, device: torch.device, captions: list[str], heads: ProjectionHeads
-) -> TokenTable | None:
-    """Return the vectors of the tokens of the captions, if they are trained on."""
-    if not config.maxsim:
-        return None
-    if not heads.architecture.token_head:
-        raise UsageError(
-            f"{config.model} was not trained with maxsim; a training that starts from it cannot be either.",
-            hint="Train a new model without model (--model).",
-            parameter="maxsim",
-        )
-    return embed_tokens(captions, text_encoders.build(config.text_encoder, str(device)))
 
 
 def _count(step: Step) -> int:

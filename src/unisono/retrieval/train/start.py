@@ -6,6 +6,7 @@ From a checkpoint they start with its weights.
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from os import fspath
 from typing import Any
 
 from unisono.base.errors import UsageError
@@ -46,6 +47,8 @@ def find_start(given: Mapping[str, Any]) -> Start:
     named = given.get("model")
     if named is None:
         return Start(dict(given))
+    named = fspath(named)
+    given = {**given, "model": named}
     if named in models.names():
         if named not in text_encoders.names():
             raise UsageError(
