@@ -199,6 +199,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--clips", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=120.0, help="of a clip")
+    parser.add_argument("--usual-steps", type=int, default=1, help="of the usual loop, which decodes files whole")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -209,7 +210,9 @@ def main() -> None:
         memory(options.encoder, excerpts, options.batch_size, 1)
         size, steps, repeats = options.batch_size, options.steps, options.repeats
         data_over_memory(options.encoder, excerpts, folder, size, steps, repeats)
-        usual_over_ours(options.encoder, excerpts, size, steps, repeats)
+        usual_over_ours(options.encoder, excerpts, size, options.usual_steps, min(repeats, 3))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(f"all of this: {used.ru_utime:.0f} s of CPU, and {used.ru_stime:.0f} s in the kernel")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.embeddings.encoders.tiny_text import write_bert
 from tests.making import make_track
+from tests.retrieval.train.synthetic import use_words
 from tests.retrieval.train.test_distributed import run_processes
 from tests.retrieval.train.test_training import interrupt_at
 from unisono.base.errors import DataError, UnisonoError, UsageError
@@ -137,11 +138,14 @@ def test_a_tuned_encoder_embeds_what_its_model_reads_and_no_other_does(given: di
     [
         {"tune_audio": "lora", "lora_dropout": 0.3, "micro_batch": 3},
         {"frozen_front": 3, "layer_decay": 0.5, "cached_audio": True},
+        {"audio_windows": 2, "maxsim": 0.4, "micro_batch": 3},
     ],
-    ids=["lora", "full"],
+    ids=["lora", "full", "maxsim"],
 )
-def test_resuming_is_exact(given: dict[str, Any], how: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+def test_resuming_is_exact(given: dict[str, Any], how: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     given |= how | {"epochs": 2}
+    if "maxsim" in how:
+        use_words(monkeypatch, tmp_path / "words")
     train(**given)
     expected = last(given).read_bytes()
     last(given).unlink()

@@ -114,13 +114,23 @@ class TunedTower:
 
     def embed(self, windows: "Tensor") -> "Tensor":
         """Embed W windows of each of b excerpts [b, W, samples] as [b, L, A]; differentiable."""
-        import torch
-
-        rows = self.encoder.forward(windows.flatten(0, 1)).float()
-        rows = rows.reshape(*windows.shape[:2], *rows.shape[1:])
-        read = getattr(self.encoder, "read", None)
-        found: torch.Tensor = read(rows) if read else rows.mean(dim=1)
+        rows = self._rows(windows)
+        found: Tensor = self.encoder.read(rows) if self.reads_sequences else rows.mean(dim=1)  # type: ignore[attr-defined]
         return found if found.ndim == 3 else found.unsqueeze(1)
+
+    def embed_each(self, windows: "Tensor") -> "Tensor":
+        """Embed W windows of each of b excerpts [b, W, samples] as [b, W, L, A]: `embed` is their mean; differentiable."""
+        rows = self._rows(windows)
+        return rows if rows.ndim == 4 else rows.unsqueeze(2)
+
+    def _rows(self, windows: "Tensor") -> "Tensor":
+        rows = self.encoder.forward(windows.flatten(0, 1)).float()
+        return rows.reshape(*windows.shape[:2], *rows.shape[1:])
+
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether an excerpt is embedded by a network of its own over its windows, and not as their mean."""
+        return hasattr(self.encoder, "read")
 
     def state(self) -> "dict[str, Tensor]":
         """Return the weights of what is trained, by name."""

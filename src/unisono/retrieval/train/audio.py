@@ -55,6 +55,10 @@ class AudioSource(Protocol):
         """Return the audio embeddings [b, L, A] of a part of a batch."""
         ...
 
+    def windows(self, part: Batch) -> Tensor:
+        """Return the embeddings [b, W, L, A] of the windows that were drawn, of which `__call__` gives the mean."""
+        ...
+
     def ahead(self, batches: Iterable[Batch], step: int) -> Generator[Batch, None, None]:
         """Yield the batches, the first of which is that of `step`, with all that is needed to embed their audio."""
         ...
@@ -88,6 +92,12 @@ class StoredAudio:
         if part.windows is not None and self.data.windows is not None:
             return self.data.windows.mean(part.windows)
         return self.data.audio[part.rows]
+
+    def windows(self, part: Batch) -> Tensor:
+        """Return the embeddings [b, W, L, A] of the windows that were drawn."""
+        assert part.windows is not None and self.data.windows is not None
+        found = self.data.windows.embeddings[part.windows.reshape(-1)]
+        return found.reshape(*part.windows.shape, *found.shape[1:]).float()
 
     def ahead(self, batches: Iterable[Batch], step: int) -> Generator[Batch, None, None]:
         """Yield the batches as they are."""
@@ -158,6 +168,11 @@ class TunedAudio:
         """Return the audio embeddings [b, L, A] of a part of a batch; differentiable."""
         assert part.waveforms is not None
         return self.tower.embed(part.waveforms.to(self._device, non_blocking=True))
+
+    def windows(self, part: Batch) -> Tensor:
+        """Return the embeddings [b, W, L, A] of the windows that were drawn; differentiable."""
+        assert part.waveforms is not None
+        return self.tower.embed_each(part.waveforms.to(self._device, non_blocking=True))
 
     def ahead(self, batches: Iterable[Batch], step: int) -> Generator[Batch, None, None]:
         """Yield the batches with their audio, which threads decode while the steps before are taken.
@@ -321,6 +336,11 @@ def tuned_audio(
             f"frozen_front {config.frozen_front} leaves nothing of {record.name} to tune, which has {len(tower.stages)} "
             "stages.",
             parameter="frozen_front",
+        )
+    if config.maxsim and tower.reads_sequences:
+        raise UsageError(
+            f"{record.name} embeds an excerpt as a sequence, not as the mean of its windows: tune it without maxsim.",
+            parameter="maxsim",
         )
     if begun and begun.tower:
         tower.load(begun.tower)

@@ -152,10 +152,10 @@ class TrainingConfig:
                 "keep_near needs a model to start from (model) and encoders that are not tuned (no lora, no tune_audio).",
                 parameter="keep_near",
             )
-        if self.maxsim and (self.audio_windows is None or self.lora or self.tune_audio):
+        if self.maxsim and (self.audio_windows is None or self.lora):
             raise UsageError(
-                "maxsim needs some windows of each excerpt (audio_windows), and encoders that are not tuned (no lora, no "
-                "tune_audio).",
+                "maxsim needs some windows of each excerpt (audio_windows), and a text encoder that is not tuned (no lora): "
+                "the tokens are embedded before the training.",
                 hint="Keep them with prepare --keep-windows, and train with --audio-windows 4, or as many as you can.",
                 parameter="maxsim",
             )

@@ -22,7 +22,7 @@ from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import distributed, losses
 from unisono.retrieval.train.audio import AudioSource, StoredAudio
 from unisono.retrieval.train.config import TrainingConfig
-from unisono.retrieval.train.data import Batch, SplitData, TrainingWindows
+from unisono.retrieval.train.data import Batch, SplitData
 from unisono.retrieval.train.losses import EmbeddedBatch
 from unisono.retrieval.train.terms import false_captions_term, maxsim_term
 
@@ -175,7 +175,8 @@ class Step:
     def _embed(self, part: Batch, number: int, place: int) -> Embedded:
         self._seed(number, place)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
-            audio = self.audio(part).to(self.device, torch.float32)
+            each = self.audio.windows(part).to(self.device, torch.float32) if self.tokens is not None else None
+            audio = self.audio(part).to(self.device, torch.float32) if each is None else each.mean(dim=1)
             found = {
                 "text": self.heads.embed_text(self.texts(part.captions)),
                 "audio": self.heads.embed_audio(audio, self.config.noise),
@@ -183,17 +184,15 @@ class Step:
             if part.false is not None:  # where there is none, the caption itself, which then does not count
                 false = np.where(part.false < 0, part.captions, part.false)
                 found["false"] = self.heads.embed_text(self.texts(false))
-            if self.tokens is not None and part.windows is not None and self.data.windows is not None:
-                found["tokens"], found["windows"] = self._embed_parts_of(part, self.tokens, self.data.windows)
+            if self.tokens is not None and each is not None:
+                found["tokens"], found["windows"] = self._embed_parts_of(part, self.tokens, each)
         return found
 
-    def _embed_parts_of(self, part: Batch, table: TokenTable, stored: TrainingWindows) -> tuple[Tensor, Tensor]:
-        """Embed the tokens of the captions [b, T, D], 0 where there is none, and the windows of the music [b, W, D]."""
-        assert part.windows is not None
+    def _embed_parts_of(self, part: Batch, table: TokenTable, each: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed the tokens of the captions [b, T, D], 0 where there is none, and windows [b, W, L, A] as [b, W, D]."""
         rows, there = table.rows(part.captions, part.longest)
         tokens = self.heads.embed_tokens(torch.from_numpy(rows).to(self.device))
-        windows = stored.embeddings[part.windows.reshape(-1)].to(self.device, torch.float32)
-        embedded = self.heads.embed_audio(windows, self.config.noise).reshape(*part.windows.shape, -1)
+        embedded = self.heads.embed_audio(each.flatten(0, 1), self.config.noise).reshape(*each.shape[:2], -1)
         return tokens * torch.from_numpy(there).to(self.device).unsqueeze(2), embedded
 
     def _seed(self, number: int, place: int) -> None:
