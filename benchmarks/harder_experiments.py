@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.harder_music import SECONDS, UNHEARD_TAG
+from benchmarks.kept_front import kept_front
 from unisono.base.files import write_whole
 from unisono.commands import console
 from unisono.embeddings.file import open_embeddings
@@ -32,7 +33,7 @@ from unisono.retrieval.sweep.outcome import interval_over_seeds
 from unisono.retrieval.sweep.run import queries
 from unisono.retrieval.train.run import train
 from unisono.tracks.files import read_tracks, write_tracks
-from unisono.tracks.track import replace
+from unisono.tracks.track import Track, replace
 
 Figures = NDArray[np.float64]
 HEARD, UNHEARD = "known instruments", "unheard instruments"
@@ -90,16 +91,36 @@ class Music:
         return self.root / "embeddings"
 
 
-def read_music(root: Path, compositions: int, seconds: float) -> Music:
-    """Embed the first compositions, of each clip the middle, as far as that is missing."""
+def cut(track: Track, seconds: float, *, into_pieces: bool) -> list[Track]:
+    """Return the middle of a clip, or the pieces that it consists of, each an excerpt of its own, for training."""
+    if not into_pieces:
+        return [replace(track, start=(SECONDS - seconds) / 2, duration=seconds)]
+    recording = track.id.replace("_", ":", 1)
+    if track.split != "train":
+        return [replace(track, start=(SECONDS - seconds) / 2, duration=seconds, recording=recording)]
+    return [
+        replace(track, id=f"{track.id}_{number}", start=number * seconds, duration=seconds, recording=recording)
+        for number in range(int(SECONDS // seconds))
+    ]
+
+
+def read_music(root: Path, compositions: int, seconds: float, *, into_pieces: bool = False) -> Music:
+    """Embed the first compositions, of each clip the middle, or in training all pieces, as far as that is missing."""
     tracks = [
-        replace(track, start=(SECONDS - seconds) / 2, duration=seconds)
+        piece
         for track in read_tracks(root / "unified.json")
         if int(track.id.split("_")[1]) < compositions
+        for piece in cut(track, seconds, into_pieces=into_pieces)
     ]
-    root = root / f"{compositions}x{seconds:g}"
+    root = root / f"{compositions}x{seconds:g}{'p' if into_pieces else ''}"
     write_tracks(root / "unified.json", tracks)
-    prepare(root / "unified.json", encoders=("musicnn",), keep_windows=seconds > 3, output_dir=root / "embeddings")
+    prepare(
+        root / "unified.json",
+        encoders=("musicnn",),
+        keep_windows=seconds > 3,
+        cache_audio=True,
+        output_dir=root / "embeddings",
+    )
     test = [track for track in tracks if track.split == "test"]
     composition = {track.id: track.artist_id for track in test}
     return Music(root, composition, frozenset(track.id for track in test if UNHEARD_TAG in track.tags))
@@ -119,7 +140,7 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
         if variant.goes_on:
             options["model"] = folder_of(music, BASELINE, seed) / "musicnn_best.pt"
         if "tune_audio" in options:
-            options["dataset_file"] = music.root / "unified.json"
+            options |= {"dataset_file": music.root / "unified.json", "cached_audio": True, "threads": 1}
         model = train(music.embeddings, **options, seed=seed, checkpoint_dir=folder)
         write_whole(found, msgspec.json.encode(queries(model, music.embeddings, "test")))
     return msgspec.json.decode(found.read_bytes(), type=list[QueryResult])
@@ -176,13 +197,17 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("data/harder"))
     parser.add_argument("--compositions", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each clip")
+    parser.add_argument(
+        "--pieces", action="store_true", help="train on all pieces of that length, not on the middle one"
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", choices=TOPICS, default=TOPICS, help="topics")
     args = parser.parse_args()
-    music = read_music(args.root, args.compositions, args.seconds)
+    music = read_music(args.root, args.compositions, args.seconds, into_pieces=args.pieces)
     topics = set(args.only) - ({"windows"} if args.seconds <= 3 else set())
     chosen = [variant for variant in VARIANTS if variant is BASELINE or variant.topic in topics]
-    found = [(variant, [asked(music, variant, seed) for seed in range(args.seeds)]) for variant in chosen]
+    with kept_front():
+        found = [(variant, [asked(music, variant, seed) for seed in range(args.seeds)]) for variant in chosen]
     table(music, found)
 
 
