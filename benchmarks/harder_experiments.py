@@ -54,7 +54,8 @@ BASELINE = Variant("baseline", "frozen musicnn: joint space, whitened, noise 1, 
 SHARED: dict[str, Any] = {
     "audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten", "epochs": 40, "batch_size": 32,
 }  # fmt: skip
-MORE: dict[str, Any] = {"epochs": 5, "learning_rate": 1e-4}
+MORE: dict[str, Any] = {"epochs": 8, "learning_rate": 1e-4}
+TUNED = MORE | {"tune_audio": "full", "frozen_front": 1, "audio_learning_rate": 3e-4}
 VARIANTS = (
     BASELINE,
     Variant("heads", "MLP audio head", {"audio_head": "mlp"}),
@@ -66,8 +67,8 @@ VARIANTS = (
     Variant("views", "partial views of captions", {"views": True}),
     Variant("swaps", "false captions: instrument, mood, tempo", {"hard_negatives": ("instrument", "mood", "tempo")}),
     Variant("batch", "batches of 128", {"batch_size": 128}),
-    Variant("tuning", "5 epochs more, musicnn frozen", MORE, goes_on=True),
-    Variant("tuning", "5 epochs more, musicnn tuned", MORE | {"tune_audio": "full", "frozen_front": 1}, goes_on=True),
+    Variant("tuning", "8 epochs more, musicnn frozen", MORE, goes_on=True),
+    Variant("tuning", "8 epochs more, musicnn tuned", TUNED, goes_on=True),
     Variant("windows", "one window a step", {"audio_windows": 1}),
     Variant("windows", "three windows a step", {"audio_windows": 3}),
     Variant("windows", "three windows a step, MaxSim 0.4", {"audio_windows": 3, "maxsim": 0.4}),
