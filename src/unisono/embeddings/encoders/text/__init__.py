@@ -100,7 +100,8 @@ def tunable(encoder: TextEncoder) -> TunableTextEncoder:
     Raises:
         UsageError: it can only embed; the message says what it lacks.
     """
-    _refuse_without(encoder, ("backbone", "tokens", "forward"), "tuned")
+    hint = f"Use one of these: {', '.join(names())}."
+    _refuse_without(encoder, ("backbone", "tokens", "forward"), "tuned", hint)
     return cast("TunableTextEncoder", encoder)
 
 
@@ -110,11 +111,12 @@ def exportable(encoder: TextEncoder) -> ExportableTextEncoder:
     Raises:
         UsageError: it can only embed; the message says what it lacks.
     """
-    _refuse_without(encoder, ("backbone", "tokens", "forward", "tokenizer", "padded", "pooled"), "exported")
+    needed = ("backbone", "tokens", "forward", "tokenizer", "padded", "pooled")
+    _refuse_without(encoder, needed, "exported as ONNX", "Leave it out: --no-onnx (onnx=False).")
     return cast("ExportableTextEncoder", encoder)
 
 
-def _refuse_without(encoder: TextEncoder, needed: tuple[str, ...], work: str) -> None:
+def _refuse_without(encoder: TextEncoder, needed: tuple[str, ...], work: str, hint: str) -> None:
     import torch
 
     lacking = [name for name in needed if not hasattr(encoder, name)]
@@ -122,7 +124,7 @@ def _refuse_without(encoder: TextEncoder, needed: tuple[str, ...], work: str) ->
         raise UsageError(
             f"The text encoder {encoder.spec.name} can embed captions, but it cannot be {work}: "
             + (f"it has no {', '.join(lacking)}." if lacking else "it is not a torch.nn.Module."),
-            hint=f"Use one of these: {', '.join(names())}.",
+            hint=hint,
         )
 
 
