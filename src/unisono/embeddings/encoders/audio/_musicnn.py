@@ -65,7 +65,7 @@ class Front(nn.Module):
         much less to compute; it is the weakest band where the norm turns a channel over.
         """
         if spectrogram.device.type == "cpu" and len(spectrogram) > AT_A_TIME:
-            return torch.cat([self(part) for part in spectrogram.split(AT_A_TIME)])
+            return torch.cat([self(part) for part in torch.split(spectrogram, AT_A_TIME)])
         found = []
         for convolution, length, norm in zip(self.filters, self.lengths, self.norms, strict=True):
             filtered = convolution(pad(spectrogram, (0, 0, (length - 1) // 2, length // 2)))
