@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.loaded import unisono
@@ -75,7 +76,7 @@ def test_what_is_shared_between_datasets_and_between_splits(card: Statistics) ->
 
 
 def test_quantiles() -> None:
-    assert quantiles(range(101)) == {"shortest": 0, "5 %": 5, "median": 50, "95 %": 95, "longest": 100}
+    assert quantiles(np.arange(101)) == {"shortest": 0, "5 %": 5, "median": 50, "95 %": 95, "longest": 100}
 
 
 class Tags(html.parser.HTMLParser):

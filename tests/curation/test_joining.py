@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from itertools import combinations
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from unisono.curation.joining import COMMON, further_identities
 from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts
 from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.wording import words
+from unisono.tracks.stored import StoredTracks
 from unisono.tracks.track import Track
 
 STRICTNESS = {"train": 0, "val": 1, "test": 2}
@@ -204,7 +206,7 @@ def test_captions_of_many_recordings_join_nothing() -> None:
         assert len(set(groups(tracks, further_identities(tracks, {})))) == count
 
 
-def test_only_captions_that_people_or_models_wrote_join_tracks_and_moves_are_counted() -> None:
+def test_only_captions_that_people_or_models_wrote_join_tracks_and_moves_are_counted(tmp_path: Path) -> None:
     def pair(origin: str | None) -> list[Track]:
         return [
             make_track(
@@ -215,6 +217,6 @@ def test_only_captions_that_people_or_models_wrote_join_tracks_and_moves_are_cou
         ]  # fmt: skip
 
     for origin, joined in (("human", 1), ("model", 1), ("tags", 0), (None, 0)):
-        tracks, moved = with_splits(pair(origin), [], SplitRule(match=["text"]))
+        tracks, moved = with_splits(StoredTracks(pair(origin), tmp_path), [], SplitRule(match=["text"]))
         assert sum(track.split == "train" for track in tracks) == 1 - joined
         assert moved == ({"text: alike captions": 1} if joined else {})

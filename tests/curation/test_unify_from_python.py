@@ -16,7 +16,6 @@ from unisono.curation.collection import read_tracks
 from unisono.curation.datasets import dataset, list_datasets
 from unisono.curation.unify import unify
 from unisono.curation.unify_report import UnifyFailedError
-from unisono.tracks import stored
 
 
 @pytest.fixture(scope="module")
@@ -51,18 +50,6 @@ def test_it_returns_what_the_report_says(data: Path, tmp_path: Path) -> None:
     said = repr(report)
     assert f"{report.tracks:,} tracks in {tmp_path / 'x.json'}" in said and "dropped: audio file missing" in said
     assert "<table" in report._repr_html_() and "song_describer" in report._repr_html_()
-
-
-@pytest.mark.parametrize("more", [{}, {"samples_per_dataset": 3}, {"hold_out": ["song_describer"], "match": ["text"]}])
-def test_a_mix_that_stays_on_the_disk_has_the_same_bytes(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any]
-) -> None:
-    written = []
-    for most in (1000, 2):
-        monkeypatch.setattr(stored, "MOST_HELD", most)
-        unify(["fma", "song_describer"], output=tmp_path / "x.json", data_root=data, overwrite=True, **more)
-        written.append([(tmp_path / name).read_bytes() for name in ("x.json", "x.report.json")])
-    assert written[0] == written[1]
 
 
 def test_the_command_writes_the_same_bytes_and_records_the_same_options(data: Path, tmp_path: Path) -> None:

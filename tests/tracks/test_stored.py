@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.base.errors import DataError
 from unisono.curation.collection import as_tracks
+from unisono.curation.collection import write_tracks as write
 from unisono.curation.dedupe import dedupe
 from unisono.curation.leaks import leaks
-from unisono.tracks import stored
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.formats import json_array
-from unisono.tracks.stored import StoredTracks
-from unisono.tracks.track import Track
+from unisono.tracks.record import to_track
+from unisono.tracks.stored import SPLIT_OF_CODE, StoredTracks
+from unisono.tracks.track import Track, replace
 
 
 def tracks(count: int) -> list[Track]:
@@ -45,27 +46,47 @@ def test_a_stored_sequence_is_the_list(tmp_path_factory: pytest.TempPathFactory,
     places = data.draw(st.lists(st.integers(0, count - 1), max_size=9)) if count else []
     some = found[np.array(places, dtype=np.int64)]
     assert list(some) == [some[at] for at in range(len(places))] == [listed[at] for at in places]
-    assert list(found.filter(lambda track: track.split == "val")) == [each for each in listed if each.split == "val"]
+    assert [to_track(entry) for entry in found.entries()] == listed
+    codes = data.draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
+    other = found.with_splits(np.array(codes, dtype=np.uint8))
+    assert list(other) == [replace(each, split=SPLIT_OF_CODE[code]) for each, code in zip(listed, codes, strict=True)]
+    changed = {place: make_track(id=f"x_{place}", audio_path="/x", caption="x", duration=1.0) for place in places}
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=bool)
+    mixed = [changed.get(at, each) for at, each in enumerate(listed) if kept[at]]
+    assert list(found.with_others(changed.items(), kept)) == mixed
 
 
-@pytest.mark.parametrize("kind", ["json", "jsonl"])
-def test_large_files_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
+@pytest.mark.parametrize("kind", ["json", "jsonl", "parquet"])
+def test_tracks_of_a_file_give_the_bytes_of_tracks_in_memory(tmp_path: Path, kind: str):
     train, benchmark = tmp_path / f"train.{kind}", tmp_path / f"benchmark.{kind}"
-    write_tracks(train, tracks(60))
-    write_tracks(benchmark, tracks(90)[55:])
+    write_tracks(train, tracks(600))
+    if kind == "jsonl":  # some lines as nobody would write them
+        train.write_bytes(train.read_bytes().replace(b'{"id":"d_30', b'\n  {"id": "d_30').replace(b"\n", b"\r\n", 200))
+    write_tracks(benchmark, tracks(900)[555:])
     written = []
-    for limit in (1 << 40, 0):
-        monkeypatch.setattr(stored, "LARGE_BYTES", limit)
-        assert isinstance(as_tracks(train)._tracks, StoredTracks) is (limit == 0)
-        report = leaks(train, benchmark, match=["ids", "sha256", "text"], data_root=tmp_path)
-        write_tracks(tmp_path / f"clean.{kind}", report.clean())
-        dedupe(train, output=tmp_path / f"merged.{kind}", data_root=tmp_path)
-        files = sorted(path for path in tmp_path.iterdir() if path.stem.partition(".")[0] in ("clean", "merged"))
+    for first, second in ((train, benchmark), (read_tracks(train), read_tracks(benchmark))):
+        report = leaks(first, second, match=["ids", "sha256", "text"], data_root=tmp_path)
+        write(report.clean(), tmp_path / f"clean.{kind}")
+        merged = dedupe(first, output=tmp_path / f"merged.{kind}", data_root=tmp_path)
+        files = [tmp_path / name for name in (f"clean.{kind}", f"merged.{kind}", "merged.report.json")]
         written.append([report.content, *(path.read_bytes() for path in files)])
-    assert len(written[0]) == 4 and written[0] == written[1]
+        assert report.leaking and merged.choices and isinstance(merged.tracks._tracks, StoredTracks) is (first == train)
+    assert written[0] == written[1]
     write_tracks(train, tracks(3) + tracks(2))
     with pytest.raises(DataError, match="record 4: the id 'd_0' already stands in record 1"):
         leaks(train, benchmark)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path):
+    write_tracks(tmp_path / "some.jsonl", tracks(9))
+    found = as_tracks(tmp_path / "some.jsonl")
+    write_tracks(tmp_path / "some.jsonl", tracks(3))
+    assert list(found) == tracks(9), "the file was replaced, not changed"
+    found = as_tracks(tmp_path / "some.jsonl")
+    with (tmp_path / "some.jsonl").open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(DataError, match="was changed"):
+        list(found)
 
 
 @pytest.mark.parametrize(

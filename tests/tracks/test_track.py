@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import partial_path
-from unisono.tracks import record
 from unisono.tracks.files import iter_tracks, read_tracks, write_tracks
 from unisono.tracks.formats import json_lines, parquet
 from unisono.tracks.record import FIELDS, from_fields
@@ -243,12 +242,12 @@ def test_text_that_cannot_be_encoded_is_refused_and_nothing_is_left(tmp_path: Pa
 def test_reading_one_by_one_reads_no_further_than_needed(tmp_path: Path, kind: str, monkeypatch) -> None:
     path = tmp_path / f"a.{kind}"
     write_tracks(path, [make_track(**{**GOOD, "id": f"d_{n}"}) for n in range(50_000)])
-    checked = []
-    original = record.to_track
-    for module in (json_lines, parquet):
-        monkeypatch.setattr(module, "to_track", lambda *args: checked.append(1) or original(*args))
+    read = []
+    for module, name in ((json_lines, "block"), (parquet, "from_batch")):
+        original = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, original=original: read.append(1) or original(*args))
     assert next(iter_tracks(path)).id == "d_0"
-    assert len(checked) == 1
+    assert len(read) == 1
 
 
 def test_numbers_that_are_whole_are_seconds_too(tmp_path: Path) -> None:

@@ -1,59 +1,106 @@
 """Find files that are copies of each other, byte for byte, reading as little of them as possible."""
 
 import hashlib
+import os
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base import storage
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 
 GLANCE_BYTES = 1 << 14
-Key = TypeVar("Key", bound=Hashable)
 
 
-def hashes_of_copies(tracks: Iterable[Track]) -> dict[str, str]:
-    """Return path -> sha256 of the files of tracks that name none, if another of these files has the same.
+class FileSizes:
+    """The sizes of the files of tracks that name no hash: 16 bytes a track."""
 
-    Only files of equal size are opened, and only those that agree in the middle are read whole. A file that cannot be
-    read has no hash; decoding it tells why.
-    """
-    paths = (track.audio_path for track in tracks if not track.sha256)
-    sizes = _alike(paths, _size)
-    glances = [members for some in sizes.values() for members in _alike(some, _glance).values()]
-    hashes = [hashed for some in glances for hashed in _alike(some, _sha256).items()]
-    return {path: sha256 for sha256, members in hashes for path in members}
+    def __init__(self) -> None:
+        self._sizes, self._paths = array("q"), array("q")
+        self._is_folder = lru_cache(maxsize=4096)(os.path.isdir)
+
+    def look(self, tracks: Sequence[Entry]) -> None:
+        """Look at the files of further tracks."""
+        self._sizes.extend([0 if track.sha256 else self._size(track.audio_path) for track in tracks])
+        self._paths.extend([hash(track.audio_path) for track in tracks])
+
+    def _size(self, path: str) -> int:
+        try:  # neighbours share a folder, and if that is not there, neither are they
+            is_absent = path[0] == "/" and not self._is_folder(path.rpartition("/")[0])
+            return 0 if is_absent else storage.status(path)[0]
+        except (OSError, ValueError):
+            return 0
+
+    def hashes_of_copies(self, tracks: Callable[[], Iterable[Entry]]) -> dict[str, str]:
+        """Return path -> sha256 of the files of tracks that name none, if another of these files has the same.
+
+        Only files of equal size are opened, and only those that agree in the middle are read whole. A file that cannot be
+        read has no hash; decoding it tells why.
+
+        Args:
+            tracks: returns those that were looked at, in the same order.
+        """
+        paths = np.asarray(self._paths)
+        suspects = _shared(np.asarray(self._sizes), paths)
+        if not len(suspects):
+            return {}
+        glance = lru_cache(maxsize=4096)(_glance)  # excerpts of a file are neighbours
+        glances = np.fromiter(map(glance, _paths(tracks(), suspects)), np.int64, len(suspects))
+        sizes = np.asarray(self._sizes)[suspects]
+        suspects = suspects[_shared(np.where(glances == 0, 0, glances ^ sizes), paths[suspects])]
+        hashed = {path: _sha256(path) for path in dict.fromkeys(_paths(tracks(), suspects))}
+        of_hash: dict[str, list[str]] = defaultdict(list)
+        for path, sha256 in hashed.items():
+            if sha256:
+                of_hash[sha256].append(path)
+        return {path: sha256 for sha256, members in of_hash.items() if len(members) > 1 for path in members}
 
 
-def _alike(paths: Iterable[str], look: Callable[[str], Key | None]) -> dict[Key, list[str]]:
-    """Return the paths grouped by what `look` returns for them; groups of one are left out."""
-    groups: dict[Key, dict[str, None]] = defaultdict(dict)
-    for path in paths:
-        seen = look(path)
-        if seen is not None:
-            groups[seen][path] = None
-    return {seen: list(members) for seen, members in groups.items() if len(members) > 1}
+def hashes_of_copies(tracks: Sequence[Entry]) -> dict[str, str]:
+    """Return the hashes of copies among tracks; see `FileSizes`."""
+    sizes = FileSizes()
+    sizes.look(tracks)
+    return sizes.hashes_of_copies(lambda: tracks)
 
 
-def _size(path: str) -> int | None:
-    try:
-        return storage.status(path)[0] or None
-    except (OSError, ValueError):
-        return None
+def _shared(keys: NDArray[np.int64], paths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the places whose key, other than 0, several different paths have."""
+    (places,) = np.nonzero(keys)
+    order = places[np.lexsort((paths[places], keys[places]))]
+    ranked, its_paths = keys[order], paths[order]
+    is_new = np.append(True, ranked[1:] != ranked[:-1])
+    (begin,) = np.nonzero(is_new)
+    is_other = np.append(False, its_paths[1:] != its_paths[:-1]) & ~is_new
+    has_others = np.logical_or.reduceat(is_other, begin) if len(begin) else np.empty(0, dtype=bool)
+    return np.sort(order[np.repeat(has_others, np.diff(begin, append=len(order)))])
 
 
-def _glance(path: str) -> bytes | None:
+def _paths(tracks: Iterable[Entry], places: NDArray[np.int64]) -> Iterable[str]:
+    """Yield the paths of the tracks at ascending places."""
+    wanted = iter(places.tolist())
+    at = next(wanted, -1)
+    for place, track in enumerate(tracks):
+        if place == at:
+            yield track.audio_path
+            at = next(wanted, -1)
+
+
+def _glance(path: str) -> int:
     try:
         with storage.read_bytes(path) as file:
-            file.seek((_size(path) or 0) // 2)
-            return file.read(GLANCE_BYTES)
+            file.seek(storage.status(path)[0] // 2)
+            return hash(file.read(GLANCE_BYTES)) or 1
     except (OSError, ValueError):
-        return None
+        return 0
 
 
-def _sha256(path: str) -> str | None:
+def _sha256(path: str) -> str:
     try:
         with storage.read_bytes(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
-        return None
+        return ""

@@ -5,15 +5,17 @@ decode to the same samples, or sound the same. Tracks that describe different ex
 captions are true of one excerpt only.
 """
 
+import itertools
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from unisono.audio.copies import hashes_of_copies
+from unisono.audio.copies import FileSizes, hashes_of_copies
 from unisono.audio.listening import listen, unheard
 from unisono.base import storage
 from unisono.base.arguments import AnyPath, Count, as_path, checked
@@ -22,10 +24,11 @@ from unisono.base.files import write_whole
 from unisono.base.table import Table, Tabular
 from unisono.base.words import counted
 from unisono.curation.collection import Tracks, as_tracks, write_tracks
-from unisono.curation.groups import Identity, Keys, connected
+from unisono.curation.groups import GatheredKeys, Identity, connected
 from unisono.curation.matching import Published, hash_lists, read_published
 from unisono.curation.same_sound import duplicates
 from unisono.curation.splits import HELD_OUT_FIRST
+from unisono.tracks.record import Entry, to_track
 from unisono.tracks.track import CAPTION_ORIGINS, Caption, Track, replace
 from unisono.tracks.workspace import DEFAULT_ROOT
 
@@ -111,8 +114,9 @@ def dedupe(
         UsageError, DataError: the file is missing or broken.
         UnisonoError: the output cannot be written, or `strict` found a fault.
     """
-    came = as_tracks(tracks)
     published = read_published(hash_lists(sha256_lists, as_path(data_root)))
+    sizes, keys = FileSizes(), GatheredKeys()
+    came = as_tracks(tracks, [sizes.look, lambda some: keys.add([_keys(track, published) for track in some])])
     alike: list[tuple[int, int]] = []
     decoded: list[str] = []
     not_heard: list[dict[str, str]] = []
@@ -123,8 +127,9 @@ def dedupe(
         if not_heard and strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])
             raise UnisonoError(f"--strict: {counted(len(not_heard), 'record')} could not be listened to: {listed}.")
-    merged, choices = merge_duplicates(came, published, alike, decoded)
-    report = DedupeReport(came.like(merged), len(came), choices, not_heard)
+    merging = _Merging(came, published, sizes.hashes_of_copies(came.entries), _sounds(came, alike), decoded)
+    left, choices = merging.merged(None if audio else keys)
+    report = DedupeReport(left, len(came), choices, not_heard)
     if output is not None:
         report.write(as_path(output).with_suffix(".report.json"))
         write_tracks(report.tracks, output)
@@ -136,8 +141,8 @@ def merge_duplicates(
     published: Published | None = None,
     alike: Iterable[tuple[int, int]] = (),
     decoded: Sequence[str] = (),
-) -> tuple[Iterator[Track], list[Merged]]:
-    """Return the merged tracks, each at the place of the first of its group, and the choices, made while they are iterated.
+) -> tuple[Tracks, list[Merged]]:
+    """Return the merged tracks, each at the place of the first of its group, and the choices.
 
     Args:
         tracks: all tracks.
@@ -145,57 +150,92 @@ def merge_duplicates(
         alike: pairs of places of tracks that sound the same.
         decoded: hash of each track's samples, empty if unknown.
     """
-    copies = hashes_of_copies(tracks)
+    came = as_tracks(tracks)
+    return _Merging(came, published or {}, hashes_of_copies(came), _sounds(came, alike), decoded).merged()
+
+
+def _sounds(tracks: Sequence[Track], alike: Iterable[tuple[int, int]]) -> dict[int, list[Identity]]:
+    """Return the identities that tracks which sound the same have in common."""
     sounds: dict[int, list[Identity]] = defaultdict(list)
     for one, other in alike:
         if tracks[one].start == tracks[other].start:
             for at in (one, other):
                 sounds[at].append(("audio", f"the sound of {tracks[one].id} and {tracks[other].id}"))
-
-    def keys_of(at: int, track: Track) -> list[Identity]:
-        # the same samples: captions hold, whichever excerpt of whichever file they are
-        samples = [("decoded", f"the samples {decoded[at]}")] if decoded and decoded[at] else []
-        return _keys(track, published or {}) + samples + sounds.get(at, [])
-
-    def completed(track: Track) -> Track:
-        sha256 = track.sha256 or copies.get(track.audio_path, "")
-        return track if sha256 == track.sha256 else replace(track, sha256=sha256)
-
-    choices: list[Merged] = []
-    return _merged_groups(tracks, completed, keys_of, choices), choices
+    return sounds
 
 
-def _merged_groups(
-    tracks: Sequence[Track],
-    completed: Callable[[Track], Track],
-    keys_of: Callable[[int, Track], list[Identity]],
-    choices: list[Merged],
-) -> Iterator[Track]:
-    group_of = connected(Keys.of(keys_of(at, completed(track)) for at, track in enumerate(tracks)))
-    members: dict[int, list[int]] = defaultdict(list)
-    for at in np.flatnonzero(np.bincount(group_of)[group_of] > 1).tolist():
-        members[int(group_of[at])].append(at)
-    for at, track in enumerate(tracks):
-        places = members.get(int(group_of[at]), [at])
-        if len(places) == 1:
-            yield completed(track)
-        elif at == places[0]:
-            its_tracks = [completed(tracks[place]) for place in places]
+@dataclass(frozen=True)
+class _Merging:
+    """Merges duplicates by what is known of their files."""
+
+    tracks: Tracks
+    published: Published
+    copies: Mapping[str, str]
+    """Path -> hash of its file."""
+    sounds: Mapping[int, list[Identity]]
+    decoded: Sequence[str]
+
+    def merged(self, keys: GatheredKeys | None = None) -> tuple[Tracks, list[Merged]]:
+        """Return the merged tracks and the choices; `keys` are those of the tracks if only the records count."""
+        if keys is None or self.copies:
+            keys = GatheredKeys()
+            keys.add(self._keys_of(at, self._completed(each)) for at, each in enumerate(self.tracks.entries()))
+        group_of = connected(keys.columns())
+        sizes = np.bincount(group_of)
+        is_first = np.zeros(len(group_of), dtype=bool)
+        is_first[np.unique(group_of, return_index=True)[1]] = True
+        choices: list[Merged] = []
+        others = itertools.chain(self._merges(group_of, sizes, choices), self._alone_completed(sizes[group_of] == 1))
+        return self.tracks.with_others(others, is_first), choices
+
+    def _merges(
+        self, group_of: NDArray[np.int64], sizes: NDArray[np.int64], choices: list[Merged]
+    ) -> Iterator[tuple[int, Track]]:
+        """Yield what each group is merged into, at the place of its first track."""
+        (places,) = np.nonzero(sizes[group_of] > 1)
+        places = places[np.argsort(group_of[places], kind="stable")]
+        at, members = iter(places.tolist()), iter(self.tracks.at(places))
+        for size in sizes[sizes > 1].tolist():
+            its_places = list(itertools.islice(at, size))
+            its_tracks = [to_track(self._completed(track)) for track in itertools.islice(members, size)]
             best = min(its_tracks, key=_audio_rank)
             counts = Counter(
-                value for place, its in zip(places, its_tracks, strict=True) for _, value in set(keys_of(place, its))
+                value
+                for place, its in zip(its_places, its_tracks, strict=True)
+                for _, value in set(self._keys_of(place, its))
             )
             others = tuple(sorted(its.id for its in its_tracks if its.id != best.id))
             shared = tuple(sorted(value for value, count in counts.items() if count > 1))
             choices.append(Merged(best.id, others, shared, f"{best.duration:g} s, {_bytes(best):,} bytes"))
-            yield _merge(best, its_tracks)
+            yield its_places[0], _merge(best, its_tracks)
+
+    def _alone_completed(self, is_alone: NDArray[np.bool_]) -> Iterator[tuple[int, Entry]]:
+        """Yield the tracks without duplicates of which a hash is known that they do not name."""
+        if self.copies:
+            for at, track in enumerate(self.tracks.entries()):
+                if is_alone[at] and not track.sha256 and track.audio_path in self.copies:
+                    yield at, self._completed(track)
+
+    def _keys_of(self, at: int, track: Entry) -> list[Identity]:
+        # the same samples: captions hold, whichever excerpt of whichever file they are
+        samples = [("decoded", f"the samples {self.decoded[at]}")] if self.decoded and self.decoded[at] else []
+        return _keys(track, self.published) + samples + self.sounds.get(at, [])
+
+    def _completed(self, track: Entry) -> Entry:
+        sha256 = track.sha256 or self.copies.get(track.audio_path, "")
+        return track if sha256 == track.sha256 else replace(track, sha256=sha256)
 
 
-def _keys(track: Track, published: Published) -> list[Identity]:
+def _keys(track: Entry, published: Published) -> list[Identity]:
     excerpt = f"@{track.start:g}" if track.start else ""
-    names = [("recording", track.recording + excerpt)] if track.recording else []
-    hashes = [*([track.sha256.lower()] if track.sha256 else []), *published.get(track.recording, ())]
-    return names + [("sha256", sha256 + excerpt) for sha256 in hashes]
+    found = []
+    if track.recording:
+        found.append(("recording", track.recording + excerpt))
+    if track.sha256:
+        found.append(("sha256", track.sha256.lower() + excerpt))
+    if track.recording in published:
+        found += [("sha256", sha256 + excerpt) for sha256 in published[track.recording]]
+    return found
 
 
 def _audio_rank(track: Track) -> tuple[float, int, str]:

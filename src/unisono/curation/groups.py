@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 
 Identity = tuple[str, str]
 """A field and its value; tracks that share one are in one group."""
 
 
-def identities(track: Track) -> list[Identity]:
+def identities(track: Entry) -> list[Identity]:
     """Return the identities of a track; if no recording is named, the path of its file stands for it."""
     found = [("recording", whole(track.recording)) if track.recording else ("audio_path", track.audio_path)]
     if track.artist_id:
@@ -48,16 +48,9 @@ class Keys:
     @classmethod
     def of(cls, keys: Iterable[Iterable[Identity]]) -> "Keys":
         """Return the columns of the identities of items."""
-        hashes, owner, kinds = array("q"), array("I"), array("B")
-        fields: dict[str, int] = {}
-        count = 0
-        for its_keys in keys:
-            for key in its_keys:
-                hashes.append(hash(key))
-                owner.append(count)
-                kinds.append(fields.setdefault(key[0], len(fields)))
-            count += 1
-        return cls(count, np.asarray(hashes), np.asarray(owner), np.asarray(kinds), tuple(fields))
+        gathered = GatheredKeys()
+        gathered.add(keys)
+        return gathered.columns()
 
     def without(self, field: str) -> "Keys":
         """Return the same without the identities of a field."""
@@ -74,40 +67,58 @@ class Keys:
         return replace(self, hashes=self.hashes[kept], owner=self.owner[kept], kinds=self.kinds[kept])
 
 
+class GatheredKeys:
+    """Identities of items, as they come."""
+
+    def __init__(self) -> None:
+        self._hashes, self._owner, self._kinds = array("q"), array("I"), array("B")
+        self._fields: dict[str, int] = {}
+        self._count = 0
+
+    def add(self, keys: Iterable[Iterable[Identity]]) -> None:
+        """Add the identities of further items."""
+        listed = [list(its_keys) for its_keys in keys]
+        flat = [key for its_keys in listed for key in its_keys]
+        for key in flat:
+            if key[0] not in self._fields:
+                self._fields[key[0]] = len(self._fields)
+        owners = np.arange(self._count, self._count + len(listed), dtype=np.uint32)
+        self._owner.frombytes(np.repeat(owners, [len(its_keys) for its_keys in listed]).tobytes())
+        self._hashes.extend(map(hash, flat))
+        self._kinds.extend([self._fields[key[0]] for key in flat])
+        self._count += len(listed)
+
+    def columns(self) -> Keys:
+        """Return the identities of all items."""
+        columns = (np.asarray(column) for column in (self._hashes, self._owner, self._kinds))
+        return Keys(self._count, *columns, fields=tuple(self._fields))
+
+
 def connected(keys: Keys) -> NDArray[np.int64]:
     """Return the number of each item's connected component; items that share a key are connected.
 
-    Components are numbered in the order of their first item. The algorithm is union-find with path halving.
+    Components are numbered in the order of their first item. Each is a tree whose root is its lowest item: trees that share
+    a key are hooked to the lower root, all at once, until none is left to hook.
     """
-    parent = array("q", range(keys.count))
-
-    def root(item: int) -> int:
-        while parent[item] != item:
-            parent[item] = parent[parent[item]]
-            item = parent[item]
-        return item
-
     order = np.argsort(keys.hashes, kind="stable")
     ranked, items = keys.hashes[order], keys.owner[order].astype(np.int64)
     same = np.flatnonzero((ranked[1:] == ranked[:-1]) & (items[1:] != items[:-1]))
-    pairs = np.unique(items[same] * keys.count + items[same + 1])  # excerpts of a song share all: join them only once
-    for one, other in zip((pairs // max(keys.count, 1)).tolist(), (pairs % max(keys.count, 1)).tolist(), strict=True):
-        a, b = root(one), root(other)
-        parent[max(a, b)] = min(a, b)
-    roots = np.fromiter(map(root, range(keys.count)), np.int64, keys.count)
-    number_of_first = np.cumsum(roots == np.arange(keys.count)) - 1  # a root is the first item of its component
-    numbers: NDArray[np.int64] = number_of_first[roots]
+    one, other = items[same], items[same + 1]
+    root = np.arange(keys.count)
+    while len(one):
+        np.minimum.at(root, np.maximum(root[one], root[other]), np.minimum(root[one], root[other]))
+        while not np.array_equal(root, higher := root[root]):
+            root = higher
+        apart = root[one] != root[other]
+        one, other = one[apart], other[apart]
+    number_of_first = np.cumsum(root == np.arange(keys.count)) - 1
+    numbers: NDArray[np.int64] = number_of_first[root]
     return numbers
 
 
-def keys_of(tracks: Iterable[Track], further: Iterable[tuple[Identity, ...]] | None = None) -> Keys:
-    """Return the identities of tracks, and for each the further ones (see `joining`)."""
-    if further is None:
-        return Keys.of(map(identities, tracks))
-    return Keys.of([*identities(track), *its] for track, its in zip(tracks, further, strict=True))
-
-
-def groups(tracks: Sequence[Track], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
+def groups(tracks: Sequence[Entry], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
     """Return the number of each track's group; a group must not be divided by splits."""
-    numbers: list[int] = connected(keys_of(tracks, further)).tolist()
+    more = further or [()] * len(tracks)
+    keys = Keys.of([*identities(track), *its] for track, its in zip(tracks, more, strict=True))
+    numbers: list[int] = connected(keys).tolist()
     return numbers

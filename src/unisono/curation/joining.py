@@ -5,20 +5,20 @@ promise that adding a dataset moves no track out of test.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from unisono.curation.groups import Identity
 from unisono.curation.matching import Published
 from unisono.curation.wording import WordSet, alike, words, written_captions
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 
 COMMON = 10
 """A caption of at least this number of recordings of one dataset does not identify music."""
 
 
 def further_identities(
-    tracks: Sequence[Track],
+    tracks: Sequence[Entry],
     published: Published,
     *,
     captions: bool = False,
@@ -32,7 +32,7 @@ def further_identities(
         captions: whether captions by people or models that share nine words in ten join tracks, too.
         sounds: pairs of places of tracks that sound the same.
     """
-    found = list(names_and_hashes(tracks, published))
+    found = list(map(names_and_hashes(published), tracks))
     if captions:
         found = [(*own, *more) for own, more in zip(found, _caption_identities(tracks), strict=True)]
     for one, other in sounds:
@@ -42,8 +42,8 @@ def further_identities(
     return found
 
 
-def names_and_hashes(tracks: Iterable[Track], published: Published) -> Iterator[tuple[Identity, ...]]:
-    """Yield the published hashes of the recording of each track, and its title with its artist."""
+def names_and_hashes(published: Published) -> Callable[[Entry], tuple[Identity, ...]]:
+    """Return what returns the published hashes of the recording of a track, and its title with its artist."""
     fold = lru_cache(maxsize=4096)(_folded)  # songs of one artist are mostly neighbours
 
     @lru_cache(maxsize=4096)  # excerpts of a song have the same identities, and are mostly neighbours
@@ -52,15 +52,14 @@ def names_and_hashes(tracks: Iterable[Track], published: Published) -> Iterator[
         by_title = [("title", f"{title}\n{artist}")] if title and artist else []
         return (*(("sha256", sha256) for sha256 in published.get(recording, ())), *by_title)
 
-    for track in tracks:
-        yield of_song(track.recording, track.title, track.artist)
+    return lambda track: of_song(track.recording, track.title, track.artist)
 
 
 def _folded(text: str) -> str:
     return " ".join(words(text))
 
 
-def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:
+def _caption_identities(tracks: Sequence[Entry]) -> list[list[Identity]]:
     """Return identities of each track: one for each caption that few recordings have, and one for each similar pair."""
     of_track = [[frozenset(caption) for caption in written_captions(track, surely=True)] for track in tracks]
     recordings: dict[tuple[str, WordSet], set[str]] = defaultdict(set)
@@ -75,7 +74,7 @@ def _caption_identities(tracks: Sequence[Track]) -> list[list[Identity]]:
     for number, caption in enumerate(dict.fromkeys(caption for its_captions in rare for caption in its_captions)):
         identities[caption] = [("caption", str(number))]
     captions = list(identities)
-    for one, other in alike(captions, captions):
+    for one, other, *_ in alike(captions, captions):
         if other < one:
             identities[captions[one]].append(identities[captions[other]][0])
     return [[identity for caption in its_captions for identity in identities[caption]] for its_captions in rare]

@@ -2,12 +2,16 @@
 
 import itertools
 import json
+from array import array
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from unisono.audio.copies import hashes_of_copies
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.audio.copies import FileSizes
 from unisono.audio.listening import listen, unheard
 from unisono.base.arguments import AnyPath, Count, as_path, checked
 from unisono.base.files import write_whole
@@ -20,14 +24,16 @@ from unisono.curation.matching import (
     KINDS,
     Kind,
     Match,
-    find_matches,
+    Matching,
     hash_lists,
     read_published,
 )
 from unisono.curation.same_sound import audio_matches
+from unisono.tracks.record import Entry
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import DEFAULT_ROOT
 
+HELD_OUT = ("val", "test")
 DEFAULT_KINDS: tuple[Kind, ...] = ("ids", "sha256", "text")
 
 
@@ -39,6 +45,8 @@ class LeakReport(Tabular):
     """The tracks that were given first."""
     first: Tracks
     """Those of them that are trained on: the ones that were compared."""
+    compared: NDArray[np.bool_]
+    """[N]: which of the tracks that were given first they are."""
     second: Tracks
     """The benchmark."""
     matches: list[Match]
@@ -51,7 +59,15 @@ class LeakReport(Tabular):
     @cached_property
     def leaking(self) -> frozenset[str]:
         """The ids in `first` that leak."""
-        return frozenset(self.first[match.first].id for match in self.matches if match.kind in self.counting)
+        return frozenset(self._ids[match.first] for match in self.matches if match.kind in self.counting)
+
+    @cached_property
+    def _ids(self) -> dict[int, str]:
+        """Place in `first` -> id, of the tracks that match."""
+        places = sorted({match.first for match in self.matches})
+        flags = np.zeros(len(self.first), dtype=bool)
+        flags[places] = True
+        return {place: track.id for place, track in zip(places, self.first.at(flags).entries(), strict=True)}
 
     @property
     def doubtful(self) -> int:
@@ -60,14 +76,17 @@ class LeakReport(Tabular):
 
     def clean(self) -> Tracks:
         """Return the tracks that were given first, without those that leak."""
-        return self.everything.filter(lambda track: track.id not in self.leaking)
+        kept = np.ones(len(self.everything), dtype=bool)
+        leaking = [match.first for match in self.matches if match.kind in self.counting]
+        kept[np.flatnonzero(self.compared)[leaking]] = False
+        return self.everything.at(kept)
 
     @property
     def content(self) -> dict[str, Any]:
         """Every match with its evidence, as plain values."""
         rows = [
             {
-                "first": self.first[match.first].id,
+                "first": self._ids[match.first],
                 "second": self.second[match.second].id,
                 "match": match.kind,
                 "evidence": match.evidence,
@@ -128,14 +147,30 @@ def leaks(
     Raises:
         UsageError, DataError: a file is missing or broken.
     """
-    everything, second = as_tracks(trained_on), as_tracks(benchmark)
-    first = everything if all_splits else everything.filter(lambda track: track.split not in ("val", "test"))
+    kinds = set(match) or set(DEFAULT_KINDS)
+    published = read_published(hash_lists(sha256_lists, as_path(data_root)))
+    sizes = FileSizes()
+    second = as_tracks(benchmark)
+    compared = array("B")
+    matching = Matching(list(second), kinds, published)
+
+    def look(tracks: Sequence[Entry]) -> None:
+        flags = [all_splits or track.split not in HELD_OUT for track in tracks]
+        compared.extend(flags)
+        chosen = list(itertools.compress(tracks, flags))
+        if "sha256" in kinds:
+            sizes.look(chosen)
+        matching.look(chosen)
+
+    everything = as_tracks(trained_on, [look])
+    is_compared = np.asarray(compared).astype(bool)
+    first = everything.at(is_compared)
     if len(first) < len(everything):
         log.info("%d tracks of the val and test splits are not compared.", len(everything) - len(first))
-    kinds = set(match) or set(DEFAULT_KINDS)
-    copies = hashes_of_copies(itertools.chain(first, second)) if "sha256" in kinds else {}
-    published = read_published(hash_lists(sha256_lists, as_path(data_root)))
-    matches = find_matches(first, second, kinds, published, copies)
+    sizes.look(list(second) if "sha256" in kinds else ())
+    if copies := sizes.hashes_of_copies(lambda: itertools.chain(first.entries(), second)):
+        matching.look_again(first.entries(), copies)
+    matches = matching.found(first.entries)
     not_heard: list[dict[str, str]] = []
     if BY_LISTENING & kinds:
         both = [*first, *second]
@@ -143,4 +178,4 @@ def leaks(
         matches += audio_matches(heard[: len(first)], heard[len(first) :], sorted(kinds))
         not_heard = unheard(both, heard)
     counting: set[Kind] = {*match, *(("decoded",) if "audio" in match else ())} or set(CERTAIN)
-    return LeakReport(everything, first, second, matches, frozenset(counting), not_heard)
+    return LeakReport(everything, first, is_compared, second, matches, frozenset(counting), not_heard)

@@ -1,13 +1,11 @@
 """Rules about licences: which tracks a user may use. A licence that is not known is refused unless it is allowed."""
 
-import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from unisono.base.errors import UsageError
-from unisono.base.tally import Dropped
 from unisono.tracks.licenses import normalise, terms
-from unisono.tracks.track import UNKNOWN_LICENSE, Track
+from unisono.tracks.track import UNKNOWN_LICENSE
 
 LICENSE_UNKNOWN = "licence unknown"
 
@@ -78,19 +76,6 @@ class LicenseRule:
         if self.derivatives and not its_terms.derivatives:
             return "licence forbids derivatives"
         return ""
-
-
-def by_license(tracks: Iterable[Track], rule: LicenseRule) -> tuple[list[Track], list[Dropped]]:
-    """Keep the tracks whose licence fulfils the rule."""
-    kept: list[Track] = []
-    dropped: list[Dropped] = []
-    objection_to = functools.cache(rule.objection)  # licences are few
-    for track in tracks:
-        if objection := objection_to(track.license):
-            dropped.append(Dropped(id=track.id, reason=objection, detail=track.license, fault=False))
-        else:
-            kept.append(track)
-    return kept, dropped
 
 
 def _is(license: str, wanted: str) -> bool:

@@ -13,7 +13,6 @@ There are six kinds of evidence, from certain to doubtful:
 """
 
 from array import array
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from unisono.base.errors import DataError
 from unisono.curation.groups import whole
 from unisono.curation.wording import WordSet, alike, words, written_captions
 from unisono.sources import registry
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 
 Kind = Literal["ids", "sha256", "decoded", "audio", "artists", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -48,27 +47,82 @@ class Match:
 
 
 def find_matches(
-    first: Sequence[Track],
-    second: Sequence[Track],
+    first: Sequence[Entry],
+    second: Sequence[Entry],
     kinds: Iterable[Kind],
     published: Published | None = None,
     copies: Mapping[str, str] | None = None,
 ) -> list[Match]:
-    """Compare each track of one list with each of another; at most one match for a pair and kind.
+    """Compare each track of one list with each of another, as `Matching` does."""
+    matching = Matching(second, kinds, published, copies)
+    matching.look(first)
+    return matching.found(lambda: first)
 
-    What is held in memory grows with the second list, not with the first.
 
-    For a track of the first list and a key, only the first track of the second list with that key is named. That is enough
-    to tell that it leaks, and bounds the number of matches if a key is common.
+class Matching:
+    """Compares tracks, as they come, with a list; at most one match for a pair and kind.
+
+    What is held in memory grows with the list, not with what comes.
+
+    For a track that comes and a key, only the first track of the list with that key is named. That is enough to tell that it
+    leaks, and bounds the number of matches if a key is common.
     """
-    found: list[Match] = []
-    for kind in KINDS:
-        if kind in kinds and kind in _KEYS:
-            found.extend(_joined(first, second, kind, _KEYS[kind](published or {}, copies or {})))
-    if "text" in kinds:
-        matched = {match.first for match in found if match.kind == "text"}
-        found.extend(match for match in _similar_captions(first, second) if match.first not in matched)
-    return found
+
+    def __init__(
+        self,
+        second: Sequence[Entry],
+        kinds: Iterable[Kind],
+        published: Published | None = None,
+        copies: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take the list to compare with, the kinds of matches, the hashes that publishers list, and those of copies."""
+        self._second, self._kinds, self._published = second, frozenset(kinds), published or {}
+        self._count = 0
+        self._joins = {
+            kind: _Join(second, kind, keys(self._published, copies or {}))
+            for kind, keys in _KEYS.items()
+            if kind in self._kinds
+        }
+
+    def look(self, first: Sequence[Entry]) -> None:
+        """Compare further tracks by their keys."""
+        for join in self._joins.values():
+            join.look(first, self._count)
+        self._count += len(first)
+
+    def look_again(self, first: Iterable[Entry], copies: Mapping[str, str]) -> None:
+        """Compare all tracks that came by hashes once more, as those of copies are known now."""
+        self._joins["sha256"] = _Join(self._second, "sha256", _hashes(self._published, copies))
+        self._joins["sha256"].look(first, 0)
+
+    def found(self, first: Callable[[], Iterable[Entry]]) -> list[Match]:
+        """Return the matches, and compare captions if that was asked for; `first` returns all tracks that came."""
+        found = [match for kind in KINDS if kind in self._joins for match in self._joins[kind].matches]
+        if "text" in self._kinds:
+            matched = {match.first for match in self._joins["text"].matches}
+            found += (each for each in _similar_captions(first, self._second) if each.first not in matched)
+        return found
+
+
+class _Join:
+    """A hash join: the keys of a list are indexed, those of other tracks looked up."""
+
+    def __init__(self, second: Iterable[Entry], kind: Kind, keys: Callable[[Entry], Iterable[str]]) -> None:
+        self.matches: list[Match] = []
+        self._kind, self._keys = kind, keys
+        self._places: dict[str, int] = {}
+        for at, track in enumerate(second):
+            for key in keys(track):
+                self._places.setdefault(key, at)
+
+    def look(self, first: Iterable[Entry], count: int) -> None:
+        """Look up the keys of tracks, before which some others came."""
+        places, keys = self._places, self._keys
+        for at, track in enumerate(first, count):
+            for key in keys(track):
+                if key in places:
+                    self.matches.append(Match(at, places[key], self._kind, key))
+                    break
 
 
 def hash_lists(given: Iterable[AnyPath], data_root: Path) -> tuple[Path, ...]:
@@ -93,28 +147,12 @@ def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
     return dict(hashes)
 
 
-def _joined(
-    first: Sequence[Track], second: Sequence[Track], kind: Kind, keys: Callable[[Track], Iterable[str]]
-) -> Iterator[Match]:
-    """Match by a hash join: index the second list, look up the first."""
-    places: dict[str, int] = {}
-    for at, track in enumerate(second):
-        for key in keys(track):
-            places.setdefault(key, at)
-    for at, track in enumerate(first):
-        for key in keys(track):
-            other = places.get(key)
-            if other is not None:
-                yield Match(at, other, kind, key)
-                break
-
-
-def _recordings(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
+def _recordings(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
     return lambda track: (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
 
 
-def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
-    def keys(track: Track) -> Iterable[str]:
+def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
+    def keys(track: Entry) -> Iterable[str]:
         sha256 = track.sha256 or copies.get(track.audio_path, "")
         own = (sha256.lower(),) if sha256 else ()
         return (*own, *published.get(track.recording, ()))
@@ -122,12 +160,12 @@ def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Track]
     return keys
 
 
-def _artists(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
+def _artists(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
     return lambda track: (track.artist_id,) if track.artist_id else ()
 
 
-def _titles_and_captions(_: Published, __: Mapping[str, str]) -> Callable[[Track], Iterable[str]]:
-    def keys(track: Track) -> Iterator[str]:
+def _titles_and_captions(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
+    def keys(track: Entry) -> Iterator[str]:
         if track.title and (artist := words(track.artist)) and (title := words(track.title)):
             yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
         for caption in written_captions(track):
@@ -136,7 +174,7 @@ def _titles_and_captions(_: Published, __: Mapping[str, str]) -> Callable[[Track
     return keys
 
 
-_KEYS: dict[Kind, Callable[[Published, Mapping[str, str]], Callable[[Track], Iterable[str]]]] = {
+_KEYS: dict[Kind, Callable[[Published, Mapping[str, str]], Callable[[Entry], Iterable[str]]]] = {
     "ids": _recordings,
     "sha256": _hashes,
     "artists": _artists,
@@ -147,27 +185,24 @@ _KEYS: dict[Kind, Callable[[Published, Mapping[str, str]], Callable[[Track], Ite
 class _WordSets(Iterable[WordSet]):
     """The captions of tracks as sets of words; once iterated, it knows which track each is of."""
 
-    def __init__(self, tracks: Iterable[Track]) -> None:
+    def __init__(self, tracks: Callable[[], Iterable[Entry]]) -> None:
         self._tracks = tracks
         self.owner = array("I")
 
     def __iter__(self) -> Iterator[WordSet]:
         self.owner = array("I")
-        for at, track in enumerate(self._tracks):
+        for at, track in enumerate(self._tracks()):
             for caption in written_captions(track):
                 self.owner.append(at)
                 yield frozenset(caption)
 
 
-def _similar_captions(first: Sequence[Track], second: Sequence[Track]) -> Iterator[Match]:
+def _similar_captions(first: Callable[[], Iterable[Entry]], second: Sequence[Entry]) -> Iterator[Match]:
     """Match each track of the first list with the first track of the second that has a similar caption."""
-    mine, theirs = _WordSets(first), _WordSets(second)
-    others = list(theirs)
+    mine, theirs = _WordSets(first), _WordSets(lambda: second)
     done: set[int] = set()
-    for one, other in alike(mine, others):
+    for one, other, shared, altogether in alike(mine, list(theirs)):
         at = mine.owner[one]
         if at not in done:
             done.add(at)
-            caption = list(_WordSets([first[at]]))[one - bisect_left(mine.owner, at)]
-            shared, altogether = len(caption & others[other]), len(caption | others[other])
             yield Match(at, theirs.owner[other], "text", f"captions that share {shared} of {altogether} words")

@@ -10,7 +10,10 @@ from unisono.base.log import log
 from unisono.base.tally import Dropped, Tally
 from unisono.curation.complete import Draft, complete, drafts
 from unisono.curation.releases import Release
-from unisono.tracks.track import Track
+from unisono.tracks.track import Track, batched
+
+MEASURED_AT_A_TIME = 100_000
+"""Tracks of which what is known of their files is held in memory."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,9 @@ def iterate_dataset(
     log.info("Reading %s in %s", name, release.root)
     tally.came[name] += 0  # listed even if the release is empty
     kept = 0
-    found: Iterable[Draft] = _with_audio(release, tally, check_audio=check_audio)
-    probed: dict[str, Probed] = {}
-    if check_audio:
-        found = list(found)
-        probed = probe_all((draft.audio_path for draft in found), workers, journal)
+    found = _with_audio(release, tally, check_audio=check_audio)
     incomplete: list[Dropped] = []
-    for draft in found:
-        known = probed.get(draft.audio_path)
+    for draft, known in _measured(found, workers, journal) if check_audio else ((draft, None) for draft in found):
         item = complete(draft, known, names_suffice=names_suffice)
         if isinstance(item, Dropped):
             incomplete.append(item)
@@ -99,6 +97,17 @@ def iterate_dataset(
     tally.kept[name] = kept
     if check_audio and not kept and set(tally.reasons()) == {MISSING}:
         _warn_of_missing_audio(release)
+
+
+def _measured(drafts: Iterable[Draft], workers: int | None, journal: Journal | None) -> Iterator[tuple[Draft, Probed]]:
+    """Yield drafts with what is known of their files, which are measured many at a time."""
+    probed: dict[str, Probed] = {}
+    for some in batched(drafts, MEASURED_AT_A_TIME):
+        before, paths = probed, [draft.audio_path for draft in some]
+        probed = {path: before[path] for path in paths if path in before}  # excerpts of a file are mostly neighbours
+        probed |= probe_all((path for path in paths if path not in before), workers, journal)
+        for draft in some:
+            yield draft, probed[draft.audio_path]
 
 
 def _with_audio(release: Release, tally: Tally, *, check_audio: bool) -> Iterator[Draft]:

@@ -1,23 +1,20 @@
 """Which tracks of a mix are kept: filters by duration and licence, then a sample."""
 
+import functools
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from unisono.base.errors import UsageError
 from unisono.base.log import log
 from unisono.base.tally import Dropped, Tally
-from unisono.curation.filters import by_duration
-from unisono.curation.licensing import LicenseRule, by_license
-from unisono.curation.sampling import Stratification, sample
+from unisono.curation.filters import too_short_or_long
+from unisono.curation.licensing import LicenseRule
+from unisono.curation.sampling import Drawing, Stratification
+from unisono.tracks.record import Entry
 from unisono.tracks.stored import StoredTracks
-from unisono.tracks.track import Split, Track, batched
-
-AT_A_TIME = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,64 +44,49 @@ class Selection:
         if self.stratify_by and self.max_samples is None:
             log.warning("--stratify-by shares out --max-samples; without that, it changes nothing.")
 
-    def apply(self, tracks: Sequence[Track], tally: Tally) -> Sequence[Track]:
-        """Return the tracks that are kept, and tally what is kept and dropped."""
-        kept = self._filtered(tracks, tally)
-        if self.max_samples is not None or self.samples_per_dataset is not None:
-            kept = self._sampled(kept, tally)
-        tally.kept.update(track.dataset for track in kept)
-        return kept
+    def begin(self) -> "Selecting":
+        """Return what looks at the tracks of a mix as they are read."""
+        return Selecting(self)
 
-    def _filtered(self, tracks: Sequence[Track], tally: Tally) -> Sequence[Track]:
-        """Leave out what is too short or too long, and what its licence does not allow, a part at a time."""
-        places = array("q")
-        too_short_or_long, not_allowed = list[tuple[str, Dropped]](), list[tuple[str, Dropped]]()
-        begin = 0
-        for part in batched(tracks, AT_A_TIME):
-            kept, by_its_duration = by_duration(part, self.min_duration_s, self.max_duration_s)
-            kept, by_its_license = by_license(kept, self.licenses)
-            if by_its_duration or by_its_license:
-                dataset_of = {track.id: track.dataset for track in part}
-                too_short_or_long += [(dataset_of[item.id], item) for item in by_its_duration]
-                not_allowed += [(dataset_of[item.id], item) for item in by_its_license]
-                for item in (*by_its_duration, *by_its_license):
-                    del dataset_of[item.id]
-                places.extend(begin + at for at, track in enumerate(part) if track.id in dataset_of)
-            else:
-                places.extend(range(begin, begin + len(part)))
-            begin += len(part)
-        tally.dropped += [*too_short_or_long, *not_allowed]
-        return _at(tracks, np.asarray(places))
 
-    def _sampled(self, tracks: Sequence[Track], tally: Tally) -> Sequence[Track]:
-        drawn = sample(
-            [_Drawable(track.id, track.dataset, track.duration, track.split) for track in tracks],
-            seed=self.seed,
-            max_samples=self.max_samples,
-            samples_per_dataset=self.samples_per_dataset,
-            stratify_by=self.stratify_by,
-        )
-        ids = {track.id for track in drawn}
-        places = array("q")
-        for at, track in enumerate(tracks):
-            if track.id in ids:
-                places.append(at)
-            else:
+class Selecting:
+    """Selects tracks of a mix by what it noted of them as they were read."""
+
+    def __init__(self, rule: Selection) -> None:
+        self._rule = rule
+        self._drawing = None if rule.max_samples is rule.samples_per_dataset is None else Drawing(rule.seed)
+        self._objection_to = functools.cache(rule.licenses.objection)  # licences are few
+        self._count = 0
+        self._refused = array("q")
+        self._too_short_or_long, self._not_allowed = list[tuple[str, Dropped]](), list[tuple[str, Dropped]]()
+
+    def look(self, tracks: Sequence[Entry]) -> None:
+        """Note further tracks, and leave out what is too short or too long, and what its licence does not allow."""
+        rule = self._rule
+        if self._drawing:
+            self._drawing.look(tracks)
+        for at, track in enumerate(tracks, self._count):
+            if left_out := too_short_or_long(track, rule.min_duration_s, rule.max_duration_s):
+                self._refused.append(at)
+                self._too_short_or_long.append((track.dataset, left_out))
+            elif objection := self._objection_to(track.license):
+                self._refused.append(at)
+                left_out = Dropped(id=track.id, reason=objection, detail=track.license, fault=False)
+                self._not_allowed.append((track.dataset, left_out))
+        self._count += len(tracks)
+
+    def apply(self, tracks: StoredTracks, tally: Tally) -> StoredTracks:
+        """Return the tracks that are kept, of all that were looked at, and tally what is dropped."""
+        rule = self._rule
+        tally.dropped += [*self._too_short_or_long, *self._not_allowed]
+        kept = places = np.delete(np.arange(self._count), np.asarray(self._refused))
+        if self._drawing:
+            kept = self._drawing.drawn(
+                places,
+                max_samples=rule.max_samples,
+                samples_per_dataset=rule.samples_per_dataset,
+                stratify_by=rule.stratify_by,
+            )
+            for track in tracks[np.setdiff1d(places, kept, assume_unique=True)].entries():
                 tally.drop(track.dataset, Dropped(id=track.id, reason="not in the sample", fault=False))
-        return _at(tracks, np.asarray(places))
-
-
-class _Drawable(msgspec.Struct, frozen=True, gc=False):
-    """What of a track a sample depends on."""
-
-    id: str
-    dataset: str
-    duration: float
-    split: Split | None
-
-
-def _at(tracks: Sequence[Track], places: NDArray[np.int64]) -> Sequence[Track]:
-    """Return the tracks at some places."""
-    if len(places) == len(tracks):
-        return tracks
-    return tracks[places] if isinstance(tracks, StoredTracks) else [tracks[place] for place in places]
+        return tracks if len(kept) == len(tracks) else tracks[kept]

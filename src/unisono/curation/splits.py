@@ -7,19 +7,20 @@ allow, and then that for val. If the largest group has g tracks, each is off by 
 
 from array import array
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.seeded import rank_key
-from unisono.curation.groups import Identity, Keys, connected, keys_of
+from unisono.curation.groups import GatheredKeys, Identity, Keys, connected, identities
+from unisono.tracks.record import Entry
 from unisono.tracks.stored import SPLIT_OF_CODE
-from unisono.tracks.track import Split, Track, replace
+from unisono.tracks.track import Split, Track, batched, replace
 
 SplitBy = Literal["upstream", "seed"]
 TENTHS: dict[Split, int] = {"train": 8, "val": 1, "test": 1}
@@ -27,9 +28,19 @@ HELD_OUT_FIRST: tuple[Split, ...] = ("test", "val", "train")
 TEST, VAL, TRAIN, NONE = range(4)
 _CODES = {split: code for code, split in enumerate(SPLIT_OF_CODE)}
 
+AT_A_TIME = 256
+
 Codes = NDArray[np.uint8]
+Further = Callable[[int, Entry], Iterable[Identity]]
+"""Returns identities that join a track, at a place, to others, in addition to its own."""
 Ranks = NDArray[np.void]
 _RANK = np.dtype([("name", np.uint64), ("id", np.uint32)])
+
+
+class Kept(Protocol):
+    """Id -> earlier split."""
+
+    def get(self, id: str, /) -> Split | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -47,16 +58,18 @@ class SplitColumns:
     """[N]: the split that it brings to its group: of its own, an earlier one, and test if it is held out."""
     dataset: NDArray[np.uint16]
     """[N]: the number of its dataset."""
+    datasets: tuple[str, ...]
+    """The names of the datasets."""
 
     @classmethod
     def of(
         cls,
-        tracks: Sequence[Track],
+        tracks: Iterable[Entry],
         *,
         seed: int,
         held_out: Collection[str] = (),
-        kept: Mapping[str, Split | None] | None = None,
-        further: Iterable[tuple[Identity, ...]] | None = None,
+        kept: Kept | None = None,
+        further: Further | None = None,
     ) -> "SplitColumns":
         """Return the columns of tracks; the arguments are those of `assign_stable_splits`."""
         ranked = lru_cache(maxsize=4096)(
@@ -64,23 +77,39 @@ class SplitColumns:
         )  # songs of an artist are neighbours
         numbers: dict[str, int] = {}
         names, ids, own, brought, dataset = array("Q"), array("I"), array("B"), array("B"), array("H")
-        for track in tracks:
-            code = _CODES[track.split]
-            names.append(ranked(track.artist_id or track.recording or track.id))
-            ids.append(crc32(track.id.encode("utf-8", "surrogatepass")))
-            own.append(code)
-            brought.append(
-                TEST if track.dataset in held_out else min(code, _CODES[kept.get(track.id)]) if kept else code
+        keys = GatheredKeys()
+        for some in batched(tracks, AT_A_TIME):
+            own.extend([_CODES[track.split] for track in some])
+            names.extend([ranked(track.artist_id or track.recording or track.id) for track in some])
+            ids.extend([crc32(track.id.encode("utf-8", "surrogatepass")) for track in some])
+            for track in some:
+                if track.dataset not in numbers:
+                    numbers[track.dataset] = len(numbers)
+            dataset.extend([numbers[track.dataset] for track in some])
+            brought.extend(
+                [
+                    TEST
+                    if track.dataset in held_out
+                    else min(_CODES[track.split], _CODES[kept.get(track.id)])
+                    if kept
+                    else _CODES[track.split]
+                    for track in some
+                ]
             )
-            dataset.append(numbers.setdefault(track.dataset, len(numbers)))
+            first = len(own) - len(some)
+            keys.add(
+                [*identities(track), *further(at, track)] if further else identities(track)
+                for at, track in enumerate(some, first)
+            )
         rank = np.empty(len(names), dtype=_RANK)
         rank["name"], rank["id"] = np.asarray(names), np.asarray(ids)
-        return cls(keys_of(tracks, further), rank, np.asarray(own), np.asarray(brought), np.asarray(dataset))
+        columns = (np.asarray(column) for column in (own, brought, dataset))
+        return cls(keys.columns(), rank, *columns, datasets=tuple(numbers))
 
     def first(self, count: int) -> "SplitColumns":
         """Return the columns of the first tracks."""
-        keys = self.keys.among(np.arange(count))
-        return SplitColumns(keys, self.rank[:count], self.own[:count], self.brought[:count], self.dataset[:count])
+        columns = (column[:count] for column in (self.rank, self.own, self.brought, self.dataset))
+        return SplitColumns(self.keys.among(np.arange(count)), *columns, self.datasets)
 
     def stable_splits(self, keys: Keys | None = None) -> Codes:
         """Return the splits of `assign_stable_splits`, with other identities if they are named."""
@@ -119,7 +148,7 @@ def assign_stable_splits(
     *,
     seed: int,
     held_out: Collection[str] = (),
-    kept: Mapping[str, Split | None] | None = None,
+    kept: Kept | None = None,
     further: Sequence[tuple[Identity, ...]] | None = None,
 ) -> list[Track]:
     """Return the tracks with a split each, 80/10/10 within each dataset; adding a dataset moves no track out of test.
@@ -135,7 +164,7 @@ def assign_stable_splits(
         kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    columns = SplitColumns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=further)
+    columns = SplitColumns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=_listed(further))
     return with_splits(tracks, columns.stable_splits())
 
 
@@ -149,7 +178,7 @@ def with_val(
         seed: of what is drawn.
         further: for each track, identities that join it to others, in addition to its own.
     """
-    columns = SplitColumns.of(tracks, seed=seed, further=further)
+    columns = SplitColumns.of(tracks, seed=seed, further=_listed(further))
     return with_splits(tracks, columns.with_val(columns.own))
 
 
@@ -159,6 +188,10 @@ def with_splits(tracks: Sequence[Track], splits: Codes) -> list[Track]:
         track if track.split == SPLIT_OF_CODE[code] else replace(track, split=SPLIT_OF_CODE[code])
         for track, code in zip(tracks, splits.tolist(), strict=True)
     ]
+
+
+def _listed(further: Sequence[tuple[Identity, ...]] | None) -> Further | None:
+    return None if further is None else lambda at, track: further[at]
 
 
 def _drawn(keys: Keys, brought: Codes, rank: Ranks) -> Codes:

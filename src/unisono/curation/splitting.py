@@ -1,27 +1,28 @@
 """The splits of a mix: which tracks are held out, what is joined to them, and what an earlier file held out."""
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisono.audio.listening import listen, unheard
 from unisono.base import storage
 from unisono.base.errors import UsageError
 from unisono.base.log import log
-from unisono.curation import splits
-from unisono.curation.groups import Identity
 from unisono.curation.joining import further_identities, names_and_hashes
 from unisono.curation.matching import BY_LISTENING, Kind, hash_lists, read_published
 from unisono.curation.releases import Release
 from unisono.curation.same_sound import duplicates
-from unisono.curation.splits import TRAIN, VAL, Codes, SplitColumns
+from unisono.curation.splits import TRAIN, VAL, Codes, Further, SplitColumns
 from unisono.sources.audio_index import AudioIndex
-from unisono.tracks.files import read_tracks
-from unisono.tracks.stored import StoredTracks
-from unisono.tracks.track import Track, replace
+from unisono.tracks.record import Entry, to_track
+from unisono.tracks.stored import SPLIT_OF_CODE, StoredTracks
+from unisono.tracks.track import Split, Track, replace
 from unisono.tracks.workspace import DEFAULT_ROOT
 
 UNMEASURED_S = 3600.0
@@ -81,9 +82,33 @@ JOINS = {"caption": "text: alike captions", "audio": "the same sound"}
 """Kind of identity that `match` adds -> what the summary calls it."""
 
 
+class _Earlier:
+    """The ids of tracks with their splits, 9 bytes each."""
+
+    def __init__(self, tracks: Iterable[Entry]) -> None:
+        hashes, codes = array("q"), array("B")
+        for track in tracks:
+            hashes.append(hash(track.id))
+            codes.append(SPLIT_OF_CODE.index(track.split))
+        order = np.argsort(np.asarray(hashes))
+        self._hashes, self._codes = array("q", np.asarray(hashes)[order].tobytes()), np.asarray(codes)[order]
+
+    def __contains__(self, id: str) -> bool:
+        return self._place(id) is not None
+
+    def get(self, id: str) -> Split | None:
+        """Return the split of a track; None if it has none, or is not there."""
+        place = self._place(id)
+        return None if place is None else SPLIT_OF_CODE[self._codes[place]]
+
+    def _place(self, id: str) -> int | None:
+        place = bisect_left(self._hashes, hash(id))
+        return place if place < len(self._hashes) and self._hashes[place] == hash(id) else None
+
+
 def with_splits(
-    tracks: Sequence[Track], releases: Sequence[Release], rule: SplitRule
-) -> tuple[Sequence[Track], dict[str, int]]:
+    tracks: StoredTracks, releases: Sequence[Release], rule: SplitRule
+) -> tuple[StoredTracks, dict[str, int]]:
     """Return tracks with their splits, and for each join of `match` how many tracks it alone moved out of train.
 
     A dataset that is held out counts as a whole, with those of its tracks that were filtered out or have no audio.
@@ -93,29 +118,13 @@ def with_splits(
     """
     if not rule.assign and not rule.hold_out:
         return tracks, {}
-    earlier = read_tracks(rule.keep_splits) if rule.keep_splits else []
-    there = {track.id for track in tracks} if rule.hold_out or earlier else set()
-    absent = [
-        track
-        for release in releases
-        if release.dataset.name in rule.hold_out
-        for track in _all_tracks(release, check_audio=rule.check_audio)
-        if track.id not in there
-    ]
-    there.update(track.id for track in absent)
-    absent += [track for track in earlier if track.split in ("val", "test") and track.id not in there]
-    everything = (
-        tracks
-        if not absent
-        else tracks.like(itertools.chain(tracks, absent))
-        if isinstance(tracks, StoredTracks)
-        else [*tracks, *absent]
-    )
+    before = StoredTracks.of_file(rule.keep_splits) if rule.keep_splits else StoredTracks([], Path())
+    everything = _with_absent(tracks, before, releases, rule)
     columns = SplitColumns.of(
-        everything,
+        everything(),
         seed=rule.seed,
         held_out=rule.hold_out,
-        kept={track.id: track.split for track in earlier},
+        kept=_Earlier(before.entries()),
         further=_further(everything, rule),
     )
     assigned = columns.stable_splits()
@@ -124,11 +133,33 @@ def with_splits(
         for kind, said in JOINS.items()
         if kind in columns.keys.fields
     }
-    _log_moves([track.dataset not in rule.hold_out for track in tracks], columns.own, assigned, rule, moved)
-    assigned = _with_val(columns, assigned, len(tracks), rule)
-    if isinstance(tracks, StoredTracks):
-        return tracks.with_splits(assigned), moved
-    return splits.with_splits(tracks, assigned), moved
+    held_out = [number for number, name in enumerate(columns.datasets) if name in rule.hold_out]
+    _log_moves(~np.isin(columns.dataset[: len(tracks)], held_out), columns.own, assigned, rule, moved)
+    return tracks.with_splits(_with_val(columns, assigned, len(tracks), rule)), moved
+
+
+def _with_absent(
+    tracks: StoredTracks, before: StoredTracks, releases: Sequence[Release], rule: SplitRule
+) -> Callable[[], Iterator[Entry]]:
+    """Return what yields the tracks, and then those that are not among them and yet count as held out."""
+    if not rule.hold_out and not len(before):
+        return tracks.entries
+    there = _Earlier(tracks.entries())
+    absent = [
+        track
+        for release in releases
+        if release.dataset.name in rule.hold_out
+        for track in _all_tracks(release, check_audio=rule.check_audio)
+        if track.id not in there
+    ]
+    ids = {track.id for track in absent}
+    counting = [
+        at
+        for at, track in enumerate(before.entries())
+        if track.split in ("val", "test") and track.id not in there and track.id not in ids
+    ]
+    further = before[np.array(counting, dtype=np.int64)]
+    return lambda: itertools.chain(tracks.entries(), absent, further.entries())
 
 
 def _moved(before: Codes, after: Codes, count: int) -> int:
@@ -162,15 +193,18 @@ def _all_tracks(release: Release, *, check_audio: bool) -> Iterator[Track]:
             )
 
 
-def _further(tracks: Sequence[Track], rule: SplitRule) -> Iterable[tuple[Identity, ...]]:
-    alike = _alike(tracks, rule) if BY_LISTENING & set(rule.match) else []
+def _further(everything: Callable[[], Iterator[Entry]], rule: SplitRule) -> Further:
     lists: tuple[Path, ...] = ()
-    if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in tracks):
+    if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in everything()):
         lists = hash_lists(rule.sha256_lists, rule.data_root)
     published = read_published(lists)
-    if "text" not in rule.match and not alike:
-        return names_and_hashes(tracks, published)
-    return further_identities(tracks, published, captions="text" in rule.match, sounds=alike)
+    if not {"text", *BY_LISTENING} & set(rule.match):
+        of_song = names_and_hashes(published)
+        return lambda at, track: of_song(track)
+    tracks = list(map(to_track, everything()))
+    alike = _alike(tracks, rule) if BY_LISTENING & set(rule.match) else []
+    further = further_identities(tracks, published, captions="text" in rule.match, sounds=alike)
+    return lambda at, track: further[at]
 
 
 def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
@@ -187,17 +221,18 @@ def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
     return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
-def _log_moves(may_train: Sequence[bool], before: Codes, after: Codes, rule: SplitRule, joins: dict[str, int]) -> None:
+def _log_moves(
+    may_train: NDArray[np.bool_], before: Codes, after: Codes, rule: SplitRule, joins: dict[str, int]
+) -> None:
     if moved := _moved(before, after, len(may_train)):
         log.info("%d tracks of upstream's train splits are held out: they share music with test or val.", moved)
-    among = np.array(may_train, dtype=bool)
-    trained_on = (after[: len(may_train)] == TRAIN)[among].sum()
+    trained_on = ((after[: len(may_train)] == TRAIN) & may_train).sum()
     by_matches = sum(joins.values())
     if by_matches and trained_on < FEW_TRAINED_ON * (trained_on + by_matches):
         log.warning(
             "Only %d of %d tracks are in train: chains of matches by --match %s hold out %d of the others.",
             trained_on,
-            among.sum(),
+            may_train.sum(),
             " ".join(rule.match),
             by_matches,
         )

@@ -1,23 +1,27 @@
 """The statistics of tracks, counted in one pass; captions are not kept, identities and words are."""
 
+import itertools
 import re
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import combinations
+from operator import attrgetter
 from os import PathLike
 from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.table import Table
 from unisono.base.words import counted
 from unisono.curation.groups import whole
-from unisono.tracks.files import iter_tracks
+from unisono.tracks.files import iter_entries
 from unisono.tracks.licenses import terms
-from unisono.tracks.track import SPLITS, Track
+from unisono.tracks.record import Entry
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, Track, batched
 
 UNNAMED = "(unnamed)"
 UNASSIGNED = "(none)"
@@ -34,6 +38,12 @@ Shareable = Literal["recordings", "artists", "files"]
 SHAREABLE: tuple[Shareable, ...] = get_args(Shareable)
 By = Literal["dataset", "split"]
 
+AT_A_TIME = 256
+MOST_PIECES = 200_000
+"""What texts are cut into is remembered up to this number of different pieces."""
+_CODES: dict[str | None, int] = {origin: code for code, origin in enumerate((*CAPTION_ORIGINS, None))}
+_ORIGINS = (*CAPTION_ORIGINS, UNKNOWN_ORIGIN)
+
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _FUNCTION_WORDS = {
     "a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "for", "from", "has", "have", "in", "into", "is",
@@ -42,39 +52,39 @@ _FUNCTION_WORDS = {
 }  # fmt: skip
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class PartStatistics:
     """The tracks of one dataset, of one split, or of all."""
 
-    tracks: int = 0
-    seconds: float = 0.0
-    captions: int = 0
-    origins: Counter[str] = field(default_factory=Counter)
+    seconds: float
+    origins: Counter[str]
     """Origin, or "unknown" -> captions."""
-    splits: Counter[str] = field(default_factory=Counter)
-    durations_s: "array[float]" = field(default_factory=lambda: array("d"))
-    caption_words: "array[int]" = field(default_factory=lambda: array("I"))
+    splits: Counter[str]
+    durations_s: NDArray[np.float64]
+    """[tracks]."""
+    caption_words: NDArray[np.uint32]
+    """[captions]."""
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks there are."""
+        return len(self.durations_s)
+
+    @property
+    def captions(self) -> int:
+        """How many captions there are."""
+        return len(self.caption_words)
 
     @property
     def hours(self) -> str:
         """How many hours of audio there are, in words."""
         return f"{self.seconds / 3600:,.2f}" if self.seconds < 36_000 else f"{self.seconds / 3600:,.0f}"
 
-    def add(self, track: Track, words: Sequence[int]) -> None:
-        """Count a track; `words` are the numbers of words of its captions."""
-        self.tracks += 1
-        self.seconds += track.duration
-        self.captions += len(words)
-        self.origins.update(caption.origin or UNKNOWN_ORIGIN for caption in track.captions)
-        self.splits[track.split or UNASSIGNED] += 1
-        self.durations_s.append(track.duration)
-        self.caption_words.extend(words)
-
     def as_json(self) -> dict[str, Any]:
         """Return the counts as plain values."""
         counts = {name: getattr(self, name) for name in ("tracks", "seconds", "captions", "origins", "splits")}
-        lengths: dict[str, Sequence[float]] = {"duration_s": self.durations_s, "caption_words": self.caption_words}
-        return counts | {name: quantiles(values) for name, values in lengths.items() if values}
+        lengths: dict[str, NDArray[Any]] = {"duration_s": self.durations_s, "caption_words": self.caption_words}
+        return counts | {name: quantiles(values) for name, values in lengths.items() if len(values)}
 
 
 @dataclass(frozen=True)
@@ -179,8 +189,8 @@ class Statistics:
         """Return the table of durations and of lengths of captions."""
         rows = []
         for name, values in (("duration, s", self.all.durations_s), ("caption, words", self.all.caption_words)):
-            if values:
-                numbers = [*quantiles(values).values(), sum(values) / len(values)]
+            if len(values):
+                numbers = [*quantiles(values).values(), float(np.cumsum(values)[-1]) / len(values)]
                 rows.append((name, *(f"{number:,.1f}" for number in numbers)))
         return Table("Lengths", ("", *QUANTILES, "mean"), rows)
 
@@ -233,10 +243,9 @@ def _part_row(name: str, part: PartStatistics) -> tuple[str, ...]:
     return (name, *counts, words, origins)
 
 
-def quantiles(values: Iterable[float]) -> dict[str, float]:
+def quantiles(values: NDArray[Any]) -> dict[str, float]:
     """Return the values at `QUANTILES`."""
-    found = np.quantile(np.fromiter(values, float), list(QUANTILES.values()))
-    return dict(zip(QUANTILES, found.tolist(), strict=True))
+    return dict(zip(QUANTILES, np.quantile(values.astype(float), list(QUANTILES.values())).tolist(), strict=True))
 
 
 def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> Statistics:
@@ -249,49 +258,39 @@ def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> S
     Raises:
         UsageError, DataError: the file is missing or broken.
     """
-    if isinstance(tracks, (str, PathLike)):
-        tracks = iter_tracks(as_path(tracks))
-    every = PartStatistics()
-    datasets: dict[str, PartStatistics] = defaultdict(PartStatistics)
-    splits: dict[str, PartStatistics] = defaultdict(PartStatistics)
-    words: Counter[str] = Counter()
-    captions = array("q")
-    counts: dict[str, Counter[str]] = {name: Counter() for name in ("license", "genre", "tags", "filled")}
-    places = _Places()
-    for track in tracks:
-        lengths = []
-        for caption in track.captions:
-            its_words = [word.casefold() for word in _WORD.findall(caption.text)]
-            words.update(its_words)
-            lengths.append(len(its_words))
-            captions.append(hash(caption.text))
-        dataset, split = track.dataset or UNNAMED, track.split or UNASSIGNED
-        for part in (every, datasets[dataset], splits[split]):
-            part.add(track, lengths)
-        counts["license"][track.license] += 1
-        counts["genre"].update([track.genre] if track.genre else [])
-        counts["tags"].update(track.tags)
-        counts["filled"].update(name for name in FILLED if getattr(track, name) not in ("", [], "unknown"))
-        places.add(track, dataset, split)
+    entries: Iterable[Entry] = iter_entries(as_path(tracks)) if isinstance(tracks, (str, PathLike)) else tracks
+    words, columns = _Words(), _Columns()
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("license", "genre", "tags")}
+    filled = dict.fromkeys(FILLED, 0)
+    for some in batched(entries, AT_A_TIME):
+        texts = [track.texts for track in some]
+        columns.add(some, texts, words.lengths([text for its_texts in texts for text in its_texts]))
+        counts["license"].update([track.license for track in some])
+        counts["genre"].update([track.genre for track in some if track.genre])
+        counts["tags"].update(itertools.chain.from_iterable([track.tags for track in some]))
+        for name in FILLED:
+            values = list(map(attrgetter(name), some))
+            filled[name] += len(values) - sum(map(values.count, ("", [], UNKNOWN_LICENSE)))
+    vocabulary = words.counted()
     return Statistics(
-        all=every,
-        datasets=dict(sorted(datasets.items())),
-        splits=dict(sorted(splits.items(), key=lambda item: (-item[1].tracks, item[0]))),
-        distinct=places.distinct(),
-        filled={name: counts["filled"][name] for name in FILLED},
+        all=columns.part(),
+        datasets=dict(sorted(columns.parts(0).items())),
+        splits=dict(sorted(columns.parts(1).items(), key=lambda item: (-item[1].tracks, item[0]))),
+        distinct=columns.distinct(),
+        filled=filled,
         licenses=_ordered(counts["license"]),
         genres=_ordered(counts["genre"]),
         tags=_ordered(counts["tags"]),
         vocabulary=Vocabulary(
-            words=words.total(),
-            distinct=len(words),
-            once=sum(count == 1 for count in words.values()),
-            most_frequent=[(word, count) for word, count in _ordered(words).items() if word not in _FUNCTION_WORDS][
-                :most_frequent
-            ],
-            distinct_captions=len(np.unique(np.asarray(captions))),
+            words=vocabulary.total(),
+            distinct=len(vocabulary),
+            once=sum(count == 1 for count in vocabulary.values()),
+            most_frequent=[
+                (word, count) for word, count in _ordered(vocabulary).items() if word not in _FUNCTION_WORDS
+            ][:most_frequent],
+            distinct_captions=_distinct(columns.texts),
         ),
-        shared=places.shared(),
+        shared=columns.shared(),
     )
 
 
@@ -299,26 +298,103 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-class _Places:
-    """The datasets and splits in which a recording, an artist or a file occurs, by the hash of its name."""
+class _Words:
+    """Counts the words of texts.
+
+    Texts are cut at blanks, which no word contains, and what is between them is searched for words only once for all its
+    occurrences.
+    """
+
+    def __init__(self) -> None:
+        self._words, self._pieces = Counter[str](), Counter[str]()
+        self._odd: set[str] = set()
+        """Those of `_pieces` that are not one word."""
+
+    def lengths(self, texts: Iterable[str]) -> list[int]:
+        """Count the words of some texts, and return how many each has."""
+        cut = [text.split() for text in texts]
+        pieces = Counter(itertools.chain.from_iterable(cut))
+        self._odd.update(each for each in pieces.keys() - self._pieces.keys() if len(_WORD.findall(each)) != 1)
+        self._pieces.update(pieces)
+        lengths = [
+            len(its) if self._odd.isdisjoint(its) else sum(len(_WORD.findall(piece)) for piece in its) for its in cut
+        ]
+        if len(self._pieces) > MOST_PIECES:
+            self.counted()
+        return lengths
+
+    def counted(self) -> Counter[str]:
+        """Return word -> how often it occurs."""
+        for piece, count in self._pieces.items():
+            for word in _WORD.findall(piece):
+                self._words[word.casefold()] += count
+        self._pieces.clear()
+        self._odd.clear()
+        return self._words
+
+
+class _Columns:
+    """What is counted by dataset and split: 50 bytes a track and 16 a caption."""
 
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, str], int] = {}
+        """(dataset, split) -> its number, a place."""
+        self._where, self._durations = array("I"), array("d")
         self._hashes: dict[Shareable, array[int]] = {name: array("q") for name in SHAREABLE}
-        self._where: dict[Shareable, array[int]] = {name: array("I") for name in SHAREABLE}
+        """Of what identifies a track's recording, artist and file; 0 if it is not named."""
+        self.texts = array("q")
+        """Of each caption, the hash of its text; then the number of its words, the place of its track, and its origin."""
+        self._words, self._place_of, self._origin_of = array("I"), array("I"), array("B")
 
-    def add(self, track: Track, dataset: str, split: str) -> None:
-        here = self._numbers.setdefault((dataset, split), len(self._numbers))
-        identities = {"recordings": whole(track.recording), "artists": track.artist_id, "files": track.audio_path}
-        for name in SHAREABLE:
-            if value := identities[name]:
-                self._hashes[name].append(hash(value))
-                self._where[name].append(here)
+    def add(self, tracks: Sequence[Entry], texts: Sequence[Sequence[str]], words: Iterable[int]) -> None:
+        """Add tracks, with the texts of their captions and how many words each of all these texts has."""
+        numbers = self._numbers
+        names = [(track.dataset or UNNAMED, track.split or UNASSIGNED) for track in tracks]
+        for name in names:
+            if name not in numbers:
+                numbers[name] = len(numbers)
+        places = [numbers[name] for name in names]
+        self._where.extend(places)
+        self._durations.extend([track.duration for track in tracks])
+        self._hashes["recordings"].extend([hash(whole(track.recording)) for track in tracks])
+        self._hashes["artists"].extend([hash(track.artist_id) for track in tracks])
+        self._hashes["files"].extend([hash(track.audio_path) for track in tracks])
+        self.texts.extend([hash(text) for its_texts in texts for text in its_texts])
+        self._words.extend(words)
+        self._place_of.frombytes(np.repeat(np.array(places, dtype=np.uint32), list(map(len, texts))).tobytes())
+        self._origin_of.extend([_CODES[origin] for track in tracks for origin in track.origins])
+
+    def parts(self, at: int) -> dict[str, PartStatistics]:
+        """Return the statistics of each dataset (0) or split (1), in the order in which they came."""
+        numbers: dict[str, list[int]] = defaultdict(list)
+        for name, number in self._numbers.items():
+            numbers[name[at]].append(number)
+        return {name: self.part(its_numbers) for name, its_numbers in numbers.items()}
+
+    def part(self, numbers: Sequence[int] | None = None) -> PartStatistics:
+        """Return the statistics of all tracks, or of those in some places."""
+        of_tracks: Any = slice(None) if numbers is None else np.isin(np.asarray(self._where), numbers)
+        of_captions: Any = slice(None) if numbers is None else np.isin(np.asarray(self._place_of), numbers)
+        durations = np.asarray(self._durations)[of_tracks]
+        origins = _in_order(np.asarray(self._origin_of)[of_captions])
+        splits = [split for _, split in self._numbers]
+        found = Counter[str]()
+        for place, count in _in_order(np.asarray(self._where)[of_tracks]):
+            found[splits[place]] += count
+        return PartStatistics(
+            seconds=float(np.cumsum(durations)[-1]) if len(durations) else 0.0,
+            origins=Counter({_ORIGINS[code]: count for code, count in origins}),
+            splits=found,
+            durations_s=durations,
+            caption_words=np.asarray(self._words)[of_captions],
+        )
 
     def distinct(self) -> dict[Shareable, int]:
-        return {name: len(np.unique(np.asarray(hashes))) for name, hashes in self._hashes.items()}
+        """Return how many different recordings, artists and files there are."""
+        return {name: _distinct(hashes) for name, hashes in self._hashes.items()}
 
     def shared(self) -> list[SharedMusic]:
+        """Return what datasets, and splits, have in common."""
         counted: dict[tuple[By, str, str], Counter[Shareable]] = defaultdict(Counter)
         for name in SHAREABLE:
             for numbers, count in self._together(name).items():
@@ -333,7 +409,8 @@ class _Places:
 
     def _together(self, name: Shareable) -> Counter[tuple[int, ...]]:
         """Count the names that occur in several places, by the numbers of the places."""
-        hashes, where = np.asarray(self._hashes[name]), np.asarray(self._where[name])
+        hashes, where = np.asarray(self._hashes[name]), np.asarray(self._where)
+        hashes, where = hashes[hashes != 0], where[hashes != 0]
         order = np.lexsort((where, hashes))
         hashes, where = hashes[order], where[order]
         is_new = np.ones(len(hashes), dtype=bool)
@@ -345,3 +422,16 @@ class _Places:
             tuple(where[first : first + size].tolist())
             for first, size in zip(begin[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True)
         )
+
+
+def _in_order(codes: NDArray[Any]) -> list[tuple[int, int]]:
+    """Return (code, how often it occurs), in the order of first occurrences."""
+    found, first, counts = np.unique(codes, return_index=True, return_counts=True)
+    order = np.argsort(first)
+    return list(zip(found[order].tolist(), counts[order].tolist(), strict=True))
+
+
+def _distinct(hashes: "array[int]") -> int:
+    """Return how many different numbers there are, without 0."""
+    ranked = np.sort(np.asarray(hashes))  # `unique` takes ten times as long
+    return int(np.count_nonzero((np.diff(ranked, prepend=ranked[:1] - 1) != 0) & (ranked != 0)))

@@ -26,12 +26,13 @@ from unisono.curation.read import DatasetTracks, iterate_dataset
 from unisono.curation.releases import Options, Parsing, Release, find_releases, names_of
 from unisono.curation.replacing import check_replacing
 from unisono.curation.sampling import Stratification
-from unisono.curation.selection import Selection
+from unisono.curation.selection import Selecting, Selection
 from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.unify_report import UnifyFailedError, UnifyReport, summarise
 from unisono.sources import registry
 from unisono.tracks.files import file_kind, first_pair, without_garbage_collection, write_tracks
-from unisono.tracks.stored import gathered
+from unisono.tracks.record import Entry
+from unisono.tracks.stored import StoredTracks
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
 
@@ -154,15 +155,20 @@ def unify(
         stack.enter_context(without_garbage_collection())
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
         scratch = Path(tempfile.gettempdir()) if dry_run else output.parent
-        tracks, tally, made, notes = _read(releases, plan, journal, scratch, check_audio=check_audio, workers=workers)
-        tracks, moved = with_splits(selection.apply(tracks, tally), releases, splits)
-        tracks, ways = _with_captions(tracks, made, plan, seed=seed, ask_model=not dry_run)
+        selecting = selection.begin()
+        read, tally, made, notes = _read(
+            releases, plan, journal, scratch, selecting, check_audio=check_audio, workers=workers
+        )
+        split, moved = with_splits(selecting.apply(read, tally), releases, splits)
+        tracks, ways = _with_captions(split, made, plan, seed=seed, ask_model=not dry_run)
+        kept = summarise(tracks.entries() if isinstance(tracks, StoredTracks) else tracks, tally.came)
+        tally.kept.update({name: kept[name].tracks for name in tally.came if kept[name].tracks})
         report = UnifyReport(
             output=output,
             report=None if dry_run else output.with_suffix(".report.json"),
             log=None if dry_run else output.with_suffix(".log"),
             tracks=len(tracks),
-            datasets=summarise(tracks, tally.came),
+            datasets=kept,
             tally=tally,
             notes=notes,
             ways=ways,
@@ -177,10 +183,11 @@ def _read(
     plan: CaptionPlan,
     journal: Journal | None,
     folder: Path,
+    selecting: Selecting,
     *,
     check_audio: bool,
     workers: int | None,
-) -> tuple[Sequence[Track], Tally, set[str], list[dict[str, str]]]:
+) -> tuple[StoredTracks, Tally, set[str], list[dict[str, str]]]:
     """Return all tracks, the tally, the ids whose caption was made, and notes about odd files."""
     tally, made, notes = Tally(), set[str](), list[dict[str, str]]()
     keys = array("q")
@@ -197,14 +204,15 @@ def _read(
                 names_suffice="metadata" in plan.ways,
                 note_made=not plan.is_default,
             )
-            for track in tracks:
-                keys.append(hash(track.id))
-                yield track
+            yield from tracks
             tally.came.update(found.tally.came)
             tally.came[release.dataset.name] += 0
             tally.dropped += found.tally.dropped
 
-    tracks = gathered(read(), folder)
+    def note(tracks: Sequence[Entry]) -> None:
+        keys.extend([hash(track.id) for track in tracks])
+
+    tracks = StoredTracks(read(), folder, [note, selecting.look])
     if twice := first_pair(keys):
         other, track = (tracks[place] for place in twice)
         raise DataError(f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique.")
@@ -212,14 +220,14 @@ def _read(
 
 
 def _with_captions(
-    tracks: Sequence[Track], made: set[str], plan: CaptionPlan, *, seed: int, ask_model: bool
+    tracks: StoredTracks, made: set[str], plan: CaptionPlan, *, seed: int, ask_model: bool
 ) -> tuple[Sequence[Track], dict[str, dict[str, Any]]]:
     """Return the captioned tracks, and the reports of the ways."""
     if plan.is_default:
         return tracks, {}
     if plan.asks and not ask_model:
         log.info("Dry run: the language model is not asked, so its captions are not counted.")
-    assigned = assign(tracks, made, plan, seed=seed, ask_model=ask_model)
+    assigned = assign(list(tracks), made, plan, seed=seed, ask_model=ask_model)
     return assigned.tracks, assigned.reports
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from unisono.base.errors import UnisonoError
 from unisono.base.table import Table
 from unisono.base.tally import Tally
-from unisono.tracks.track import CAPTION_ORIGINS, Track
+from unisono.tracks.record import Entry
+from unisono.tracks.track import CAPTION_ORIGINS
 
 ALL = "all"
 ORIGINS = (*CAPTION_ORIGINS, "unknown")
@@ -104,7 +105,7 @@ class UnifyFailedError(UnisonoError):
         self.report = report
 
 
-def summarise(tracks: Iterable[Track], datasets: Iterable[str]) -> dict[str, KeptTracks]:
+def summarise(tracks: Iterable[Entry], datasets: Iterable[str]) -> dict[str, KeptTracks]:
     """Count the tracks of each dataset, and of all if there are several."""
     counts = {name: _Counts() for name in sorted(datasets)}
     for track in tracks:
@@ -132,12 +133,12 @@ class _Counts:
     origins: Counter[str] = field(default_factory=Counter)
     licenses: Counter[str] = field(default_factory=Counter)
 
-    def add(self, track: Track) -> None:
+    def add(self, track: Entry) -> None:
         self.tracks += 1
         self.seconds += track.duration
         self.splits[track.split or "none"] += 1
         self.licenses[track.license] += 1
-        self.origins.update(caption.origin or "unknown" for caption in track.captions)
+        self.origins.update([origin or "unknown" for origin in track.origins])
 
     def kept(self) -> KeptTracks:
         return KeptTracks(

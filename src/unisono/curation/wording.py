@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 
 SIMILAR_CAPTIONS = 0.9
 """Captions are similar from this Jaccard index of their words on."""
@@ -21,20 +21,22 @@ def words(text: str) -> list[str]:
     return "".join(letter if letter.isalnum() else " " for letter in text.casefold()).split()
 
 
-def written_captions(track: Track, *, surely: bool = False) -> Iterator[list[str]]:
+def written_captions(track: Entry, *, surely: bool = False) -> Iterator[list[str]]:
     """Yield the words of each caption that was not made from tags and has enough words to identify music.
 
     With `surely`, only captions of which it is known that a person or a model wrote them.
     """
-    for caption in track.captions:
-        if caption.origin in ("human", "model") or (caption.origin is None and not surely):
-            found = words(caption.text)
+    for text, origin in zip(track.texts, track.origins, strict=True):
+        if origin in ("human", "model") or (origin is None and not surely):
+            found = words(text)
             if len(found) >= SHORTEST_CAPTION_WORDS:
                 yield found
 
 
-def alike(first: Iterable[WordSet], second: Sequence[WordSet]) -> Iterator[tuple[int, int]]:
-    """Yield the places (in first, in second) of similar captions, in order; `first` is iterated twice.
+def alike(first: Iterable[WordSet], second: Sequence[WordSet]) -> Iterator[tuple[int, int, int, int]]:
+    """Yield (place in first, place in second, words that both have, words that one has) of similar captions, in order.
+
+    `first` is iterated twice.
 
     Two sets that share nine words in ten have at least one of their few rarest words in common, so only such pairs are
     compared (prefix filter: Chaudhuri, Ganti and Kaushik, A Primitive Operator for Similarity Joins in Data Cleaning, ICDE
@@ -53,5 +55,6 @@ def alike(first: Iterable[WordSet], second: Sequence[WordSet]) -> Iterator[tuple
     for at, caption in enumerate(first):
         for place in sorted({place for word in rarest(caption) for place in by_word.get(word, ())}):
             shared = len(caption & second[place])
-            if shared >= SIMILAR_CAPTIONS * (len(caption) + len(second[place]) - shared):
-                yield at, place
+            altogether = len(caption) + len(second[place]) - shared
+            if shared >= SIMILAR_CAPTIONS * altogether:
+                yield at, place, shared, altogether

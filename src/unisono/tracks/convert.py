@@ -16,12 +16,13 @@ from unisono.base.tally import Dropped, Tally
 from unisono.tracks import croissant, formats
 from unisono.tracks.files import first_pair, write_tracks
 from unisono.tracks.formats import Sharding
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
+from unisono.tracks.track import batched
 from unisono.tracks.unpacked import AudioFolder
 
 FolderFormat = Literal["webdataset", "huggingface"]
 MEGABYTE = 1_000_000
-ITEMS_A_STEP = 16
+ITEMS_A_STEP = 64
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,7 @@ def convert(
             stack.callback(unpacked.close)
         bar = stack.enter_context(progress())
         task = bar.add_task("Converting", total=None)
-        items = _counted(_read(source, unpacked), lambda count: bar.advance(task, count))
-        tracks = _passed(_unique(items, source), tally, seen)
+        tracks = _passed(_read(source, unpacked), source, tally, seen, lambda count: bar.advance(task, count))
         sharding = Sharding(shard_size * MEGABYTE, with_audio, _dropping(tally, seen))
 
         def accept(count: int) -> None:
@@ -101,7 +101,7 @@ def convert(
     return Conversion(target, count, tally, unpacked.folder if unpacked else None, report)
 
 
-def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Entry | Dropped]:
     if source.is_dir():
         name = formats.of_folder(source)
         if name is None:
@@ -119,7 +119,7 @@ def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Track | Droppe
     return formats.get(name).read(source, None)
 
 
-def _write_file(target: Path, tracks: Iterable[Track], accept: Callable[[int], None]) -> int:
+def _write_file(target: Path, tracks: Iterable[Entry], accept: Callable[[int], None]) -> int:
     remove_left_behind(target)
     name = formats.FILES[target.suffix.lower()]
     if name in formats.UNIFIED:
@@ -134,7 +134,7 @@ def _write_file(target: Path, tracks: Iterable[Track], accept: Callable[[int], N
 def _write_folder(
     target: Path,
     to: FolderFormat,
-    tracks: Iterable[Track],
+    tracks: Iterable[Entry],
     sharding: Sharding,
     accept: Callable[[int], None],
     seen: croissant.Seen | None,
@@ -149,8 +149,8 @@ def _write_folder(
     return count
 
 
-def _dropping(tally: Tally, seen: croissant.Seen | None) -> Callable[[Track, Dropped], None]:
-    def drop(track: Track, dropped: Dropped) -> None:
+def _dropping(tally: Tally, seen: croissant.Seen | None) -> Callable[[Entry, Dropped], None]:
+    def drop(track: Entry, dropped: Dropped) -> None:
         tally.drop(track.dataset, dropped)
         if seen:
             seen.remove(track)
@@ -158,38 +158,30 @@ def _dropping(tally: Tally, seen: croissant.Seen | None) -> Callable[[Track, Dro
     return drop
 
 
-def _unique(items: Iterable[Track | Dropped], source: Path) -> Iterator[Track | Dropped]:
-    """Pass items on, and refuse ids that come twice; that takes 8 bytes a track and shows at the end."""
+def _passed(
+    items: Iterable[Entry | Dropped],
+    source: Path,
+    tally: Tally,
+    seen: croissant.Seen | None,
+    advance: Callable[[int], None],
+) -> Iterator[Entry]:
+    """Pass tracks on and count all; refuse ids that come twice, which takes 8 bytes a track and shows at the end."""
     keys = array("q")
-    for item in items:
-        if isinstance(item, Track):
-            keys.append(hash(item.id))
-        yield item
+    for batch in batched(items, ITEMS_A_STEP):
+        tracks = [item for item in batch if not isinstance(item, Dropped)]
+        for item in batch if len(tracks) < len(batch) else ():
+            if isinstance(item, Dropped):
+                tally.came[""] += 1
+                tally.drop("", item)
+        keys.extend([hash(track.id) for track in tracks])
+        tally.came.update([track.dataset for track in tracks])
+        for track in tracks if seen is not None else ():
+            seen.add(track)
+        advance(len(batch))
+        yield from tracks
     if twice := first_pair(keys):
         first, second = (number + 1 for number in twice)
         raise DataError(f"{source}: records {first} and {second} have the same id; ids must be unique in a file.")
-
-
-def _counted(items: Iterable[Track | Dropped], advance: Callable[[int], None]) -> Iterator[Track | Dropped]:
-    """Pass items on and report them in steps: to report each would take longer than to convert it."""
-    count = 0
-    for count, item in enumerate(items, 1):
-        if count % ITEMS_A_STEP == 0:
-            advance(ITEMS_A_STEP)
-        yield item
-    advance(count % ITEMS_A_STEP)
-
-
-def _passed(items: Iterable[Track | Dropped], tally: Tally, seen: croissant.Seen | None) -> Iterator[Track]:
-    for item in items:
-        if isinstance(item, Dropped):
-            tally.came[""] += 1
-            tally.drop("", item)
-        else:
-            tally.came[item.dataset] += 1
-            if seen is not None:
-                seen.add(item)
-            yield item
 
 
 def _refuse_faults(source: Path, count: int, tally: Tally, *, strict: bool) -> None:

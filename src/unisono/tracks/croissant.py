@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import UsageError
-from unisono.tracks.record import to_fields
-from unisono.tracks.track import UNKNOWN_LICENSE, Track
+from unisono.tracks.record import Entry, to_fields
+from unisono.tracks.track import UNKNOWN_LICENSE
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
 REQUIRED = ("@context", "@type", "name", "conformsTo", "description", "license", "url", "creator", "datePublished")
@@ -100,15 +100,15 @@ class Seen:
     fields: Counter[str] = field(default_factory=Counter)
     """How many records hold a field."""
 
-    def add(self, track: Track) -> None:
+    def add(self, track: Entry) -> None:
         """Count a track."""
         self._count(track, 1)
 
-    def remove(self, track: Track) -> None:
+    def remove(self, track: Entry) -> None:
         """Take back a track that could not go on."""
         self._count(track, -1)
 
-    def _count(self, track: Track, sign: int) -> None:
+    def _count(self, track: Entry, sign: int) -> None:
         self.tracks += sign
         self.seconds += sign * track.duration
         self.datasets[track.dataset] += sign

@@ -10,10 +10,13 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import remove_left_behind, whole_file
+from unisono.base.tally import Dropped
 from unisono.tracks import formats
+from unisono.tracks.record import Entry, to_track
 from unisono.tracks.track import Track
 
 
@@ -34,15 +37,29 @@ def iter_tracks(path: Path) -> Iterator[Track]:
 
     Each record is checked as by `read_tracks`, but ids that stand twice are not seen.
     """
-    kind = file_kind(path)
-    if not path.is_file():
-        raise UsageError(f"There is no file {path}.", hint="Make one with: unisono unify --output " + str(path))
-    for item in formats.get(kind).read(path, None):
-        assert isinstance(item, Track)
+    return map(to_track, iter_entries(path))
+
+
+def iter_entries(path: Path) -> Iterator[Entry]:
+    """Yield what `iter_tracks` does as records where that is possible, in a fourth of the time."""
+    for item in unified_format(path).read(path, None):
+        assert not isinstance(item, Dropped)
         yield item
 
 
-def write_tracks(path: Path, tracks: Iterable[Track]) -> int:
+def unified_format(path: Path) -> formats.UnifiedFormat:
+    """Return the format of a unified file.
+
+    Raises:
+        UsageError: the file is missing, or its ending is none of .json, .jsonl, .parquet.
+    """
+    kind = file_kind(path)
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.", hint="Make one with: unisono unify --output " + str(path))
+    return cast(formats.UnifiedFormat, formats.get(kind))
+
+
+def write_tracks(path: Path, tracks: Iterable[Entry]) -> int:
     """Write a unified file, whole or not at all, and return the number of records. Memory stays bounded.
 
     The same tracks give the same bytes. Strings that no encoding can hold (lone surrogates) are refused.
@@ -78,9 +95,18 @@ def unique(path: Path, tracks: Iterable[Track]) -> Iterator[Track]:
     for track in tracks:
         keys.append(hash(track.id))
         yield track
+    refuse_twice(path, keys)
+
+
+def refuse_twice(path: Path, keys: "array[int]") -> None:
+    """Refuse a file if two of the hashes of its ids are equal.
+
+    Raises:
+        DataError: names both records and the id.
+    """
     if twice := first_pair(keys):
         first, second = (number + 1 for number in twice)
-        id = next(itertools.islice(iter_tracks(path), second - 1, None)).id
+        id = next(itertools.islice(iter_entries(path), second - 1, None)).id
         raise DataError(
             f"{path}: record {second}: the id {id!r} already stands in record {first}; ids must be unique in a file."
         )

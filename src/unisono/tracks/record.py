@@ -6,7 +6,7 @@ list of them. Fields that the format does not know stand among the others and ar
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -55,7 +55,33 @@ class Record(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, forb
     sha256: str = ""
     caption_origins: list[ListedOrigin] = []
 
+    @property
+    def texts(self) -> list[str]:
+        """All descriptions without their origins."""
+        return [self.caption, *self.alt_captions]
 
+    @property
+    def origins(self) -> list[CaptionOrigin | None]:
+        """The origin of each description."""
+        if self.caption_origins:
+            return [None if origin == "unknown" else origin for origin in self.caption_origins]
+        return [self.caption_origin] * (1 + len(self.alt_captions))
+
+    @property
+    def captions(self) -> tuple[Caption, ...]:
+        """All descriptions with their origins."""
+        return tuple(map(Caption, self.texts, self.origins))
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """No fields: a record with some that the format does not know is read as a track."""
+        return _NO_EXTRA
+
+
+Entry = Record | Track
+"""A track as it is read from a file: a record that is sound and is written as it was read, or else a track, which takes four
+times as long to make. Both have the attributes of a track."""
+_NO_EXTRA: dict[str, Any] = {}
 FIELDS = frozenset(Record.__struct_fields__)
 ORIGINS = "caption_origins"
 COLUMNS = tuple(name for name in Record.__struct_fields__ if name != ORIGINS)
@@ -68,15 +94,17 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _INFINITE = float("inf")
 
 
-def to_record(track: Track) -> Record:
+def to_record(track: Entry) -> Record:
     """Return the record of a track, without its unknown fields.
 
     Raises:
         DataError: the track has no caption.
     """
+    if isinstance(track, Record):
+        return track
     if not track.captions:
         raise DataError(f"The track {track.id!r} has no caption; a unified file needs one for each track.")
-    origins = [caption.origin for caption in track.captions]
+    origins = track.origins
     differ = len(set(origins)) > 1
     return Record(
         id=track.id,
@@ -102,7 +130,7 @@ def to_record(track: Track) -> Record:
     )
 
 
-def to_fields(track: Track) -> dict[str, Any]:
+def to_fields(track: Entry) -> dict[str, Any]:
     """Return a track as plain values, without fields that hold their defaults, and with its unknown fields."""
     record: dict[str, Any] = msgspec.to_builtins(to_record(track))
     origins = record.pop(ORIGINS, None)
@@ -110,8 +138,59 @@ def to_fields(track: Track) -> dict[str, Any]:
     return record | ({ORIGINS: origins} if origins else {})
 
 
-def to_track(path: Path, number: int, record: Record, extra: dict[str, Any] | None = None) -> Track:
-    """Return the track of a record, checked for what its types cannot say.
+def are_plain(records: Iterable[Record]) -> bool:
+    """Return whether no record breaks a rule, and each is written as it is: it equals the record of its track."""
+    return all(  # a list, as a generator takes twice as long
+        [  # noqa: C419
+            (record.audio_path[0] == "/" or is_absolute(record.audio_path))
+            and record.duration < _INFINITE
+            and record.start < _INFINITE
+            and not record.caption.isspace()
+            and not (record.alt_captions and any(map(str.isspace, record.alt_captions)))
+            and not (record.caption_origins and _are_misstated(record))
+            for record in records
+        ]
+    )
+
+
+def _are_misstated(record: Record) -> bool:
+    """Return whether the origins of captions are too few or too many, or would be written in another way."""
+    listed = record.caption_origins
+    return (
+        len(listed) != 1 + len(record.alt_captions)
+        or len(set(listed)) == 1
+        or listed[0] != (record.caption_origin or "unknown")
+    )
+
+
+def to_track(entry: Entry, extra: dict[str, Any] | None = None) -> Track:
+    """Return the track of a sound record, with fields that the format does not know."""
+    if isinstance(entry, Track):
+        return entry
+    return Track(
+        id=entry.id,
+        audio_path=entry.audio_path,
+        duration=entry.duration,
+        captions=entry.captions,
+        dataset=entry.dataset,
+        artist=entry.artist,
+        title=entry.title,
+        genre=entry.genre,
+        tags=entry.tags,
+        license=entry.license,
+        start=entry.start,
+        recording=entry.recording,
+        artist_id=entry.artist_id,
+        split=entry.split,
+        attribution=entry.attribution,
+        url=entry.url,
+        sha256=entry.sha256,
+        extra=extra or {},
+    )
+
+
+def checked(path: Path, number: int, record: Record, extra: dict[str, Any] | None = None) -> Entry:
+    """Return the entry of a record, checked for what its types cannot say.
 
     Args:
         path: of the file, for messages.
@@ -122,32 +201,21 @@ def to_track(path: Path, number: int, record: Record, extra: dict[str, Any] | No
     Raises:
         DataError: the record breaks a rule; names its number, id, field, what was found and what was expected.
     """
+    if are_plain([record]):
+        return to_track(record, extra) if extra else record
     if not is_absolute(record.audio_path):
         raise _broken(path, number, record.id, "audio_path", "expected an absolute path", record.audio_path)
     if record.duration == _INFINITE:
         raise _broken(path, number, record.id, "duration", "expected seconds", record.duration)
     if record.start == _INFINITE:
         raise _broken(path, number, record.id, "start", "expected seconds", record.start)
-    return Track(
-        id=record.id,
-        audio_path=record.audio_path,
-        duration=record.duration,
-        captions=_captions(path, number, record),
-        dataset=record.dataset,
-        artist=record.artist,
-        title=record.title,
-        genre=record.genre,
-        tags=record.tags,
-        license=record.license,
-        start=record.start,
-        recording=record.recording,
-        artist_id=record.artist_id,
-        split=record.split,
-        attribution=record.attribution,
-        url=record.url,
-        sha256=record.sha256,
-        extra=extra or {},
-    )
+    if record.caption_origins and len(record.caption_origins) != len(record.texts):
+        expected = f"expected an origin for each of the {len(record.texts)} captions"
+        raise _broken(path, number, record.id, ORIGINS, expected, record.caption_origins)
+    for field, text in zip(("caption", *["alt_captions"] * len(record.alt_captions)), record.texts, strict=True):
+        if text.isspace():
+            raise _broken(path, number, record.id, field, "expected words", text)
+    return to_track(record, extra)
 
 
 def from_fields(path: Path, number: int, fields: Any) -> Track:
@@ -175,7 +243,7 @@ def from_fields(path: Path, number: int, fields: Any) -> Track:
         except UnicodeEncodeError as error:
             expected = "expected text without halves of a surrogate pair, which no file can hold"
             raise _broken(path, number, record.id, field, expected, value) from error
-    return to_track(path, number, record, extra)
+    return to_track(checked(path, number, record, extra))
 
 
 def _unstorable(text: str) -> str:
@@ -185,20 +253,6 @@ def _unstorable(text: str) -> str:
     if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
         return "halves of a surrogate pair"
     return ""
-
-
-def _captions(path: Path, number: int, record: Record) -> tuple[Caption, ...]:
-    texts = (record.caption, *record.alt_captions)
-    origins: list[CaptionOrigin | None] = [record.caption_origin] * len(texts)
-    if record.caption_origins:
-        if len(record.caption_origins) != len(texts):
-            expected = f"expected an origin for each of the {len(texts)} captions"
-            raise _broken(path, number, record.id, ORIGINS, expected, record.caption_origins)
-        origins = [None if origin == "unknown" else origin for origin in record.caption_origins]
-    for field, text in zip(("caption", *["alt_captions"] * len(texts)), texts, strict=False):
-        if text.isspace():
-            raise _broken(path, number, record.id, field, "expected words", text)
-    return tuple(map(Caption, texts, origins))
 
 
 def _fault(path: Path, number: int, record: dict[str, Any], reason: str) -> DataError:

@@ -1,4 +1,4 @@
-"""Tracks that stay on the disk: a sequence that holds eight bytes of each, and reads a track when it is asked for."""
+"""Tracks that stay on the disk: a sequence that holds 17 bytes of each, and reads a track when it is asked for."""
 
 import itertools
 import os
@@ -8,74 +8,160 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, overload
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from unisono.base.errors import DataError
 from unisono.base.files import explained
-from unisono.tracks.files import iter_tracks, read_tracks, unique
-from unisono.tracks.track import Split, Track, replace
+from unisono.tracks.files import refuse_twice, unified_format
+from unisono.tracks.formats import Block
+from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entry_of
+from unisono.tracks.record import Entry, to_track
+from unisono.tracks.track import Split, Track, batched, replace
 
-LARGE_BYTES = 256_000_000
-"""Tracks of a unified file that is larger are not held in memory."""
-MOST_HELD = 400_000
-"""Of a mix with more tracks, none is held in memory."""
 SPLIT_OF_CODE: tuple[Split | None, ...] = ("test", "val", "train", None)
 """Splits as numbers in columns: of two, the lower one is the more held-out."""
+Passing = Callable[[Sequence[Entry]], object]
+"""What looks at records as they pass by, some at a time."""
+_SPARSE_BYTES = 1 << 24
+"""Lines that lie within so many bytes are read together."""
 
 
-class _Scratch:
-    """A temporary file without a name, closed when nobody holds it any more."""
+class _File:
+    """A file that is read at any place, closed when nobody holds it any more."""
 
-    def __init__(self, folder: Path) -> None:
-        self.file: IO[bytes] = tempfile.TemporaryFile(dir=folder, buffering=1 << 20)  # noqa: SIM115
+    def __init__(self, file: IO[bytes], name: Path) -> None:
+        self.file, self._name = file, name
+        self._status = self._now()
 
     def __del__(self) -> None:
-        if hasattr(self, "file"):
-            self.file.close()
+        self.file.close()
 
     def read(self, begin: int, end: int) -> bytes:
-        """Return what lies between two places."""
+        """Return what lies between two places.
+
+        Raises:
+            DataError: the file was changed.
+        """
+        if self._now() != self._status:
+            raise DataError(f"{self._name} was changed while it was being read.")
         return os.pread(self.file.fileno(), end - begin, begin)
+
+    def note(self) -> None:
+        """Take the file as it is now for what is to be read."""
+        self.file.flush()
+        self._status = self._now()
+
+    def _now(self) -> tuple[int, int]:
+        found = os.fstat(self.file.fileno())
+        return found.st_size, found.st_mtime_ns
 
 
 class StoredTracks(Sequence[Track]):
-    """Tracks in a temporary file, which vanishes with this object or with the process."""
+    """Tracks as JSON lines in files, each line as it is written into a unified file.
 
-    def __init__(self, tracks: Iterable[Track], folder: Path) -> None:
+    The lines of a unified file that are so are left where they are. All others are in a temporary file, which vanishes with
+    this object or with the process.
+    """
+
+    def __init__(self, tracks: Iterable[Entry], folder: Path, passing: Sequence[Passing] = ()) -> None:
         """Write tracks to a temporary file in a folder.
 
         Raises:
             UnisonoError: the disk is full, or the folder is not writable.
         """
-        encoder, offsets = msgspec.msgpack.Encoder(), array("q")
-        self._folder = folder
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._scratch = _Scratch(folder)
-            at = 0
-            for track in tracks:
-                offsets.append(at)
-                at += self._scratch.file.write(encoder.encode(track))
-            self._scratch.file.flush()
-        offsets.append(at)
+        self._gather((Block(some) for some in batched(tracks, RECORDS_A_BLOCK)), folder, [], passing)
+
+    @classmethod
+    def of_file(cls, path: Path, passing: Sequence[Passing] = ()) -> "StoredTracks":
+        """Return the tracks of a unified file.
+
+        Raises:
+            UsageError, DataError: as `read_tracks`.
+            UnisonoError: the disk is full.
+        """
+        blocks = unified_format(path).blocks(path)
+        found, keys = object.__new__(cls), array("q")
+
+        def note(entries: Sequence[Entry]) -> None:
+            keys.extend([hash(entry.id) for entry in entries])
+
+        folder = path.parent if os.access(path.parent, os.W_OK) else Path(tempfile.gettempdir())
+        found._gather(blocks, folder, [_File(path.open("rb"), path)], [note, *passing])
+        refuse_twice(path, keys)
+        return found
+
+    def _gather(self, blocks: Iterable[Block], folder: Path, files: list[_File], passing: Sequence[Passing]) -> None:
+        begins, ends, numbers = array("q"), array("q"), array("B")
+        self._folder, self._files, scratch = folder, files, None
         self._splits: NDArray[np.uint8] | None = None
-        self._begin = np.asarray(offsets)[:-1]
-        self._end = np.asarray(offsets)[1:]
+        for entries, content, first, last in blocks:
+            for look in passing:
+                look(entries)
+            written = encoded(entries)
+            if written == content:
+                begins.extend(first)
+                ends.extend(last)
+                numbers.frombytes(bytes(len(entries)))
+                continue
+            with explained(folder):
+                if scratch is None:
+                    folder.mkdir(parents=True, exist_ok=True)
+                    scratch = _File(tempfile.TemporaryFile(dir=folder, buffering=1 << 20), folder)  # noqa: SIM115
+                    files.append(scratch)
+                at = scratch.file.tell()
+                scratch.file.write(written)
+            first = list(itertools.accumulate([len(line) + 1 for line in written.split(b"\n")[:-1]], initial=at))
+            ends.extend([begin - 1 for begin in first[1:]])
+            begins.extend(first[:-1])
+            numbers.frombytes(bytes([len(files) - 1]) * len(entries))
+        if scratch is not None:
+            with explained(folder):
+                scratch.note()
+        self._begin, self._end, self._file = np.asarray(begins), np.asarray(ends), np.asarray(numbers)
 
     def __len__(self) -> int:
         return len(self._begin)
 
     def __iter__(self) -> Iterator[Track]:
-        """Read all tracks in order, a megabyte at a time."""
-        decoder = msgspec.msgpack.Decoder(Track)
-        first, last = 0, 0
-        block = b""
-        for at, (begin, end) in enumerate(zip(self._begin, self._end, strict=True)):
-            if begin < first or end > last:
-                first, last = begin, max(end, begin + (1 << 20))
-                block = self._scratch.read(first, last)
-            yield self._with_split(at, decoder.decode(memoryview(block)[begin - first : end - first]))
+        return map(to_track, self.entries())
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all tracks in order, as records where that is possible."""
+        for at in range(0, len(self), RECORDS_A_BLOCK):
+            lines = self._lines(slice(at, at + RECORDS_A_BLOCK))
+            if self._splits is None:
+                yield from map(entry_of, lines)
+            else:
+                splits = [SPLIT_OF_CODE[code] for code in self._splits[at : at + RECORDS_A_BLOCK].tolist()]
+                for entry, split in zip(map(entry_of, lines), splits, strict=True):
+                    yield entry if entry.split == split else replace(entry, split=split)
+
+    def encoded_blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the tracks as JSON lines, and how many they are."""
+        for at in range(0, len(self), RECORDS_A_BLOCK):
+            if self._splits is None:
+                lines = self._lines(slice(at, at + RECORDS_A_BLOCK))
+                yield b"\n".join(lines) + b"\n", len(lines)
+            else:
+                some = list(self[at : at + RECORDS_A_BLOCK].entries())
+                yield encoded(some), len(some)
+
+    def _lines(self, places: slice) -> Sequence[bytes]:
+        """Return the lines of some neighbours, in few reads if they lie close together."""
+        begins, ends, numbers = self._begin[places], self._end[places], self._file[places]
+        if (numbers == numbers[0]).all() and (ends[-1] - begins[0] == (ends - begins).sum() + len(begins) - 1):
+            return self._files[numbers[0]].read(int(begins[0]), int(ends[-1])).split(b"\n")
+        lines = [b""] * len(begins)
+        for number in np.unique(numbers).tolist():
+            (at,) = np.nonzero(numbers == number)
+            first, last = int(begins[at].min()), int(ends[at].max())
+            file = self._files[number]
+            lies_close = last - first <= _SPARSE_BYTES
+            block = file.read(first, last) if lies_close else b""
+            for place, begin, end in zip(at.tolist(), begins[at].tolist(), ends[at].tolist(), strict=True):
+                lines[place] = block[begin - first : end - first] if lies_close else file.read(begin, end)
+        return lines
 
     @overload
     def __getitem__(self, place: int) -> Track: ...
@@ -83,19 +169,14 @@ class StoredTracks(Sequence[Track]):
     def __getitem__(self, place: "slice | NDArray[np.int64]") -> "StoredTracks": ...
     def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "Track | StoredTracks":
         """Return a track, or those at some places, which are not copied."""
-        if isinstance(place, (slice, np.ndarray)):
-            found = object.__new__(StoredTracks)
-            found._folder, found._scratch = self._folder, self._scratch
-            found._begin, found._end = self._begin[place], self._end[place]
-            found._splits = None if self._splits is None else self._splits[place]
-            return found
-        begin, end = int(self._begin[place]), int(self._end[place])
-        return self._with_split(place, msgspec.msgpack.decode(self._scratch.read(begin, end), type=Track))
-
-    def _with_split(self, place: int, track: Track) -> Track:
-        if self._splits is None or track.split == (split := SPLIT_OF_CODE[self._splits[place]]):
-            return track
-        return replace(track, split=split)
+        if not isinstance(place, (slice, np.ndarray)):
+            place = range(len(self))[place]
+            return next(iter(self[place : place + 1]))
+        found = object.__new__(StoredTracks)
+        found._folder, found._files = self._folder, self._files
+        found._begin, found._end, found._file = self._begin[place], self._end[place], self._file[place]
+        found._splits = None if self._splits is None else self._splits[place]
+        return found
 
     def with_splits(self, codes: NDArray[np.uint8]) -> "StoredTracks":
         """Return the tracks with other splits, as numbers [N], which are not copied."""
@@ -103,35 +184,26 @@ class StoredTracks(Sequence[Track]):
         found._splits = codes
         return found
 
-    def like(self, tracks: Iterable[Track]) -> "StoredTracks":
-        """Write other tracks to a temporary file of the same folder."""
-        return StoredTracks(tracks, self._folder)
+    def with_others(self, others: Iterable[tuple[int, Entry]], places: NDArray[np.bool_]) -> "StoredTracks":
+        """Return the tracks at some places [N], others in place of some of them; they keep their splits.
 
-    def filter(self, predicate: Callable[[Track], object]) -> "StoredTracks":
-        """Return the tracks for which `predicate(track)` is true, which are not copied."""
-        return self[np.array([at for at, track in enumerate(self) if predicate(track)], dtype=np.int64)]
+        Args:
+            others: (place, track), written to a temporary file.
+            places: which are kept, or replaced.
+        """
+        replaced = array("q")
 
+        def noted() -> Iterator[Entry]:
+            for place, entry in others:
+                replaced.append(place)
+                yield entry
 
-def gathered(tracks: Iterable[Track], folder: Path) -> list[Track] | StoredTracks:
-    """Return tracks as a list, or if there are many, as a sequence that is on the disk."""
-    iterator = iter(tracks)
-    held = list(itertools.islice(iterator, MOST_HELD))
-    further = list(itertools.islice(iterator, 1))
-    if not further:
-        return held
-    held.reverse()
-    first = (held.pop() for _ in range(len(held)))  # each is forgotten once it is written
-    return StoredTracks(itertools.chain(first, further, iterator), folder)
-
-
-def read_or_store(path: Path) -> Sequence[Track]:
-    """Read a whole unified file; the tracks of a large one stay on the disk, in its folder or in that of temporary files.
-
-    Raises:
-        UsageError, DataError: as `read_tracks`.
-        UnisonoError: the disk is full.
-    """
-    if not path.is_file() or path.stat().st_size <= LARGE_BYTES:
-        return read_tracks(path)
-    folder = path.parent if os.access(path.parent, os.W_OK) else Path(tempfile.gettempdir())
-    return StoredTracks(unique(path, iter_tracks(path)), folder)
+        assert self._splits is None
+        written = StoredTracks(noted(), self._folder)
+        found = self[:]
+        found._files = [*self._files, *written._files]
+        found._begin, found._end, found._file = self._begin.copy(), self._end.copy(), self._file.copy()
+        at = np.asarray(replaced)
+        found._begin[at], found._end[at] = written._begin, written._end
+        found._file[at] = len(self._files)
+        return found[np.flatnonzero(places)]

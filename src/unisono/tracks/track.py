@@ -101,6 +101,11 @@ class Track(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, repr_
         """All descriptions without their origins."""
         return [caption.text for caption in self.captions]
 
+    @property
+    def origins(self) -> list[CaptionOrigin | None]:
+        """The origin of each description."""
+        return [caption.origin for caption in self.captions]
+
 
 replace: Callable[..., Track] = msgspec.structs.replace
 

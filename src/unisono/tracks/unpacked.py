@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from unisono.base.files import explained, partial_path, remove_left_behind, sync
-from unisono.tracks.track import Track, replace
+from unisono.tracks.record import Entry
+from unisono.tracks.track import replace
 
 ENDINGS = frozenset({".aac", ".aif", ".aiff", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 UNKNOWN_ENDING = ".audio"
@@ -88,7 +89,7 @@ class AudioFolder:
                         rest = rest[file.write(rest) :]
         self._sha256 = digest.hexdigest()
 
-    def keep(self, track: Track) -> Track:
+    def keep(self, track: Entry) -> Entry:
         """Name the audio taken last after a track; return the track that points to it."""
         place = self.folder / file_name(track.audio_path, self._sha256, ending(track.audio_path))
         if not place.exists():

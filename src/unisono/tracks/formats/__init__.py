@@ -1,15 +1,15 @@
 """The formats that tracks are read from and written to: one module each, and one entry below."""
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 from unisono.tracks.unpacked import AudioFolder
 
 FILES = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv"}
@@ -36,14 +36,26 @@ class Sharding:
     """Size of one file at most."""
     with_audio: bool = False
     """Whether the audio goes into the files; WebDataset always holds it."""
-    drop: Callable[[Track, Dropped], None] = lambda track, dropped: None
+    drop: Callable[[Entry, Dropped], None] = lambda track, dropped: None
     """Called with each track whose audio cannot go along."""
+
+
+class Block(NamedTuple):
+    """Neighbouring records of a unified file."""
+
+    entries: Sequence[Entry]
+    content: bytes = b""
+    """Their lines as they stand in the file, if each has one of its own."""
+    begins: Sequence[int] = ()
+    """Where each line begins in the file, in bytes."""
+    ends: Sequence[int] = ()
+    """Where each line ends, without its line break."""
 
 
 class Format(Protocol):
     """What a format's module provides."""
 
-    def read(self, path: Path, unpacked: AudioFolder | None, /) -> Iterator[Track | Dropped]:
+    def read(self, path: Path, unpacked: AudioFolder | None, /) -> Iterator[Entry | Dropped]:
         """Yield the tracks in bounded memory; with a folder to unpack to, they point to their audio there.
 
         Raises:
@@ -51,8 +63,16 @@ class Format(Protocol):
         """
         ...
 
-    def write(self, path: Path, tracks: Iterable[Track], sharding: Sharding, /) -> int:
+    def write(self, path: Path, entries: Iterable[Entry], sharding: Sharding, /) -> int:
         """Write tracks to a file, or into an empty folder, and return how many. Memory stays bounded."""
+        ...
+
+
+class UnifiedFormat(Format, Protocol):
+    """What the module of a format of unified files provides as well."""
+
+    def blocks(self, path: Path, /) -> Iterator[Block]:
+        """Yield what `read` does, some tracks at a time, and where they stand in the file."""
         ...
 
 

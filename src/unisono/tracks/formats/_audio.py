@@ -6,7 +6,7 @@ import stat
 import soundfile
 
 from unisono.base.tally import Dropped
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry
 from unisono.tracks.unpacked import UNKNOWN_ENDING, ending_of
 
 SYSTEM_FOLDERS = ("/proc/", "/sys/", "/dev/")
@@ -14,7 +14,7 @@ MEMORY = "/dev/shm/"
 """Holds files like any other folder."""
 
 
-def read_audio(track: Track, most_bytes: int) -> bytes | Dropped:
+def read_audio(track: Entry, most_bytes: int) -> bytes | Dropped:
     """Return the content of a track's file, or why it cannot go along."""
     try:
         content = _content(track.audio_path, most_bytes + 1)

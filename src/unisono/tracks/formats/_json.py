@@ -1,34 +1,127 @@
 """What both JSON formats share."""
 
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol, runtime_checkable
 
 import msgspec
 
 from unisono.base.errors import DataError
-from unisono.tracks.record import to_fields, to_record
-from unisono.tracks.track import Track, batched
+from unisono.tracks.formats import Block
+from unisono.tracks.record import FIELDS, Entry, Record, are_plain, checked, from_fields, to_fields, to_record
+from unisono.tracks.track import batched
 
-RECORDS_A_BLOCK = 1024
+RECORDS_A_BLOCK = 256
+"""So few that their objects stay in the processor's cache."""
+_BYTES_A_BLOCK = 1 << 17
 ESCAPED_NUL = b"\\u0000"
 """How JSON writes a character that no later stage can store: records that may hold it take the slow path."""
 _encoder = msgspec.json.Encoder()
 
 
-def encoded_blocks(tracks: Iterable[Track]) -> Iterator[tuple[bytes, int]]:
-    """Yield records as JSON lines, and how many they are.
+_decode = msgspec.json.Decoder(Record).decode
+_decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def encoded(entries: Iterable[Entry]) -> bytes:
+    """Return records as JSON lines.
 
     Raises:
-        DataError: a track has no caption.
-        UnicodeEncodeError: a text cannot be encoded as UTF-8.
+        DataError: a track has no caption, or a text cannot be encoded as UTF-8.
     """
-    for batch in batched(tracks, RECORDS_A_BLOCK):
-        yield (
-            _encoder.encode_lines([to_fields(track) if track.extra else to_record(track) for track in batch]),
-            len(batch),
-        )
+    try:
+        return _encoder.encode_lines([entry if type(entry) is Record else _plain(entry) for entry in entries])
+    except UnicodeEncodeError as error:
+        raise DataError(f"A text cannot be encoded as UTF-8: {repr(error.object)[:80]}.") from error
+
+
+def _plain(track: Entry) -> Record | dict[str, Any]:
+    return to_fields(track) if track.extra else to_record(track)
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """Records that are JSON lines already."""
+
+    def encoded_blocks(self) -> Iterator[tuple[bytes, int]]:
+        """Yield some of them at a time, and how many they are."""
+        ...
+
+
+def encoded_blocks(entries: Iterable[Entry]) -> Iterator[tuple[bytes, int]]:
+    """Yield records as JSON lines, and how many they are; raises as `encoded` does."""
+    if isinstance(entries, Stored):
+        yield from entries.encoded_blocks()
+        return
+    for batch in batched(entries, RECORDS_A_BLOCK):
+        yield encoded(batch), len(batch)
+
+
+def entry_of(line: bytes) -> Entry:
+    """Return a record that `encoded` wrote."""
+    try:
+        return _decode(line)
+    except msgspec.DecodeError:
+        found = _entry(Path(), 1, line, lambda line, number: parsed(Path(), line))
+        assert found
+        return found
+
+
+def lines_of(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield some lines of a file at a time."""
+    while content := file.read(_BYTES_A_BLOCK):
+        yield content if content.endswith(b"\n") else content + file.readline()
+
+
+def block(
+    path: Path, first: int, content: bytes, at: int, separator: bytes, parse: Callable[[bytes, int], Any]
+) -> tuple[Block, int]:
+    """Return the records of some lines, and how many lines they are.
+
+    Args:
+        path: of the file, for messages.
+        first: number of the first line, from 1.
+        content: the lines, a record each.
+        at: where they begin in the file.
+        separator: what stands between records.
+        parse: returns the JSON value of a line, or raises what tells what is wrong with it; None passes over the line.
+
+    Raises:
+        DataError: a record breaks a rule.
+    """
+    lines = content.removesuffix(separator).split(separator)
+    ends = [
+        end - len(separator) for end in itertools.accumulate([len(line) + len(separator) for line in lines], initial=at)
+    ]
+    begins = [end + len(separator) for end in ends]
+    del begins[-1], ends[0]
+    try:
+        if ESCAPED_NUL not in content:
+            records = list(map(_decode, lines))
+            if are_plain(records):
+                return Block(records, content, begins, ends), len(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # an unknown field, a fault, or an empty line
+    found = [_entry(path, number, line, parse) for number, line in enumerate(lines, first)]
+    kept = [entry is not None for entry in found]
+    content = b"".join(line + separator for line in itertools.compress(lines, kept))
+    places = (list(itertools.compress(each, kept)) for each in (begins, ends))
+    return Block([entry for entry in found if entry], content, *places), len(lines)
+
+
+def _entry(path: Path, number: int, line: bytes, parse: Callable[[bytes, int], Any]) -> Entry | None:
+    if ESCAPED_NUL not in line:
+        try:
+            fields = _decode_fields(line)
+            known = {name: value for name, value in fields.items() if name in FIELDS and value is not None}
+            extra = {name: value for name, value in fields.items() if name not in FIELDS}
+            return checked(path, number, msgspec.convert(known, Record), extra)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass  # the slow path tells what is wrong
+    fields = parse(line, number)
+    return None if fields is None else from_fields(path, number, fields)
 
 
 def parsed(path: Path, content: bytes, where: str = "") -> Any:

@@ -11,8 +11,7 @@ from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.tracks.formats import Sharding
-from unisono.tracks.record import COLUMNS, from_fields, to_fields
-from unisono.tracks.track import Track
+from unisono.tracks.record import COLUMNS, Entry, from_fields, to_fields
 from unisono.tracks.unpacked import AudioFolder
 
 EXTRA = "extra_json"
@@ -21,7 +20,7 @@ _NUMBERS = ("duration", "start")
 _LONGEST_CELL = 1 << 24
 
 
-def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def write(path: Path, tracks: Iterable[Entry], sharding: Sharding) -> int:
     """Write tracks and return how many."""
     count = 0
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -39,7 +38,7 @@ def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value
 
 
-def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Entry]:
     """Yield the tracks of a table in bounded memory, each checked like a record of a unified file.
 
     Raises:

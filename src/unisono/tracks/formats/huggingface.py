@@ -17,8 +17,8 @@ from unisono.tracks.formats import Sharding
 from unisono.tracks.formats._audio import read_audio
 from unisono.tracks.formats.parquet import REQUIRED, ROWS_A_GROUP, SCHEMA, from_batch, to_table
 from unisono.tracks.formats.webdataset import UNASSIGNED
+from unisono.tracks.record import Entry
 from unisono.tracks.shards import ROWS_AT_ONCE, batches, refuse_missing_shards
-from unisono.tracks.track import Track
 from unisono.tracks.unpacked import AudioFolder, ending, safe_name
 
 import pyarrow as pa  # isort: skip - the import of parquet says what is not installed
@@ -32,7 +32,7 @@ _TEXT_BYTES = 4096
 _NAMES = {"val": "validation"}
 
 
-def write(folder: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def write(folder: Path, tracks: Iterable[Entry], sharding: Sharding) -> int:
     """Fill a folder with Parquet files of about the size asked for; return the number of tracks, without those dropped."""
     shard_bytes, with_audio = sharding.max_bytes, sharding.with_audio
     data = folder / "data"
@@ -75,7 +75,7 @@ class _Shards:
         self._most_bytes = most_bytes
         self._with_audio = with_audio
         self._schema = _schema(with_audio=with_audio)
-        self._tracks: list[Track] = []
+        self._tracks: list[Entry] = []
         self._audio: list[dict[str, Any]] = []
         self._gathered = 0
         self._written = 0
@@ -91,7 +91,7 @@ class _Shards:
         if self._writer:
             self._writer.close()
 
-    def add(self, track: Track, audio: bytes | None) -> None:
+    def add(self, track: Entry, audio: bytes | None) -> None:
         """Add a row."""
         size = _TEXT_BYTES + len(audio or b"")
         if len(self._tracks) >= ROWS_A_GROUP or (self._gathered and self._gathered + size > self._group_bytes):
@@ -150,7 +150,7 @@ def _schema(*, with_audio: bool) -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": json.dumps({"info": {"features": features}})})
 
 
-def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Entry | Dropped]:
     """Yield the tracks of all files in bounded memory; with a folder to unpack to, they point to their audio there.
 
     Raises:
@@ -176,7 +176,7 @@ def _refuse_other_columns(folder: Path, path: Path, names: list[str]) -> None:
         )
 
 
-def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def _read_file(path: Path, file: pq.ParquetFile, unpacked: AudioFolder | None) -> Iterator[Entry | Dropped]:
     names = file.schema_arrow.names
     columns = [name for name in names if name != AUDIO]
     with_audio = unpacked is not None and AUDIO in names

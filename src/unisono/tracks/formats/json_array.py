@@ -9,57 +9,58 @@ from typing import Any
 import msgspec
 
 from unisono.base.errors import DataError
-from unisono.tracks.formats import Sharding
-from unisono.tracks.formats._json import ESCAPED_NUL, encoded_blocks, parsed
-from unisono.tracks.record import Record, from_fields, to_track
-from unisono.tracks.track import Track
+from unisono.tracks.formats import Block, Sharding
+from unisono.tracks.formats._json import ESCAPED_NUL, block, encoded_blocks, lines_of, parsed
+from unisono.tracks.record import Entry, Record, checked, from_fields
 from unisono.tracks.unpacked import AudioFolder
 
 
-def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
-    """Yield the tracks. An array of one record a line, as `write` makes it, is read line by line, any other as a whole.
+def blocks(path: Path) -> Iterator[Block]:
+    """Yield the records. Of an array of one record a line, as `write` makes it, some lines are read at a time.
 
     Raises:
         DataError: it is no array, or a record breaks a rule.
     """
     count = 0
     try:
-        for track in _by_line(path):
-            yield track
-            count += 1
+        for some in _by_line(path):
+            yield some
+            count += len(some.entries)
     except _OtherLayoutError:
-        yield from itertools.islice(_whole(path), count, None)
+        yield Block(list(itertools.islice(_whole(path), count, None)))
+
+
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Entry]:
+    """Yield the tracks; raises as `blocks` does."""
+    for some in blocks(path):
+        yield from some.entries
 
 
 class _OtherLayoutError(Exception):
     """The array does not have one record a line, or is not valid."""
 
 
-def _by_line(path: Path) -> Iterator[Track]:
-    decoder = msgspec.json.Decoder(Record)
+def _by_line(path: Path) -> Iterator[Block]:
+    number, at, is_last = 1, 2, False
     with path.open("rb") as file:
         if file.readline() != b"[\n":
             raise _OtherLayoutError
-        for number, line in enumerate(file, 1):
-            is_last = not line.endswith(b",\n")
-            text = line[:-1] if is_last else line[:-2]
-            try:
-                record = None if ESCAPED_NUL in text else decoder.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                record = None  # an unknown field, or a fault
-            if record is None:
-                yield from_fields(path, number, _object(text))
-            else:
-                yield to_track(path, number, record)
-            if is_last:
-                break
-        if file.read().strip() != b"]":
-            raise _OtherLayoutError
+        for content in lines_of(file):
+            if is_last := not content.endswith(b",\n"):
+                content, _, rest = (content + file.read()).rpartition(b"\n]")
+                if rest.strip() or not content:
+                    break
+            found, count = block(path, number, content, at, b",\n", _object)
+            yield found._replace(content=found.content.removesuffix(b",\n").replace(b",\n", b"\n") + b"\n")
+            number += count
+            at += len(content)
+    if not is_last or rest.strip():
+        raise _OtherLayoutError
 
 
-def _object(text: bytes) -> Any:
+def _object(line: bytes, number: int) -> Any:
     try:
-        found = json.loads(text.decode())
+        found = json.loads(line.decode())
     except (ValueError, RecursionError):
         raise _OtherLayoutError from None
     if not isinstance(found, dict):
@@ -67,7 +68,7 @@ def _object(text: bytes) -> Any:
     return found
 
 
-def _whole(path: Path) -> Iterator[Track]:
+def _whole(path: Path) -> Iterator[Entry]:
     content = path.read_bytes()
     try:
         records = None if ESCAPED_NUL in content else msgspec.json.decode(content, type=list[Record])
@@ -80,10 +81,10 @@ def _whole(path: Path) -> Iterator[Track]:
         yield from (from_fields(path, number, fields) for number, fields in enumerate(found, 1))
         return
     for number, record in enumerate(records, 1):
-        yield to_track(path, number, record)
+        yield checked(path, number, record)
 
 
-def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def write(path: Path, entries: Iterable[Entry], sharding: Sharding) -> int:
     """Write the records, one a line within the array, and return how many.
 
     Raises:
@@ -93,10 +94,10 @@ def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
     count = 0
     with path.open("wb", buffering=1 << 20) as file:
         file.write(b"[\n")
-        for block, records in encoded_blocks(tracks):
+        for content, records in encoded_blocks(entries):
             if count:
                 file.write(b",\n")
-            file.write(block[:-1].replace(b"\n", b",\n"))  # within a record line breaks are escaped
+            file.write(content[:-1].replace(b"\n", b",\n"))  # within a record line breaks are escaped
             count += records
         file.write(b"\n]\n")
     return count

@@ -2,38 +2,40 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import msgspec
-
-from unisono.tracks.formats import Sharding
-from unisono.tracks.formats._json import ESCAPED_NUL, encoded_blocks, parsed
-from unisono.tracks.record import Record, from_fields, to_track
-from unisono.tracks.track import Track
+from unisono.tracks.formats import Block, Sharding
+from unisono.tracks.formats._json import block, encoded_blocks, lines_of, parsed
+from unisono.tracks.record import Entry
 from unisono.tracks.unpacked import AudioFolder
 
 
-def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
-    """Yield the tracks, line by line; empty lines are skipped.
+def blocks(path: Path) -> Iterator[Block]:
+    """Yield the records, some lines at a time; empty lines are skipped.
 
     Raises:
         DataError: a line is no record, or the record breaks a rule.
     """
-    decoder = msgspec.json.Decoder(Record)
+
+    def parse(line: bytes, number: int) -> Any:
+        return parsed(path, line, f" line {number}") if line and not line.isspace() else None
+
+    number, at = 1, 0
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if line.isspace():
-                continue
-            try:
-                record = None if ESCAPED_NUL in line else decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                record = None  # an unknown field, or a fault: the slow path tells which
-            if record is None:
-                yield from_fields(path, number, parsed(path, line, f" line {number}"))
-            else:
-                yield to_track(path, number, record)
+        for content in lines_of(file):
+            found, count = block(path, number, content, at, b"\n", parse)
+            yield found
+            number += count
+            at += len(content)
 
 
-def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Entry]:
+    """Yield the tracks; raises as `blocks` does."""
+    for some in blocks(path):
+        yield from some.entries
+
+
+def write(path: Path, entries: Iterable[Entry], sharding: Sharding) -> int:
     """Write one record a line and return how many.
 
     Raises:
@@ -42,7 +44,7 @@ def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
     """
     count = 0
     with path.open("wb", buffering=1 << 20) as file:
-        for block, records in encoded_blocks(tracks):
-            file.write(block)
+        for content, records in encoded_blocks(entries):
+            file.write(content)
             count += records
     return count

@@ -7,9 +7,10 @@ from typing import Any
 
 from unisono.base.errors import DataError
 from unisono.base.extras import extra
-from unisono.tracks.formats import Sharding
-from unisono.tracks.record import COLUMNS, FIELDS, ORIGINS, Record, from_fields, to_record, to_track
-from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, Track, batched
+from unisono.tracks.formats import Block, Sharding
+from unisono.tracks.formats._json import RECORDS_A_BLOCK
+from unisono.tracks.record import COLUMNS, FIELDS, ORIGINS, Entry, Record, checked, from_fields, to_record
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, UNKNOWN_LICENSE, batched
 from unisono.tracks.unpacked import AudioFolder
 
 with extra("parquet", "Reading and writing Parquet files"):
@@ -31,8 +32,14 @@ _DEFAULTS = Record(id="-", audio_path="-", caption="-", duration=1.0)
 SCHEMA = pa.schema([(name, _TYPES.get(name, pa.string())) for name in COLUMNS] + [(EXTRA, pa.string())])
 
 
-def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
-    """Yield the tracks in bounded memory.
+def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Entry]:
+    """Yield the tracks; raises as `blocks` does."""
+    for some in blocks(path):
+        yield from some.entries
+
+
+def blocks(path: Path) -> Iterator[Block]:
+    """Yield the records, some rows at a time.
 
     Raises:
         DataError: the file is damaged, or a record breaks a rule.
@@ -45,13 +52,13 @@ def read(path: Path, unpacked: AudioFolder | None) -> Iterator[Track]:
     with file:
         try:
             for batch in file.iter_batches(batch_size=ROWS_A_GROUP):
-                yield from from_batch(path, number, batch)
+                yield from map(Block, batched(from_batch(path, number, batch), RECORDS_A_BLOCK))
                 number += len(batch)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: a damaged Parquet file: {error}.") from error
 
 
-def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def write(path: Path, entries: Iterable[Entry], sharding: Sharding) -> int:
     """Write tracks in row groups of bounded size and return how many.
 
     Raises:
@@ -60,13 +67,13 @@ def write(path: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
     """
     count = 0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
-        for batch in batched(tracks, ROWS_A_GROUP):
+        for batch in batched(entries, ROWS_A_GROUP):
             writer.write_table(to_table(batch))
             count += len(batch)
     return count
 
 
-def to_table(tracks: list[Track]) -> pa.Table:
+def to_table(tracks: list[Entry]) -> pa.Table:
     """Return tracks as a table of `SCHEMA`; an empty cell stands for the default."""
     records = [to_record(track) for track in tracks]
     columns: list[list[Any]] = [[getattr(record, name) or None for record in records] for name in COLUMNS]
@@ -74,8 +81,8 @@ def to_table(tracks: list[Track]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-def from_batch(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Track]:
-    """Yield rows as tracks; empty cells are left out, unknown columns kept.
+def from_batch(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Entry]:
+    """Yield rows as records or tracks; empty cells are left out, unknown columns kept.
 
     Args:
         path: of the file, for messages.
@@ -96,7 +103,7 @@ def from_batch(path: Path, before: int, batch: pa.RecordBatch) -> Iterator[Track
         if text is not None and (unknown := _extra(text)).keys() & FIELDS:
             yield from_fields(path, number, {**unknown, **fields})
         else:
-            yield to_track(path, number, Record(**fields), unknown if text is not None else None)
+            yield checked(path, number, Record(**fields), unknown if text is not None else None)
 
 
 def _filled(column: pa.Array, default: Any) -> list[Any]:
@@ -157,6 +164,6 @@ def _extra(text: str) -> dict[str, Any]:
     return fields if isinstance(fields, dict) and fields.keys().isdisjoint(COLUMNS) else {EXTRA: text}
 
 
-def _extra_text(track: Track, record: Record) -> str | None:
+def _extra_text(track: Entry, record: Record) -> str | None:
     fields = {**track.extra, ORIGINS: record.caption_origins} if record.caption_origins else track.extra
     return json.dumps(fields, ensure_ascii=False, sort_keys=True) if fields else None

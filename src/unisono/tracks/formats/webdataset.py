@@ -16,8 +16,7 @@ from unisono.base.errors import DataError
 from unisono.base.tally import Dropped
 from unisono.tracks.formats import Sharding
 from unisono.tracks.formats._audio import read_audio
-from unisono.tracks.record import from_fields, to_fields
-from unisono.tracks.track import Track
+from unisono.tracks.record import Entry, from_fields, to_fields
 from unisono.tracks.unpacked import ENDINGS, UNKNOWN_ENDING, AudioFolder, ending, safe_name
 
 INDEX = "index.json"
@@ -28,7 +27,7 @@ _TAIL = 10_240
 _LONGEST_TEXT = 1 << 26
 
 
-def write(folder: Path, tracks: Iterable[Track], sharding: Sharding) -> int:
+def write(folder: Path, tracks: Iterable[Entry], sharding: Sharding) -> int:
     """Fill a folder with shards of bounded size; return the number of tracks, without those that were dropped."""
     shards: dict[str, _Shards] = {}
     with ExitStack() as stack:
@@ -100,7 +99,7 @@ class _Shards:
         self.counts[name] = 0
 
 
-def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def read(folder: Path, unpacked: AudioFolder | None) -> Iterator[Entry | Dropped]:
     """Yield the tracks of all shards in bounded memory; with a folder to unpack to, they point to their audio there.
 
     Raises:
@@ -130,7 +129,7 @@ def _promised(folder: Path) -> dict[str, int] | None:
         raise DataError(f"{path}: not an index of shards ({type(error).__name__}: {error}).") from error
 
 
-def _read_shard(path: Path, unpacked: AudioFolder | None) -> Iterator[Track | Dropped]:
+def _read_shard(path: Path, unpacked: AudioFolder | None) -> Iterator[Entry | Dropped]:
     sample: _Sample | None = None
     number = 0
     try:
@@ -183,7 +182,7 @@ class _Sample:
             self._unpacked.take(file)
             self._has_audio = True
 
-    def track(self, number: int) -> Track | Dropped:
+    def track(self, number: int) -> Entry | Dropped:
         """Return the track that the members make."""
         if self._record is None:
             return Dropped(id=f"{self.path.name}:{self.key}", reason="no record", detail=f"no {self.key}.json")
