@@ -9,7 +9,6 @@ what it needs. Bytes a record are the peak memory of the process less that of th
 """
 
 import argparse
-import itertools
 import json
 import resource
 import subprocess
@@ -23,8 +22,10 @@ import msgspec
 
 from benchmarks.unified_files import records
 from unisono.tracks.files import write_tracks
-from unisono.tracks.record import Record, from_fields
+from unisono.tracks.record import Record
 
+DISTINCT = 100_000
+"""Further records have the texts of these, and ids, files, recordings and artists of their own."""
 BENCHMARKED = 1000
 """Records of the file that `leaks` compares with: they are not among the others, except for a few."""
 
@@ -83,8 +84,20 @@ def run(verb: str, path: Path, ten: Path, output: Path) -> tuple[float, float]:
 
 
 def write(path: Path, count: int, first: int = 0) -> None:
-    made = itertools.islice(records(first + count), first, None)
-    write_tracks(path, (from_fields(path, number, record) for number, record in enumerate(made, 1)))
+    made = [msgspec.convert(record, Record) for record in records(min(first + count, DISTINCT))]
+    write_tracks(path, (numbered(made[number % DISTINCT], number) for number in range(first, first + count)))
+
+
+def numbered(record: Record, number: int) -> Record:
+    if number < DISTINCT:
+        return record
+    return msgspec.structs.replace(
+        record,
+        id=f"jamendo_max_caps_{number}",
+        audio_path=f"/data/raw/jamendo_max_caps/audio/{number % 1000:03d}/{number}.mp3",
+        recording=f"jamendo:{number}",
+        artist_id=f"jamendo-artist:{number // 12}",
+    )
 
 
 def main() -> None:

@@ -88,13 +88,12 @@ class Tracks(Sequence[Track]):
         replaced = dict(others)
         return Tracks(to_track(replaced.get(at, self._tracks[at])) for at in np.flatnonzero(kept).tolist())
 
-    def at(self, places: NDArray[np.bool_ | np.int64]) -> "Tracks":
+    def at(self, places: NDArray[np.bool_] | NDArray[np.int64]) -> "Tracks":
         """Return the tracks at some places, or where an array [N] is true."""
-        if places.dtype == bool:
-            places = np.flatnonzero(places)
+        at = np.flatnonzero(places) if places.dtype == bool else places.astype(np.int64)
         if isinstance(self._tracks, StoredTracks):
-            return Tracks(self._tracks[places])
-        return Tracks(self._tracks[place] for place in places.tolist())
+            return Tracks(self._tracks[at])
+        return Tracks(self._tracks[place] for place in at.tolist())
 
     @checked
     def sample(self, n: Count, *, seed: int = 42, stratify_by: Stratification | None = None) -> "Tracks":

@@ -90,8 +90,8 @@ class GatheredKeys:
 
     def columns(self) -> Keys:
         """Return the identities of all items."""
-        columns = (np.asarray(column) for column in (self._hashes, self._owner, self._kinds))
-        return Keys(self._count, *columns, fields=tuple(self._fields))
+        hashes, owner, kinds = np.asarray(self._hashes), np.asarray(self._owner), np.asarray(self._kinds)
+        return Keys(self._count, hashes, owner, kinds, tuple(self._fields))
 
 
 def connected(keys: Keys) -> NDArray[np.int64]:

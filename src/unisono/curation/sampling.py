@@ -61,7 +61,7 @@ class Drawing:
         if max_samples is not None and max_samples < len(places):
             if stratify_by is None:  # each prefix has the splits in the proportions of all, to within a track
                 turns, sizes = _turns(ranks[places], np.asarray(self._splits)[places])
-                order = (turns + 0.5) / sizes
+                order: NDArray[np.float64 | np.int64] = (turns + 0.5) / sizes
             else:  # the k-th lowest of every stratum belongs to round k
                 durations = duration_strata(np.asarray(self._durations)[places])
                 order, _ = _turns(ranks[places], durations if stratify_by == "duration" else datasets[places])

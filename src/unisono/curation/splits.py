@@ -5,6 +5,7 @@ result does not depend on the order of the tracks. The number of tracks drawn fo
 allow, and then that for val. If the largest group has g tracks, each is off by at most g/2; train takes the rest.
 """
 
+import dataclasses
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -103,13 +104,19 @@ class SplitColumns:
             )
         rank = np.empty(len(names), dtype=_RANK)
         rank["name"], rank["id"] = np.asarray(names), np.asarray(ids)
-        columns = (np.asarray(column) for column in (own, brought, dataset))
-        return cls(keys.columns(), rank, *columns, datasets=tuple(numbers))
+        own_codes, brought_codes = np.asarray(own), np.asarray(brought)
+        return cls(keys.columns(), rank, own_codes, brought_codes, np.asarray(dataset), tuple(numbers))
 
     def first(self, count: int) -> "SplitColumns":
         """Return the columns of the first tracks."""
-        columns = (column[:count] for column in (self.rank, self.own, self.brought, self.dataset))
-        return SplitColumns(self.keys.among(np.arange(count)), *columns, self.datasets)
+        return dataclasses.replace(
+            self,
+            keys=self.keys.among(np.arange(count)),
+            rank=self.rank[:count],
+            own=self.own[:count],
+            brought=self.brought[:count],
+            dataset=self.dataset[:count],
+        )
 
     def stable_splits(self, keys: Keys | None = None) -> Codes:
         """Return the splits of `assign_stable_splits`, with other identities if they are named."""

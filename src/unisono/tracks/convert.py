@@ -175,8 +175,9 @@ def _passed(
                 tally.drop("", item)
         keys.extend([hash(track.id) for track in tracks])
         tally.came.update([track.dataset for track in tracks])
-        for track in tracks if seen is not None else ():
-            seen.add(track)
+        if seen is not None:
+            for track in tracks:
+                seen.add(track)
         advance(len(batch))
         yield from tracks
     if twice := first_pair(keys):

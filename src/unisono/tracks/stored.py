@@ -150,8 +150,9 @@ class StoredTracks(Sequence[Track]):
     def _lines(self, places: slice) -> Sequence[bytes]:
         """Return the lines of some neighbours, in few reads if they lie close together."""
         begins, ends, numbers = self._begin[places], self._end[places], self._file[places]
-        if (numbers == numbers[0]).all() and (ends[-1] - begins[0] == (ends - begins).sum() + len(begins) - 1):
-            return self._files[numbers[0]].read(int(begins[0]), int(ends[-1])).split(b"\n")
+        if np.array_equal(begins[1:], ends[:-1] + 1) and (numbers == numbers[0]).all():  # as they stand in a file
+            content: bytes = self._files[numbers[0]].read(int(begins[0]), int(ends[-1]))
+            return content.split(b"\n")
         lines = [b""] * len(begins)
         for number in np.unique(numbers).tolist():
             (at,) = np.nonzero(numbers == number)
