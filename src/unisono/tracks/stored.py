@@ -5,6 +5,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, overload
 
@@ -35,7 +36,8 @@ class _File:
         self._status = self._now()
 
     def __del__(self) -> None:
-        self.file.close()
+        with suppress(OSError):  # what was buffered when the disk was full
+            self.file.close()
 
     def read(self, begin: int, end: int) -> bytes:
         """Return what lies between two places.
