@@ -1,5 +1,7 @@
 """Audio files that are valid but unusual, and files with the defects of real ones."""
 
+import functools
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +13,11 @@ RATE_HZ = 44_100
 
 def music(seconds: float, rate_hz: int = RATE_HZ, channels: int = 2, seed: int = 0) -> np.ndarray:
     """Make [n, channels] of a few tones that come and go, and a little noise."""
+    return _music(seconds, rate_hz, channels, seed).copy()
+
+
+@functools.lru_cache(maxsize=32)
+def _music(seconds: float, rate_hz: int, channels: int, seed: int) -> np.ndarray:
     generator = np.random.default_rng(seed)
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
     tones = sum(
@@ -24,8 +31,15 @@ def music(seconds: float, rate_hz: int = RATE_HZ, channels: int = 2, seed: int =
 def write_music(path: Path, seconds: float, rate_hz: int = RATE_HZ, channels: int = 2, seed: int = 0) -> Path:
     """Write music in the format that the path's ending names."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, music(seconds, rate_hz, channels, seed), rate_hz)
+    path.write_bytes(_encoded(path.suffix, seconds, rate_hz, channels, seed))
     return path
+
+
+@functools.lru_cache(maxsize=64)
+def _encoded(ending: str, seconds: float, rate_hz: int, channels: int, seed: int) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, _music(seconds, rate_hz, channels, seed), rate_hz, format=ending[1:].upper())
+    return file.getvalue()
 
 
 def _half(path: Path) -> None:

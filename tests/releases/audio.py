@@ -1,5 +1,7 @@
 """Tiny audio files: tones, and files that are broken in the ways that real ones are."""
 
+import functools
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,15 @@ RATE_HZ = 16000
 def tone(path: Path, seconds: float, hertz: float, rate_hz: int = RATE_HZ) -> None:
     """Write a mono tone in the format that the path's ending names."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_encoded(path.suffix[1:].upper(), seconds, hertz, rate_hz))
+
+
+@functools.lru_cache(maxsize=256)
+def _encoded(format: str, seconds: float, hertz: float, rate_hz: int) -> bytes:
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
-    soundfile.write(path, (0.3 * np.sin(2 * np.pi * hertz * time_s)).astype(np.float32), rate_hz)
+    file = io.BytesIO()
+    soundfile.write(file, (0.3 * np.sin(2 * np.pi * hertz * time_s)).astype(np.float32), rate_hz, format=format)
+    return file.getvalue()
 
 
 def broken(path: Path, how: str) -> None:

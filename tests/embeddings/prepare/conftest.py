@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from tests.broken_audio import write_broken, write_music
+from tests.quick import quick_musicnn
 from unisono.embeddings.prepare.report import PrepareReport
 from unisono.embeddings.prepare.run import prepare
+
+__all__ = ["quick_musicnn"]
 
 
 class Folder:

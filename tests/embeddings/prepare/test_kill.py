@@ -35,6 +35,7 @@ def command(folder: Folder, output: str, *more: str) -> list[str]:
     return [str(REPOSITORY / "prepare_dataset.py"), *arguments, *more]
 
 
+@pytest.mark.usefixtures("quick_musicnn")
 def test_thirty_kills_at_random_moments(twenty_tracks: Folder) -> None:
     undisturbed = digest(twenty_tracks.prepare("whole", encoders=("dsp", "musicnn")))
     arguments = [str(twenty_tracks.file), str(twenty_tracks.root / "killed"), str(KILLS), "1"]
