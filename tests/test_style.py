@@ -67,10 +67,9 @@ def test_no_function_is_too_long():
 
 def test_docstrings_say_return_not_give():
     found = [
-        place(path, node)
+        place(path)
         for path in modules("src", "demo", "benchmarks", "tests")
-        for node in definitions(path)
-        if re.match(r"(Gives?|Giving)\b", ast.get_docstring(node) or "")
+        if re.search(r'"""(Gives?|Giving)\b', path.read_text(encoding="utf-8")) and path != Path(__file__)
     ]
     assert found == []
 
