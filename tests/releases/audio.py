@@ -17,10 +17,10 @@ def tone(path: Path, seconds: float, hertz: float, rate_hz: int = RATE_HZ) -> No
 
 
 @functools.lru_cache(maxsize=256)
-def _encoded(format: str, seconds: float, hertz: float, rate_hz: int) -> bytes:
+def _encoded(kind: str, seconds: float, hertz: float, rate_hz: int) -> bytes:
     time_s = np.arange(round(seconds * rate_hz)) / rate_hz
     file = io.BytesIO()
-    soundfile.write(file, (0.3 * np.sin(2 * np.pi * hertz * time_s)).astype(np.float32), rate_hz, format=format)
+    soundfile.write(file, (0.3 * np.sin(2 * np.pi * hertz * time_s)).astype(np.float32), rate_hz, format=kind)
     return file.getvalue()
 
 
