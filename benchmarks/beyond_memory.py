@@ -1,6 +1,6 @@
 """Time and memory of the verbs that read unified files, from ten thousand to ten million records.
 
-    python benchmarks/beyond_memory.py [--records 10000 100000] [--verbs convert describe leaks dedupe] [--kind jsonl]
+    python -m benchmarks.beyond_memory [--records 10000 100000] [--verbs convert describe leaks dedupe] [--kind jsonl]
 
 The records are generated, those of `unified_files.py`. Each measurement runs the function of a verb in a process of its
 own. CPU seconds, which other work on the machine changes little, are compared with those of the bare read: msgspec decodes

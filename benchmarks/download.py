@@ -1,6 +1,6 @@
 """Compare `unisono download` with curl, unzip and tar, on this machine, against a server on this machine.
 
-    python benchmarks/download.py [--megabytes 1000] [--small-files 10000] [--share 1] [--rounds 5]
+    python -m benchmarks.download [--megabytes 1000] [--small-files 10000] [--share 1] [--rounds 5]
 
 Print the shortest wall and CPU times of both and their ratios for each comparison (above 1: unisono takes less). The
 server runs in a process of its own and sends files with `sendfile`. Everything is written to a temporary folder.

@@ -1,6 +1,6 @@
 """The time that our MuQ and MERT take, over transformers' own forward pass on the same tensors.
 
-    python benchmarks/encoders.py [--encoders muq mert mert_95m] [--batch-sizes 1 2 4] [--device cuda:0]
+    python -m benchmarks.encoders [--encoders muq mert mert_95m] [--batch-sizes 1 2 4] [--device cuda:0]
 
 The networks have the published sizes and random weights (times do not depend on their values); the windows are noise of the
 encoder's window length. Ours is `embed`: standardising, the network, the mean over time. Theirs is the same network called

@@ -1,6 +1,6 @@
 """The time of scanning a folder of one's own music, over that of reading the same tags with mutagen alone.
 
-    python benchmarks/folder.py [--folder FOLDER] [--files 100000] [--repeat 3]
+    python -m benchmarks.folder [--folder FOLDER] [--files 100000] [--repeat 3]
 
 The folder holds tagged files, each a few seconds of noise: 70 % MP3 (ID3v2.4 with a cover), 20 % FLAC, 10 % Ogg Vorbis. The
 peer lists the folder and reads the tags and the length of each file, with one thread for each core; it makes no tracks. It
@@ -10,12 +10,9 @@ from the system's cache: on a cold disk both wait for the disk.
 """
 
 import argparse
-import json
 import os
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,6 +24,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from benchmarks.apart import apart
 from unisono.base.cores import available_cores
 
 FILES_A_FOLDER = 12
@@ -152,13 +150,6 @@ def scan(root: Path) -> int:
 
 
 def measure(root: Path, which: str) -> dict[str, float]:
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, "--folder", str(root), "--only", which]
-    measured: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return measured
-
-
-def measure_here(root: Path, which: str) -> dict[str, float]:
     """Measure wall and CPU seconds and the peak of memory of this process."""
     begin, cpu = time.perf_counter(), time.process_time()
     count = scan(root) if which == "scan" else read_alone(root, which)
@@ -175,17 +166,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="folder to keep the files in, and to find them in")
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.only:
-        print(json.dumps(measure_here(arguments.folder, arguments.only)))
-        return
     peer = "mutagen" if find_spec("mutagen") else "tinytag"
     with tempfile.TemporaryDirectory() as scratch:
         root = arguments.folder or Path(scratch) / "music"
         if not root.exists():
             make(root, arguments.files)
-        runs = [(measure(root, "scan"), measure(root, peer)) for _ in range(arguments.repeat)]
+        runs = [(apart(measure, root, "scan"), apart(measure, root, peer)) for _ in range(arguments.repeat)]
     for name, which in (("folder scan", 0), (f"{peer} alone", 1)):
         best = {kind: min(run[which][kind] for run in runs) for kind in ("count", "wall", "cpu", "MB")}
         print(

@@ -1,7 +1,7 @@
 """Write releases of full size with invented content for the benchmarks: shapes, sizes and defects of the real ones.
 
-python benchmarks/generated.py fma FOLDER [--share 1]
-python benchmarks/generated.py jamendo_max_caps FOLDER [--share 1]
+python -m benchmarks.generated fma FOLDER [--share 1]
+python -m benchmarks.generated jamendo_max_caps FOLDER [--share 1]
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The time of a sync in which nothing has changed, over that of listing the folder with `scandir` and `stat`; and how soon
 the tracks of a new album are found.
 
-    python benchmarks/library.py [--files 100000] [--album 12] [--repeat 5]
+    python -m benchmarks.library [--files 100000] [--album 12] [--repeat 5]
 
 The folder holds links to a few short files, twelve an album, and the catalogue knows them all as if they had been looked
 into. The peer lists all folders and calls `stat` of each file. The measurements alternate; the best of `--repeat` counts.

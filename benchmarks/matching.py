@@ -1,6 +1,6 @@
 """Exact matching of 1,000,000 against 1,000,000 records, over a bare hash join of the same columns.
 
-    python benchmarks/matching.py [--records 1000000]
+    python -m benchmarks.matching [--records 1000000]
 
 The bare join puts the second list's columns (recording, id, audio path, file hash) into dictionaries and looks up the
 first's: no track objects, no choice of kinds, no evidence. Both run in one process, alternating; the best of three counts.

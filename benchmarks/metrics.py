@@ -1,7 +1,7 @@
 """Measure the retrieval metrics: time and memory, against sorting each query's scores and against the bare product.
 
-    python benchmarks/metrics.py                                                  # a part of the queries, half a minute
-    python benchmarks/metrics.py --queries 100000 --sorted-queries 2000           # all of them, four minutes on two cores
+    python -m benchmarks.metrics                                                  # a part of the queries, half a minute
+    python -m benchmarks.metrics --queries 100000 --sorted-queries 2000           # all of them, four minutes on two cores
 
 Three methods rank the same queries among the same candidates, each in a process of its own with the same threads:
 
@@ -16,21 +16,17 @@ beyond the two matrices.
 """
 
 import argparse
-import json
 import resource
-import subprocess
-import sys
 import time
 
 import numpy as np
 
+from benchmarks.apart import apart
 from unisono.retrieval.metrics import BLOCK_BYTES, Relevance, normalised, ranks
 
-METHODS = ("floor", "unisono", "argsort")
 
-
-def measure(method: str, queries: int, candidates: int, dim: int) -> None:
-    """Run one method and print seconds, MB beyond the matrices, and a checksum of the ranks."""
+def measure(method: str, queries: int, candidates: int, dim: int) -> dict[str, float]:
+    """Run one method; return seconds, MB beyond the matrices, and a checksum of the ranks."""
     rng = np.random.default_rng(0)
     music = rng.standard_normal((candidates, dim), dtype=np.float32)
     right = rng.integers(candidates, size=queries)
@@ -50,7 +46,7 @@ def measure(method: str, queries: int, candidates: int, dim: int) -> None:
             order = np.argsort(-(music @ texts[query]))
             total += int(np.flatnonzero(order == right[query])[0]) + 1
     seconds = {"s": time.perf_counter() - start, "cpu_s": time.process_time() - cpu}
-    print(json.dumps({**seconds, "mb": _peak_mb() - before, "ranks": total}))
+    return {**seconds, "mb": _peak_mb() - before, "ranks": total}
 
 
 def _peak_mb() -> float:
@@ -63,11 +59,7 @@ def main() -> None:
     parser.add_argument("--sorted-queries", type=int, default=1_000, help="of argsort, at most the others'")
     parser.add_argument("--candidates", type=int, default=100_000)
     parser.add_argument("--dim", type=int, default=512)
-    parser.add_argument("--method", choices=METHODS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.method:
-        measure(options.method, options.queries, options.candidates, options.dim)
-        return
     print(
         f"{options.candidates:,} queries x {options.candidates:,} candidates x {options.dim}, one direction", flush=True
     )
@@ -90,12 +82,7 @@ def main() -> None:
 
 def run(method: str, queries: int, options: argparse.Namespace) -> dict[str, float]:
     """Run one method in a process of its own, and print what it took."""
-    sizes = {"queries": queries, "candidates": options.candidates, "dim": options.dim}
-    arguments = [text for name, size in sizes.items() for text in (f"--{name}", str(size))]
-    done = subprocess.run(
-        [sys.executable, __file__, "--method", method, *arguments], check=True, capture_output=True, text=True
-    )
-    result: dict[str, float] = json.loads(done.stdout)
+    result = apart(measure, method, queries, options.candidates, options.dim)
     mark = " " if queries == options.candidates else "~"
     print(
         f"{method:8} {queries:9,} queries in {result['s']:7.1f} s ({result['cpu_s']:7.1f} s of CPU); for all {mark}"

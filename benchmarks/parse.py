@@ -1,6 +1,6 @@
 """The time of each parser on a release of full published size, over the floor of reading its files.
 
-    python benchmarks/parse.py [--folder FOLDER] [--only NAME ...] [--share 1]
+    python -m benchmarks.parse [--folder FOLDER] [--only NAME ...] [--share 1]
 
 The content is invented, with texts as long as upstream's. The floor reads the rows of the same files into Python values with
 the fastest library for them: pyarrow's `to_pylist` for csv and Parquet, msgspec for JSON lines. Tab-separated files, whose

@@ -1,11 +1,11 @@
 """Measure how close `prepare` comes to the speed of the hardware, as ratios within one run.
 
-    python benchmarks/prepare.py                       # with musicnn and dsp
-    python benchmarks/prepare.py --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
-    python benchmarks/prepare.py --memory              # peak memory of 1,000 and of 10,000 tracks
-    python benchmarks/prepare.py --checksums           # what comparing the checksums adds to reading 10,000 tracks
-    python benchmarks/prepare.py --ray                 # the executor ray, on this machine, over local, end to end
-    python benchmarks/prepare.py --rate muq=80 --machines 16 --price-per-hour 3   # hours, disk and cost of 1M and 100M clips
+    python -m benchmarks.prepare                       # with musicnn and dsp
+    python -m benchmarks.prepare --encoders muq mert   # with any encoders whose weights are here, on a GPU if there is one
+    python -m benchmarks.prepare --memory              # peak memory of 1,000 and of 10,000 tracks
+    python -m benchmarks.prepare --checksums           # what comparing the checksums adds to reading 10,000 tracks
+    python -m benchmarks.prepare --ray                 # the executor ray, on this machine, over local, end to end
+    python -m benchmarks.prepare --rate muq=80 --machines 16 --price-per-hour 3   # hours, disk and cost of 1M and 100M clips
 
 It makes clips of 30 s (mp3, 44.1 kHz, stereo). Each figure is the best of several repetitions that alternate, so that other
 work on the machine affects all of them equally. Each line has the ratio of times and that of CPU seconds: on a busy machine
@@ -19,8 +19,6 @@ case in which overlap matters most.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -35,6 +33,7 @@ import soundfile
 import soxr
 import torch
 
+from benchmarks.apart import apart
 from unisono.audio.decode import Decoder, Excerpt, WindowCutter
 from unisono.audio.faults import Fault
 from unisono.audio.open import Samples
@@ -88,11 +87,7 @@ def main() -> None:
     parser.add_argument("--machines", type=int, default=1, help="of the calculation")
     parser.add_argument("--price-per-hour", type=float, default=0.0, help="of a machine, in any currency")
     parser.add_argument("--memory-tracks", type=int, nargs=2, default=[1_000, 10_000])
-    parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.memory_of:
-        _run_many(arguments.memory_of)
-        return
     if arguments.memory:
         compare_memory(*arguments.memory_tracks)
         return
@@ -383,16 +378,13 @@ def compare_memory(few: int, many: int) -> None:
     """Print the peak memory of the stage with few and with many tracks."""
     peaks = {}
     for count in (few, many):
-        done = subprocess.run(
-            [sys.executable, __file__, "--memory-of", str(count)], capture_output=True, text=True, check=True
-        )
-        peaks[count] = int(done.stdout.split()[-1]) / 1024
+        peaks[count] = apart(_peak_of, count)
         say(f"{count:,} tracks: peak memory {peaks[count]:,.0f} MiB")
     say(f"{many:,} tracks over {few:,}: ratio {peaks[many] / peaks[few]:.2f}")
 
 
-def _run_many(count: int) -> None:
-    """Run the whole stage on excerpts of 2 s without the encoder's arithmetic; print the peak memory in KiB."""
+def _peak_of(count: int) -> float:
+    """Run the whole stage on excerpts of 2 s without the encoder's arithmetic; return the peak memory in MiB."""
     with (
         tempfile.TemporaryDirectory() as name,
         patch.object(dsp.Dsp, "embed", lambda _, windows: windows[:, : dsp.SPEC.dim]),
@@ -406,7 +398,7 @@ def _run_many(count: int) -> None:
         ]
         (folder / "unified.json").write_text(json.dumps(records))
         prepare(folder / "unified.json", output_dir=folder / "out", encoders=("dsp",))
-    sys.stdout.write(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}\n")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Measure the robustness report: the CPU time of all edits of captions, against embedding the same texts and nothing else.
 
-    python benchmarks/robustness.py                      # 10,000 captions, a few minutes on two cores
-    python benchmarks/robustness.py --captions 1000
+    python -m benchmarks.robustness                      # 10,000 captions, a few minutes on two cores
+    python -m benchmarks.robustness --captions 1000
 
 The captions are made from the vocabulary, as those of a dataset of tags; music is random. Nothing is cached: the text
 encoder (MiniLM) embeds every edited caption once in both runs. They are compared by CPU seconds, which other work on the
@@ -12,19 +12,18 @@ unisono    unisono.retrieval.evaluate.robustness.measure_robustness, with the ed
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import time
 
 import numpy as np
+
+from benchmarks.apart import apart
 
 METHODS = ("floor", "unisono")
 DIM = 384
 
 
-def measure(method: str, captions: int) -> None:
-    """Run one method and print its seconds and how many texts were embedded."""
+def measure(method: str, captions: int) -> tuple[float, int]:
+    """Run one method; return its CPU seconds and how many texts were embedded."""
     from unisono.captions.wording import INSTRUMENTS
     from unisono.embeddings.encoders import text as text_encoders
     from unisono.retrieval.evaluate.robustness import Evaluated, measure_robustness
@@ -59,24 +58,19 @@ def measure(method: str, captions: int) -> None:
     if method == "floor":
         start = time.process_time()
         encoder.embed(asked)
-    print(json.dumps({"s": time.process_time() - start, "texts": len(asked)}))
+    return time.process_time() - start, len(asked)
 
 
 def main() -> None:
     """Run both methods, each in a process of its own, and print the ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--captions", type=int, default=10_000)
-    parser.add_argument("--method", choices=METHODS)
     options = parser.parse_args()
-    if options.method:
-        measure(options.method, options.captions)
-        return
     found = {}
     for method in METHODS:
-        command = [sys.executable, __file__, "--method", method, "--captions", str(options.captions)]
-        found[method] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(f"{method:8} {found[method]['s']:8.1f} CPU s, {found[method]['texts']:,} texts")
-    print(f"ratio to the floor {found['unisono']['s'] / found['floor']['s']:.3f}")
+        found[method], texts = apart(measure, method, options.captions)
+        print(f"{method:8} {found[method]:8.1f} CPU s, {texts:,} texts")
+    print(f"ratio to the floor {found['unisono'] / found['floor']:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measure exact search: the time of a query over the time to read the matrix once, which an exact search cannot avoid.
 
-    python benchmarks/search.py [--tracks 100000 1000000] [--dim 512] [--windows 3] [--queried 100000]
-    python benchmarks/search.py --tracks --queried 0 --indexed 100000 1000000 --engines exact exact:FOLDER milvus:FILE.db
+    python -m benchmarks.search [--tracks 100000 1000000] [--dim 512] [--windows 3] [--queried 100000]
+    python -m benchmarks.search --tracks --queried 0 --indexed 100000 1000000 --engines exact exact:FOLDER milvus:FILE.db
 
 Also compared: `numpy.argsort` of all scores, the simplest way to a top ten. Then a whole query, of a description or of a
 description and what is not wanted, over tracks with several windows each, with conditions and limits: over the bare product

@@ -1,6 +1,6 @@
 """Measure the service under load: the time of an answer for users at once, over that of the same search by itself.
 
-    python benchmarks/service.py [--tracks 100000] [--dim 512 | --model tags] [--users 50] [--pause 5] [--page]
+    python -m benchmarks.service [--tracks 100000] [--dim 512 | --model tags] [--users 50] [--pause 5] [--page]
 
 Each user asks, waits for the answer, and reads or listens for about the pause before the next question, as people do. The
 row without any pause asks as many questions as the machine can answer. The users are another process. The tracks have

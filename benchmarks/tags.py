@@ -1,6 +1,6 @@
 """Measure what a search with the model `tags` costs: a cold one, from the shell, and a warm one over many tracks.
 
-    python benchmarks/tags.py [--tracks 100000] [--windows 1] [--repeats 7]
+    python -m benchmarks.tags [--tracks 100000] [--windows 1] [--repeats 7]
 
 1. `cold`: `unisono search TEXT --model tags` on a small file, over starting Python and importing numpy, which every such
    program must; and its stages in the order in which they come.

@@ -1,6 +1,6 @@
 """The time that the text towers of the joint models take, over transformers' own forward pass of the same tensors.
 
-    python benchmarks/text_towers.py [--towers clap muq_mulan clamp3] [--tokens 24] [--captions 32]
+    python -m benchmarks.text_towers [--towers clap muq_mulan clamp3] [--tokens 24] [--captions 32]
 
 The networks have the published sizes (but a small vocabulary, which is only looked up) and random weights. Ours is what
 `embed` does with tokenised captions: batches of one length, on a thread for each core, scaled to length 1. Theirs is

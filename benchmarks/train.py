@@ -1,6 +1,6 @@
 """Measure what a training step costs over what it must cost, and how much slower the usual loop is.
 
-    python benchmarks/train.py [--captions 1000000] [--usual-steps 40]
+    python -m benchmarks.train [--captions 1000000] [--usual-steps 40]
 
 1. `step`: a step on stored embeddings over the bare matrix products of the same sizes, forward and backward; first with
    the references of `retrieval/fast_cpu.py`, then with the faster versions.

@@ -1,6 +1,6 @@
 """Measure what a training step that tunes the audio encoder costs over its network alone, and over the usual loop.
 
-    python benchmarks/tuning.py [--encoder musicnn] [--batch-size 16] [--steps 4]
+    python -m benchmarks.tuning [--encoder musicnn] [--batch-size 16] [--steps 4]
 
 1. `step`: a whole step (encoder, heads, loss, optimizer) over forward and backward of the same network on the same windows.
 2. `data`: steps on fresh windows from files, and from the cache of decoded audio, over as many steps on one batch in

@@ -1,6 +1,6 @@
 """Write and read unified files of 400,000 records in each format, against the fastest library there is for each.
 
-    python benchmarks/unified_files.py [--records 400000]
+    python -m benchmarks.unified_files [--records 400000]
 
 Every measurement runs in a process of its own. The floors: for .json and .jsonl, msgspec encodes and decodes plain structs
 without any check; for .parquet, pyarrow writes and reads the columns without making Python objects. A ratio is time over
@@ -9,11 +9,8 @@ floor. A floor leaves out most of what a reader of records needs.
 
 import argparse
 import gc
-import json
 import random
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.apart import apart
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.record import Record, from_fields
 
@@ -100,28 +98,22 @@ def _seconds(work: Callable[[], Any], expected: int | None = None) -> float:
     return spent
 
 
+def measure(name: str, path: Path, count: int) -> tuple[float, float]:
+    """Return the seconds of one way, and the peak of the process's memory in MB."""
+    return MEASURED[name](path, count), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=400_000)
-    parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.only:
-        name, path = arguments.only
-        spent = MEASURED[name](Path(path), arguments.records)
-        print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
-        return
     print(f"{arguments.records:,} records; seconds (peak MB of the process)")
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("json", "jsonl", "parquet"):
             path = Path(folder) / f"unified.{kind}"
             figures = {}
             for name in MEASURED:
-                command = [sys.executable, __file__, "--records", str(arguments.records), "--only", name, str(path)]
-                best = min(
-                    json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-                    for _ in range(2)
-                )
-                figures[name] = best
+                figures[name] = min(apart(measure, name, path, arguments.records) for _ in range(2))
             for verb in ("write", "read"):
                 (spent, peak), (floor, _) = figures[verb], figures[f"{verb}_floor"]
                 print(

@@ -1,6 +1,6 @@
 """The time of `unisono unify` on releases of full size, over the floor of reading the same files.
 
-    python benchmarks/unify.py [--folder FOLDER] [--share 1]
+    python -m benchmarks.unify [--folder FOLDER] [--share 1]
 
 - FMA: 106,574 rows of 53 columns, 8,000 files present.
 - JamendoMaxCaps: 362,000 captions of 51,715 tracks, all files present; with and without measuring the audio.
@@ -23,6 +23,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from benchmarks.apart import apart
 from unisono.base.cores import available_cores
 
 CASES = [("fma", True), ("jamendo_max_caps", True), ("jamendo_max_caps", False)]
@@ -125,18 +126,11 @@ def measure_unify(data: Path, name: str, *, check_audio: bool) -> dict[str, floa
     }
 
 
-def measure(data: Path, which: str, name: str, *, check_audio: bool, share: float) -> dict[str, float]:
-    command = [sys.executable, __file__, "--folder", str(data), "--share", str(share), "--only", which, name]
-    command += ["audio"] if check_audio else []
-    measured: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return measured
-
-
 def compare(data: Path, name: str, *, check_audio: bool, share: float, repeat: int) -> None:
     floors, runs = [], []
     for _ in range(repeat):
-        floors.append(measure(data, "floor", name, check_audio=check_audio, share=share))
-        runs.append(measure(data, "unify", name, check_audio=check_audio, share=share))
+        floors.append(apart(floor, data / "raw", name, check_audio=check_audio, share=share))
+        runs.append(apart(measure_unify, data, name, check_audio=check_audio))
     wall, cpu = (min(run[kind] for run in runs) for kind in ("all", "cpu"))
     floor_wall, floor_cpu = (min(steps[kind] for steps in floors) for kind in ("all", "cpu"))
     steps = min(floors, key=lambda steps: steps["all"])
@@ -156,16 +150,7 @@ def main() -> None:
     )
     parser.add_argument("--share", type=float, default=1, help="share of the full size")
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--only", nargs="+", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.only:
-        which, name, *audio = arguments.only
-        if which == "floor":
-            result = floor(arguments.folder / "raw", name, check_audio=bool(audio), share=arguments.share)
-        else:
-            result = measure_unify(arguments.folder, name, check_audio=bool(audio))
-        print(json.dumps(result))
-        return
     with tempfile.TemporaryDirectory() as scratch:
         data = arguments.folder or Path(scratch)
         for name in ("fma", "jamendo_max_caps"):
