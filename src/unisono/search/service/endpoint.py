@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from unisono.base.errors import UnisonoError
-from unisono.search.service import answers
 from unisono.search.service.auth import Auth
 from unisono.search.service.metrics import Metrics
 from unisono.search.service.searches import Searches
@@ -37,7 +36,7 @@ class StatusError(UnisonoError):
         self.wait_s = wait_s
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Endpoint:
     """A route."""
 
@@ -47,10 +46,10 @@ class Endpoint:
     """Type of the answer; or its media type as text, if it is not JSON."""
     handler: Callable[[Service, Any, "Request"], Any]
     """From the parameters (or the body) to the answer, or a whole response."""
-    takes: type[msgspec.Struct] = answers.Nothing
+    takes: type[msgspec.Struct]
     """Type of the parameters, or of the body of a POST."""
-    method: str = "GET"
-    is_open: bool = False
+    method: str
+    is_open: bool
     """Whether it is answered without a password."""
-    line: str = ""
+    line: str
     """Where requests wait, outside of threads, as they take the cores for a while: see `LINES`."""

@@ -1,8 +1,12 @@
-"""The routes of the API: one table, from which requests are answered and OpenAPI is described."""
+"""The routes of the API: one function each, from which requests are answered and OpenAPI is described.
 
+A function's docstring says what it does, and its annotations what it takes and answers.
+"""
+
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -24,13 +28,61 @@ with extra("serve", "The search page"):
 V1 = "/api/v1"
 COOKIE = "unisono_session"
 COVER_AGE_S = 86400
+ENDPOINTS: list[Endpoint] = []
+
+Handler = Callable[[Service, Any, Request], Any]
 
 
-def _audio(service: Service, asked: answers.ById, request: Request) -> Response:
+def _route(path: str, *, method: str = "GET", answer: Any = None, is_open: bool = False, line: str = "") -> Any:
+    """Make a function a route; `answer` is what a whole response holds: a type, or a media type if it is not JSON."""
+
+    def add(handler: Handler) -> Handler:
+        hints = get_type_hints(handler)
+        summary = (handler.__doc__ or "").partition("\n")[0]
+        its_answer = answer or hints["return"]
+        ENDPOINTS.append(Endpoint(path, summary, its_answer, handler, hints["asked"], method, is_open, line))
+        return handler
+
+    return add
+
+
+@_route(f"{V1}/search", line="search")
+@_route(f"{V1}/search", method="POST", line="search")
+def search(service: Service, asked: answers.Question, _: Request) -> answers.SearchAnswer:
+    """Find the tracks that fit a question best; a long one is a POST."""
+    return service.searches.find(asked)
+
+
+@_route(f"{V1}/similar", line="search")
+def similar(service: Service, asked: answers.Similar, _: Request) -> answers.SearchAnswer:
+    """Find the tracks that sound most like a track."""
+    service.searches.track(asked.id)
+    return service.searches.find(
+        answers.Question(like=[asked.id], where=asked.where, top=asked.top, max_per_artist=asked.max_per_artist)
+    )
+
+
+@_route(f"{V1}/tracks")
+def tracks(service: Service, asked: answers.Page, _: Request) -> answers.TrackList:
+    """List the tracks that fulfil conditions."""
+    return service.searches.listed(asked)
+
+
+@_route(f"{V1}/track")
+def track(service: Service, asked: answers.ById, _: Request) -> answers.TrackAnswer:
+    """Tell what is known of a track."""
+    return answers.track_of(service.searches.track(asked.id))
+
+
+@_route(f"{V1}/audio", answer="audio/*")
+def audio(service: Service, asked: answers.ById, request: Request) -> Response:
+    """Send the audio of a track, whole or in ranges."""
     return _sent(service.searches.music.audio(service.searches.track(asked.id)), request)
 
 
-def _mp3(service: Service, asked: answers.ById, request: Request) -> Response:
+@_route(f"{V1}/audio.mp3", answer="audio/mpeg", line="mp3")
+def audio_as_mp3(service: Service, asked: answers.ById, request: Request) -> Response:
+    """Send the audio of a track as MP3, for players that do not know its own format."""
     source = service.searches.music.audio(service.searches.track(asked.id))
     return _sent(service.transcoded.mp3(asked.id, source), request)
 
@@ -45,7 +97,9 @@ def _sent(source: AbstractContextManager[Path], request: Request) -> Response:
     return found
 
 
-def _cover(service: Service, asked: answers.ById, request: Request) -> Response:
+@_route(f"{V1}/cover", answer="image/*", line="cover")
+def cover(service: Service, asked: answers.ById, _: Request) -> Response:
+    """Send the cover of a track."""
     track = service.searches.track(asked.id)
     path = service.searches.music.file(track)
     content, kind = (path and cover_of(path)) or sendable(service.searches.music.cover(track))
@@ -54,7 +108,72 @@ def _cover(service: Service, asked: answers.ById, request: Request) -> Response:
     return Response(content, media_type=kind, headers={"Cache-Control": f"private, max-age={COVER_AGE_S}"})
 
 
-def _about(service: Service, asked: answers.Nothing, request: Request) -> answers.AboutAnswer:
+@_route(f"{V1}/facets")
+def facets(service: Service, asked: answers.Conditions, _: Request) -> answers.Facets:
+    """Count what tracks can be narrowed by."""
+    return service.searches.facets(asked.where)
+
+
+@_route(f"{V1}/suggestions", line="search")
+def suggestions(service: Service, asked: answers.Nothing, _: Request) -> answers.Suggestions:
+    """Propose descriptions that suit this library."""
+    return answers.Suggestions(suggestions=service.searches.suggestions())
+
+
+@_route(f"{V1}/feedback", method="POST")
+def feedback(service: Service, asked: answers.Judgement, _: Request) -> answers.Judged:
+    """Keep or reject a hit of a question: the same question finds better hits the next time."""
+    return service.searches.judge(asked)
+
+
+@_route(f"{V1}/playlists")
+def playlists(service: Service, asked: answers.PlaylistsAsked, _: Request) -> answers.Playlists:
+    """Name where playlists can be saved, those that were saved as files, and those on media servers."""
+    return service.searches.saved(asked)
+
+
+@_route(f"{V1}/playlists", method="POST")
+def save_playlist(service: Service, asked: answers.NewPlaylist, _: Request) -> answers.PlaylistAnswer:
+    """Save tracks as a playlist, or replace the one of this name."""
+    return service.searches.save(asked)
+
+
+@_route(f"{V1}/playlist.m3u8", answer="audio/x-mpegurl")
+def playlist(service: Service, asked: answers.Named, _: Request) -> Response:
+    """Send a playlist that was saved as a file."""
+    name, content = service.searches.playlist(asked.name)
+    quoted = msgspec.json.encode(name.encode("ascii", "replace").decode()).decode()
+    return Response(
+        content, media_type="audio/x-mpegurl", headers={"Content-Disposition": f"attachment; filename={quoted}"}
+    )
+
+
+@_route("/api/similar_tracks", line="search")
+def similar_items(service: Service, asked: answers.ItemAsked, _: Request) -> list[answers.SimilarItem]:
+    """The tracks most like one, as the AudioMuse-AI plugin for Navidrome asks."""
+    return _as_audiomuse(
+        audiomuse.similar_tracks, service, asked.item_id, asked.n, eliminate_duplicates=asked.eliminate_duplicates
+    )
+
+
+@_route("/api/similar_artists", line="search")
+def similar_artists(service: Service, asked: answers.ArtistAsked, _: Request) -> list[answers.SimilarArtist]:
+    """The artists most like one, as the AudioMuse-AI plugin for Navidrome asks."""
+    matches = asked.include_component_matches
+    return _as_audiomuse(audiomuse.similar_artists, service, asked.artist, asked.n, include_component_matches=matches)
+
+
+def _as_audiomuse(similar: Callable[..., Any], service: Service, *asked: Any, **options: bool) -> Any:
+    music = service.searches.music
+    try:
+        return similar(music.collection(), music.server_ids(), *asked, **options)
+    except DataError as error:
+        raise NotFoundError(error.message) from error
+
+
+@_route(f"{V1}/about")
+def about(service: Service, asked: answers.Nothing, request: Request) -> answers.AboutAnswer:
+    """Tell what is searched, and by which model and version."""
     return answers.AboutAnswer(
         name="unisono",
         version=__version__,
@@ -65,42 +184,27 @@ def _about(service: Service, asked: answers.Nothing, request: Request) -> answer
     )
 
 
-def _similar(service: Service, asked: answers.Similar, request: Request) -> answers.SearchAnswer:
-    service.searches.track(asked.id)
-    return service.searches.find(
-        answers.Question(like=[asked.id], where=asked.where, top=asked.top, max_per_artist=asked.max_per_artist)
-    )
+@_route(f"{V1}/version")
+def version(service: Service, asked: answers.Nothing, _: Request) -> answers.Version:
+    """Tell the version of the program."""
+    return answers.Version(version=__version__)
 
 
-def _similar_items(service: Service, asked: answers.ItemAsked, request: Request) -> list[dict[str, Any]]:
-    music = service.searches.music
-    try:
-        return audiomuse.similar_tracks(
-            music.collection(),
-            music.server_ids(),
-            asked.item_id,
-            asked.n,
-            eliminate_duplicates=asked.eliminate_duplicates,
-        )
-    except DataError as error:
-        raise NotFoundError(error.message) from error
+@_route(f"{V1}/health", is_open=True)
+def health(service: Service, asked: answers.Nothing, _: Request) -> answers.Health:
+    """Tell that the service answers."""
+    return answers.Health(status="ok")
 
 
-def _similar_artists(service: Service, asked: answers.ArtistAsked, request: Request) -> list[dict[str, Any]]:
-    music = service.searches.music
-    try:
-        return audiomuse.similar_artists(
-            music.collection(),
-            music.server_ids(),
-            asked.artist,
-            asked.n,
-            include_component_matches=asked.include_component_matches,
-        )
-    except DataError as error:
-        raise NotFoundError(error.message) from error
+@_route(f"{V1}/metrics", answer="text/plain")
+def metrics(service: Service, asked: answers.Nothing, _: Request) -> Response:
+    """Counters for Prometheus."""
+    return Response(service.metrics.text(service.searches.tracks), media_type=service.metrics.media_type)
 
 
-def _sign_in(service: Service, asked: answers.Password, request: Request) -> Response:
+@_route(f"{V1}/login", method="POST", answer=answers.Done, is_open=True, line="login")
+def sign_in(service: Service, asked: answers.Password, request: Request) -> Response:
+    """Begin a session: a cookie, in place of the bearer token."""
     if service.auth is None or not service.auth.is_set:
         raise UsageError("There is no password here.")
     session = service.auth.sign_in(asked.password, request.client.host if request.client else "")
@@ -115,7 +219,9 @@ def _sign_in(service: Service, asked: answers.Password, request: Request) -> Res
     return response
 
 
-def _sign_out(service: Service, asked: answers.Nothing, request: Request) -> Response:
+@_route(f"{V1}/logout", method="POST", answer=answers.Done, is_open=True)
+def sign_out(service: Service, asked: answers.Nothing, request: Request) -> Response:
+    """End a session."""
     if service.auth:
         service.auth.end(request.cookies.get(COOKIE, ""))
     response = Response(msgspec.json.encode(answers.Done()), media_type="application/json")
@@ -123,192 +229,8 @@ def _sign_out(service: Service, asked: answers.Nothing, request: Request) -> Res
     return response
 
 
-def _playlist(service: Service, asked: answers.Named, request: Request) -> Response:
-    name, content = service.searches.playlist(asked.name)
-    quoted = msgspec.json.encode(name.encode("ascii", "replace").decode()).decode()
-    return Response(
-        content, media_type="audio/x-mpegurl", headers={"Content-Disposition": f"attachment; filename={quoted}"}
-    )
-
-
-def _openapi(service: Service, asked: answers.Nothing, request: Request) -> Response:
+@_route(f"{V1}/openapi.json", answer="application/json", is_open=True)
+def openapi(service: Service, asked: answers.Nothing, request: Request) -> Response:
+    """This description."""
     found = description(ENDPOINTS, request.scope.get("root_path", ""))
     return Response(msgspec.json.encode(found), media_type="application/json")
-
-
-ENDPOINTS = (
-    Endpoint(
-        path=f"{V1}/search",
-        line="search",
-        summary="Find the tracks that fit a question best.",
-        takes=answers.Question,
-        answer=answers.SearchAnswer,
-        handler=lambda service, asked, _: service.searches.find(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/search",
-        method="POST",
-        line="search",
-        summary="The same, for long questions.",
-        takes=answers.Question,
-        answer=answers.SearchAnswer,
-        handler=lambda service, asked, _: service.searches.find(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/similar",
-        line="search",
-        summary="Find the tracks that sound most like a track.",
-        takes=answers.Similar,
-        answer=answers.SearchAnswer,
-        handler=_similar,
-    ),
-    Endpoint(
-        path=f"{V1}/tracks",
-        summary="List the tracks that fulfil conditions.",
-        takes=answers.Page,
-        answer=answers.TrackList,
-        handler=lambda service, asked, _: service.searches.listed(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/track",
-        summary="Tell what is known of a track.",
-        takes=answers.ById,
-        answer=answers.TrackAnswer,
-        handler=lambda service, asked, _: answers.track_of(service.searches.track(asked.id)),
-    ),
-    Endpoint(
-        path=f"{V1}/audio",
-        summary="Send the audio of a track, whole or in ranges.",
-        takes=answers.ById,
-        answer="audio/*",
-        handler=_audio,
-    ),
-    Endpoint(
-        path=f"{V1}/audio.mp3",
-        line="mp3",
-        summary="Send the audio of a track as MP3, for players that do not know its own format.",
-        takes=answers.ById,
-        answer="audio/mpeg",
-        handler=_mp3,
-    ),
-    Endpoint(
-        path=f"{V1}/cover",
-        line="cover",
-        summary="Send the cover of a track.",
-        takes=answers.ById,
-        answer="image/*",
-        handler=_cover,
-    ),
-    Endpoint(
-        path=f"{V1}/facets",
-        summary="Count what tracks can be narrowed by.",
-        takes=answers.Conditions,
-        answer=answers.Facets,
-        handler=lambda service, asked, _: service.searches.facets(asked.where),
-    ),
-    Endpoint(
-        path=f"{V1}/suggestions",
-        line="search",
-        summary="Propose descriptions that suit this library.",
-        answer=answers.Suggestions,
-        handler=lambda service, *_: answers.Suggestions(suggestions=service.searches.suggestions()),
-    ),
-    Endpoint(
-        path=f"{V1}/feedback",
-        method="POST",
-        summary="Keep or reject a hit of a question: the same question finds better hits the next time.",
-        takes=answers.Judgement,
-        answer=answers.Judged,
-        handler=lambda service, asked, _: service.searches.judge(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/playlists",
-        summary="Name where playlists can be saved, those that were saved as files, and those on media servers.",
-        takes=answers.PlaylistsAsked,
-        answer=answers.Playlists,
-        handler=lambda service, asked, _: service.searches.saved(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/playlists",
-        method="POST",
-        summary="Save tracks as a playlist, or replace the one of this name.",
-        takes=answers.NewPlaylist,
-        answer=answers.PlaylistAnswer,
-        handler=lambda service, asked, _: service.searches.save(asked),
-    ),
-    Endpoint(
-        path=f"{V1}/playlist.m3u8",
-        summary="Send a playlist that was saved as a file.",
-        takes=answers.Named,
-        answer="audio/x-mpegurl",
-        handler=_playlist,
-    ),
-    Endpoint(
-        path="/api/similar_tracks",
-        summary="The tracks most like one, as the AudioMuse-AI plugin for Navidrome asks.",
-        takes=answers.ItemAsked,
-        answer=list[answers.SimilarItem],
-        handler=_similar_items,
-        line="search",
-    ),
-    Endpoint(
-        path="/api/similar_artists",
-        summary="The artists most like one, as the AudioMuse-AI plugin for Navidrome asks.",
-        takes=answers.ArtistAsked,
-        answer=list[answers.SimilarArtist],
-        handler=_similar_artists,
-        line="search",
-    ),
-    Endpoint(
-        path=f"{V1}/about",
-        summary="Tell what is searched, and by which model and version.",
-        answer=answers.AboutAnswer,
-        handler=_about,
-    ),
-    Endpoint(
-        path=f"{V1}/version",
-        summary="Tell the version of the program.",
-        answer=answers.Version,
-        handler=lambda *_: answers.Version(version=__version__),
-    ),
-    Endpoint(
-        path=f"{V1}/health",
-        summary="Tell that the service answers.",
-        answer=answers.Health,
-        handler=lambda *_: answers.Health(status="ok"),
-        is_open=True,
-    ),
-    Endpoint(
-        path=f"{V1}/metrics",
-        summary="Counters for Prometheus.",
-        answer="text/plain",
-        handler=lambda service, *_: Response(
-            service.metrics.text(service.searches.tracks), media_type=service.metrics.media_type
-        ),
-    ),
-    Endpoint(
-        path=f"{V1}/login",
-        method="POST",
-        line="login",
-        summary="Begin a session: a cookie, in place of the bearer token.",
-        takes=answers.Password,
-        answer=answers.Done,
-        handler=_sign_in,
-        is_open=True,
-    ),
-    Endpoint(
-        path=f"{V1}/logout",
-        method="POST",
-        summary="End a session.",
-        answer=answers.Done,
-        handler=_sign_out,
-        is_open=True,
-    ),
-    Endpoint(
-        path=f"{V1}/openapi.json",
-        summary="This description.",
-        answer="application/json",
-        handler=_openapi,
-        is_open=True,
-    ),
-)
