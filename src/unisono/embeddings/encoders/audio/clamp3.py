@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, mert, mert_95m
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import XLM_R_TOKENIZER, HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -63,12 +64,7 @@ HEAD_DIM = 64
 
 
 def build(device: str = "cpu", weights: Path | None = None) -> "Clamp3":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     import torch
     from transformers import BertConfig, BertModel
 
@@ -124,8 +120,8 @@ def segments(length: int) -> list[tuple[int, int, int]]:
     return [*found[:-1], (max(0, end - SEGMENT), end, weight)]
 
 
-class Clamp3:
-    """The audio tower."""
+class Clamp3(Network):
+    """The audio tower. What it makes of windows is the mean of MERT's hidden states, over layers and time."""
 
     def __init__(self, spec: EncoderSpec, listener: Any, reader: Any) -> None:
         import torch
@@ -137,12 +133,6 @@ class Clamp3:
         self.listener = listener
         self.reader = reader
         self.means = LayerMeans(listener.encoder.layers, list(range(len(listener.encoder.layers) + 1)), average=True)
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] of standardised audio as the mean of MERT's hidden states over layers and time."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     @property
     def stages(self) -> "list[torch.nn.Module]":

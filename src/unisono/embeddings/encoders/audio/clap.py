@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, WeightsOnDisk, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -62,12 +63,7 @@ def variant(name: str, repo: str, revision: str, size: int) -> tuple[HubWeights,
 def build(
     device: str = "cpu", weights: Path | None = None, *, asked: EncoderSpec = SPEC, hub: HubWeights = WEIGHTS
 ) -> "Clap":
-    """Build the audio tower of a CLAP; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, of another model, or were never trained.
-    """
+    """Build the audio tower of a CLAP; see `unisono.embeddings.encoders.audio.build`."""
     import torch
     from transformers import ClapAudioModelWithProjection, ClapFeatureExtractor
 
@@ -124,8 +120,8 @@ def refuse_untrained(tensors: "dict[str, torch.Tensor]", path: Path) -> None:
             )
 
 
-class Clap:
-    """The audio tower."""
+class Clap(Network):
+    """The audio tower: unit vectors [B, 512]."""
 
     def __init__(self, spec: EncoderSpec, model: Any, extractor: Any, device: str) -> None:
         import torch
@@ -142,12 +138,6 @@ class Clap:
         """The parts of the network, from front to back."""
         of = self.network.audio_model.audio_encoder
         return [of.batch_norm, of.patch_embed, *of.layers, of.norm, self.network.audio_projection]
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as unit vectors [B, 512]."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def log_mel(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Return the spectrogram in decibels [B, 1, frames, 64] of windows [B, samples], always in float32."""

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from unisono.base.errors import DataError
 from unisono.base.extras import extra
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -47,13 +48,7 @@ FIRST_LAYER = PREFIX + "conv_inp.weight"
 
 
 def build(device: str = "cpu", weights: Path | None = None) -> "Latent":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        MissingExtraError: the package is not installed.
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     import torch
 
     with extra("latent", "The encoder latent (CC BY-NC 4.0)"):
@@ -91,8 +86,8 @@ def _width(models: Any, channels: int) -> Iterator[None]:
             models.base_channels = published
 
 
-class Latent:
-    """The encoder's convolutions."""
+class Latent(Network):
+    """The encoder's convolutions: the time means of its features [B, 8192]."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec
@@ -103,12 +98,6 @@ class Latent:
         """The parts of the network, from front to back."""
         of = self.network
         return [of.gain, of.conv_inp, *of.down_layers, of.prenorm_1d_to_2d]
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as the time means of the encoder's features [B, 8192]."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Run the network over windows [B, samples] at once; differentiable."""

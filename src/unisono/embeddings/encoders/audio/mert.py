@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, Layers
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -53,12 +54,7 @@ def build(
     spec: EncoderSpec = SPEC,
     hub: HubWeights = WEIGHTS,
 ) -> "Mert":
-    """Build a MERT of any size: its configuration comes with its weights; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build a MERT of any size: its configuration comes with its weights; see `unisono.embeddings.encoders.audio.build`."""
     from unisono.embeddings.encoders.audio._torch import fill, layer_numbers
 
     found = locate(spec.name, hub, weights)
@@ -101,8 +97,8 @@ def build_network(config: Any) -> Any:
         return HubertModel(config)
 
 
-class Mert:
-    """The network, and which of its layers are the embedding."""
+class Mert(Network):
+    """The network, and which of its layers are the embedding: their time means, [B, D] or, of several, [B, L, D]."""
 
     def __init__(self, spec: EncoderSpec, model: Any, numbers: list[int], *, average: bool = False) -> None:
         from unisono.embeddings.encoders.audio._torch import LayerMeans
@@ -115,12 +111,6 @@ class Mert:
     def stages(self) -> "list[torch.nn.Module]":
         """The parts of the network, from front to back."""
         return stages_of(self.network)
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as the time means of the chosen layers: [B, D], or [B, L, D] if there are several."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Run the network over windows [B, samples] at once; differentiable."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, Layers
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, WeightsOnDisk, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -54,12 +55,7 @@ SPEC = EncoderSpec(
 
 
 def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = "last") -> "Muq":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     found = locate(SPEC.name, WEIGHTS, weights)
     sizes = read_config(found.json("config.json"), found.weights)
     return load(SPEC, found, sizes, load_tensors(found.weights), device, layers)
@@ -133,8 +129,8 @@ def build_network(sizes: MuqSizes) -> "MuqNetwork":
         return MuqNetwork(sizes.channels, sizes.mel_bands, sizes.conformer)
 
 
-class Muq:
-    """The whole encoder."""
+class Muq(Network):
+    """The whole encoder: the time means of the chosen layers, [B, D] or, of several, [B, L, D]."""
 
     def __init__(
         self,
@@ -160,12 +156,6 @@ class Muq:
     def stages(self) -> "list[torch.nn.Module]":
         """The parts of the network, from front to back."""
         return [self.network.conv, *self.network.conformer.layers, self.network.conformer.layer_norm]
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as the time means of the chosen layers: [B, D], or [B, L, D] if there are several."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Run the network over windows [B, samples] at once; differentiable."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec, muq
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import XLM_R_TOKENIZER, HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -54,12 +55,7 @@ TENSORS = {
 
 
 def build(device: str = "cpu", weights: Path | None = None) -> "MuqMulan":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     import torch
 
     from unisono.embeddings.encoders.audio._torch import fill
@@ -95,8 +91,8 @@ def build(device: str = "cpu", weights: Path | None = None) -> "MuqMulan":
     return MuqMulan(found.described(SPEC, dim=shared), network.to(device), sizes, device)
 
 
-class MuqMulan:
-    """The audio tower."""
+class MuqMulan(Network):
+    """The audio tower: unit vectors [B, 512]."""
 
     def __init__(self, spec: EncoderSpec, network: Any, sizes: muq.MuqSizes, device: str) -> None:
         self.spec = spec
@@ -107,12 +103,6 @@ class MuqMulan:
     def stages(self) -> "list[torch.nn.Module]":
         """The parts of the network, from front to back."""
         return [*self.muq.stages, self.network["frames"], self.network["shared"]]
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as unit vectors [B, 512]."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Run the network over windows [B, samples] at once; differentiable."""

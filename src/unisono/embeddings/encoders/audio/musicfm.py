@@ -49,12 +49,7 @@ CONFORMER = {
 
 
 def build(device: str = "cpu", weights: Path | None = None, *, layers: Layers = "last") -> muq.Muq:
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     found = locate(SPEC.name, WEIGHTS, weights)
     statistics = found.json("fma_stats.json")
     tensors = load_tensors(found.weights).get("state_dict", {})

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders.audio import EncoderSpec
+from unisono.embeddings.encoders.audio._network import Network
 from unisono.embeddings.encoders.weights import HubFile, HubWeights, load_tensors, locate
 
 if TYPE_CHECKING:
@@ -44,12 +45,7 @@ HEAD = "audio_model.audio_head."
 
 
 def build(device: str = "cpu", weights: Path | None = None) -> "PeAudio":
-    """Build the encoder; see `unisono.embeddings.encoders.audio.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the encoder; see `unisono.embeddings.encoders.audio.build`."""
     import torch
     from transformers import PeAudioEncoder, PeAudioEncoderConfig
     from transformers.models.pe_audio.modeling_pe_audio import PeAudioContrastiveHead
@@ -93,8 +89,8 @@ def _recompute_rotation(encoder: Any, config: Any) -> None:
     encoder.rotary_emb = PeAudioEncoderRotaryEmbedding(config=config)
 
 
-class PeAudio:
-    """The audio tower."""
+class PeAudio(Network):
+    """The audio tower: vectors [B, D], as long as the network makes them."""
 
     def __init__(self, spec: EncoderSpec, network: Any) -> None:
         self.spec = spec
@@ -105,12 +101,6 @@ class PeAudio:
         """The parts of the network, from front to back."""
         of = self.network["encoder"]
         return [of.embedder, of.patch_embedder, *of.layers, of.norm, of.output, self.network["head"]]
-
-    def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Embed windows [B, samples] as [B, D], as long as the network makes them."""
-        from unisono.embeddings.encoders.audio._torch import run
-
-        return run(self.forward, windows)
 
     def forward(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Run the network over windows [B, samples] at once; differentiable."""

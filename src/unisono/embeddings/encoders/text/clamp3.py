@@ -34,12 +34,7 @@ SPECS = (
 
 
 def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncoder:
-    """Build the text tower; see `unisono.embeddings.encoders.text.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, or of another model.
-    """
+    """Build the text tower; see `unisono.embeddings.encoders.text.build`."""
     from torch import nn
 
     from unisono.embeddings.encoders.audio._torch import fill

@@ -30,12 +30,7 @@ SPECS = tuple(_spec(name) for name in ("clap", "clap_general", "clap_unfused"))
 
 
 def build(spec: TextEncoderSpec, device: str, weights: Path | None) -> TextEncoder:
-    """Build the text tower of a CLAP; see `unisono.embeddings.encoders.text.build`.
-
-    Raises:
-        WeightsAbsentError: the weights are not here.
-        DataError: they are cut short, of another model, or were never trained.
-    """
+    """Build the text tower of a CLAP; see `unisono.embeddings.encoders.text.build`."""
     import torch
     from transformers import ClapTextModelWithProjection
 
