@@ -25,14 +25,14 @@ from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, load
 from unisono.retrieval.device import local_device
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.lora import load_adapters
-from unisono.retrieval.model_base import Floats, ModelBase, Rows
+from unisono.retrieval.model_base import Floats, JointModel, Rows
 from unisono.tracks.workspace import Workspace
 
 BLOCK = 8192
 """Rows projected at a time."""
 
 
-class Model(ModelBase):
+class Model(JointModel):
     """A trained model, ready to compare descriptions with music.
 
     Attributes:
@@ -122,12 +122,7 @@ class Model(ModelBase):
 
     @checked
     def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
-        """Embed descriptions as [n, D] unit vectors.
-
-        Args:
-            texts: n descriptions, or a single one, in the languages that the text encoder reads.
-            cached: keep the results of the text encoder on disk and use those that are there, unless it was tuned.
-        """
+        """Embed one or n descriptions, in the languages that the text encoder reads, as [n, D] unit vectors."""
         asked = [texts] if isinstance(texts, str) else list(texts)
         if cached and not self.checkpoint.adapter:
             table = text_store.embed(asked, self.checkpoint.text_encoder, lambda: self.text_encoder)
@@ -137,7 +132,7 @@ class Model(ModelBase):
         return self._in_blocks(self.heads.embed_text, embeddings)
 
     def embed_tokens(self, text: str) -> Floats:
-        """Embed the tokens of a description as [t, D] unit vectors; see `JointModel.embed_tokens`."""
+        """Embed the tokens of a description as [t, D] unit vectors, if the model was trained to compare them."""
         if not self.checkpoint.architecture.token_head:
             return super().embed_tokens(text)
         (tokens,) = text_encoders.with_tokens(self.text_encoder).embed_tokens([text])
@@ -156,15 +151,7 @@ class Model(ModelBase):
         return self.project_audio(embed_files(paths, self.audio_encoder, self.device))
 
     def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
-        """Map audio embeddings [N, A] (or [N, L, A]), as stored in `embeddings.h5`, to [N, D] unit vectors.
-
-        Args:
-            embeddings: of excerpts or of windows.
-            of: not needed: a row depends on nothing else.
-
-        Raises:
-            DataError: the embeddings are of another shape than those that the model was trained on.
-        """
+        """Map audio embeddings [N, A] (or [N, L, A]), as stored in `embeddings.h5`, to [N, D] unit vectors."""
         sizes = self.checkpoint.architecture
         expected = (sizes.audio_dim,) if sizes.layers == 1 else (sizes.layers, sizes.audio_dim)
         if embeddings.shape[1:] != expected:

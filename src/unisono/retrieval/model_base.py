@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unisono.base.arguments import AnyPath, Count, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.encoders import tuned
+from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.collection import Collection, Copied, Hits, IndexedTrack, Windows, indexed_tracks
 from unisono.retrieval.indexes import UnitVectors, is_in_memory
@@ -26,18 +27,27 @@ Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 
-class ModelBase:
-    """A model as `JointModel` describes it; a subclass adds `embed_text`, `project_audio`, and what the properties name."""
+class JointModel:
+    """Descriptions and music in one space: what search and evaluation need of a model, trained here or not.
+
+    A subclass adds `text_encoder`, `embed_text`, `project_audio`, `made_like`, and what the properties name.
+    """
 
     must_agree: tuple[str, ...] = ("revision",)
     """Fields of `EncoderRecord` in which embeddings must agree with those that it reads."""
     compares_tracks: bool = False
     """Whether the vector of a track depends on the others."""
     is_padded: bool = False
-    """Whether the last number of a vector of music only makes all equally long."""
+    """Whether the last number of a vector of music only makes all equally long: see `Collection.likeness_scale`."""
     explain: Callable[[Floats, Floats], dict[str, float]] | None = None
-    """From a query [D] and a vector [D] to what speaks for it (`Hit.why`)."""
+    """From a query [D] and a vector [D] to what speaks for it (`Hit.why`), if the model can say."""
     _collection: tuple[object, Collection] | None = None
+
+    if TYPE_CHECKING:
+
+        @property
+        def text_encoder(self) -> TextEncoder:
+            """The text encoder, loaded when first needed."""
 
     @property
     def label(self) -> str:
@@ -64,15 +74,31 @@ class ModelBase:
         raise NotImplementedError
 
     def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
-        """Map embeddings as stored to unit vectors; see `JointModel.project_audio`."""
+        """Map audio embeddings [W, A] (or [W, L, A]), as stored in `embeddings.h5`, to [W, D] unit vectors.
+
+        Args:
+            embeddings: of tracks, or of their windows.
+            of: [W], the track of each row, ascending; None: each row is a track. Matters to models that compare the
+                tracks with each other.
+
+        Raises:
+            DataError: they are of another shape than those that the model reads.
+        """
         raise NotImplementedError
 
     def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
-        """Embed descriptions; see `JointModel.embed_text`."""
+        """Embed one or n descriptions as [n, D] unit vectors; each row depends on its description alone.
+
+        `cached`: keep the results of a text encoder that was not tuned on disk, and use those that are there.
+        """
         raise NotImplementedError
 
     def embed_tokens(self, text: str) -> Floats:
-        """Refuse to embed the tokens of a description; see `JointModel.embed_tokens`."""
+        """Embed the tokens of a description as [t, D] unit vectors, to be compared with windows of music one by one.
+
+        Raises:
+            UsageError: the model compares whole descriptions only.
+        """
         raise UsageError(
             f"T{self._called[1:]} compares a whole description with music, not each of its words: it was not trained to.",
             hint="Train one that does, on kept windows: unisono train --maxsim 0.4 --audio-windows 4 ...",

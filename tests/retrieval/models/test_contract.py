@@ -11,7 +11,6 @@ import pytest
 from tests.retrieval.models.tagged import write_tagged
 from unisono.base.errors import UsageError
 from unisono.retrieval import models
-from unisono.retrieval.model import Model
 from unisono.retrieval.models import JointModel, load_model
 
 TEXTS = ["slow solemn choir", "fast rock with a male singer", "a solo harp, no drums", "deep house"]
@@ -65,12 +64,6 @@ def test_music_becomes_unit_vectors_that_depend_on_nothing_else(model: JointMode
     twice = model.project_audio(np.repeat(stored, 2, axis=0), np.repeat(np.arange(9), 2))
     np.testing.assert_allclose(twice[::2], music, atol=1e-5)
     np.testing.assert_array_equal(twice[::2], twice[1::2])
-
-
-def test_a_trained_model_keeps_the_protocol() -> None:
-    wanted = {name for name in vars(JointModel) if not name.startswith("_")}
-    assert {"embed_text", "project_audio", "project_rows", "collection", "reads", "label"} <= wanted
-    assert not {name for name in wanted if not hasattr(Model, name)}
 
 
 @pytest.mark.parametrize(

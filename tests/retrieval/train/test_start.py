@@ -16,7 +16,7 @@ from unisono.retrieval import models
 from unisono.retrieval.checkpoint import load, verify
 from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.model import Model, load_model
-from unisono.retrieval.model_base import ModelBase
+from unisono.retrieval.model_base import JointModel
 from unisono.retrieval.models._towers import TowerModel
 from unisono.retrieval.train import texts
 from unisono.retrieval.train.loop import InterruptionError
@@ -29,7 +29,7 @@ NO_STEPS = 1e-30
 """A learning rate at which nothing changes."""
 
 
-class WordModel(ModelBase):
+class WordModel(JointModel):
     """A joint model: words and music in one space, untrained."""
 
     label = NAME

@@ -4,25 +4,14 @@ A model is one module, registered by being in this folder: a docstring that is t
 `build(device) -> JointModel`. Modules import torch and other large packages inside `build` or below.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.registry import Registry
-from unisono.embeddings.encoders.text import TextEncoder
-from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
-from unisono.retrieval.collection import Collection, Hits, IndexedTrack, Windows
-from unisono.tracks.track import Split
+from unisono.retrieval.model_base import Floats, JointModel
 
-if TYPE_CHECKING:
-    from unisono.retrieval.checkpoint import TrainedOn
-
-Floats = NDArray[np.float32]
+__all__ = ["Floats", "JointModel", "ModelSpec", "checkpoint_path", "get", "load_model", "names", "spec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,108 +33,6 @@ class ModelSpec:
     """Command that brings its weights."""
     verified: str
     """Whether it was loaded with its real weights, and what was checked with them."""
-
-
-class JointModel(Protocol):
-    """Descriptions and music in one space: what search and evaluation need of a model.
-
-    A trained checkpoint (`retrieval.model.Model`) is one as well.
-    """
-
-    compares_tracks: bool
-    """Whether the vector of a track depends on the others."""
-    is_padded: bool
-    """Whether the last number of a vector of music only makes all equally long: see `Collection.likeness_scale`."""
-    explain: Callable[[Floats, Floats], dict[str, float]] | None
-    """From a query [D] and a vector [D] to what speaks for it (`Hit.why`), if the model can say."""
-
-    @property
-    def label(self) -> str:
-        """Name of the model, or path of the checkpoint."""
-
-    @property
-    def audio_encoder(self) -> EncoderRecord:
-        """The audio embeddings that the model reads best: those that are prepared for a benchmark."""
-
-    @property
-    def text_encoder(self) -> TextEncoder:
-        """The text encoder, loaded when first needed."""
-
-    @property
-    def trained_on(self) -> "TrainedOn | None":
-        """What the model was trained on; None if that is not recorded."""
-
-    def reads(self, file: EmbeddingsFile) -> str:
-        """Return the name of the encoder in the file whose embeddings the model reads.
-
-        Raises:
-            UsageError: the file holds none that it can read; the message says how to make them.
-        """
-        ...
-
-    def embed_tokens(self, text: str) -> Floats:
-        """Embed the tokens of a description as [t, D] unit vectors, to be compared with windows of music one by one.
-
-        Raises:
-            UsageError: the model compares whole descriptions only.
-        """
-        ...
-
-    def project_audio(self, embeddings: NDArray[np.floating], of: NDArray[np.int64] | None = None) -> Floats:
-        """Map audio embeddings [W, A] (or [W, L, A]), as stored in `embeddings.h5`, to [W, D] unit vectors.
-
-        Args:
-            embeddings: of tracks, or of their windows.
-            of: [W], the track of each row, ascending; None: each row is a track. Matters to models that compare the
-                tracks with each other.
-
-        Raises:
-            DataError: they are of another shape than those that the model reads.
-        """
-        ...
-
-    def project_rows(self, file: EmbeddingsFile, rows: SplitRows) -> Floats:
-        """Map the audio embeddings of rows of a file to [N, D] unit vectors, one for each track.
-
-        Raises:
-            DataError: they were made in another way than those that the model reads, or are not finite.
-        """
-        ...
-
-    def project_windows(self, file: EmbeddingsFile, rows: SplitRows, most: int | None = None) -> tuple[Floats, Windows]:
-        """Map the windows of rows of a file, as far as they were kept, to [W, D] unit vectors; say whose they are.
-
-        Of all windows, at most `most` of each row are taken.
-
-        Raises:
-            UsageError: the file holds no windows.
-            DataError: as of `project_rows`.
-        """
-        ...
-
-    def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
-        """Embed n descriptions as [n, D] unit vectors; each row depends on its description alone."""
-        ...
-
-    def collection(
-        self, data: EmbeddingsFile | AnyPath | None = None, *, split: Split | None = None, index: str = "exact"
-    ) -> Collection:
-        """Return the music of an `embeddings.h5`, ready to be searched."""
-        ...
-
-    def search(
-        self,
-        text: str,
-        top: int = 10,
-        data: EmbeddingsFile | AnyPath | None = None,
-        *,
-        where: Callable[[IndexedTrack], bool] | None = None,
-        split: Split | None = None,
-        max_per_artist: int | None = None,
-        index: str = "exact",
-    ) -> Hits:
-        """Find the music that fits a description best."""
-        ...
 
 
 _MODELS = Registry(__name__, "model", "; or name the checkpoint of a trained model")

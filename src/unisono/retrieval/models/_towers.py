@@ -11,19 +11,12 @@ from unisono.base.errors import DataError
 from unisono.embeddings.encoders import audio, text, text_store
 from unisono.embeddings.encoders.text import TextEncoder
 from unisono.embeddings.file import EncoderRecord
-from unisono.retrieval.model_base import Floats, ModelBase, Rows
+from unisono.retrieval.model_base import Floats, JointModel, Rows
 from unisono.retrieval.models import ModelSpec
 
 
 def tower_spec(name: str, title: str, languages: str, *, also: str = "") -> ModelSpec:
-    """Describe a joint model of two towers.
-
-    Args:
-        name: of both towers.
-        title: of the model.
-        languages: of the descriptions that it understands.
-        also: what is to be known of its verification.
-    """
+    """Describe a joint model of two towers of one name; `also` is what else is known of its verification."""
     of = audio.spec(name)
     return ModelSpec(
         name=name,
@@ -45,7 +38,7 @@ def is_here(name: str) -> bool:
     return bool(encoder_is_here(name))
 
 
-class TowerModel(ModelBase):
+class TowerModel(JointModel):
     """A joint model, with its text tower loaded; music comes with its embeddings, or is embedded by `prepare`."""
 
     must_agree = ("revision", "tail", "rate_hz", "window_s", "hop_s", "layers", "hidden_states")
@@ -89,15 +82,7 @@ class TowerModel(ModelBase):
         return encoder_record(spec, "mean", "")
 
     def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
-        """Scale embeddings [W, D], as stored in `embeddings.h5`, to length 1; silence can be a vector of zeros.
-
-        Args:
-            embeddings: of tracks (what follows the means, with pooling `stats`, is left out) or of windows.
-            of: not needed: a row depends on nothing else.
-
-        Raises:
-            DataError: they are of another shape.
-        """
+        """Scale embeddings to length 1; what follows the means (pooling `stats`) is left out, and silence can be zeros."""
         if embeddings.ndim != 2 or embeddings.shape[1] not in (self.dim, 3 * self.dim):
             raise DataError(
                 f"The model {self.label} reads embeddings of {self.dim} numbers, found {embeddings.shape[1:]}.",
@@ -107,12 +92,7 @@ class TowerModel(ModelBase):
 
     @checked
     def embed_text(self, texts: str | Sequence[str], *, cached: bool = False) -> Floats:
-        """Embed n descriptions as [n, D] unit vectors.
-
-        Args:
-            texts: n descriptions, or a single one, in the languages of the model.
-            cached: keep the results on disk and use those that are there.
-        """
+        """Embed descriptions, in the languages of the model."""
         asked = [texts] if isinstance(texts, str) else list(texts)
         if cached:
             table = text_store.embed(asked, self.text_encoder.spec, lambda: self.text_encoder)

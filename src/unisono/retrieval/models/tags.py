@@ -23,7 +23,7 @@ from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import _taggers
 from unisono.embeddings.encoders.text import TextEncoder, minilm
 from unisono.embeddings.file import EncoderRecord
-from unisono.retrieval.model_base import Floats, ModelBase, Rows
+from unisono.retrieval.model_base import Floats, JointModel, Rows
 from unisono.retrieval.models import ModelSpec
 from unisono.retrieval.models._tag_query import TagReader
 from unisono.retrieval.models._tag_table import axes, axis_values, is_known
@@ -57,7 +57,7 @@ def build(device: str = "cpu") -> "TagModel":
     return TagModel(minilm.build_numpy())
 
 
-class TagModel(ModelBase):
+class TagModel(JointModel):
     """Descriptions and music as weights over axes of tags."""
 
     label = "tags"
@@ -85,12 +85,7 @@ class TagModel(ModelBase):
         return encoder_record(audio.spec(name), "mean", "")
 
     def project_audio(self, embeddings: NDArray[np.floating], of: Rows | None = None) -> Floats:
-        """Map embeddings `tags` or `musicnn` [W, A] to [W, D] unit vectors, standardised over what is given.
-
-        Args:
-            embeddings: as stored in `embeddings.h5`.
-            of: [W], the track of each row, ascending: if given, they are standardised by the means of the tracks.
-        """
+        """Map embeddings `tags` or `musicnn`, standardised over what is given; with `of` by the means of the tracks."""
         name = next(each for each in reversed(SPEC.encoders) if embeddings.shape[1] % audio.spec(each).dim == 0)
         means = embeddings[:, : audio.spec(name).dim].astype(np.float32)  # `stats` pooling appends other numbers
         if name == "musicnn":
