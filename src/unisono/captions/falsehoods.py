@@ -100,14 +100,7 @@ def what_is_said(texts: Collection[str], instruments: Collection[str] = _INSTRUM
 
 
 def false_captions(text: str, said: Said, kinds: Collection[Falsehood], seed: int) -> dict[Falsehood, str]:
-    """Return a false caption of each kind that applies.
-
-    Args:
-        text: a caption of a recording, or a part of one.
-        said: all that is said of the recording.
-        kinds: what may be changed.
-        seed: of what replaces an instrument.
-    """
+    """Return a false caption of each of the kinds that apply to a caption, or a part of one, of a recording."""
     if _DENIAL.search(text):
         return {}
     possible = FALSEHOODS if "without" not in text.lower() else ("negation",)

@@ -18,10 +18,6 @@ def views(text: str, seed: int) -> dict[str, list[str]]:
     sentences  one or two of its sentences, in random order
     tags       the terms that it names
     short      the beginning of its first sentence
-
-    Args:
-        text: the caption.
-        seed: of the choice of sentences, which depends on nothing else but the caption.
     """
     found: dict[str, list[str | None]] = {
         "whole": [text],

@@ -202,12 +202,7 @@ def keys_in(text: str) -> set[str]:
 
 
 def says_both(text: str, kind: str) -> bool:
-    """Return whether a text says a thing and its opposite: slow and fast, a man and a woman, happy and melancholic.
-
-    Args:
-        text: any text, such as all captions of a recording.
-        kind: a key of `OPPOSITIONS`.
-    """
+    """Return whether a text says a thing and its opposite, of a kind of `OPPOSITIONS`: slow and fast."""
     return any(
         _any_of(tuple(pairs)).search(text) and _any_of(tuple(pairs.values())).search(text)
         for pairs in OPPOSITIONS[kind]

@@ -77,15 +77,9 @@ def estimate(
     epochs: int = 0,
     measured: float | None = None,
 ) -> Requirements:
-    """Return what it costs to embed tracks with encoders, and to train heads on them.
+    """Return what it costs to embed excerpts, of so many hours in all, with audio encoders, and to train heads on them.
 
-    Args:
-        tracks: excerpts.
-        audio_hours: of all excerpts together.
-        encoders: names of audio encoders.
-        captions_per_track: on average.
-        epochs: of a training of heads; 0: none.
-        measured: hours of audio that a machine embeds in an hour, as `benchmarks/prepare.py` measures it.
+    `measured`: hours of audio that a machine embeds in an hour, as `benchmarks/prepare.py` measures it.
 
     Raises:
         UsageError: there is no such encoder.

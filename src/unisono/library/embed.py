@@ -56,16 +56,7 @@ def embed_waiting(
     device: str = "cpu",
     workers: int | None = None,
 ) -> EmbeddingResult:
-    """Embed the tracks that an encoder has not embedded; what is done is stored every few seconds.
-
-    Args:
-        catalogue: of the library; the caller has locked it.
-        sources: number -> source.
-        record: of the encoder.
-        encoder: its number in the catalogue.
-        device: "cpu", "cuda:0", ...
-        workers: threads that decode. Default: the number of cores.
-    """
+    """Embed what an encoder has not embedded of a locked catalogue; what is done is stored every few seconds."""
     work = _Work(catalogue, sources, encoder)
     began = time.monotonic()
     try:

@@ -35,12 +35,7 @@ class Gathered:
     """The tracks of some libraries that a model can search; `collection` brings in what has changed since the last call."""
 
     def __init__(self, catalogues: Mapping[str, Catalogue], model: JointModel, index: str = "exact") -> None:
-        """Read nothing yet.
-
-        Args:
-            catalogues: name of the library -> its catalogue.
-            model: searches them.
-            index: name of the index, and its place.
+        """Read nothing yet; `catalogues` have the names of their libraries.
 
         Raises:
             UsageError: the model reads embeddings that a library does not hold.

@@ -277,9 +277,7 @@ class Library:
     def collection(self, model: "JointModel | None" = None, index: str = "exact") -> "Collection":
         """Return the tracks that are embedded now, ready to be searched; later calls bring in what has changed.
 
-        Args:
-            model: searches them. Default: the one that the library is embedded for.
-            index: name of the index, and its place.
+        The default model is the one that the library is embedded for; `index` is the name of an index, and its place.
         """
         gathered = self._gathered
         if gathered is None or (model is not None and gathered.model is not model):
@@ -364,12 +362,7 @@ def checked_source(address: str, root: Path) -> MusicSource:
 
 @checked
 def open_library(root: AnyPath = Path("data/library"), name: str = DEFAULT_NAME) -> Library:
-    """Open a library, or begin it.
-
-    Args:
-        root: the folder of the libraries.
-        name: of the library.
-    """
+    """Open the library of a name in the folder of the libraries, or begin it."""
     return Library.open(root, name, create=True)
 
 

@@ -279,12 +279,9 @@ def remove(library: Library, name: str) -> None:
 
 
 def refresh(library: Library, names: Sequence[str] = (), model: JointModel | None = None) -> list[Refreshed]:
-    """Search again, and write the playlists; a playlist whose search finds nothing, or that cannot be written, stays.
+    """Search again, and write the playlists of all saved searches, or of some names; `model` is that of the library.
 
-    Args:
-        library: whose searches.
-        names: of the saved searches. Default: all.
-        model: the one that the library is embedded for, if it is loaded already.
+    A playlist whose search finds nothing, or that cannot be written, stays.
 
     Raises:
         UsageError: there is none of a name.

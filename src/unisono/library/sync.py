@@ -78,14 +78,9 @@ def sync(
     remove_missing: bool = False,
     workers: int | None = None,
 ) -> list[SourceChanges]:
-    """Bring the catalogue up to date; return what changed, or with `dry_run` what would.
+    """Bring a locked catalogue up to date with sources; return what changed, or with `dry_run` what would.
 
-    Args:
-        catalogue: of the library; the caller has locked it.
-        sources: those to follow.
-        dry_run: write nothing.
-        remove_missing: believe a source that lost most of its tracks.
-        workers: threads that look into files. Default: the number of cores.
+    `remove_missing` believes a source that lost most of its tracks.
     """
     listings = [_compared(catalogue, row, source, remove_missing=remove_missing) for row, source in sources]
     _Update(catalogue, listings, dry_run=dry_run).run(workers)

@@ -58,9 +58,7 @@ def of_data(recordings: int, captions: Sequence[str], caption_of: NDArray[np.int
 def mrr_by_luck(relevance: Relevance, recordings: int) -> float:
     """Return the MRR below which about 97.5 % of random rankings stay (normal approximation).
 
-    Args:
-        relevance: of the queries.
-        recordings: how many recordings the queries are about; queries about the same one are not independent.
+    Queries about the same one of the `recordings` are not independent.
     """
     count = relevance.candidates
     variance = 0.0

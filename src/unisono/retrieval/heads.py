@@ -106,11 +106,9 @@ class ProjectionHeads(nn.Module):
         return fast_cpu.normalize(self.token_head(tokens).float())
 
     def embed_audio(self, audio: Tensor, noise: float = 0.0) -> Tensor:
-        """Map audio embeddings [B, A] or [B, L, A] into the common space: [B, D] unit vectors.
+        """Map audio embeddings [B, A] or [B, L, A], as stored, into the common space: [B, D] unit vectors.
 
-        Args:
-            audio: as stored in `embeddings.h5`.
-            noise: standard deviation of the Gaussian noise added to the scaled embeddings in training.
+        `noise` is the standard deviation of the Gaussian noise added to the scaled embeddings in training.
         """
         scaled = self.scaling(audio.unsqueeze(1) if audio.ndim == 2 else audio)
         weights = self.layer_weights.softmax(dim=0)

@@ -16,11 +16,6 @@ UNUSED = r".*pooler.*"
 def add_adapters(encoder: TextEncoder, rank: int, dropout: float) -> list[nn.Parameter]:
     """Add adapters to all linear layers of a text encoder, and return their parameters.
 
-    Args:
-        encoder: a built text encoder.
-        rank: of the adapters.
-        dropout: of their inputs, in training.
-
     Raises:
         MissingExtraError: the peft library is not installed.
         UsageError: the encoder cannot be tuned.

@@ -30,12 +30,7 @@ SETTINGS = (
 
 
 def model_card(checkpoint: Checkpoint, place: str) -> str:
-    """Return the card of a checkpoint, with the metadata that the Hugging Face Hub reads, and how it is used.
-
-    Args:
-        checkpoint: what it describes.
-        place: the name of the file or folder that is loaded.
-    """
+    """Return the card of a checkpoint, with the metadata that the Hugging Face Hub reads, and how `place` is loaded."""
     header = "\n".join(f"{key}: {json.dumps(value)}" for key, value in metadata(checkpoint).items())
     return f"""---
 {header}

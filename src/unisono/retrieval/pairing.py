@@ -34,12 +34,9 @@ class Pairing:
 
 
 def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Sequence[str]) -> Pairing:
-    """Pair captions with music.
+    """Pair M captions with the excerpts `caption_of` [M] that they describe, and those with their recordings [N].
 
-    Args:
-        captions: M texts.
-        caption_of: [M] the excerpt that each text describes.
-        recordings: [N] identity of the recording of each excerpt; an excerpt without one is a recording of its own.
+    An excerpt without a recording is one of its own.
     """
     number: dict[str, int] = {}
     recording = np.array(
@@ -85,13 +82,7 @@ def pair_rows(rows: SplitRows) -> Pairing:
 
 
 def validate(pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating]) -> dict[str, dict[str, float]]:
-    """Measure both directions: {"text_to_music": {"recall@10": ..., "mrr": ..., ...}, "music_to_text": {...}}.
-
-    Args:
-        pairing: of the split.
-        texts: [T, D], the embeddings of `pairing.texts`.
-        music: [N, D], the embeddings of the excerpts.
-    """
+    """Measure texts [T, D] of a pairing and music [N, D]: {"text_to_music": {"recall@10": ..., "mrr": ...}, ...}."""
     answers = pairing.relevance.reversed()
     return {
         TEXT_TO_MUSIC: summary(per_query(ranks(texts, music, pairing.relevance), pairing.relevance)),

@@ -16,13 +16,7 @@ class Projected:
     def __init__(
         self, project: Callable[[NDArray[np.floating]], Floats], parts: Sequence[NDArray[np.float16]], named: str
     ) -> None:
-        """Compute nothing yet.
-
-        Args:
-            project: from embeddings [n, ...] to vectors [n, D].
-            parts: of the embeddings, such as those of the splits.
-            named: what they are called in messages.
-        """
+        """Compute nothing yet; `project` maps the parts of embeddings [n, ...] to vectors [n, D]."""
         self._project = project
         self._parts = [part for part in parts if len(part)] or list(parts[:1])
         self._ends = np.cumsum([len(part) for part in self._parts])

@@ -98,14 +98,9 @@ _of_model: "WeakKeyDictionary[JointModel, _Borders]" = WeakKeyDictionary()
 def doubts(
     model: JointModel, collection: Collection, texts: Sequence[str], hits: Sequence[Hit], *, is_alone: bool
 ) -> str:
-    """Return in a sentence why what was found does not fit; empty if nothing speaks against it.
+    """Return in a sentence why what was found, best first, does not fit; empty if nothing speaks against it.
 
-    Args:
-        model: embeds the texts.
-        collection: what was searched.
-        texts: the descriptions that were asked for.
-        hits: what was found, best first.
-        is_alone: a single description is all that was asked for, so that the scores are its cosines.
+    `is_alone`: a single description is all that was asked for, so that the scores are its cosines.
     """
     if strange := [text for text in texts if not reads_like_music(model, collection, text)]:
         listed = " and ".join(f"“{text}”" for text in strange)

@@ -26,10 +26,7 @@ NONE: Playlists = MappingProxyType({})
 def find_seeds(collection: Collection, named: str, playlists: Playlists = NONE) -> tuple[list[int], str]:
     """Return the positions of the tracks that a text names, and what else is to be said of it.
 
-    Args:
-        collection: what is searched.
-        named: an id, a path, a part of "artist - title", a file of a playlist, or one of `playlists`.
-        playlists: those that are no files.
+    It is an id, a path, a part of "artist - title", a file of a playlist, or one of `playlists`.
 
     Raises:
         UsageError: no track fits, or several do; the message names candidates.

@@ -127,14 +127,10 @@ def walk(
 def scan(
     folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
 ) -> Iterator[tuple[str, list[os.DirEntry[str]]]]:
-    """Yield the folders below a folder, and their files, in alphabetical order; those behind links come last.
+    """Yield a folder and those below it, and their files, in alphabetical order; those behind links come last.
 
-    Links are followed, but no folder is entered twice, so that circles end.
-
-    Args:
-        folder: where to begin; it is yielded first.
-        on_error: called for a folder that cannot be listed, which is then left out.
-        skip: whether to leave out a folder of this name.
+    Links are followed, but no folder is entered twice, so that circles end. `on_error` is called for a folder that
+    cannot be listed; folders whose names fulfil `skip` are left out.
     """
     seen: set[tuple[int, int]] = set()
     linked = [folder]

@@ -34,12 +34,6 @@ def list_files(
 ) -> HubRepo:
     """Ask the Hub for the commit of a revision and its files; once in a process.
 
-    Args:
-        repo: `owner/name`.
-        revision: a commit, a branch or a tag.
-        kind: of the repository.
-        extra_name: the extra of unisono that installs `huggingface_hub` for this work.
-
     Raises:
         HubError: there is no such repository or revision, it is gated, or the Hub cannot be reached.
         MissingExtraError: `huggingface_hub` is not installed.

@@ -37,9 +37,7 @@ TENSORS = (".safetensors", ".bin", ".pt", ".pth")
 def fetch_encoder(name: str, from_dir: Path | None = None) -> WeightsOnDisk | None:
     """Fetch the weights of an audio or text encoder and verify them; return None if it needs no download.
 
-    Args:
-        name: the encoder's name.
-        from_dir: folder that holds the files, or a folder of the encoder's name with them; None: download them.
+    `from_dir` holds the files, or a folder of the encoder's name with them.
 
     Raises:
         UsageError: there is no such encoder.
@@ -108,14 +106,9 @@ def fetch_text(name: str, from_dir: Path | None = None) -> WeightsOnDisk:
 
 
 def fetch(name: str, hub: HubWeights, from_dir: Path | None = None) -> WeightsOnDisk:
-    """Fetch the weights of an encoder and verify them.
+    """Fetch the weights of an encoder, or copy them from a folder, and verify them.
 
     Files that are there already and whole are not fetched again; an interrupted download continues where it stopped.
-
-    Args:
-        name: the encoder's name.
-        hub: the published weights.
-        from_dir: folder that holds the files; None: download them.
 
     Raises:
         UnisonoError: no network, no space, no such revision, or the folder lacks a file.

@@ -42,14 +42,9 @@ Tower = Literal["text", "audio"]
 
 
 def check_text(embed: Callable[[list[str]], Floats], name: str) -> float:
-    """Refuse a model whose text tower does not tell contrasting descriptions apart.
+    """Refuse a model whose text tower, from n texts to [n, D], does not tell contrasting descriptions apart.
 
-    Args:
-        embed: from n texts to [n, D].
-        name: of the model, for the message.
-
-    Returns:
-        The mean cosine of two of the descriptions.
+    Return the mean cosine of two of them.
 
     Raises:
         DataError: numbers are not finite, or the vectors are nearly the same; the message has what was measured.
@@ -76,16 +71,9 @@ def sweep(rate_hz: int, window_s: float) -> Floats:
 
 
 def check_audio(embed: Callable[[Floats], Floats], name: str, *, rate_hz: int, window_s: float) -> float:
-    """Refuse a model whose audio tower maps a sine sweep and silence to the same vector.
+    """Refuse a model whose audio tower, from [B, samples] to [B, D], maps a sine sweep and silence to one vector.
 
-    Args:
-        embed: from windows [B, samples] to [B, D].
-        name: of the model, for the message.
-        rate_hz: sample rate of the windows.
-        window_s: their length.
-
-    Returns:
-        By how much the two differ in the number where they differ most.
+    Return by how much the two differ in the number where they differ most.
 
     Raises:
         DataError: numbers are not finite, or the vectors are the same.

@@ -75,12 +75,7 @@ def folder_of(spec: TextEncoderSpec) -> Path:
 
 
 def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], TextEncoder]) -> TextTable:
-    """Embed captions; those that the store lacks are added to it.
-
-    Args:
-        captions: n texts; each distinct one is embedded once.
-        spec: the spec of the encoder.
-        build: loads the encoder; called only if a caption is missing.
+    """Embed n captions, each distinct one once; the encoder that `build` loads adds those that the store lacks.
 
     Raises:
         DataError: the encoder returned a vector that is not finite.

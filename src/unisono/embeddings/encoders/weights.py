@@ -124,12 +124,7 @@ class WeightsOnDisk:
 
 
 def refuse_untrained(name: str, revision: str, where: str) -> None:
-    """Refuse embeddings, or a model trained on them, that were made with weights known to be of no use.
-
-    Args:
-        name: of the encoder.
-        revision: of its weights, as recorded.
-        where: what holds the record, for the message.
+    """Refuse embeddings, or a model, made with weights known to be of no use; `where` holds the record of them.
 
     Raises:
         DataError: the weights were never trained.

@@ -71,12 +71,7 @@ def look_at(paths: Iterable[str], path_map: PathMap = AS_THEY_ARE) -> dict[str, 
 def plan(
     tracks: Iterable[Track], look: Callable[[Iterable[str]], Mapping[str, FileStatus | Fault]] = look_at
 ) -> EmbeddingPlan:
-    """Identify the excerpt of each track by its path, start and length, and the file's size and time of change.
-
-    Args:
-        tracks: the tracks.
-        look: returns the status of each file.
-    """
+    """Identify the excerpt of each track by its path, start and length, and the file's size and time of change."""
     tracks = list(tracks)
     status_of = look(dict.fromkeys(track.audio_path for track in tracks))
     key_of: dict[str, bytes] = {}

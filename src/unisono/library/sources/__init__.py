@@ -174,11 +174,9 @@ registry = Registry(__name__, "kind of music source", "; or name a folder")
 
 
 def build(address: str, folder: Path) -> MusicSource:
-    """Return the source at an address; nothing is read yet.
+    """Return the source at an address (a path, or `<kind>:<where>`); nothing is read yet.
 
-    Args:
-        address: a path, or `<kind>:<where>`.
-        folder: of the libraries, where a source may keep what it needs to log in.
+    What it needs to log in may be kept in `folder`, that of the libraries.
 
     Raises:
         UsageError: there is no such kind of source, or the address is not of its form.

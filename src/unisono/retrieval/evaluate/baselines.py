@@ -31,15 +31,9 @@ DSP = "dsp"
 def measure_baselines(
     model: JointModel, file: EmbeddingsFile, split: Split | None, rows: SplitRows, pairing: Pairing, *, seed: int
 ) -> dict[str, dict[str, Measured]]:
-    """Measure all baselines for which the file has data: name -> direction -> numbers.
+    """Measure all baselines for which the file has data, on rows of a split: name -> direction -> numbers.
 
-    Args:
-        model: its text encoder is the input of the ridge regression.
-        file: holds the train split and, if prepared, dsp embeddings.
-        split: that `rows` come from.
-        rows: the excerpts evaluated on.
-        pairing: of the rows.
-        seed: of the random embeddings and the bootstrap.
+    The text encoder of the model is the input of the ridge regression.
     """
     found: dict[str, Pair] = {
         "random": random_embeddings(len(pairing.texts), len(rows.ids), seed),

@@ -26,12 +26,7 @@ def examples(
 ) -> dict[str, list[Example]]:
     """Choose queries: "best" (relevant music first, with the highest scores) and "worst" (relevant music last).
 
-    Args:
-        rows: the excerpts.
-        pairing: of the rows.
-        direction: the ranks of text to music.
-        texts: [T, D].
-        music: [N, D] or [N, W, D].
+    The texts are [T, D], the music is [N, D] or [N, W, D].
     """
     asked, offered = normalised(texts), normalised(music)
     rank = direction.values["rank"]

@@ -26,12 +26,9 @@ class HubReport(msgspec.Struct, frozen=True):
 def measure_hubs(
     queries: NDArray[np.floating], music: NDArray[np.floating], penalty: NDArray[np.float32] | None = None
 ) -> HubReport:
-    """Count how often each track is among the first ten.
+    """Count how often each track of music [N, D] or [N, W, D] is among the first ten of queries [Q, D].
 
-    Args:
-        queries: [Q, D].
-        music: [N, D] or [N, W, D], see `metrics.similarities`.
-        penalty: [N], see `csls_penalty`.
+    `penalty` is [N], see `csls_penalty`.
     """
     asked, offered = normalised(queries), normalised(music)
     top = min(TOP, len(offered))

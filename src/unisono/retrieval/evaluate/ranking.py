@@ -67,13 +67,9 @@ class RankedDirection:
 def rank_both(
     pairing: Pairing, texts: NDArray[np.floating], music: NDArray[np.floating], *, csls: bool = False
 ) -> dict[str, RankedDirection]:
-    """Rank in both directions.
+    """Rank in both directions: texts [T, D], those of the pairing, and music [N, D], or [N, W, D] by windows.
 
-    Args:
-        pairing: what belongs together.
-        texts: [T, D], one embedding for each of `pairing.texts`.
-        music: [N, D], one for each excerpt; or [N, W, D], one for each of its windows.
-        csls: correct the similarities for hubs.
+    `csls` corrects the similarities for hubs.
     """
     forth = pairing.relevance
     described, place = np.unique(forth.candidate, return_inverse=True)

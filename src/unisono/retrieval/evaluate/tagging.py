@@ -98,14 +98,7 @@ def read_queries(path: Path, rows: SplitRows) -> TagQueries:
 def measure_tags(
     queries: TagQueries, prompts: NDArray[np.floating], music: NDArray[np.floating], *, seed: int
 ) -> CategoryResult:
-    """Measure one category.
-
-    Args:
-        queries: the tags.
-        prompts: [tags, D], the embeddings of `queries.prompts`.
-        music: [N, D] or [N, W, D].
-        seed: of the bootstrap over tags (for the accuracy: over tracks).
-    """
+    """Measure one category: its prompts [tags, D] and the music [N, D] or [N, W, D]; tags are resampled (or tracks)."""
     music = music[queries.candidates]
     tag, row = np.nonzero(queries.carries)
     relevance = Relevance.from_pairs(tag, row, *queries.carries.shape)

@@ -31,13 +31,7 @@ UNFOLDED = 3
 
 @checked
 def write_report(result: Result, path: AnyPath, *, clips: bool = False) -> None:
-    """Write the page, whole or not at all.
-
-    Args:
-        result: the result to show.
-        path: of the page.
-        clips: write clips next to the page, instead of playing the files where they are.
-    """
+    """Write the page, whole or not at all; with `clips` next to it, instead of playing the files where they are."""
     page = as_path(path)
     write_whole(page, render(result, write_clips(folder_of(page), _excerpts(result)) if clips else None))
 

@@ -38,14 +38,9 @@ class ServerIds:
 def similar_tracks(
     collection: Collection, ids: ServerIds, item_id: str, n: int = 10, *, eliminate_duplicates: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the tracks most like one, the nearest first.
+    """Return the `n` tracks most like the one of the server's id, the nearest first.
 
-    Args:
-        collection: the music.
-        ids: what the server calls it.
-        item_id: of the track, at the server.
-        n: the most tracks.
-        eliminate_duplicates: leave out what has the artist and title of another, and the fourth track of an artist on.
+    `eliminate_duplicates` leaves out what has the artist and title of another, and the fourth track of an artist on.
 
     Raises:
         UsageError: a parameter is missing or out of its bounds (HTTP 400).
@@ -84,14 +79,9 @@ def similar_tracks(
 def similar_artists(
     collection: Collection, ids: ServerIds, artist: str, n: int = 10, *, include_component_matches: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the artists whose music is most like that of one, the nearest first.
+    """Return the `n` artists whose music is most like that of one, by the server's id or the name, the nearest first.
 
-    Args:
-        collection: the music.
-        ids: what the server calls it.
-        artist: the server's id of the artist, or the name.
-        n: the most artists.
-        include_component_matches: name tracks that stand for both of each pair.
+    `include_component_matches` names tracks that stand for both of each pair.
 
     Raises:
         UsageError: a parameter is missing or out of its bounds (HTTP 400).

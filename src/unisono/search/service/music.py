@@ -90,13 +90,7 @@ class FileMusic:
     """The music of an `embeddings.h5`: read again when the file is replaced."""
 
     def __init__(self, label: str, path: Path, load: Callable[[], Collection]) -> None:
-        """Read the music.
-
-        Args:
-            label: what the page calls it.
-            path: of the file.
-            load: reads it.
-        """
+        """Read the music of a file by `load`; the page calls it `label`."""
         self.label = label
         self._path = path
         self._load = load

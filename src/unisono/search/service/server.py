@@ -91,13 +91,7 @@ def make_app(
 def serve(
     app: Guard, *, host: str = "127.0.0.1", port: int = 8765, announce: Callable[[str], object] = lambda address: None
 ) -> None:
-    """Serve until interrupted.
-
-    Args:
-        app: see `make_app`.
-        host: address to listen on.
-        port: of this machine; 0 takes any free one.
-        announce: called with the address of the page when it can be reached.
+    """Serve until interrupted; port 0 is any free one, and `announce` is called with the address of the page.
 
     Raises:
         UnisonoError: the port is in use.

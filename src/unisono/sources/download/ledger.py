@@ -104,14 +104,9 @@ class Ledger:
             return False
 
     def note(self, file: RemoteFile, size: int, checksum: str, source: str, *, accepted: bool = False) -> None:
-        """Note that a file is here and verified.
+        """Note that a file is here and verified: what was received, and the address or path it came from.
 
-        Args:
-            file: as published.
-            size: bytes received.
-            checksum: of the received file, of the same kind as the published one.
-            source: the address or path that it came from.
-            accepted: it is not the published file, and the user accepted it.
+        `accepted`: it is not the published file, and the user accepted it.
         """
         record = {
             "name": file.name,
@@ -124,13 +119,7 @@ class Ledger:
         self._append(record | {"unpacked": False, "sample": None, "keep": True})
 
     def note_unpacked(self, file: RemoteFile, sample: tuple[str, int] | None, *, keep: bool) -> None:
-        """Note that an archive is unpacked.
-
-        Args:
-            file: noted before.
-            sample: path and size of one file out of it, to check later that they are there.
-            keep: keep the archive itself.
-        """
+        """Note that an archive is unpacked; path and size of one file out of it show later that they are there."""
         place = None if sample is None else (os.path.relpath(sample[0], self.folder), sample[1])
         self._append(self._done[file.name] | {"unpacked": True, "sample": place, "keep": keep})
 

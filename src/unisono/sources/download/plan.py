@@ -77,15 +77,9 @@ def make_plan(
     metadata_only: bool = False,
     ask_hub: bool,
 ) -> FetchPlan:
-    """Plan the download of a dataset.
+    """Plan the download of a dataset into its folder; the `choices` that are not made have their defaults.
 
-    Args:
-        dataset: the dataset.
-        folder: the dataset's folder.
-        ledger: the files that are here.
-        choices: name -> value, of `Dataset.choices`; the others have their defaults.
-        metadata_only: leave out the audio.
-        ask_hub: ask the Hub for its files if that has not been done yet; needs the network.
+    `ask_hub`: ask the Hub for its files if that has not been done yet; needs the network.
 
     Raises:
         UsageError: the dataset does not offer such a choice.

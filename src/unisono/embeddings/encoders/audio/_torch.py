@@ -101,13 +101,7 @@ class LayerMeans:
     """
 
     def __init__(self, layers: torch.nn.ModuleList, numbers: list[int], *, average: bool = False) -> None:
-        """Watch some of the layers of a model, and remove the layers above them, which need not run.
-
-        Args:
-            layers: of the model.
-            numbers: of the hidden states.
-            average: make one embedding of them, their mean.
-        """
+        """Watch hidden states of a model, and remove the layers above them; `average` makes one embedding of them."""
         self.numbers = numbers
         self.average = average
         self._of_call = threading.local()  # several threads may run the model at once

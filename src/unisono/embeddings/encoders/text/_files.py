@@ -81,10 +81,7 @@ def is_here(name: str) -> bool:
 def snapshot(repository: str, revision: str, otherwise: str) -> Path:
     """Return the folder of a hub repository's files at a revision, from the hub's cache or else from the hub.
 
-    Args:
-        repository: owner and name.
-        revision: a commit or a branch.
-        otherwise: what to do if it cannot be fetched.
+    `otherwise` says what to do if it cannot be fetched.
 
     Raises:
         UnisonoError: it is not in the cache and the hub cannot be reached, or there is no such repository.
