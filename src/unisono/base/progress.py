@@ -51,25 +51,13 @@ class _Silent:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def add_task(
-        self, description: str, /, *, total: float | None = None, completed: int = 0, visible: bool = True
-    ) -> Any:
+    def add_task(self, *_: object, **__: object) -> Any:
         return 0
 
-    def advance(self, task: Any, advance: float = 1, /) -> None:
+    def advance(self, *_: object, **__: object) -> None:
         pass
 
-    def update(
-        self,
-        task: Any,
-        /,
-        *,
-        advance: float | None = None,
-        description: str | None = None,
-        completed: float | None = None,
-        visible: bool | None = None,
-    ) -> None:
-        pass
+    update = advance
 
 
 _make: Callable[[str], Progress] = _Silent

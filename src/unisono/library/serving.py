@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unisono.audio.faults import UnusableError
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import UnisonoError
 from unisono.base.log import log
 from unisono.library import playlists, sources
 from unisono.library.gathered import Gathered
@@ -16,7 +16,7 @@ from unisono.library.library import Library
 from unisono.retrieval.collection import Collection, IndexedTrack
 from unisono.search.seeds import Playlists
 from unisono.search.service.audiomuse import ServerIds
-from unisono.search.service.music import SavedPlaylist
+from unisono.search.service.music import Music, SavedPlaylist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ ASK_AGAIN_S = 300.0
 """A playlist on a media server is asked for again after this time."""
 
 
-class LibraryMusic:
+class LibraryMusic(Music):
     """The music of some libraries."""
 
     def __init__(self, root: Path, names: Sequence[str], model: "JointModel", index: str = "exact") -> None:
@@ -95,11 +95,7 @@ class LibraryMusic:
             return _file(*_source(library, track))
 
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
-        """Yield the file of a track, or one that is fetched from its media server for the time.
-
-        Raises:
-            UnisonoError: it cannot be had now.
-        """
+        """Yield the file of a track, or one that is fetched from its media server for the time."""
         path = self.file(track)
         return self._from_server(track) if path is None else nullcontext(path)
 
@@ -162,15 +158,10 @@ class LibraryMusic:
             return playlists.targets(libraries)
 
     def save_playlist(self, name: str, tracks: Sequence[IndexedTrack], target: str) -> SavedPlaylist:
-        """Make a playlist on a media server, or replace the one that was made before under this name.
-
-        Raises:
-            UsageError: there is no such target.
-            UnisonoError: the server refuses, or does not answer.
-        """
+        """Make a playlist on a media server of the libraries, or replace the one that was made before under this name."""
         with self._opened() as libraries:
             if target not in playlists.targets(libraries):
-                raise UsageError(f"There is no media server {target!r}.", parameter="target")
+                return super().save_playlist(name, tracks, target)
             saved = playlists.write(libraries, f"{target}#{name}", tracks, comment=name)
             return SavedPlaylist(name, target, saved.tracks, saved.left_out)
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from unisono.base.errors import UnisonoError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.registry import Registry
 
 FOLDER = "folder"
@@ -103,16 +103,18 @@ class PlaylistTarget(Protocol):
         ...
 
 
-class MusicSource(Protocol):
-    """A folder or a media server whose music a library follows."""
+class MusicSource:
+    """A folder or a media server whose music a library follows; what a subclass leaves out is as for a local one."""
 
     kind: str
     """Name of its module."""
     address: str
     """As it is stored, absolute: two addresses of one source are the same text."""
-    is_local: bool
+    is_local: bool = True
     """Its files are on this machine: their content identifies them, be they moved or retagged. Tracks of other sources are
     identified by their keys, and by `match`."""
+    playlists: PlaylistTarget | None = None
+    """Where it keeps playlists, if it does."""
 
     def list(self) -> Iterator[SourceTrack]:
         """Yield all tracks, each key once, in an order that is the same whenever the music is.
@@ -120,11 +122,11 @@ class MusicSource(Protocol):
         Raises:
             SourceAwayError: the source cannot be listed; whatever was yielded before does not count.
         """
-        ...
+        raise NotImplementedError
 
     def unlisted(self) -> Sequence[Unlisted]:
         """Return what the last `list` could not look at."""
-        ...
+        return ()
 
     def open(self, track: SourceTrack) -> AbstractContextManager[Path]:
         """Return a context manager of the path of a track's file, which may be removed at its end.
@@ -133,19 +135,19 @@ class MusicSource(Protocol):
             UnusableError: this track cannot be had (`audio.faults`).
             SourceAwayError: no track can.
         """
-        ...
+        raise NotImplementedError
 
     def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
-        """Tell which new tracks are known ones under new keys: new key -> gone key. Local sources return nothing."""
-        ...
+        """Tell which new tracks are known ones under new keys: new key -> gone key. Files are told by their content."""
+        return {}
 
     def cover(self, key: str) -> bytes:
-        """Return a small picture of a track that lies on a server; empty if it has none. Local sources return nothing.
+        """Return a small picture of a track that lies on a server; empty if it has none.
 
         Raises:
             UnisonoError: the server refuses, or is away.
         """
-        ...
+        return b""
 
     def log_in(self, ask: Callable[[str], str] | None = None) -> None:
         """Log in with what is kept or in the environment, or else with what `ask` returns; local sources do nothing.
@@ -154,7 +156,6 @@ class MusicSource(Protocol):
             UnisonoError: the server refuses, or there is nothing to log in with.
             SourceAwayError: the server is away.
         """
-        ...
 
     def map_paths(self, pairs: Sequence[str]) -> None:
         """Keep where a server's folders are on this machine, as `FROM=TO`.
@@ -162,12 +163,7 @@ class MusicSource(Protocol):
         Raises:
             UsageError: a pair is not of this form, or the source is local.
         """
-        ...
-
-    @property
-    def playlists(self) -> PlaylistTarget | None:
-        """Return where it keeps playlists, if it does."""
-        ...
+        raise UsageError("--path-map is for media servers; the paths of a folder are those of this machine.")
 
 
 registry = Registry(__name__, "kind of music source", "; or name a folder")

@@ -10,7 +10,7 @@ from msgspec import structs
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.path_map import PathMap
-from unisono.library.sources import PlaylistTarget, SourceAwayError, SourceTrack, Unlisted
+from unisono.library.sources import MusicSource, SourceAwayError, SourceTrack
 from unisono.library.sources._again import recognised
 from unisono.library.sources._connection import Connection, RefusedError, split_user
 from unisono.library.sources._logins import Ask, KnownServer, KnownServers, Secret, asked, how_to_log_in, of_environment
@@ -23,12 +23,10 @@ MARK = "[unisono]"
 """In the comment of a playlist that unisono made, so that it never replaces one that a person made."""
 
 
-class MediaServer(ABC):
+class MediaServer(MusicSource, ABC):
     """A media server as a source of music, for one user."""
 
-    kind: str
     is_local = False
-    playlists: PlaylistTarget
 
     def __init__(self, where: str, folder: Path) -> None:
         self.user, base = split_user(where)
@@ -98,10 +96,6 @@ class MediaServer(ABC):
                 self.connection.address,
             )
         yield from tracks
-
-    def unlisted(self) -> Sequence[Unlisted]:
-        """Return nothing: a server is listed whole, or not at all."""
-        return ()
 
     @contextmanager
     def open(self, track: SourceTrack) -> Iterator[Path]:

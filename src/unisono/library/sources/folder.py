@@ -2,12 +2,11 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from unisono.base.arguments import as_path
-from unisono.base.errors import UsageError
 from unisono.library.sources import FOLDER, MusicSource, SourceAwayError, SourceTrack, Unlisted
 from unisono.sources.own.folder import AudioFiles
 
@@ -17,12 +16,10 @@ def build(where: str, folder: Path) -> MusicSource:
     return Folder(as_path(where).absolute())
 
 
-class Folder:
+class Folder(MusicSource):
     """The audio files below a folder, identified by their paths relative to it."""
 
     kind = FOLDER
-    is_local = True
-    playlists = None
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -63,18 +60,3 @@ class Folder:
     def open(self, track: SourceTrack) -> AbstractContextManager[Path]:
         """Return the path of a track's file, which stays where it is."""
         return nullcontext(self.root / track.key)
-
-    def match(self, gone: Sequence[SourceTrack], new: Sequence[SourceTrack]) -> dict[str, str]:
-        """Return nothing: files are recognised by their content."""
-        return {}
-
-    def cover(self, key: str) -> bytes:
-        """Return nothing: the picture of a file is in it, or beside it."""
-        return b""
-
-    def log_in(self, ask: Callable[[str], str] | None = None) -> None:
-        """Do nothing: a folder asks for no login."""
-
-    def map_paths(self, pairs: Sequence[str]) -> None:
-        """Refuse: the paths of a folder are those of this machine."""
-        raise UsageError("--path-map is for media servers; the paths of a folder are those of this machine.")

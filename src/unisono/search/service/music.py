@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
@@ -25,23 +24,25 @@ class SavedPlaylist:
     """Tracks that the target does not have."""
 
 
-class Music(Protocol):
-    """A person's music, as the service needs it. Its methods are called from several threads."""
+class Music:
+    """A person's music, as the service needs it: of files alone, unless a subclass knows media servers as well.
 
-    @property
-    def label(self) -> str:
-        """What the page calls it, such as the name of the library."""
+    Its methods are called from several threads.
+    """
+
+    label: str
+    """What the page calls it, such as the name of the library."""
 
     def collection(self) -> Collection:
         """Return the music as it is now, ready to be searched: the same object as long as nothing has changed.
 
         It is asked before each search, so it must find out quickly whether something has changed.
         """
-        ...
+        raise NotImplementedError
 
     def file(self, track: IndexedTrack) -> Path | None:
         """Return the file of a track; None if it lies on a media server."""
-        ...
+        return Path(track.audio_path)
 
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
         """Yield the file of a track, or one that is fetched from its media server for the time.
@@ -49,15 +50,15 @@ class Music(Protocol):
         Raises:
             UnisonoError: it cannot be had now.
         """
-        ...
+        return nullcontext(Path(track.audio_path))
 
     def cover(self, track: IndexedTrack) -> bytes:
         """Return a small picture of a track that lies on a media server; empty if there is none."""
-        ...
+        return b""
 
     def playlists(self) -> list[str]:
         """Name the playlists on media servers, as `Query.like` takes them; servers that are away are left out."""
-        ...
+        return []
 
     def tracks_of(self, like: Sequence[str]) -> Playlists:
         """Return the playlists on media servers that are among texts of `Query.like`.
@@ -66,11 +67,11 @@ class Music(Protocol):
             UsageError: there is no such server or playlist.
             UnisonoError: the server does not answer.
         """
-        ...
+        return {}
 
     def targets(self) -> list[str]:
         """Name the media servers on which playlists can be saved, such as `subsonic:https://music.example`."""
-        ...
+        return []
 
     def save_playlist(self, name: str, tracks: Sequence[IndexedTrack], target: str) -> SavedPlaylist:
         """Make a playlist on a media server, or replace the one that was made before under this name.
@@ -79,14 +80,14 @@ class Music(Protocol):
             UsageError: there is no such target.
             UnisonoError: the server refuses, or does not answer.
         """
-        ...
+        raise UsageError(f"There is no media server {target!r}.", parameter="target")
 
     def server_ids(self) -> ServerIds:
         """Return what the media servers call the tracks and artists."""
-        ...
+        return ServerIds({}, {})
 
 
-class FileMusic:
+class FileMusic(Music):
     """The music of an `embeddings.h5`: read again when the file is replaced."""
 
     def __init__(self, label: str, path: Path, load: Callable[[], Collection]) -> None:
@@ -116,39 +117,3 @@ class FileMusic:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
-
-    def file(self, track: IndexedTrack) -> Path | None:
-        """Return the file of a track."""
-        return Path(track.audio_path)
-
-    def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
-        """Yield the file of a track."""
-        return nullcontext(Path(track.audio_path))
-
-    def cover(self, track: IndexedTrack) -> bytes:
-        """Return nothing: the tracks are files."""
-        return b""
-
-    def playlists(self) -> list[str]:
-        """Name no playlists: a file is of no media server."""
-        return []
-
-    def tracks_of(self, like: Sequence[str]) -> Playlists:
-        """Return none."""
-        return {}
-
-    def targets(self) -> list[str]:
-        """Name no media servers: a file is of none."""
-        return []
-
-    def save_playlist(self, name: str, tracks: Sequence[IndexedTrack], target: str) -> SavedPlaylist:
-        """Refuse to save on a media server.
-
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError(f"There is no media server {target!r}.", parameter="target")
-
-    def server_ids(self) -> ServerIds:
-        """Return that no media server has the tracks."""
-        return ServerIds({}, {})

@@ -57,6 +57,13 @@ def repaired(text: str) -> str | None:
     )
 
 
+def _decoded(content: bytes, encoding: str) -> str | None:
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
 def _bytes(text: str) -> bytes | None:
     """Return the bytes that make this text if they are read as Latin-1 or Windows-1252."""
     try:
@@ -70,10 +77,7 @@ def _quotes(text: str, content: bytes) -> str | None:
     letters, controls = len(re.findall(r"[A-Za-z]", text)), len(_CONTROL.findall(text))
     if not controls or letters < 2 * controls or _RUN.search(text):
         return None
-    try:
-        return content.decode("windows-1252")
-    except UnicodeDecodeError:
-        return None
+    return _decoded(content, "windows-1252")
 
 
 def _cyrillic(content: bytes) -> str | None:
@@ -81,9 +85,8 @@ def _cyrillic(content: bytes) -> str | None:
     rest = _CYRILLIC_BYTES.sub(b"", content)
     found = {}
     for encoding, needed in (("windows-1251", 0.5), ("koi8-r", 0.65)):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
+        text = _decoded(content, encoding)
+        if text is None:
             continue
         words = _CYRILLIC.findall(text)
         if encoding == "koi8-r" and text.isupper():  # or Hebrew
@@ -102,9 +105,8 @@ def _cyrillic(content: bytes) -> str | None:
 def _greek(content: bytes) -> str | None:
     """Return a text in Greek: every word in one case, with a vowel, and at most one accent; at least one has it."""
     for encoding in ("iso8859-7", "windows-1253"):
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
+        text = _decoded(content, encoding)
+        if text is None:
             continue
         words = _GREEK.findall(text)
         accents = [sum(letter in _GREEK_ACCENTS for letter in word.lower()) for word in words]
@@ -127,47 +129,36 @@ def _traditional(content: bytes) -> str | None:
     has_both = any(letter[0] < 0xC0 for letter in letters) and any(letter[1] < 0x80 for letter in letters)
     if len(letters) < 2 or not has_both or not rest.isascii() or len(re.findall(rb"[A-Za-z]", rest)) > len(letters):
         return None
-    try:
-        return content.decode("big5")
-    except UnicodeDecodeError:
-        return None
+    return _decoded(content, "big5")
 
 
 def _kana(content: bytes) -> str | None:
     """Return a text in EUC-JP, a third of which is kana: Chinese has none, and Korean other letters in their place."""
-    try:
-        found = content.decode("euc-jp")
-    except UnicodeDecodeError:
-        return None
-    asian = _EAST_ASIAN.findall(found)
-    others = [letter for letter in found if not letter.isascii() and letter not in asian]
-    return found if len(asian) >= 2 and not others and 3 * len(_KANA.findall(found)) >= len(asian) else None
+    found, asian = _east_asian(content, "euc-jp")
+    return found if found and 3 * len(_KANA.findall(found)) >= asian else None
 
 
 def _japanese(text: str, content: bytes) -> str | None:
     """Return a text in Shift-JIS; its first bytes of letters are control characters in Latin-1."""
-    try:
-        found = content.decode("cp932")
-    except UnicodeDecodeError:
-        return None
+    return _east_asian(content, "cp932")[0] if _CONTROL.search(text) else None
+
+
+def _east_asian(content: bytes, encoding: str) -> tuple[str | None, int]:
+    """Return a text in two and more letters of East Asia, none of which is of another script, and how many there are."""
+    found = _decoded(content, encoding) or ""
     asian = _EAST_ASIAN.findall(found)
     others = [letter for letter in found if not letter.isascii() and letter not in asian]
-    return found if _CONTROL.search(text) and len(asian) >= 2 and not others else None
+    return (found if len(asian) >= 2 and not others else None), len(asian)
 
 
 def _chinese(content: bytes) -> str | None:
     """Return a text in GB 2312, all in its common characters, which is not Korean as well."""
-    try:
-        found = content.decode("gb2312")
-    except UnicodeDecodeError:
-        return None
+    found = _decoded(content, "gb2312") or ""
     asian = [letter for letter in found if not letter.isascii()]
     is_common = all(0xB0 <= letter.encode("gb2312")[0] <= 0xD7 for letter in asian)
     return found if len(asian) >= 2 and is_common and not _is_korean(content) else None
 
 
 def _is_korean(content: bytes) -> bool:
-    try:
-        return all(letter.isascii() or "\uac00" <= letter <= "\ud7a3" for letter in content.decode("euc_kr"))
-    except UnicodeDecodeError:
-        return False
+    found = _decoded(content, "euc_kr")
+    return found is not None and all(letter.isascii() or "\uac00" <= letter <= "\ud7a3" for letter in found)

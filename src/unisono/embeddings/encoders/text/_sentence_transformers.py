@@ -5,56 +5,26 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.embeddings.encoders.text import TextEncoderSpec, _not_here
 from unisono.embeddings.encoders.text._files import snapshot
-from unisono.embeddings.encoders.text._transformer import embed_in_fixed_shapes
+from unisono.embeddings.encoders.text._transformer import TorchTextEncoder
 
 
-class SentenceTransformersEncoder(torch.nn.Module):
+class SentenceTransformersEncoder(TorchTextEncoder):
     """A model of the sentence-transformers library, with its own pooling and prompt."""
 
     def __init__(self, spec: TextEncoderSpec, model: Any) -> None:
-        super().__init__()
-        self.spec = spec
-        self.model = model
-        self.requires_grad_(False).eval()
+        super().__init__(spec, model, model.tokenizer)
 
     @property
     def backbone(self) -> torch.nn.Module:
         """The transformer, to which adapters are added."""
         backbone: torch.nn.Module = self.model.transformers_model
         return backbone
-
-    def tokens(self, captions: list[str]) -> list[list[int]]:
-        """Cut captions into token ids, with the model's prompt before them."""
-        if not captions:
-            return []
-        texts = [self.spec.instruction + caption for caption in captions]
-        ids: list[list[int]] = self.model.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)[
-            "input_ids"
-        ]
-        return ids
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the model."""
-        device: torch.device = self.model.device
-        return device
-
-    @property
-    def tokenizer(self) -> Any:
-        """The model's tokenizer."""
-        return self.model.tokenizer
-
-    def forward(self, tokens: list[list[int]]) -> torch.Tensor:
-        """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
-        return self.pooled(*self.padded(tokens))
 
     def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the model expects."""
@@ -65,10 +35,6 @@ class SentenceTransformersEncoder(torch.nn.Module):
         """Embed padded tokens [n, T] as [n, D] unit vectors."""
         found = self.model({"input_ids": input_ids, "attention_mask": attention_mask})["sentence_embedding"]
         return torch.nn.functional.normalize(found.float(), dim=-1)
-
-    def embed(self, captions: list[str]) -> NDArray[np.float32]:
-        """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
-        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
 
 def build(name: str, device: str, *, may_fetch: bool) -> SentenceTransformersEncoder:

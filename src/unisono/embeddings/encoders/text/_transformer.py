@@ -27,34 +27,27 @@ CPU_ROWS = 8
 GPU_ROWS = 64
 
 
-class TransformerTextEncoder(torch.nn.Module):
-    """A transformer of the hub with pooling; frozen until its parameters are set to require gradients."""
+class TorchTextEncoder(torch.nn.Module):
+    """A transformer with its tokenizer; frozen until its parameters are set to require gradients."""
 
-    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: TokenPooling) -> None:
-        """Wrap a loaded model.
-
-        Args:
-            spec: its description; `instruction` is put before each caption.
-            model: from `input_ids` and `attention_mask` [B, T] to `last_hidden_state` [B, T, D].
-            tokenizer: of the transformers library.
-            pooling: the mean over the tokens, or the last token.
-        """
+    def __init__(self, spec: TextEncoderSpec, model: Any, tokenizer: Any) -> None:
+        """Wrap a loaded model; `spec.instruction` is put before each caption."""
         super().__init__()
         self.spec = spec
         self.model = model
         self.tokenizer = tokenizer
-        self.pooling = pooling
         self.requires_grad_(False).eval()
 
     @property
     def backbone(self) -> torch.nn.Module:
         """The transformer, to which adapters are added."""
-        return self.model
+        model: torch.nn.Module = self.model
+        return model
 
     @property
     def device(self) -> torch.device:
         """The device of the model."""
-        return next(self.model.parameters()).device
+        return next(self.parameters()).device
 
     def tokens(self, captions: list[str]) -> list[list[int]]:
         """Cut captions into token ids, at most `spec.max_tokens` each, with the instruction before them."""
@@ -64,9 +57,29 @@ class TransformerTextEncoder(torch.nn.Module):
         found: list[list[int]] = self.tokenizer(texts, truncation=True, max_length=self.spec.max_tokens)["input_ids"]
         return found
 
+    def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Bring token lists to one length: ids [n, T] and mask [n, T], padded on the side that the model expects."""
+        raise NotImplementedError
+
+    def pooled(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Embed padded tokens [n, T] as [n, D] unit vectors; differentiable."""
+        raise NotImplementedError
+
     def forward(self, tokens: list[list[int]]) -> torch.Tensor:
         """Embed tokenised captions, of any lengths, as [n, D] unit vectors; differentiable."""
         return self.pooled(*self.padded(tokens))
+
+    def embed(self, captions: list[str]) -> NDArray[np.float32]:
+        """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
+        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
+
+
+class TransformerTextEncoder(TorchTextEncoder):
+    """A transformer of the hub, with pooling of its last hidden states: their mean, or that of the last token."""
+
+    def __init__(self, spec: TextEncoderSpec, model: torch.nn.Module, tokenizer: Any, pooling: TokenPooling) -> None:
+        super().__init__(spec, model, tokenizer)
+        self.pooling = pooling
 
     def padded(self, tokens: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
         """Pad token lists to one length: ids [n, T] and mask [n, T], padded on the side that the pooling needs."""
@@ -88,10 +101,6 @@ class TransformerTextEncoder(torch.nn.Module):
             weight = attention_mask.unsqueeze(-1).float()
             vectors = (states * weight).sum(dim=1) / weight.sum(dim=1)
         return torch.nn.functional.normalize(vectors, dim=-1)
-
-    def embed(self, captions: list[str]) -> NDArray[np.float32]:
-        """Embed captions as [n, D] unit vectors; the vector of a caption does not depend on its neighbours."""
-        return embed_in_fixed_shapes(self.tokens(captions), self.spec.dim, self.forward, self.device)
 
     def embed_tokens(self, captions: list[str]) -> list[NDArray[np.float32]]:
         """Embed the tokens of each caption as [t, D] unit vectors: its last hidden states, without those of special tokens.
