@@ -78,10 +78,9 @@ def check(path: Path, *, options: CheckOptions = CheckOptions()) -> None:
         console.print_json(content)
         return
     _show(found)
-    console.out.print(f"All findings: {report}", soft_wrap=True, markup=False)
+    console.say(f"All findings: {report}")
     if options.drop:
-        said = f"{output} holds {counted(count, 'record')}; {len(dropped):,} left out."
-        console.out.print(said, soft_wrap=True, markup=False)
+        console.say(f"{output} holds {counted(count, 'record')}; {len(dropped):,} left out.")
 
 
 def _verify(path: Path, *, as_json: bool) -> None:
@@ -98,7 +97,7 @@ def _verify(path: Path, *, as_json: bool) -> None:
     if as_json:
         console.print_json({**asdict(found), "path": str(found.path)})
     else:
-        console.out.print(repr(found), soft_wrap=True, markup=False)
+        console.say(repr(found))
 
 
 def _show(found: "CheckReport") -> None:

@@ -57,7 +57,7 @@ def run(
     found: Tabular
     if len(files) == 2 and to == "text" and not any(name for name, _ in named):
         found = comparing.compare(*(path for _, path in named), seed=seed)
-        console.out.print(console.escape(str(found)), soft_wrap=True)
+        console.say(str(found))
         return found
     found = significance.compare_all(named, measures=list(measures), seed=seed)
     if to == "text":

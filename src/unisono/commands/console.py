@@ -48,6 +48,7 @@ __all__ = [
     "log",
     "out",
     "print_json",
+    "say",
     "show",
 ]
 
@@ -128,6 +129,11 @@ def ask_secret(question: str) -> str:
         return getpass(question)
     except EOFError:
         return ""
+
+
+def say(text: str) -> None:
+    """Print a text as it is: nothing in it is markup, and long lines are not broken."""
+    out.print(text, soft_wrap=True, markup=False)
 
 
 def show(table: Table) -> None:

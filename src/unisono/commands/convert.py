@@ -76,6 +76,6 @@ def convert(source: Path, target: Path, *, options: ConvertOptions = ConvertOpti
     if done.report:
         console.log.warning("They are listed in %s", done.report)
     verb = "is" if done.tracks == 1 else "are"
-    console.out.print(f"{counted(done.tracks, 'track')} {verb} in {done.output}.", soft_wrap=True, markup=False)
+    console.say(f"{counted(done.tracks, 'track')} {verb} in {done.output}.")
     if done.audio_folder:
-        console.out.print(f"Their audio is in {done.audio_folder}.", soft_wrap=True, markup=False)
+        console.say(f"Their audio is in {done.audio_folder}.")

@@ -47,8 +47,7 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
         strict=options.strict,
     )
     for choice in report.choices[: deduping.SHOWN]:
-        said = f"kept {choice.kept} ({choice.audio}), merged {', '.join(choice.merged)}: {', '.join(choice.by)}"
-        console.out.print(console.escape(said), soft_wrap=True)
+        console.say(f"kept {choice.kept} ({choice.audio}), merged {', '.join(choice.merged)}: {', '.join(choice.by)}")
     if len(report.choices) > deduping.SHOWN:
         console.out.print(f"... and {len(report.choices) - deduping.SHOWN:,} more")
     console.out.print(report.headline, soft_wrap=True)
@@ -56,4 +55,4 @@ def dedupe(path: Path, *, options: DedupeOptions = DedupeOptions()) -> None:
         console.out.print("Dry run: nothing was written.")
         return
     listed = output.with_suffix(".report.json")
-    console.out.print(f"They are in {output}; all choices: {listed}", soft_wrap=True, markup=False)
+    console.say(f"They are in {output}; all choices: {listed}")

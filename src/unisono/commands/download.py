@@ -125,7 +125,7 @@ def _print_report(report: "DownloadReport") -> None:
                 console.escape(f"{each.name}: bad as published, {counted(len(each.known_bad), 'file')}:{lines}")
             )
         if each.not_fetched:
-            console.out.print(console.escape(f"{each.name}, not fetched: {each.not_fetched}"), soft_wrap=True)
+            console.say(f"{each.name}, not fetched: {each.not_fetched}")
 
 
 def _print_dry_run(each: "DatasetDownload") -> None:

@@ -71,15 +71,14 @@ def list_encoders(*, json: Annotated[bool, Parameter(negative="")] = False) -> N
     headings = ("name", "what", "dim", "rate", "licence", "size", "here")
     console.show(Table("Audio encoders (unisono prepare --encoders ...)", headings, rows, words=(0, 1, 4, 6)))
     for error in audio.unusable().values():
-        console.out.print(f"Not usable: {error.message} {error.hint}.", soft_wrap=True, markup=False)
+        console.say(f"Not usable: {error.message} {error.hint}.")
     rows_of_text = [
         (name, spec.title, str(spec.dim), spec.weights_license, HERE[is_here(name)])
         for name, spec in text_specs.items()
     ]
     title = "Text encoders (unisono train; fetched when first used, or beforehand)"
     console.show(Table(title, ("name", "what", "dim", "licence", "here"), rows_of_text, words=(0, 1, 3, 4)))
-    said = f"Fetched weights are kept in {weights.root()}; UNISONO_WEIGHTS chooses another place."
-    console.out.print(said, soft_wrap=True, markup=False)
+    console.say(f"Fetched weights are kept in {weights.root()}; UNISONO_WEIGHTS chooses another place.")
 
 
 def fetch_encoders(*names: str, options: FetchOptions = FetchOptions()) -> None:

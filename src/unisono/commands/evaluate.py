@@ -173,7 +173,7 @@ def _show(result: "Result") -> None:
 
     for table in result.tables():
         console.out.print(f"\n[bold]{console.escape(table.title)}[/]", soft_wrap=True)
-        console.out.print(console.escape(str(replace(table, title=""))), soft_wrap=True)
+        console.say(str(replace(table, title="")))
     console.out.print(f"\n{NOTE}\n[bold]Protocol[/]")
     for sentence in result.protocol:
         console.out.print(f"- {console.escape(sentence)}")

@@ -56,7 +56,7 @@ def run(options: ExportOptions) -> None:
         onnx=options.onnx,
         overwrite=options.overwrite,
     )
-    console.out.print(console.escape(str(report)), soft_wrap=True)
+    console.say(str(report))
 
 
 def export(options: ExportOptions = ExportOptions()) -> None:

@@ -108,7 +108,7 @@ def _report(report: "LeakReport", trained_on: Path, benchmark: Path, options: Le
     else:
         _show(report, trained_on, benchmark)
         if said:
-            console.out.print(said, soft_wrap=True, markup=False)
+            console.say(said)
     if report.unheard and options.strict:
         raise UnisonoError(
             f"--strict: {counted(len(report.unheard), 'record')} could not be listened to.",
@@ -138,11 +138,9 @@ def _remove(report: "LeakReport", output: Path) -> str:
 
 def _show(report: "LeakReport", trained_on: Path, benchmark: Path) -> None:
     if not report.matches:
-        console.out.print(
+        console.say(
             f"No leaks: {trained_on} ({counted(len(report.first), 'record')}) shares nothing with {benchmark} "
-            f"({counted(len(report.second), 'record')}).",
-            soft_wrap=True,
-            markup=False,
+            f"({counted(len(report.second), 'record')})."
         )
         return
     headings = ("by", f"records of {trained_on.name}", f"of {benchmark.name}")

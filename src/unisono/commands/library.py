@@ -75,21 +75,17 @@ def add_library(
         is_new = library.add(source, model)
         sync = f"unisono library sync{_options(options)}"
         said = f"Added {source}" if is_new else f"{source} is in the library"
-        console.out.print(
-            f"{said}, which is embedded for the model {library.model_name}.", soft_wrap=True, markup=False
-        )
-        console.out.print(f"Bring in its music with: {sync}", soft_wrap=True, markup=False)
+        console.say(f"{said}, which is embedded for the model {library.model_name}.")
+        console.say(f"Bring in its music with: {sync}")
 
 
 def remove_library(source: str, *, options: LibraryOptions = LibraryOptions()) -> None:
     """Remove a folder or server from the library; its files stay as they are, and `undo` brings it back."""
     with opened(options) as library:
         count = library.remove(source)
-        console.out.print(
+        console.say(
             f"Removed {source} with {counted(count, 'track')}; for 30 days, unisono library undo{_options(options)} "
-            "brings them back.",
-            soft_wrap=True,
-            markup=False,
+            "brings them back."
         )
 
 
@@ -216,7 +212,7 @@ def _show_status(found: "LibraryStatus", options: LibraryOptions, *, everything:
         )
     if everything:
         for track in found.faults:
-            console.out.print(f"  {track.path}: {track.fault} ({track.detail})", soft_wrap=True, markup=False)
+            console.say(f"  {track.path}: {track.fault} ({track.detail})")
     elif found.faults:
         _show_reasons([(track.path, track.fault, track.detail) for track in found.faults])
         console.out.print(f"All of them: unisono library status{_options(options)} --faults")
@@ -289,9 +285,7 @@ def _show_reasons(faults: list[tuple[str, str, str]]) -> None:
         by_reason.setdefault(reason, []).append((path, detail))
     for reason, found in sorted(by_reason.items(), key=_count_first):
         path, detail = found[0]
-        console.out.print(
-            f"  {counted(len(found), 'track')}: {reason}, such as {path} ({detail})", soft_wrap=True, markup=False
-        )
+        console.say(f"  {counted(len(found), 'track')}: {reason}, such as {path} ({detail})")
 
 
 def _count_first(item: tuple[str, list[tuple[str, str]]]) -> tuple[int, str]:

@@ -51,8 +51,7 @@ def licenses(path: Path, *, options: LicensesOptions = LicensesOptions()) -> Non
         incomplete = write_attributions(tracks, options.attribution, name=path.name)
     _show(licenses_of(tracks), path, as_json=options.json)
     if options.attribution and not options.json:
-        said = f"{options.attribution} names the sources of {counted(len(tracks), 'track')}."
-        console.out.print(said, soft_wrap=True, markup=False)
+        console.say(f"{options.attribution} names the sources of {counted(len(tracks), 'track')}.")
     if incomplete:
         lack = "lacks" if incomplete == 1 else "lack"
         console.log.warning("%d of them %s an artist or a title; see their source.", incomplete, lack)
@@ -77,7 +76,7 @@ def _show_checkpoint(path: Path, *, as_json: bool) -> None:
         f"Weights of the audio encoder {audio.name}: {audio.license}, {use}",
         f"Weights of the text encoder {text.name}: {text.weights_license}",
     ):
-        console.out.print(said, soft_wrap=True, markup=False)
+        console.say(said)
     _show(report, path)
 
 
@@ -89,4 +88,4 @@ def _show(report: "LicenseReport", path: Path, *, as_json: bool = False, **more:
     for name, count in report.totals.items():
         console.out.print(f"{name}: {count:,} of {sum(report.licenses.values()):,}")
     for title, license in report.captions.items():
-        console.out.print(f"Captions of {title}: {license}", soft_wrap=True, markup=False)
+        console.say(f"Captions of {title}: {license}")

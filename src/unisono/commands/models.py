@@ -56,7 +56,7 @@ def list_models(*, json: Annotated[bool, Parameter(negative="")] = False) -> Non
     )
     for each in found:
         if not each["here"]:
-            console.out.print(f"Not here: {each['name']}: {each['install']}", soft_wrap=True, markup=False)
+            console.say(f"Not here: {each['name']}: {each['install']}")
 
 
 def verify_models(name: str, *, output: Path | None = None, device: str = "cpu") -> None:
@@ -85,13 +85,11 @@ def verify_models(name: str, *, output: Path | None = None, device: str = "cpu")
                 if tower == "text"
                 else "a sine sweep and silence differ by"
             )
-            console.out.print(f"{tower}: {each.source} @ {each.revision}", soft_wrap=True, markup=False)
-            console.out.print(
-                f"  {what} {each.measured:.4f}; golden vectors: {each.golden}", soft_wrap=True, markup=False
-            )
+            console.say(f"{tower}: {each.source} @ {each.revision}")
+            console.say(f"  {what} {each.measured:.4f}; golden vectors: {each.golden}")
     console.log.info("Wrote %s.", path)
     if not found.passed:
         raise UnisonoError(
             f"{name} did not pass: {found.failure}", hint=f"Please send {path} to the authors of unisono."
         )
-    console.out.print(f"{name} works. Please send {path} to the authors of unisono.", soft_wrap=True, markup=False)
+    console.say(f"{name} works. Please send {path} to the authors of unisono.")

@@ -88,7 +88,7 @@ def remove_playlist(name: str, *, options: PlaylistOptions = PlaylistOptions()) 
         from unisono.library.playlists import remove
 
         remove(library, name)
-    console.out.print(f"Forgot {name}; its playlist stays.", soft_wrap=True, markup=False)
+    console.say(f"Forgot {name}; its playlist stays.")
 
 
 def refresh_playlist(*names: str, options: PlaylistOptions = PlaylistOptions()) -> None:

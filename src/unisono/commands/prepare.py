@@ -156,4 +156,4 @@ def show(report: "PrepareReport") -> None:
     if report.shard:
         console.out.print(f"Shard {report.shard} is embedded. When all are, run: unisono prepare --assemble")
     else:
-        console.out.print(f"In {report.path.absolute()}", soft_wrap=True, markup=False)
+        console.say(f"In {report.path.absolute()}")

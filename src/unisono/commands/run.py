@@ -61,9 +61,9 @@ def _list(options: RunOptions) -> None:
     recipes = [recipe.read(path, options.data_root, _options_of) for path in recipe.shipped()]
     console.show(recipe.table(recipes))
     for each in recipes:
-        console.out.print(f"{each.name}: {' '.join(each.about.split())}\n", soft_wrap=True, markup=False)
+        console.say(f"{each.name}: {' '.join(each.about.split())}\n")
     console.out.print("Estimated from measured rates of single cores; nothing was measured on a GPU.")
-    console.out.print(f"The files, to copy and change: {recipe.SHIPPED}", soft_wrap=True, markup=False)
+    console.say(f"The files, to copy and change: {recipe.SHIPPED}")
 
 
 def _options_of(verb: str) -> set[str]:
@@ -126,7 +126,7 @@ def _run_all(found: RunRecipe, options: RunOptions) -> None:
                     stage = replace(stage, options={**stage.options, AGAIN[stage.verb]: True})
                 command = _shown(stage)
                 console.out.print(f"[bold]{heading}[/]")
-                console.out.print(f"$ {command}", soft_wrap=True, markup=False)
+                console.say(f"$ {command}")
                 if not options.dry_run:
                     console.log.debug("%s: %s", heading, command)
                     state[stage.name] = _do(stage, digest, command, done, state, state_path, options.data_root)
@@ -136,7 +136,7 @@ def _run_all(found: RunRecipe, options: RunOptions) -> None:
         if not options.dry_run:
             write_whole(found.folder / "report.md", _report(found, state))
     if not options.dry_run:
-        console.out.print(f"Report: {found.folder / 'report.md'}", soft_wrap=True, markup=False)
+        console.say(f"Report: {found.folder / 'report.md'}")
 
 
 def _do(

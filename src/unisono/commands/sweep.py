@@ -39,9 +39,9 @@ def sweep(
     """
     found = run(file, data_dir, folder, devices, jobs)
     console.show(found.table())
-    console.out.print(found.note, soft_wrap=True, markup=False)
-    console.out.print(f"\nThe best one: {found.settings[0].checkpoint}", soft_wrap=True, markup=False)
-    console.out.print(f"Its command: {found.command()}", soft_wrap=True, markup=False)
+    console.say(found.note)
+    console.say(f"\nThe best one: {found.settings[0].checkpoint}")
+    console.say(f"Its command: {found.command()}")
     if found.failed:
         raise UnisonoError(
             f"{counted(len(found.failed), 'trial')} failed: {'; '.join(dict.fromkeys(found.failed.values()))}",

@@ -89,7 +89,7 @@ def unify(options: UnifyOptions = UnifyOptions()) -> None:
     else:
         verb = "is" if report.tracks == 1 else "are"
         said = f"{count} {verb} in {report.output.absolute()}; what was left out: {report.report}"
-    console.out.print(said, soft_wrap=True, markup=False)
+    console.say(said)
 
 
 def _unify(options: UnifyOptions) -> UnifyReport:
