@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demo import captions
+from demo import captions, render
 from demo.arrange import DRUM_TRACK, Clip, Facts, arrange, plan
 from demo.instruments import ENSEMBLES, INSTRUMENTS, LEADS, Instrument
 from demo.render import DRUM_CHANNEL, MAX_ATTEMPTS, PEAK, TICKS_PER_SECOND, near_silent, read_works, soundfont
@@ -138,14 +138,7 @@ def midi(clips: Sequence[tuple[Wanted, Clip]]) -> bytes:
             end = start + max(1, round(sound.length * TICKS_PER_SECOND))
             timed.append((start, 2, mido.Message("note_on", velocity=sound.velocity, **note)))
             timed.append((end, 1, mido.Message("note_off", **note)))
-    track = mido.MidiTrack()
-    now = 0
-    for tick, _, message in sorted(timed, key=lambda one: one[:2]):
-        track.append(message.copy(time=tick - now))
-        now = tick
-    content = BytesIO()
-    mido.MidiFile(ticks_per_beat=TICKS_PER_SECOND // 2, tracks=[track]).save(file=content)
-    return content.getvalue()
+    return render.midi_file(timed)
 
 
 def play(clips: Sequence[tuple[Wanted, Clip]]) -> list[Audio]:

@@ -221,6 +221,13 @@ def midi(clip: Clip) -> bytes:
         end = start + max(1, round(sound.length * TICKS_PER_SECOND))
         timed.append((start, 2, mido.Message("note_on", velocity=sound.velocity, **note)))
         timed.append((end, 1, mido.Message("note_off", **note)))
+    return midi_file(timed)
+
+
+def midi_file(timed: list[tuple[int, int, Any]]) -> bytes:
+    """Return a MIDI file of messages, each with its tick and its order among those of the same tick."""
+    import mido
+
     track = mido.MidiTrack()
     now = 0
     for tick, _, message in sorted(timed, key=lambda one: one[:2]):

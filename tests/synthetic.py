@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tests.making import make_track
+from tests.making import make_record, make_track
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.file import EncoderRecord, create_embeddings
 from unisono.retrieval.checkpoint import Checkpoint, TrainedOn, digests, save
@@ -19,17 +19,7 @@ from unisono.retrieval.heads import Architecture, ProjectionHeads
 from unisono.tracks.track import Split, Track
 
 DIM = 64
-RECORD = EncoderRecord(
-    name="dsp",
-    weights="none",
-    revision="1",
-    license="none",
-    rate_hz=16000,
-    window_s=3,
-    hop_s=3,
-    pooling="mean",
-    dim=DIM,
-)
+RECORD = make_record("dsp", DIM)
 INSTRUMENTS = ("flute", "violin", "piano", "trumpet")
 MOODS = ("happy", "sad", "energetic")
 GENRES = ("Rock", "Jazz")

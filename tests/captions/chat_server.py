@@ -4,10 +4,11 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.serving import QuietHandler, served
 
 
 @dataclass
@@ -28,7 +29,8 @@ def says(text: Any, finish_reason: str = "stop") -> Reply:
 
 def fails(status: int, message: str = "", **headers: str) -> Reply:
     """An error in the form of the protocol."""
-    return Reply(json.dumps({"error": {"message": message}}).encode(), status, headers)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(json.dumps({"error": {"message": message}}).encode(), status, named)
 
 
 @dataclass
@@ -50,9 +52,7 @@ def chat_server(answer: Callable[[list[dict[str, str]], int], Reply]) -> Iterato
     lock = threading.Lock()
     at_once = 0
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             nonlocal at_once
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -69,26 +69,9 @@ def chat_server(answer: Callable[[list[dict[str, str]], int], Reply]) -> Iterato
             time.sleep(reply.delay_s)
             with lock:
                 at_once -= 1
-            try:
-                self.send_response(reply.status)
-                for name, value in {**reply.headers, "Content-Length": str(len(reply.body))}.items():
-                    self.send_header(name.replace("_", "-"), value)
-                self.end_headers()
-                self.wfile.write(reply.body)
-            except OSError:
-                pass  # the client has gone
+            with suppress(OSError):  # the client may have gone
+                self.reply(reply.status, reply.body, reply.headers)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_port}/v1"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(Handler) as url:
+        server.url = f"{url}/v1"
         yield server
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()

@@ -9,18 +9,14 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.making import make_track
+from tests.making import make_record, make_track
 from unisono.base.errors import DataError
-from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
+from unisono.embeddings.file import create_embeddings, open_embeddings
 from unisono.embeddings.structure import CHECKSUMS, SEAL
 from unisono.embeddings.verify import verify
 from unisono.tracks.track import SPLITS
 
-
-def record(name: str, dim: int = 4) -> EncoderRecord:
-    return EncoderRecord(
-        name=name, weights="w", revision="1", license="l", rate_hz=8000, window_s=10, hop_s=10, pooling="mean", dim=dim
-    )
+RECORD = make_record("muq", 4)
 
 
 def write(path: Path) -> Path:
@@ -44,9 +40,9 @@ def write(path: Path) -> Path:
             keys = [random_numbers.bytes(16) for _ in tracks]
             writer.add_excerpts(split, keys, [random_numbers.bytes(24) for _ in tracks])
             rows = random_numbers.standard_normal((count, 4)).astype(np.float16)
-            writer.add_embeddings(split, record("muq"), iter([rows]))
-            writer.add_windows(split, record("muq"), [2] * count, iter([np.repeat(rows, 2, axis=0)]))
-            writer.add_window_numbers(split, record("muq"), [np.array([1, 3])] * count)
+            writer.add_embeddings(split, RECORD, iter([rows]))
+            writer.add_windows(split, RECORD, [2] * count, iter([np.repeat(rows, 2, axis=0)]))
+            writer.add_window_numbers(split, RECORD, [np.array([1, 3])] * count)
     return path
 
 

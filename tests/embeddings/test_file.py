@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.making import make_track
+from tests.making import make_record, make_track
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, create_embeddings, open_embeddings
 from unisono.tracks.track import SPLITS, Split
@@ -20,18 +20,7 @@ SIZES: dict[Split, int] = {"train": 5, "val": 0, "test": 2}
 
 
 def record(name: str, dim: int, layers: int = 1) -> EncoderRecord:
-    return EncoderRecord(
-        name=name,
-        weights="<w>",
-        revision="1",
-        license="CC-BY-NC-4.0 <b>",
-        rate_hz=8000,
-        window_s=10,
-        hop_s=10,
-        pooling="mean",
-        dim=dim,
-        layers=layers,
-    )
+    return make_record(name, dim, weights="<w>", license="CC-BY-NC-4.0 <b>", layers=layers)
 
 
 def rows_of(split: Split, *shape: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unisono.embeddings.file import EncoderRecord, create_embeddings
+from tests.making import make_record
+from unisono.embeddings.file import create_embeddings
 from unisono.tracks.files import write_tracks
 from unisono.tracks.track import Caption, Split, Track
 
@@ -47,17 +48,7 @@ TRACKS = [
     ),
     Track(id="mine_1", audio_path="/music/one.wav", duration=183.2, captions=(Caption("A waltz", None),), split="test"),
 ]
-RECORD = EncoderRecord(
-    name="dsp",
-    weights="none",
-    revision="1",
-    license="none",
-    rate_hz=16000,
-    window_s=3,
-    hop_s=3,
-    pooling="mean",
-    dim=DIM,
-)
+RECORD = make_record("dsp", DIM)
 
 
 def embedding(row: int) -> np.ndarray:

@@ -3,16 +3,15 @@
 import hashlib
 import json
 import re
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.library.servers import PASSWORD, USER
+from tests.serving import QuietHandler, served
 
 KEY = "key of the stub"
 
@@ -62,9 +61,7 @@ class Stub:
 def serving(stub: Any) -> Iterator[Any]:
     """Serve `stub.answer(request)`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(QuietHandler):
         def answer(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -81,31 +78,15 @@ def serving(stub: Any) -> Iterator[Any]:
             self.send(waiting.pop(0) if waiting else stub.answer(request))
 
         def send(self, reply: Reply) -> None:
-            self.send_response(reply.status)
-            sent = {"Content-Type": reply.kind, "Content-Length": str(len(reply.body)), **reply.headers}
-            for name, value in sent.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(reply.body[: reply.cut])
+            headers = {"Content-Type": reply.kind, "Content-Length": str(len(reply.body)), **reply.headers}
+            self.reply(reply.status, reply.body[: reply.cut], headers)
             if reply.cut is not None:
                 self.close_connection = True
 
         do_GET = do_POST = do_DELETE = answer
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    http.daemon_threads = True
-    stub.url = f"http://127.0.0.1:{http.server_port}"
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with served(Handler) as stub.url:
         yield stub
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()
 
 
 def of_subsonic(status: str = "ok", **content: Any) -> Reply:

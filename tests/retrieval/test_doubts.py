@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.making import make_track
+from tests.making import make_record, make_track
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
-from unisono.embeddings.file import EncoderRecord, create_embeddings
+from unisono.embeddings.file import create_embeddings
 from unisono.embeddings.structure import CHECKSUMS, SEAL
 from unisono.retrieval import doubts
 from unisono.retrieval.checkpoint import load
@@ -87,9 +87,7 @@ def write_noise(folder: Path, *, useful: bool) -> Path:
     """Write embeddings that have nothing to do with their captions, or everything."""
     rng = np.random.default_rng(0)
     encoder = WordEncoder()
-    record = EncoderRecord(
-        name="musicnn", weights="", revision="", license="", rate_hz=16000, window_s=3, hop_s=3, pooling="mean", dim=24
-    )
+    record = make_record("musicnn", 24)
     with create_embeddings(folder / "embeddings.h5", {}, 0) as writer:
         for split, count in zip(SPLITS, (200, 60, 40), strict=True):
             captions = [f"w{rng.integers(40)} v{rng.integers(40)} {split}" for _ in range(count)]

@@ -116,11 +116,9 @@ def _refuse(error: OSError) -> None:
     raise UnisonoError(f"Cannot list the audio folder {error.filename}: {error.strerror or error}.") from error
 
 
-def walk(
-    folder: str, on_error: Callable[[OSError], object], *, skip: Callable[[str], bool] = lambda name: False
-) -> Iterator[tuple[str, list[str]]]:
+def walk(folder: str, on_error: Callable[[OSError], object]) -> Iterator[tuple[str, list[str]]]:
     """Yield the folders below a folder, and the names of their files; see `scan`."""
-    for directory, entries in scan(folder, on_error, skip=skip):
+    for directory, entries in scan(folder, on_error):
         yield directory, [entry.name for entry in entries]
 
 

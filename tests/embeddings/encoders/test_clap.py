@@ -7,10 +7,11 @@ import pytest
 import torch
 from transformers import ClapFeatureExtractor, ClapModel
 
+from tests.making import make_record
 from unisono.base.errors import DataError
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.weights import UNTRAINED
-from unisono.embeddings.file import EncoderRecord, create_embeddings, open_embeddings
+from unisono.embeddings.file import create_embeddings, open_embeddings
 from unisono.tracks.track import SPLITS
 
 RATE = 48_000
@@ -74,10 +75,7 @@ def test_a_clap_that_was_never_trained_is_refused(weights_root: Path, tmp_path: 
 
 @pytest.mark.parametrize("revision", UNTRAINED)
 def test_embeddings_of_the_untrained_clap_are_refused_with_the_reason(tmp_path: Path, revision: str) -> None:
-    record = EncoderRecord(
-        name="clap", weights="laion/larger_clap_music", revision=revision, license="Apache-2.0",
-        rate_hz=RATE, window_s=10, hop_s=10, pooling="mean", dim=4,
-    )  # fmt: skip
+    record = make_record("clap", 4, weights="laion/larger_clap_music", revision=revision)
     with create_embeddings(tmp_path / "embeddings.h5", {}, 0) as writer:
         for split in SPLITS:
             writer.add_split(split, [])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.making import make_track
+from tests.making import make_record, make_track
 from unisono.embeddings.encoders import text
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import FILE_NAME, EncoderRecord, create_embeddings
@@ -49,18 +49,7 @@ def write_embeddings(
     """
     rng = np.random.default_rng(seed)
     directions = rng.normal(size=(len(WORDS), dim))
-    record = record or EncoderRecord(
-        name=encoder,
-        weights="none",
-        revision="1",
-        license="ISC",
-        rate_hz=16000,
-        window_s=3,
-        hop_s=3,
-        pooling=pooling,
-        dim=dim,
-        layers=layers,
-    )
+    record = record or make_record(encoder, dim, license="ISC", layers=layers, pooling=pooling)
     path = folder / FILE_NAME
     with create_embeddings(path, {"seed": seed}, 0) as writer:
         number = first

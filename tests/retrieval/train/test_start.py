@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.making import make_record
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
 from tests.retrieval.train.test_training import interrupt_at
 from unisono.base.errors import UsageError
@@ -56,11 +57,7 @@ def unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def text_record() -> Any:
-    from unisono.embeddings.file import EncoderRecord
-
-    return EncoderRecord(
-        name=NAME, weights="none", revision="1", license="", rate_hz=1, window_s=1, hop_s=1, pooling="mean", dim=24
-    )
+    return make_record(NAME, 24)
 
 
 @pytest.fixture

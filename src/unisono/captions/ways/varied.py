@@ -58,10 +58,10 @@ def sentence(track: Track, facts: Facts, seed: int) -> str:
 
 
 def _choose(facts: Facts, random: Random) -> _Chosen:
-    def some(words: tuple[str, ...], most: int, fewest: int = 1) -> tuple[str, ...]:
+    def some(words: tuple[str, ...], most: int) -> tuple[str, ...]:
         if not words:
             return ()
-        return tuple(random.sample(words, min(len(words), random.randint(fewest, most))))
+        return tuple(random.sample(words, min(len(words), random.randint(1, most))))
 
     genres = some(facts.genres, 3)
     return _Chosen(

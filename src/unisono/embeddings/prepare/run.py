@@ -105,14 +105,11 @@ def prepare(
     require("embed", "prepare", NEEDED)
     encoders, layers, tuned_in = settings.named(encoders, layers)
     _check_arguments(encoders, min_duration, max_duration, executor, ray_address)
-    folder = as_path(output_dir)
-    if keep_windows and windows_per_track:
-        raise UsageError("windows_per_track keeps some windows, keep_windows keeps all: choose one.")
     if shard and (assemble or datasets):
         raise UsageError(
             "shard excludes assemble and datasets.", hint="Make the unified file first, then embed its shards."
         )
-    kept = windows_per_track or keep_windows
+    folder, kept = as_path(output_dir), _kept(keep_windows, windows_per_track)
     run = _Preparation(
         source=_source(dataset_file, datasets, folder, as_path(data_root), seed, workers, strict=strict),
         folder=folder,
@@ -137,6 +134,12 @@ def prepare(
     )
     given = arguments if recorded_options is None else recorded_options
     return run(encoders, layers, given, strict=strict, prune=prune)
+
+
+def _kept(keep_windows: bool, windows_per_track: int | None) -> bool | int:
+    if keep_windows and windows_per_track:
+        raise UsageError("windows_per_track keeps some windows, keep_windows keeps all: choose one.")
+    return windows_per_track or keep_windows
 
 
 def _float(value: float | None) -> float | None:

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,30 +41,6 @@ ROWS_A_SHARD = 1024
 
 Half = NDArray[np.float16]
 Numbers = NDArray[np.int64]
-
-
-class RowReader(Protocol):
-    """Embeddings of one encoder on the disk, a row an excerpt."""
-
-    def keys(self) -> list[bytes]:
-        """Read the keys of the rows."""
-        ...
-
-    def embedding(self, row: int) -> Half:
-        """Read one row, [D] or [L, D]."""
-        ...
-
-    def window_count(self, row: int) -> int:
-        """Read how many windows a row has."""
-        ...
-
-    def windows(self, row: int) -> Half:
-        """Read the windows of one row, [W, D] or [W, L, D]."""
-        ...
-
-    def window_numbers(self, row: int) -> Numbers:
-        """Read which of the windows of a row were kept, [W]; only if not all were."""
-        ...
 
 
 class EncoderShards:
@@ -155,7 +131,7 @@ class EncoderShards:
         self._shards.append(Shard(path))
         self._keys, self._embeddings, self._windows, self._numbers = [], [], [], []
 
-    def index(self) -> dict[bytes, tuple[RowReader, int]]:
+    def index(self) -> dict[bytes, tuple["RowReader", int]]:
         """Return key -> where its embedding is stored, and in which row."""
         found = {key: (rows, row) for rows in self._all_rows() for row, key in enumerate(rows.keys())}
         return found | {key: found[other] for key, other in self.same.items() if key not in found and other in found}
@@ -171,7 +147,7 @@ class EncoderShards:
             with suppress(OSError):  # there is something in it that is not ours
                 self.folder.rmdir()
 
-    def _all_rows(self) -> list[RowReader]:
+    def _all_rows(self) -> "list[RowReader]":
         assembled = self._assembled
         stored = [StoredRows(assembled, split, self.folder.name) for split in SPLITS] if assembled else []
         return [*stored, *self._shards]
@@ -266,6 +242,10 @@ class StoredRows:
             self._windows = self._file.windows(self._split, self._encoder)
             self._ends = _ends(np.bincount(self._windows.of, minlength=len(self._embeddings)))
         return self._windows
+
+
+RowReader = Shard | StoredRows
+"""Embeddings of one encoder on the disk, a row an excerpt."""
 
 
 class Notes:

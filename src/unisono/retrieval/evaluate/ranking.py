@@ -46,7 +46,7 @@ class RankedDirection:
         values = per_query(self.found, self.relevance)
         return values if self.graded is None else {**values, NDCG: self.graded[0]}
 
-    def measure(self, queries: NDArray[np.int64] | None = None, *, seed: int, resamples: int = 1000) -> Measured:
+    def measure(self, queries: NDArray[np.int64] | None = None, *, seed: int) -> Measured:
         """Average over all queries, or some of them, always among all candidates."""
         chosen = np.arange(self.relevance.queries) if queries is None else queries
         relevance = self.relevance.only(chosen)
@@ -54,7 +54,7 @@ class RankedDirection:
         means, expected = summary(values), chance(relevance)
         if self.graded is not None:
             expected[NDCG] = float(self.graded[1, chosen].mean())
-        bounds = intervals(values, self.about[chosen], seed=seed, resamples=resamples)
+        bounds = intervals(values, self.about[chosen], seed=seed)
         return Measured(
             queries=relevance.queries,
             candidates=relevance.candidates,

@@ -87,21 +87,14 @@ def read_licenses(path: Path, facts: dict[int, SideFacts]) -> None:
 
 
 def read_names(
-    path: Path,
-    root: Path,
-    facts: dict[int, SideFacts],
-    dropped: list[Dropped],
-    *,
-    title: int = 3,
-    artist: int = 4,
-    released: int | None = None,
+    path: Path, root: Path, facts: dict[int, SideFacts], dropped: list[Dropped], *, released: int | None = None
 ) -> None:
-    """Read titles, artists and dates from these columns; the first column contains the track's id."""
+    """Read ids, titles and artists from the first, fourth and fifth column, and dates from `released`."""
     for _, cells in good_rows(tab_rows(path, root), dropped):
         track_id = _number(cells[0], "track_")
-        if track_id is not None and len(cells) > max(title, artist):
+        if track_id is not None and len(cells) > 4:
             song = facts.setdefault(track_id, SideFacts())
-            song.title, song.artist = cells[title].strip(), cells[artist].strip()
+            song.title, song.artist = cells[3].strip(), cells[4].strip()
             if released is not None and len(cells) > released:
                 song.released = cells[released]
 
