@@ -9,7 +9,7 @@ import torch
 
 from tests.embeddings.encoders.tiny_text import write_bert
 from tests.retrieval.train.synthetic import WordEncoder, write_embeddings
-from tests.retrieval.train.test_training import interrupt_at
+from tests.retrieval.train.test_training import check_it_goes_on
 from unisono.base.errors import UsageError
 from unisono.embeddings.encoders import text
 from unisono.embeddings.file import open_embeddings
@@ -20,7 +20,6 @@ from unisono.retrieval.lora import TunedTexts, adapters, add_adapters
 from unisono.retrieval.model import load_model
 from unisono.retrieval.train.config import TrainingConfig
 from unisono.retrieval.train.data import Batch, read
-from unisono.retrieval.train.loop import InterruptionError
 from unisono.retrieval.train.run import train
 from unisono.retrieval.train.step import Step
 
@@ -66,17 +65,7 @@ def test_a_tuned_encoder_learns_and_is_rebuilt_from_the_checkpoint(given: dict[s
 
 
 def test_resuming_a_tuned_encoder_is_exact(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    given |= {"epochs": 3, "lora_dropout": 0.3}
-    train(**given)
-    last = given["checkpoint_dir"] / "musicnn_last.pt"
-    expected = last.read_bytes()
-    last.unlink()
-    with monkeypatch.context() as patch:
-        interrupt_at(4, patch)
-        with pytest.raises(InterruptionError):
-            train(**given)
-    train(resume=last)
-    assert last.read_bytes() == expected
+    check_it_goes_on(given | {"epochs": 3, "lora_dropout": 0.3}, 4, monkeypatch)
 
 
 def test_parts_give_the_gradient_of_the_whole_batch(given: dict[str, Any]):

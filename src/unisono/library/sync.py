@@ -51,11 +51,6 @@ class SourceChanges:
     away: str = ""
     """Why the source could not be listed; nothing of it has changed."""
 
-    @property
-    def is_complete(self) -> bool:
-        """Return whether the catalogue now says what the source holds."""
-        return not (self.away or self.kept or self.unlisted)
-
 
 @dataclass
 class _Listing:

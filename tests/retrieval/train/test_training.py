@@ -186,6 +186,21 @@ def test_periodic_checkpoints(given: Given):
     assert (given["checkpoint_dir"] / "musicnn_last.pt").read_bytes() == last
 
 
+def check_it_goes_on(given: Given, step: int, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Check that a training that was interrupted at a step ends with the same bytes; return its model."""
+    train(**given)
+    last = given["checkpoint_dir"] / "musicnn_last.pt"
+    expected = last.read_bytes()
+    last.unlink()
+    with monkeypatch.context() as patch:
+        interrupt_at(step, patch)
+        with pytest.raises(InterruptionError):
+            train(**given)
+    model = train(resume=last)
+    assert last.read_bytes() == expected
+    return model
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -194,17 +209,7 @@ def test_periodic_checkpoints(given: Given):
     ],
 )
 def test_changed_captions_go_on_exactly(given: Given, monkeypatch: pytest.MonkeyPatch, change: dict):
-    mixed = given | change
-    train(**mixed)
-    last = given["checkpoint_dir"] / "musicnn_last.pt"
-    expected = last.read_bytes()
-    last.unlink()
-    with monkeypatch.context() as patch:
-        interrupt_at(5, patch)
-        with pytest.raises(InterruptionError):
-            train(**mixed)
-    train(resume=last)
-    assert last.read_bytes() == expected
+    check_it_goes_on(given | change, 5, monkeypatch)
 
 
 @pytest.mark.parametrize(("layers", "windows"), [(1, 1), (3, 2)])
@@ -214,16 +219,9 @@ def test_windows_go_on_exactly(
     write_embeddings(tmp_path / "windows", windows=4, layers=layers)
     pooled = given | {"embeddings": tmp_path / "windows"}
     windowed = pooled | {"audio_windows": windows, "tag_dropout": 0.3, "micro_batch": 4}
-    train(**windowed)
     last = given["checkpoint_dir"] / "musicnn_last.pt"
+    check_it_goes_on(windowed, 7, monkeypatch)
     expected = last.read_bytes()
-    last.unlink()
-    with monkeypatch.context() as patch:
-        interrupt_at(7, patch)
-        with pytest.raises(InterruptionError):
-            train(**windowed)
-    train(resume=last)
-    assert last.read_bytes() == expected
     with pytest.raises(UsageError, match="audio_windows 5 is not what"):
         train(resume=last, audio_windows=5)
     train(**windowed | {"audio_windows": None, "overwrite": True})
@@ -240,16 +238,7 @@ def test_maxsim_goes_on_exactly_and_orders_hits_by_words(
 ):
     write_embeddings(tmp_path / "windows", windows=4)
     asked = given | {"embeddings": tmp_path / "windows", "audio_windows": 2, "maxsim": 0.4, "learning_rate": 0.01}
-    train(**asked)
-    last = given["checkpoint_dir"] / "musicnn_last.pt"
-    expected = last.read_bytes()
-    last.unlink()
-    with monkeypatch.context() as patch:
-        interrupt_at(7, patch)
-        with pytest.raises(InterruptionError):
-            train(**asked)
-    model = train(resume=last)
-    assert last.read_bytes() == expected
+    model = check_it_goes_on(asked, 7, monkeypatch)
     with open_embeddings(tmp_path / "windows") as file:
         rows = file.read("test", ["musicnn"])
         vectors, windows = model.project_windows(file, rows)
