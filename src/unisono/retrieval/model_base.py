@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,16 +44,15 @@ class JointModel:
     """From a query [D] and a vector [D] to what speaks for it (`Hit.why`), if the model can say."""
     _collection: tuple[object, Collection] | None = None
 
-    if TYPE_CHECKING:
-
-        @property
-        def text_encoder(self) -> TextEncoder:
-            """The text encoder, loaded when first needed."""
-
     @property
     def label(self) -> str:
         """Name of the model, or path of the checkpoint; empty if it has neither."""
         return ""
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The text encoder, loaded when first needed."""
+        raise NotImplementedError
 
     @property
     def encoders(self) -> tuple[str, ...]:

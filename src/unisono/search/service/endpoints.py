@@ -6,7 +6,7 @@ A function's docstring says what it does, and its annotations what it takes and 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
@@ -30,10 +30,12 @@ COOKIE = "unisono_session"
 COVER_AGE_S = 86400
 ENDPOINTS: list[Endpoint] = []
 
-Handler = Callable[[Service, Any, Request], Any]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
-def _route(path: str, *, method: str = "GET", answer: Any = None, is_open: bool = False, line: str = "") -> Any:
+def _route(
+    path: str, *, method: str = "GET", answer: Any = None, is_open: bool = False, line: str = ""
+) -> Callable[[Handler], Handler]:
     """Make a function a route; `answer` is what a whole response holds: a type, or a media type if it is not JSON."""
 
     def add(handler: Handler) -> Handler:
@@ -148,22 +150,24 @@ def playlist(service: Service, asked: answers.Named, _: Request) -> Response:
     )
 
 
-@_route("/api/similar_tracks", line="search")
-def similar_items(service: Service, asked: answers.ItemAsked, _: Request) -> list[answers.SimilarItem]:
+@_route("/api/similar_tracks", answer=list[answers.SimilarItem], line="search")
+def similar_items(service: Service, asked: answers.ItemAsked, _: Request) -> list[dict[str, Any]]:
     """The tracks most like one, as the AudioMuse-AI plugin for Navidrome asks."""
     return _as_audiomuse(
         audiomuse.similar_tracks, service, asked.item_id, asked.n, eliminate_duplicates=asked.eliminate_duplicates
     )
 
 
-@_route("/api/similar_artists", line="search")
-def similar_artists(service: Service, asked: answers.ArtistAsked, _: Request) -> list[answers.SimilarArtist]:
+@_route("/api/similar_artists", answer=list[answers.SimilarArtist], line="search")
+def similar_artists(service: Service, asked: answers.ArtistAsked, _: Request) -> list[dict[str, Any]]:
     """The artists most like one, as the AudioMuse-AI plugin for Navidrome asks."""
     matches = asked.include_component_matches
     return _as_audiomuse(audiomuse.similar_artists, service, asked.artist, asked.n, include_component_matches=matches)
 
 
-def _as_audiomuse(similar: Callable[..., Any], service: Service, *asked: Any, **options: bool) -> Any:
+def _as_audiomuse(
+    similar: Callable[..., list[dict[str, Any]]], service: Service, *asked: Any, **options: bool
+) -> list[dict[str, Any]]:
     music = service.searches.music
     try:
         return similar(music.collection(), music.server_ids(), *asked, **options)
