@@ -49,7 +49,7 @@ def start(unified: Path, output: Path) -> int:
 def main() -> None:
     """Kill so many runs at random moments, then let one finish."""
     torch.set_num_threads(1)
-    Musicnn.embed = quick.embed  # type: ignore[method-assign]
+    Musicnn.embed = quick.embed  # type: ignore[method-assign, assignment]
     unified, output, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     began = time.monotonic()
     process = start(unified, output.with_name("timing"))
