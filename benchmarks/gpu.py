@@ -8,7 +8,11 @@
 Each part is a process with its share of the time, and is ended when that is over; one that fails is reported, and the others
 go on. Networks have their published sizes and random weights: times do not depend on their values. The table at the end has
 the ratios to what bounds them: the largest matrix product that this device was seen to do, and the rate at which its cores
-decode. Wheels: everything of `unisono[lora,latent]` but torch, for the Python of that machine.
+decode. On a machine with torch, transformers, h5py, peft and what they need, six packages are missing. Bring their wheels,
+each package once:
+
+    pip download --no-deps --only-binary :all: --python-version 3.12 --platform manylinux_2_28_x86_64 \
+        --platform manylinux_2_17_x86_64 --dest FOLDER soundfile cffi pycparser soxr msgspec music2latent==0.1.8
 """
 
 import argparse
@@ -50,13 +54,16 @@ class Bench:
     tiny: bool
     folder: Path
     """Where the parts of a run leave what later ones need."""
+    device: str = ""
+    """Default: the first GPU, or else the CPU."""
 
     def __post_init__(self) -> None:
         import torch
 
-        self.device = "cuda:0" if torch.cuda.is_available() else "cpu"
-        if self.device == "cpu":
-            torch.set_num_threads(1)
+        if not self.device:
+            self.device = "cuda:0" if torch.cuda.is_available() else "cpu"
+            if self.device == "cpu":
+                torch.set_num_threads(1)
 
     def sync(self) -> None:
         import torch
@@ -123,14 +130,12 @@ def floors(bench: Bench) -> None:
 
 def clips(bench: Bench) -> list[Any]:
     """Return work items: a few generated mp3s, each many times."""
-    from benchmarks.prepare import make_clips
+    from benchmarks.prepare import make_clips, repeated
     from unisono.base.cores import available_cores
 
     folder = bench.folder / "clips"
     folder.mkdir(exist_ok=True)
-    made = make_clips(folder, 1 if bench.tiny else 8)
-    count = 1 if bench.tiny else 96 * available_cores()
-    return [replace(made[number % len(made)], key=number.to_bytes(16, "big")) for number in range(count)]
+    return repeated(make_clips(folder, 1 if bench.tiny else 8), 1 if bench.tiny else 48 * available_cores())
 
 
 def build(name: str, bench: Bench) -> Any:
@@ -197,24 +202,25 @@ def encoder(name: str, bench: Bench) -> None:
     built = build(name, bench)
     spec = built.spec
     samples = round(spec.window_s * spec.rate_hz)
-    forward = getattr(built, "forward", None) or built._forward
     few = 0.1 * torch.randn(2, samples, generator=torch.Generator().manual_seed(0)).to(bench.device)
     with torch.inference_mode():
-        exact, fast = forward(few).float().cpu(), built.embed(few).cpu()
+        exact, fast = built.forward(few).float().cpu(), built.embed(few).cpu()
     assert torch.isfinite(fast).all(), "the embedding is not finite"
     bench.check(f"{name}: 1 - cosine of bf16 to float32", 1 - float(torch.cosine_similarity(exact, fast).min()), 0.02)
-    if bench.device != "cpu":
-        agreement = torch.cosine_similarity(_on_cpu(name, built, bench)(few.cpu()).float(), exact)
+    if bench.device != "cpu" or bench.tiny:
+        with torch.inference_mode():
+            agreement = torch.cosine_similarity(_on_cpu(name, built, bench).forward(few.cpu()).float(), exact)
         bench.check(f"{name}: 1 - cosine of the GPU's float32 to the CPU's", 1 - float(agreement.min()), 1e-3)
     size = 2 if bench.tiny else _runner.find_batch_size(built, bench.device)
     bench.say(f"{name}: windows in a batch", size)
     windows = 0.1 * torch.randn(size, samples, device=bench.device)
     with FlopCounterMode(display=False) as counted, torch.inference_mode():
-        forward(windows[:1])
+        built.forward(windows[:1])
     flops = counted.get_total_flops() * size
     peaks = bench.known()
+    some = windows[:16]  # in float32 a batch that fits in bfloat16 takes long, and may not fit
     with torch.inference_mode():
-        slow_s = bench.seconds(lambda: forward(windows))
+        slow_s = bench.seconds(lambda: built.forward(some)) * size / len(some)
     fast_s = bench.seconds(lambda: built.embed(windows))
     clips_s = size * spec.window_s / CLIP_S / fast_s
     if "peak_bf16" in peaks:
@@ -225,24 +231,11 @@ def encoder(name: str, bench: Bench) -> None:
     assert np.isfinite(clips_s)
 
 
-def _on_cpu(name: str, built: Any, bench: Bench) -> Callable[[Any], Any]:
-    """Return the float32 forward pass of the same weights on the CPU."""
-    import torch
-
-    weights = (built.network if hasattr(built, "network") else built.model).state_dict()
-    bench.device = "cpu"
-    try:
-        other = build(name, bench)
-    finally:
-        bench.device = "cuda:0"
-    network = other.network if hasattr(other, "network") else other.model
-    network.load_state_dict({key: tensor.cpu() for key, tensor in weights.items()})
-
-    def forward(windows: Any) -> Any:
-        with torch.inference_mode():
-            return (getattr(other, "forward", None) or other._forward)(windows)
-
-    return forward
+def _on_cpu(name: str, built: Any, bench: Bench) -> Any:
+    """Return an encoder with the same weights on the CPU."""
+    other = build(name, replace(bench, device="cpu"))
+    other.network.load_state_dict({key: tensor.cpu() for key, tensor in built.network.state_dict().items()})
+    return other
 
 
 def memory(bench: Bench) -> None:

@@ -99,10 +99,11 @@ def main() -> None:
         calculate_for({name: 1 / rate for name, rate in rates.items()}, arguments.machines, arguments.price_per_hour)
         return
     with tempfile.TemporaryDirectory() as folder:
-        items = make_clips(Path(folder), arguments.clips)
         if arguments.ray:
-            compare_executors(items, arguments.encoders, Path(folder))
+            made = make_clips(Path(folder), min(8, arguments.clips))
+            compare_executors(repeated(made, arguments.clips), arguments.encoders, Path(folder))
             return
+        items = make_clips(Path(folder), arguments.clips)
         seconds = compare_speed(items, arguments.encoders, arguments.repeat, Path(folder))
         calculate_for(seconds, arguments.machines, arguments.price_per_hour)
 
@@ -119,6 +120,11 @@ def make_clips(folder: Path, count: int) -> list[WorkItem]:
         soundfile.write(path, stereo.astype(np.float32), 44_100)
         items.append(WorkItem(number.to_bytes(16, "big"), Excerpt(str(path), 0, CLIP_S), ()))
     return items
+
+
+def repeated(made: list[WorkItem], count: int) -> list[WorkItem]:
+    """Return so many work items, each of a file that others have too."""
+    return [replace(made[number % len(made)], key=number.to_bytes(16, "big")) for number in range(count)]
 
 
 def compare_speed(items: list[WorkItem], names: list[str], repeat: int, folder: Path) -> dict[str, float]:
