@@ -27,7 +27,7 @@ from unisono.base import storage
 from unisono.base.backoff import Patience
 
 Spoil = Callable[[bytes], Any]
-"""From a good body to what is sent instead: another body, under the length of the good one, or a status."""
+"""From a good body to what is sent instead: bytes under its length, bytes in a list under their own, or a status."""
 
 
 class S3:
@@ -104,6 +104,8 @@ class Handler(BaseHTTPRequestHandler):
                 spoiled = self.s3.spoils[key].pop(0)(body)
                 if isinstance(spoiled, int):
                     status, body, sent = spoiled, b"", b""
+                elif isinstance(spoiled, list):
+                    body = sent = spoiled[0]
                 else:
                     sent = spoiled
         self.send_response(status)
@@ -154,13 +156,41 @@ def test_an_object_is_fetched_once_and_decoded_as_the_file_is(s3: S3, music: Pat
 
 
 @pytest.mark.parametrize(
-    ("spoils", "downloads"), [([lambda _: 503] * 2, 3), ([cut], 2), ([lambda body: time.sleep(1) or body], 1)]
+    ("spoils", "downloads"),
+    [
+        ([lambda _: 503] * 2, 3),
+        ([cut], 2),
+        ([lambda body: [cut(body)]], 2),
+        ([lambda body: [body + b"more"]], 2),
+        ([lambda body: time.sleep(1) or body], 1),
+    ],
+    ids=["busy", "cut", "shorter", "longer", "slow"],
 )
 def test_what_passes_is_waited_for(s3: S3, music: Path, spoils: list[Spoil], downloads: int) -> None:
     url = s3.put("b.wav", music)
     s3.spoils["b.wav"] = list(spoils)
     assert not isinstance(decode(Excerpt(url, 0, 2), 16_000), Fault)
     assert s3.downloads["b.wav"] == downloads
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again(s3: S3, music: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(storage._SETTINGS["s3"]["config_kwargs"], "read_timeout", 2)
+    storage._file_system.cache_clear()
+    url = s3.put("stuck.wav", music)
+    s3.spoils["stuck.wav"] = [lambda body: time.sleep(4) or body]
+    assert not isinstance(decode(Excerpt(url, 0, 2), 16_000), Fault)
+    assert s3.downloads["stuck.wav"] == 2
+    storage._file_system.cache_clear()
+
+
+def test_a_full_disk_of_the_cache_is_the_fault(s3: S3, music: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the full disk."""
+    url = s3.put("full.wav", music)
+    code = f"from unisono.audio.decode import Excerpt, decode; print(decode(Excerpt('{url}', 0, 2), 16_000))"
+    done = loaded.python("-c", code, most_bytes=music.stat().st_size // 2)
+    assert UNREADABLE in done.stdout and "File too large" in done.stdout, done
+    assert s3.downloads == {"full.wav": 1} and not list((tmp_path / "cache").iterdir())
+    assert not isinstance(decode(Excerpt(url, 0, 2), 16_000), Fault)
 
 
 def test_what_does_not_pass_is_a_fault_of_the_one_vocabulary(

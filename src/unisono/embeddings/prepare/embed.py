@@ -80,7 +80,7 @@ def _passing(failed: Failed, place: str) -> Fault:
     """Return the fault; stop if not a file but its whole folder has gone, which was there when the run began."""
     fault, node = failed.fault, failed.node
     if node:
-        return fault._replace(detail=f"{fault.detail or place} (on {node})")
+        return fault._replace(detail=f"{fault.detail} (on {node})".lstrip())
     folder = Path(place).parent
     if not storage.is_url(place) and not folder.is_dir():
         raise UnisonoError(
