@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -49,6 +50,13 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     allowed = (DEPLOY / "Dockerfile.dockerignore").read_text()
     for name in " ".join(copied).split():
         assert (REPOSITORY / name).exists() and f"!{name}\n" in allowed
+
+
+@pytest.mark.parametrize(("linter", "name"), [("hadolint", "Dockerfile"), ("compose-lint", "compose.yaml")])
+def test_a_linter_accepts(linter: str, name: str) -> None:
+    words = [Path(sys.executable).parent / linter, DEPLOY / name]
+    done = subprocess.run(words, env={"MUSIC": "/srv/music"}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_ray_cluster_is_one_by_its_own_schema() -> None:

@@ -69,7 +69,8 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
 @pytest.mark.parametrize("name", ["README", "CONTRIBUTING", "CHANGELOG", "CODE_OF_CONDUCT", "SECURITY"])
 def test_what_the_pages_next_to_readme_name_is_there(name: str) -> None:
     text = (REPOSITORY / f"{name}.md").read_text(encoding="utf-8")
-    named = re.findall(r"\]\(((?!https?:)[^)#]+)", text) + re.findall(r"`((?:src|tests)/[\w/.]*?)(?:NAME\.py)?`", text)
+    named = re.findall(r"(?:\]\(|src=\"|srcset=\")((?!https?:)[^)#\"]+)", text)
+    named += re.findall(r"`((?:src|tests)/[\w/.]*?)(?:NAME\.py)?`", text)
     assert not [path for path in named if not (REPOSITORY / path).exists()]
 
 
