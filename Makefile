@@ -32,7 +32,7 @@ demo: setup
 
 # The variable leaves out a notice about another program.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "Written: build/site/index.html. To search it, too: $(BIN)/python -m http.server --directory build/site"
 
 clean:

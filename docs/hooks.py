@@ -37,6 +37,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Leave out links to files of the repository that are no pages; their names stay."""
+    return re.sub(r"\[(`[^`]+`)\]\(\.\./deploy/[^)]+\)", r"\1", markdown)
+
+
 def on_page_content(html: str, **_: object) -> str:
     """Leave out the headings of tables that have none, which a screen reader would announce."""
     html = re.sub(r"<thead>\s*<tr>(?:\s*<th[^>]*></th>)+\s*</tr>\s*</thead>", "", html)
@@ -126,7 +131,7 @@ def notebook(path: Path) -> str:
     """Return a notebook as Markdown, with the texts that its cells printed."""
     text = ""
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-        source = "".join(cell["source"])
+        source = "".join(cell["source"]).replace("](../docs/", "](../")
         if cell["cell_type"] == "markdown":
             text += f"{source}\n\n"
             continue

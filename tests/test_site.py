@@ -19,9 +19,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(REPOSITORY / "src")}
     nowhere = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https", "all")}
-    done = loaded.python(
-        "-m", "mkdocs", "build", "--strict", "--quiet", "-d", folder, cwd=REPOSITORY, env=environment | nowhere
-    )
+    # Not --quiet: it would hide the warnings from --strict, too.
+    done = loaded.python("-m", "mkdocs", "build", "--strict", "-d", folder, cwd=REPOSITORY, env=environment | nowhere)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
 

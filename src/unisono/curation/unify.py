@@ -84,11 +84,14 @@ def unify(
             all datasets found in `<data_root>/raw`.
         output: unified file to write (.json, .jsonl or .parquet); by default, `<data_root>/unified_dataset.json`.
         data_root: folder of the data; releases are in `<data_root>/raw/<dataset>/`.
-        min_duration, max_duration: keep tracks of at least, and at most, this number of seconds.
-        max_samples, samples_per_dataset: keep at most this number of tracks in total, and of each dataset.
+        min_duration: keep tracks of at least this number of seconds.
+        max_duration: keep tracks of at most this number of seconds.
+        max_samples: keep at most this number of tracks in total.
+        samples_per_dataset: keep at most this number of tracks of each dataset.
         stratify_by: with `max_samples`, draw equal shares of the datasets, or of short, medium and long tracks.
         licenses: keep only tracks under these licences, in any version.
-        commercial, derivatives: keep only tracks whose licence allows commercial use, or derivatives.
+        commercial: keep only tracks whose licence allows commercial use.
+        derivatives: keep only tracks whose licence allows derivatives.
         allow_unknown_license: with a rule about licences, keep tracks whose licence is not known.
         hold_out: datasets that go to test, with all that is joined to them.
         match: what keeps tracks on one side of the splits, in addition to ids, hashes, artists and titles: `text` for

@@ -88,9 +88,7 @@ def test_fma_comes_whole_with_its_bad_files_listed(data: Data, fma: LocalRelease
 def test_finished_it_does_nothing(data: Data, song_describer: LocalRelease, server: Server) -> None:
     data.download(song_describer)
     before = len(server.requests)
-    start = time.monotonic()
     said = data.download(song_describer, "--continue")
-    assert time.monotonic() - start < 1
     assert "complete already" in said
     assert len(server.requests) == before
 

@@ -83,10 +83,20 @@ def prepare(
         output_dir: folder for `embeddings.h5`.
         datasets: instead of a unified file: datasets under `<data_root>/raw`, unified first, into the output folder.
         data_root: folder of the data, for `datasets`.
-        encoders, layers, pooling, keep_windows, windows_per_track: what is computed; see `docs/prepare.md`.
-        sample_size, min_duration, max_duration, seed: which tracks; durations in seconds, both bounds inclusive.
+        encoders: names of audio encoders.
+        layers: `mert=7`, `mert=all`, `muq=mean`: another layer than an encoder's last one.
+        sample_size: how many tracks, drawn by seed; None: all.
+        min_duration: shortest excerpt in seconds.
+        max_duration: longest excerpt in seconds.
+        batch_size: windows embedded at a time on a GPU; None: found by trying.
+        pooling: how the windows of an excerpt become one embedding.
+        keep_windows: store the embedding of every window as well.
+        windows_per_track: store this number of windows of each track, evenly spread.
         split_by: keep the splits of the file and draw the rest by seed, or draw all.
-        batch_size, devices, workers, executor: how it is computed.
+        seed: of the sample and the splits.
+        devices: `cpu`, `cuda:0`, ...; by default all GPUs, or each core.
+        workers: threads that decode; None: as many as cores.
+        executor: what runs the work: `local`, `ray`.
         ray_address: of the cluster, for the executor `ray`, such as `ray://head:10001`; None: an instance on this machine.
         path_map: `FROM=TO`: audio whose path begins with FROM is read from TO, such as `s3://bucket`.
         strict: fail if a track cannot be embedded.

@@ -32,8 +32,13 @@ def unpack_members(path: Path, members: Iterable[ArchiveMember], writing: Writin
     wanted = {member.name: member for member in members}
     if not wanted:
         return
+    factory = _Factory(wanted, writing)
     with _explained(path), py7zr.SevenZipFile(path) as archive:
-        archive.extract(targets=list(wanted), factory=_Factory(wanted, writing))
+        try:
+            archive.extract(targets=list(wanted), factory=factory)
+        except BaseException as error:
+            factory.abandon(error)
+            raise
 
 
 @contextmanager
@@ -48,10 +53,17 @@ class _Factory(WriterFactory):
     def __init__(self, members: dict[str, ArchiveMember], writing: Writing) -> None:
         self._members = {PurePosixPath(name).as_posix(): member for name, member in members.items()}
         self._writing = writing
+        self._made: list[_MemberWriter] = []
 
     def create(self, filename: str) -> Py7zIO:
         member = self._members[filename]
-        return _MemberWriter(member, self._writing(member))
+        self._made.append(_MemberWriter(member, self._writing(member)))
+        return self._made[-1]
+
+    def abandon(self, error: BaseException) -> None:
+        """Remove what was written of a member when reading failed: py7zr does not close it."""
+        for writer in self._made:
+            writer.end(error)
 
 
 class _MemberWriter(Py7zIO):
@@ -70,15 +82,18 @@ class _MemberWriter(Py7zIO):
         return len(s)
 
     def close(self) -> None:
-        if not self._open:
-            return
-        self._open = False
         fault = None
-        if self._member.crc32 is not None and self._crc != self._member.crc32:
+        if self._open and self._member.crc32 is not None and self._crc != self._member.crc32:
             fault = py7zr.exceptions.Bad7zFile(f"the member {self._member.name!r} is damaged")
-        self._writing.__exit__(type(fault) if fault else None, fault, None)
+        self.end(fault)
         if fault:
             raise fault
+
+    def end(self, fault: BaseException | None) -> None:
+        """Keep the file, or remove it after a fault."""
+        if self._open:
+            self._open = False
+            self._writing.__exit__(type(fault) if fault else None, fault, None)
 
     def read(self, size: int | None = None) -> bytes:
         return b""
