@@ -14,7 +14,6 @@ other work on the machine has little effect. On a GPU the time until the result 
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,6 +26,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 from transformers import HubertModel
 
+from benchmarks.timing import in_turn
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import mert, muq
 
@@ -115,14 +115,13 @@ def measure(pair: Pair, windows: Tensor, repeats: int) -> tuple[float, float, fl
             return theirs(windows)
 
     difference = (ours(windows) - plainly(windows)).abs().max().item()
-    clock = time.perf_counter if windows.is_cuda else time.process_time
-    times: dict[Callable[[Tensor], Tensor], list[float]] = {ours: [], plainly: []}
-    for _ in range(repeats):
-        for run, seconds in times.items():
-            begin = clock()
-            run(windows).sum().item()  # waits for the device
-            seconds.append(clock() - begin)
-    return statistics.median(times[ours]), statistics.median(times[plainly]), difference
+    mine, plain = in_turn(
+        repeats,
+        lambda: ours(windows).sum().item(),  # waits for the device
+        lambda: plainly(windows).sum().item(),
+        clock=time.perf_counter if windows.is_cuda else time.process_time,
+    )
+    return mine, plain, difference
 
 
 def main() -> None:

@@ -12,13 +12,12 @@ compared with building the collection of all tracks.
 import argparse
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from benchmarks.timing import seconds
 from unisono.library.catalogue import Catalogue, Vectors
 from unisono.library.gathered import Gathered
 from unisono.library.library import Library
@@ -72,13 +71,6 @@ def listed(root: str) -> int:
                 else:
                     count += entry.stat().st_size > 0
     return count
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Return how long it takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def as_listed(library: Library) -> list[SourceTrack]:

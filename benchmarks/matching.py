@@ -9,9 +9,8 @@ first's: no track objects, no choice of kinds, no evidence. Both run in one proc
 import argparse
 import gc
 import random
-import time
-from collections.abc import Callable
 
+from benchmarks.timing import seconds
 from unisono.curation.matching import find_matches
 from unisono.tracks.track import Caption, Track
 
@@ -44,12 +43,6 @@ def bare_join(first: Columns, second: Columns) -> int:
         places = {key: at for at, key in enumerate(theirs)}
         found += sum(1 for key in mine if key in places)
     return found
-
-
-def seconds(work: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    work()
-    return time.perf_counter() - begin
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.timing import in_turn
 from unisono.retrieval.collection import Collection, Copied, IndexedTrack, Windows
 from unisono.retrieval.indexes.exact import ExactIndex
 from unisono.search.query import Query
@@ -32,25 +33,9 @@ TOP = 10
 REPEATS = 15
 
 
-def median_ms(work: Callable[[], object]) -> float:
-    """Return the median milliseconds of some work; the first run, which warms up, does not count."""
-    seconds = []
-    for _ in range(REPEATS + 1):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return 1000 * float(np.median(seconds[1:]))
-
-
-def interleaved_ms(*works: Callable[[], object]) -> list[float]:
-    """Return the median milliseconds of several works, each run in turn, so that a busy machine slows all alike."""
-    seconds = np.empty((REPEATS, len(works)))
-    for row in seconds:
-        for place, work in enumerate(works):
-            start = time.perf_counter()
-            work()
-            row[place] = time.perf_counter() - start
-    return (1000 * np.median(seconds, axis=0)).tolist()  # type: ignore[no-any-return]
+def median_ms(*works: Callable[[], object]) -> list[float]:
+    """Return the median milliseconds of works that take turns."""
+    return [1000 * taken for taken in in_turn(REPEATS, *works, clock=time.perf_counter)]
 
 
 def main() -> None:
@@ -69,10 +54,12 @@ def main() -> None:
         embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
         query = embeddings[count // 2]
         index = ExactIndex.of(embeddings)
-        read = median_ms(embeddings.max)
-        product = median_ms(partial(np.matmul, embeddings, query))
-        search = median_ms(partial(index.search, query, TOP))
-        plain = median_ms(partial(by_argsort, embeddings, query))
+        read, product, search, plain = median_ms(
+            embeddings.max,
+            partial(np.matmul, embeddings, query),
+            partial(index.search, query, TOP),
+            partial(by_argsort, embeddings, query),
+        )
         print(
             f"{count:>9,} x {options.dim}: search {search:6.1f} ms, ratio {search / product:.2f} to the bare product "
             f"({product:.1f} ms), {search / read:.2f} to one pass over the matrix ({read:.1f} ms, one thread); "
@@ -178,8 +165,7 @@ def measure_queries(count: int, windows: int, dim: int) -> None:
     ):
         asked = model.vectors[0] if not query.without else model.vectors.T
         work = partial(search_for, model, query, collection)
-        work()  # makes the columns that the conditions are tested on, once for a collection
-        product, search = interleaved_ms(partial(np.matmul, vectors, asked), work)
+        product, search = median_ms(partial(np.matmul, vectors, asked), work)
         print(
             f"{count:>9,} x {windows} windows x {dim}: query of {name} with {len(where)} conditions {search:6.1f} ms, "
             f"ratio {search / product:.2f} to the bare product ({product:.1f} ms)"

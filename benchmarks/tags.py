@@ -12,16 +12,17 @@ the medians, of runs that alternate.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.timing import in_turn
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.file import FILE_NAME, create_embeddings
 from unisono.embeddings.prepare.settings import encoder_record
@@ -104,19 +105,14 @@ def measure_warm(tracks: int, windows: int, repeats: int) -> None:
         windows=Windows(of, starts, 3.0) if windows > 1 else None,
     )
     query = model.embed_text(QUERY)[0]
-    took: dict[str, list[float]] = {"product": [], "text": [], "search": []}
-    for place in range(repeats + 1):
-        text = f"{WORDS[place % len(WORDS)]} {rng.integers(1 << 30)} at dusk"
-        begin = time.process_time()
-        vectors @ query
-        took["product"].append(time.process_time() - begin)
-        begin = time.process_time()
-        model.embed_text(text)
-        took["text"].append(time.process_time() - begin)
-        begin = time.process_time()
-        search(model, f"{text} again", collection)
-        took["search"].append(time.process_time() - begin)
-    product, embedded, whole = (1000 * statistics.median(values[1:]) for values in took.values())
+    texts = (f"{WORDS[place % len(WORDS)]} {rng.integers(1 << 30)} at dusk" for place in itertools.count())
+    taken = in_turn(
+        repeats,
+        lambda: vectors @ query,
+        lambda: model.embed_text(next(texts)),
+        lambda: search(model, next(texts), collection),
+    )
+    product, embedded, whole = (1000 * seconds for seconds in taken)
     print(
         f"warm: {whole:.1f} ms for a new text over {tracks:,} tracks of {windows}, ratio {whole / product:.1f} to the bare "
         f"product ({product:.1f} ms); {embedded:.1f} ms of it embed the text"

@@ -10,8 +10,6 @@ that of the medians of processor time.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +17,7 @@ import torch
 from torch import Tensor
 from transformers import ClapTextConfig, ClapTextModelWithProjection, XLMRobertaConfig, XLMRobertaModel
 
+from benchmarks.timing import in_turn
 from unisono.embeddings.encoders.text import _transformer
 from unisono.embeddings.encoders.text._mulan import MulanText
 from unisono.embeddings.encoders.text._towers import unit
@@ -104,13 +103,8 @@ def measure(pair: Pair, tokens: Tensor, repeats: int) -> tuple[float, float]:
         found = [theirs(part, torch.ones_like(part)) for part in parts]
         return torch.nn.functional.normalize(torch.cat(found), dim=-1)
 
-    times: dict[Callable[[], Any], list[float]] = {ours: [], plainly: []}
-    for _ in range(repeats):
-        for run, seconds in times.items():
-            begin = time.process_time()
-            run()
-            seconds.append(time.process_time() - begin)
-    return statistics.median(times[ours]), statistics.median(times[plainly])
+    mine, plain = in_turn(repeats, ours, plainly)
+    return mine, plain
 
 
 def main() -> None:

@@ -15,10 +15,9 @@ machine has little effect; the ratio is that of the medians.
 
 import argparse
 import resource
-import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -29,6 +28,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.timing import in_turn, seconds
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings, open_embeddings
@@ -43,16 +43,6 @@ from unisono.retrieval.train.step import Step, StoredTexts
 from unisono.tracks.track import SPLITS, Caption, Track
 
 CPU = torch.device("cpu")
-
-
-def in_turn(first: Callable[[], object], second: Callable[[], object], times: int) -> tuple[float, float]:
-    """Time two functions alternately and return the median seconds of each."""
-    first(), second()
-    seconds: tuple[list[float], list[float]] = ([], [])
-    for _ in range(times):
-        for call, found in zip((first, second), seconds, strict=True):
-            found.append(_seconds(call))
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
 def synthetic(excerpts: int, captions: int, dim: int) -> SplitData:
@@ -149,7 +139,7 @@ def step_over_products(batch_size: int, dim: int, hidden: int, *, name: str = "s
         x @ one, h @ two, y @ three.T  # forward: two layers, scores
         s @ three, y @ two.T, h.T @ y, x.T @ h  # backward: scores to text, to the hidden layer, both weights
 
-    mine, bare = in_turn(ours, products, 15)
+    mine, bare = in_turn(15, ours, products)
     print(
         f"{name}: batch {batch_size}, {dim} -> {hidden} -> {dim}: {mine * 1e3:.1f} ms, bare products {bare * 1e3:.1f} ms, "
         f"ratio {mine / bare:.2f}"
@@ -178,9 +168,9 @@ def loader(captions: int, dim: int, batch_size: int, steps: int) -> float:
             for number in range(steps):
                 held(first, number)
 
-        mine, bare = in_turn(fresh, same, 3)
+        mine, bare = in_turn(3, fresh, same)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        drawing = _seconds(lambda: sampler.epoch(0))
+        drawing = seconds(lambda: sampler.epoch(0), time.process_time)
     whole_epoch = len(sampler)
     share = (mine - drawing) / bare + drawing / (bare / steps * whole_epoch)
     print(
@@ -202,12 +192,6 @@ class Held(StoredTexts):
         if self._held is None:
             self._held = super().__call__(captions)
         return self._held
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    began = time.process_time()
-    call()
-    return time.process_time() - began
 
 
 def usual(steps: int, batch_size: int, dim: int) -> float:

@@ -16,14 +16,14 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
 
-from benchmarks.train import in_turn
+from benchmarks.timing import in_turn
 from unisono.audio.decode import Excerpt, decode
 from unisono.embeddings.audio_cache import CachedAudio, cache_audio, folder_of
 from unisono.embeddings.encoders import audio, tuned
@@ -107,18 +107,6 @@ def keys_of(count: int) -> list[bytes]:
     return [number.to_bytes(16, "big") for number in range(count)]
 
 
-def on_the_clock(first: Callable[[], object], second: Callable[[], object], times: int) -> tuple[float, float]:
-    """Time two functions alternately on the clock, and return the best seconds of each."""
-    first(), second()
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(times):
-        for call, seconds in zip((first, second), found, strict=True):
-            began = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - began)
-    return min(found[0]), min(found[1])
-
-
 def step_over_network(loop: Loop, repeats: int) -> None:
     (batch,) = loop.batches(1)
     assert batch.waveforms is not None
@@ -132,7 +120,7 @@ def step_over_network(loop: Loop, repeats: int) -> None:
                 each.grad = None
         (loop.tower.embed(windows) * direction).sum().backward()  # type: ignore[no-untyped-call]
 
-    mine, alone = in_turn(lambda: loop.take(iter([batch])), bare, repeats)
+    mine, alone = in_turn(repeats, lambda: loop.take(iter([batch])), bare)
     print(
         f"step: {loop.tower.encoder.spec.name}, batch {len(windows)}: {mine:.2f} s, its network alone {alone:.2f} s, "
         f"ratio {mine / alone:.2f}"
@@ -147,10 +135,12 @@ def data_over_memory(
     for what, cache in (("files", None), ("cache", CachedAudio(folder_of(folder, rate_hz)))):
         loop = Loop(name, excerpts, batch_size, cache)
         (held,) = loop.batches(1)
-        mine, alone = on_the_clock(
+        mine, alone = in_turn(
+            repeats,
             lambda loop=loop: loop.take(loop.batches(steps)),  # type: ignore[misc]
             lambda loop=loop, held=held: loop.take(iter([held] * steps)),  # type: ignore[misc]
-            repeats,
+            clock=time.perf_counter,
+            of=min,
         )
         print(
             f"data from {what}: {steps} steps {mine:.2f} s, on one batch in memory {alone:.2f} s, ratio {mine / alone:.2f}"
@@ -188,7 +178,7 @@ def usual_over_ours(name: str, excerpts: list[Excerpt], batch_size: int, steps: 
             loop.step(filled, number)
             loop.optimizer.step()
 
-    slow, mine = in_turn(usual, lambda: loop.take(loop.batches(steps)), repeats)
+    slow, mine = in_turn(repeats, usual, lambda: loop.take(loop.batches(steps)))
     print(f"usual: {steps} steps {slow:.2f} s of CPU, ours {mine:.2f} s, ratio {slow / mine:.2f}")
 
 

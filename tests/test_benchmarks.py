@@ -39,7 +39,7 @@ TINY = {
     "unified_files": "--records 200",
     "unify": "--share 0.001 --repeat 1",
 }
-WITHOUT_RATIO = {"apart", "generated", "experiments", "harder_experiments", "harder_music", "kept_front"}
+WITHOUT_RATIO = {"apart", "generated", "experiments", "harder_experiments", "harder_music", "kept_front", "timing"}
 """What only serves the benchmarks, or compares models and not times."""
 
 
