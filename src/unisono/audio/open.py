@@ -76,7 +76,7 @@ class _Stream:
         self.is_fresh = True
 
 
-class Block(NamedTuple):
+class DecodedBlock(NamedTuple):
     """The next decoded frames."""
 
     rate_hz: int
@@ -155,7 +155,9 @@ class AudioFile:
         places = ", ".join(f"{hole.at_s:.2f} s" for hole in self.holes[:3]) + (" ..." if len(self.holes) > 3 else "")
         return f"damaged at {places}: {sum(hole.lost_s for hole in self.holes):.2f} s are lost"
 
-    def blocks(self, begin: int, wanted: int, buffer: Samples, most_frames: int | None = None) -> Iterator[Block]:
+    def blocks(
+        self, begin: int, wanted: int, buffer: Samples, most_frames: int | None = None
+    ) -> Iterator[DecodedBlock]:
         """Decode up to `wanted` frames from `begin` on, into a flat buffer that is used again for every block.
 
         Damaged places are left out and noted in `holes`.
@@ -172,7 +174,9 @@ class AudioFile:
                 wanted -= take
             begin = max(0, begin - frames)
 
-    def _blocks(self, stream: _Stream, begin: int, wanted: int, buffer: Samples, most_frames: int) -> Iterator[Block]:
+    def _blocks(
+        self, stream: _Stream, begin: int, wanted: int, buffer: Samples, most_frames: int
+    ) -> Iterator[DecodedBlock]:
         rate_hz, channels = stream.rate_hz, stream.channels
         size = max(1, min(most_frames, len(buffer) // channels))
         if len(buffer) < channels:
@@ -184,7 +188,7 @@ class AudioFile:
             count, is_broken = _read(stream.sound, view, at)
             at += count
             if count:
-                yield Block(rate_hz, view[:count])
+                yield DecodedBlock(rate_hz, view[:count])
             if at < end and (is_broken or not count):
                 resumed = _behind_damage(stream, at, end, is_broken=is_broken)
                 if resumed is None:

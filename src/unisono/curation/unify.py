@@ -154,8 +154,7 @@ def unify(
     )
     releases = find_releases(datasets, parsing, hold_out=hold_out)
     splits = replace(splits, hold_out=names_of(hold_out, releases))
-    with ExitStack() as stack:
-        stack.enter_context(without_garbage_collection())
+    with without_garbage_collection(), ExitStack() as stack:
         journal = None if dry_run else stack.enter_context(_files_of_run(output, resume=resume))
         scratch = Path(tempfile.gettempdir()) if dry_run else output.parent
         selecting = selection.begin()

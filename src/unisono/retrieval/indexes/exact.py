@@ -128,7 +128,7 @@ class ExactIndex:
     def vectors(self) -> UnitVectors:
         """[n, D], in the order of the keys."""
         vectors = self._columns["vectors"]
-        return Stored(vectors, None if self._is_in_order else self._order) if self.folder else vectors
+        return StoredVectors(vectors, None if self._is_in_order else self._order) if self.folder else vectors
 
     @property
     def errors(self) -> Floats | None:
@@ -226,7 +226,7 @@ class ExactIndex:
         return self._order[places], self._sorted[places] == keys
 
 
-class Stored:
+class StoredVectors:
     """UnitVectors that are mapped from the disk as float16, as float32 when they are asked for."""
 
     def __init__(self, vectors: NDArray[np.float16], order: Positions | None = None) -> None:
