@@ -229,7 +229,7 @@ def usual(steps: int, batch_size: int, dim: int) -> float:
             heads = heads_of(384, dim, 512, dropout=0.0)
             began = time.perf_counter()
             if name == "ours":
-                table = TextTable(encoder.embed(train.rows.captions), np.arange(len(train.rows.captions)))
+                table = TextTable(encoder.embed(list(train.rows.captions)), np.arange(len(train.rows.captions)))
                 step = Step(heads, train, StoredTexts(table, CPU), options)
                 optimizer = make_optimizer(step, options)
                 take = step.__call__

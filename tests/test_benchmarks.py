@@ -120,7 +120,7 @@ def tracks_of(path: Path) -> list[Track]:
         for split in SPLITS:
             rows = file.read(split)
             for row, id in enumerate(rows.ids):
-                captions = [rows.captions[at] for at in np.flatnonzero(rows.caption_of == row)]
+                captions = [rows.captions[at] for at in np.flatnonzero(rows.caption_of == row).tolist()]
                 origin = rows.caption_origin[2 * row]
                 said: dict[str, Any] = {"caption": captions[0], "alt_captions": captions[1:], "caption_origin": origin}
                 tags: dict[str, Any] = {"genre": rows.tags[row][0], "tags": rows.tags[row]}

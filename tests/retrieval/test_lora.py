@@ -61,7 +61,7 @@ def test_a_tuned_encoder_learns_and_is_rebuilt_from_the_checkpoint(given: dict[s
     place = (found > right[:, None]).sum(axis=1) + 1
     assert (1 / place).mean() == pytest.approx(history[-1]["text_to_music"]["mrr"], abs=0.02)
     untuned = text.build(given["text_encoder"])
-    assert not np.allclose(untuned.embed(rows.captions), model.text_encoder.embed(rows.captions), atol=1e-3)
+    assert not np.allclose(untuned.embed(list(rows.captions)), model.text_encoder.embed(list(rows.captions)), atol=1e-3)
 
 
 def test_resuming_a_tuned_encoder_is_exact(given: dict[str, Any], monkeypatch: pytest.MonkeyPatch):

@@ -26,7 +26,7 @@ The last three let `prepare` continue from this file alone; files without them a
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -36,9 +36,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from unisono.base import texts
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.table import Table
+from unisono.base.texts import StoredTexts
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.structure import (
     BLOCK_BYTES,
@@ -51,7 +53,6 @@ from unisono.embeddings.structure import (
     EncoderRecord,
     check_structure,
     checksum_of,
-    checksum_of_texts,
     damaged,
     places,
     reading,
@@ -81,7 +82,8 @@ class SplitRows:
     ids: list[str]
     embeddings: dict[str, NDArray[np.float16]]
     """encoder -> [N, D] or [N, L, D]."""
-    captions: list[str]
+    captions: Sequence[str]
+    """[M]: in memory, or if there are many, on the disk."""
     caption_of: NDArray[np.int64]
     """[M]: row of `ids`."""
     caption_origin: list[str]
@@ -290,7 +292,7 @@ class EmbeddingsFile:
             split=split,
             ids=ids,
             embeddings={name: self._numbers(f"{split}/{name}{SUFFIX}") for name in wanted},
-            captions=self._texts(f"{split}/captions"),
+            captions=self._many_texts(f"{split}/captions"),
             caption_of=self._rows(f"{split}/caption_of", len(ids)),
             caption_origin=self._texts(f"{split}/caption_origin"),
             texts={name: self._texts(f"{split}/{name}") for name in ROW_TEXTS},
@@ -383,20 +385,35 @@ class EmbeddingsFile:
         return values
 
     def _texts(self, place: str) -> list[str]:
-        found: list[bytes] = []
+        known: dict[bytes, str] = {}  # what recurs, such as origins and names, is one object
         with reading(self.path, place):
-            dataset = self._file[place]
-            size, total = self.path.stat().st_size, 0
-            for begin in range(0, len(dataset), TEXTS_A_BLOCK):
-                block: list[bytes] = dataset[begin : begin + TEXTS_A_BLOCK].tolist()
-                total += sum(map(len, block))
-                if total > size * MOST_COMPRESSED:
-                    raise ValueError("it claims more text than the file holds")
-                found += block
-        if self._is_to_compare(place):
-            self._compare(place, checksum_of_texts(found))
+            return [known.setdefault(text, text.decode()) for text in self._encoded(place)]
+
+    def _many_texts(self, place: str) -> Sequence[str]:
+        """Read texts into memory, or if there are many, to the disk."""
+        if len(self._file[place]) <= texts.HELD:
+            return self._texts(place)
         with reading(self.path, place):
-            return [text.decode() for text in found]
+            found = StoredTexts(self._encoded(place))
+            for _ in found:  # refuses what is not UTF-8
+                pass
+        return found
+
+    def _encoded(self, place: str) -> Iterator[bytes]:
+        """Read texts, many at a time, and compare their checksum when all were read."""
+        found = Checksum() if self._is_to_compare(place) else None
+        dataset = self._file[place]
+        size, total = self.path.stat().st_size, 0
+        for begin in range(0, len(dataset), TEXTS_A_BLOCK):
+            block: list[bytes] = dataset[begin : begin + TEXTS_A_BLOCK].tolist()
+            total += sum(map(len, block))
+            if total > size * MOST_COMPRESSED:
+                raise ValueError("it claims more text than the file holds")
+            if found:
+                found.update((b"\0" if begin else b"") + b"\0".join(block))
+            yield from block
+        if found:
+            self._compare(place, found.hexdigest())
 
     def _keys(self, place: str) -> list[bytes]:
         return [row.tobytes() for row in self._numbers(place)] if place in self._file else []

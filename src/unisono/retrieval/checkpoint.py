@@ -6,7 +6,7 @@ the checksums of its parts are compared first, and then every part is checked (`
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,9 @@ def _among(names: Sequence[str], known: NDArray[np.int64]) -> NDArray[np.bool_]:
     return found
 
 
-def digests(names: Sequence[str]) -> NDArray[np.int64]:
+def digests(names: Iterable[str]) -> NDArray[np.int64]:
     """Return a 64-bit digest of each name [n]; case and surrounding white space are ignored."""
-    return np.array([rank_key(0, name.strip().lower()) for name in names], dtype=np.uint64).view(np.int64)
+    return np.fromiter((rank_key(0, name.strip().lower()) for name in names), np.uint64).view(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

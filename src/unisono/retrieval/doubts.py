@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from unisono.base.texts import distinct
 from unisono.retrieval.audio_rows import AudioRows
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.metrics import TEXT_TO_MUSIC, Relevance, chance
@@ -44,10 +45,13 @@ def of_data(recordings: int, captions: Sequence[str], caption_of: NDArray[np.int
             f"The train split holds only {recordings} recording{'' if recordings == 1 else 's'}, too few to learn what "
             "descriptions of other music mean. Add datasets: unisono unify --datasets ..."
         )
-    excerpts = len(set(caption_of.tolist()))
-    texts = Counter(text for text, _ in {(text, row) for text, row in zip(captions, caption_of.tolist(), strict=True)})
-    text, count = max(texts.items(), key=lambda item: item[1])
+    places, text_of = distinct(captions)
+    excerpts = len(np.unique(caption_of))
+    described = np.unique(np.stack([text_of, caption_of]), axis=1)[0]
+    described_by = np.bincount(described)
+    count = int(described_by.max())
     if count > MOST * excerpts:
+        text = captions[places[described_by.argmax()]]
         found.append(
             f"{_shortened(text)} is the caption of {count:,} of {excerpts:,} excerpts: nothing tells them apart. "
             "Use captions that describe each piece of music; unisono check lists those that many share."

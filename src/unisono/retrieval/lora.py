@@ -1,5 +1,7 @@
 """Tune the text encoder with LoRA adapters."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -51,7 +53,7 @@ def _module(encoder: TextEncoder) -> nn.Module:
 class TunedTexts:
     """Captions that go through the text encoder at each step, since it is tuned."""
 
-    def __init__(self, encoder: TextEncoder, captions: list[str]) -> None:
+    def __init__(self, encoder: TextEncoder, captions: Sequence[str]) -> None:
         self.encoder = encoder
         self._module = _module(encoder)
         distinct = {caption: place for place, caption in enumerate(dict.fromkeys(captions))}

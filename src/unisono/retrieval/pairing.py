@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unisono.base.texts import distinct, taken
 from unisono.embeddings.file import SplitRows
 from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Relevance, per_query, ranks, summary
 
@@ -18,7 +19,7 @@ from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Relevance, p
 class Pairing:
     """The texts and the music of a split, and which belong together."""
 
-    texts: list[str]
+    texts: Sequence[str]
     """Distinct captions [T], in order of first appearance."""
     text_of: NDArray[np.int64]
     """[M]: the place of each caption in `texts`."""
@@ -42,20 +43,20 @@ def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Seq
     recording = np.array(
         [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
     )
-    place: dict[str, int] = {}
-    text_of = np.array([place.setdefault(text, len(place)) for text in captions], dtype=np.int64)
-    described = np.unique(np.stack([text_of, recording[caption_of]], axis=1), axis=0)
-    _, first = np.unique(text_of, return_index=True)
+    places, text_of = distinct(captions)
+    described = np.unique(text_of * max(len(number), 1) + recording[caption_of])
+    described_text, described_recording = np.divmod(described, max(len(number), 1))
     rows_by_recording = np.argsort(recording, kind="stable")
     begin = np.searchsorted(recording[rows_by_recording], np.arange(len(number) + 1))
-    rows = [rows_by_recording[begin[which] : begin[which + 1]] for which in described[:, 1]]
+    counts = np.diff(begin)[described_recording]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     relevance = Relevance.from_pairs(
-        np.repeat(described[:, 0], [len(each) for each in rows]),
-        np.concatenate(rows) if rows else np.empty(0, np.int64),
-        len(place),
+        np.repeat(described_text, counts),
+        rows_by_recording[np.repeat(begin[described_recording], counts) + within],
+        len(places),
         len(recordings),
     )
-    return Pairing(list(place), text_of, relevance, recording, recording[caption_of[first]])
+    return Pairing(taken(captions, places), text_of, relevance, recording, recording[caption_of[places]])
 
 
 def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequence[str]) -> Pairing:

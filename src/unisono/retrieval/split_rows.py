@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, as_path
+from unisono.base.texts import chained, taken
 from unisono.embeddings.file import EmbeddingsFile, SplitRows, open_embeddings
 from unisono.tracks.track import SPLITS, Split
 
@@ -43,7 +44,7 @@ def joined(parts: Sequence[SplitRows]) -> SplitRows:
         parts[0],
         ids=[id for part in parts for id in part.ids],
         embeddings={name: np.concatenate([part.embeddings[name] for part in parts]) for name in parts[0].embeddings},
-        captions=[caption for part in parts for caption in part.captions],
+        captions=chained([part.captions for part in parts]),
         caption_of=np.concatenate([part.caption_of + start for part, start in zip(parts, before, strict=False)]),
         caption_origin=[origin for part in parts for origin in part.caption_origin],
         texts={name: [value for part in parts for value in part.texts[name]] for name in parts[0].texts},
@@ -62,7 +63,7 @@ def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
         rows,
         ids=[rows.ids[row] for row in chosen],
         embeddings={name: values[chosen] for name, values in rows.embeddings.items()},
-        captions=[rows.captions[caption] for caption in captions],
+        captions=taken(rows.captions, captions),
         caption_of=new_place[rows.caption_of[captions]].astype(np.int64),
         caption_origin=[rows.caption_origin[caption] for caption in captions],
         texts={name: [values[row] for row in chosen] for name, values in rows.texts.items()},
@@ -77,7 +78,7 @@ def keep_captions(rows: SplitRows, keep: NDArray[np.bool_]) -> tuple[SplitRows, 
     captions = np.flatnonzero(keep)
     fewer = replace(
         rows,
-        captions=[rows.captions[caption] for caption in captions],
+        captions=taken(rows.captions, captions),
         caption_of=rows.caption_of[captions],
         caption_origin=[rows.caption_origin[caption] for caption in captions],
     )

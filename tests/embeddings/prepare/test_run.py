@@ -112,7 +112,7 @@ def test_the_file_holds_what_was_asked_for(folder: Folder, capsys: pytest.Captur
             source = by_id[id_]
             expected = expected_dsp(source["audio_path"], source.get("start", 0), source["duration"])
             np.testing.assert_allclose(rows.embeddings["dsp"][row], expected, atol=2e-3)
-            captions = [rows.captions[i] for i in np.flatnonzero(rows.caption_of == row)]
+            captions = [rows.captions[i] for i in np.flatnonzero(rows.caption_of == row).tolist()]
             assert captions == [source["caption"], *source["alt_captions"]]
             assert rows.texts["artist"][row] == source["artist"]
             assert rows.tags[row] == ["calm", "piano"]

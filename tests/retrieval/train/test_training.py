@@ -335,7 +335,7 @@ def test_parts_give_the_gradient_of_the_whole_batch(
         data = read([file], "musicnn", windows=True).train
     assert data.windows is not None
     table = embed_tokens(data.rows.captions, words) if weight else None
-    embeddings = torch.from_numpy(words.embed(data.rows.captions))
+    embeddings = torch.from_numpy(words.embed(list(data.rows.captions)))
 
     class Texts(StoredTexts):
         def __init__(self):

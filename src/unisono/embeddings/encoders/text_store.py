@@ -30,10 +30,13 @@ from unisono.base.errors import DataError
 from unisono.base.files import explained, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
+from unisono.base.texts import taken
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
 
 FORMAT = 1
 DIGEST = 16
+_NAME = "<u8"
+"""A digest as two numbers."""
 BLOCK = 2048
 """Captions embedded between two writes."""
 IN_MEMORY = 1 << 30
@@ -82,16 +85,22 @@ def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], Te
         UnisonoError: the store cannot be written.
     """
     folder = folder_of(spec)
-    names = [_digest(caption) for caption in captions]
+    names = np.empty((len(captions), 2), dtype=np.uint64)
+    for begin in range(0, len(captions), BLOCK):
+        block = captions[begin : begin + BLOCK]
+        names[begin : begin + BLOCK] = np.frombuffer(b"".join(map(_digest, block)), _NAME).reshape(-1, 2)
     with explained(folder / "embeddings.f32"):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
-            row_of = _index(folder, spec.dim)
-            _forget_damaged(folder, spec.dim, row_of, names)
-            missing = {name: caption for name, caption in zip(names, captions, strict=True) if name not in row_of}
-            if missing:
-                _append(folder, missing, row_of, build())
-    position = np.array([row_of[name] for name in names], dtype=np.int64)
+            position = _find(names, _whole_names(folder, spec.dim))
+            _forget_damaged(folder, spec.dim, position)
+            (missing,) = np.nonzero(position < 0)
+            if len(missing):
+                count = (folder / "captions.md5").stat().st_size // DIGEST
+                _, first, which = np.unique(names[missing], axis=0, return_index=True, return_inverse=True)
+                order = np.argsort(first)  # rows are appended in the order in which captions come
+                _append(folder, captions, names, missing[first[order]], build())
+                position[missing] = count + np.argsort(order)[which.reshape(-1)]
     matrix = _matrix(folder, spec.dim)
     used, position_in_used = np.unique(position, return_inverse=True)
     if len(used) * spec.dim * 4 <= IN_MEMORY:
@@ -103,8 +112,8 @@ def _digest(caption: str) -> bytes:
     return hashlib.md5(caption.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
 
 
-def _index(folder: Path, dim: int) -> dict[bytes, int]:
-    """Return digest of a caption -> row; cut off the rest of an interrupted write."""
+def _whole_names(folder: Path, dim: int) -> NDArray[np.uint64]:
+    """Return the digests of the captions of all rows [R, 2]; cut off the rest of an interrupted write."""
     widths = {"embeddings.f32": 4 * dim, "captions.md5": DIGEST, "embeddings.sum": 8}
     if not (folder / "embeddings.sum").is_file():
         _write_sums(folder, dim)
@@ -113,8 +122,20 @@ def _index(folder: Path, dim: int) -> dict[bytes, int]:
     count = min((folder / name).stat().st_size // width for name, width in widths.items())
     for name, width in widths.items():
         os.truncate(folder / name, count * width)
-    digests = (folder / "captions.md5").read_bytes()
-    return {digests[row * DIGEST : (row + 1) * DIGEST]: row for row in range(count)}
+    return np.fromfile(folder / "captions.md5", _NAME).reshape(-1, 2)
+
+
+def _find(names: NDArray[np.uint64], written: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the last row of each digest [n, 2] among all rows [R, 2], -1 if there is none.
+
+    Digests are sought by their first half; if two differ in the second only, the earlier one counts as missing.
+    """
+    if not len(written):
+        return np.full(len(names), -1, dtype=np.int64)
+    order = np.argsort(written[:, 0], kind="stable")
+    place = np.searchsorted(written[order, 0], names[:, 0], side="right") - 1
+    row = order[place]  # of -1: the last one, which differs
+    return np.where((written[row] == names).all(axis=1), row, -1)
 
 
 def _matrix(folder: Path, dim: int) -> NDArray[np.float32]:
@@ -136,41 +157,40 @@ def _write_sums(folder: Path, dim: int) -> None:
     write_whole(folder / "embeddings.sum", b"".join(block.astype("<u8").tobytes() for block in blocks))
 
 
-def _forget_damaged(folder: Path, dim: int, row_of: dict[bytes, int], names: Sequence[bytes]) -> None:
-    """Remove from the index those of the named captions whose rows are damaged."""
-    rows = np.unique(np.array([row_of[name] for name in names if name in row_of], dtype=np.int64))
+def _forget_damaged(folder: Path, dim: int, position: NDArray[np.int64]) -> None:
+    """Set the rows that are damaged to -1."""
+    rows = np.unique(position[position >= 0])
     written = np.fromfile(folder / "embeddings.sum", "<u8")
     matrix = _matrix(folder, dim)
-    blocks = [rows[begin : begin + BLOCK] for begin in range(0, len(rows), BLOCK)]
-    damaged = {int(row) for block in blocks for row in block[_sums(matrix[block]) != written[block]]}
+    blocks = (rows[begin : begin + BLOCK] for begin in range(0, len(rows), BLOCK))
+    damaged = [row for block in blocks for row in block[_sums(matrix[block]) != written[block]].tolist()]
     if damaged:
         log.warning("%s captions in %s are damaged; they are embedded again.", f"{len(damaged):,}", folder)
-        for name in [name for name, row in row_of.items() if row in damaged]:
-            del row_of[name]
+        position[np.isin(position, damaged)] = -1
 
 
-def _append(folder: Path, missing: dict[bytes, str], row_of: dict[bytes, int], encoder: TextEncoder) -> None:
-    names = list(missing)
-    count = (folder / "captions.md5").stat().st_size // DIGEST
+def _append(
+    folder: Path, captions: Sequence[str], names: NDArray[np.uint64], places: NDArray[np.int64], encoder: TextEncoder
+) -> None:
+    """Embed the captions at some places."""
     with (
         (folder / "embeddings.f32").open("ab") as embeddings,
         (folder / "embeddings.sum").open("ab") as sums,
-        (folder / "captions.md5").open("ab") as captions,
+        (folder / "captions.md5").open("ab") as digests,
         progress("captions") as bar,
     ):
-        task = bar.add_task(f"Embedding captions ({encoder.spec.name})", total=len(names))
-        for start in range(0, len(names), BLOCK):
-            block = names[start : start + BLOCK]
-            vectors = encoder.embed([missing[name] for name in block])
+        task = bar.add_task(f"Embedding captions ({encoder.spec.name})", total=len(places))
+        for start in range(0, len(places), BLOCK):
+            block = places[start : start + BLOCK]
+            texts = list(taken(captions, block))
+            vectors = encoder.embed(texts)
             if not np.isfinite(vectors).all():
-                worst = missing[block[int((~np.isfinite(vectors)).any(axis=1).argmax())]]
+                worst = texts[int((~np.isfinite(vectors)).any(axis=1).argmax())]
                 raise DataError(f"{encoder.spec.name} returned no finite embedding of the caption {worst!r}.")
             rows = vectors.astype("<f4")
-            contents = {embeddings: rows.tobytes(), sums: _sums(rows).tobytes(), captions: b"".join(block)}
+            contents = {embeddings: rows.tobytes(), sums: _sums(rows).tobytes(), digests: names[block].tobytes()}
             for file, content in contents.items():
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            row_of |= {name: count + place for place, name in enumerate(block)}
-            count += len(block)
             bar.advance(task, len(block))

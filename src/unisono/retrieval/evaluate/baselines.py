@@ -7,6 +7,7 @@ dsp           signal statistics (the encoder `dsp`) and a ridge regression from 
 """
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def random_embeddings(texts: int, music: int, seed: int) -> Pair:
     return rng.normal(size=(texts, RANDOM_DIM)), rng.normal(size=(music, RANDOM_DIM))
 
 
-def tag_overlap(texts: list[str], rows: SplitRows) -> Pair:
+def tag_overlap(texts: Sequence[str], rows: SplitRows) -> Pair:
     """Embed texts and music as the terms that they name, weighted by rarity: [T, terms] and [N, terms]."""
     of_music = [
         {term.text for tag in [*tags, main_genre(genre)] if (term := look_up(tag))}
@@ -81,11 +82,11 @@ def _dsp(model: JointModel, file: EmbeddingsFile, split: Split | None, rows: Spl
     features = train.embeddings[DSP].astype(np.float32)
     mean, std = features.mean(axis=0), features.std(axis=0)
     scale = np.where(std > 1e-6, 1 / np.maximum(std, 1e-6), 0)
-    solution = ridge(model.text_encoder.embed(train.captions), ((features - mean) * scale)[train.caption_of])
+    solution = ridge(model.text_encoder.embed(list(train.captions)), ((features - mean) * scale)[train.caption_of])
     there = read_rows(file, split, [DSP])
     row_of = {id: row for row, id in enumerate(there.ids)}
     music = there.embeddings[DSP][[row_of[id] for id in rows.ids]].astype(np.float32)
-    return model.text_encoder.embed(pairing.texts) @ solution, (music - mean) * scale
+    return model.text_encoder.embed(list(pairing.texts)) @ solution, (music - mean) * scale
 
 
 def ridge(inputs: NDArray[np.float32], outputs: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -242,7 +242,7 @@ def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Resul
         log.warning("%s", unlike)
         notes.append(unlike)
     log.info("Embedding %s captions.", f"{len(pairing.texts):,}")
-    texts = embed(pairing.texts)
+    texts = embed(list(pairing.texts))
     ranked = ranking.rank_both(pairing, texts, music)
     measured = ranking.measure_all(rows, pairing, ranked, seed=asked.seed)
     notes = ranking.protocol(measured) + SCORED[score] + notes
@@ -362,7 +362,7 @@ def _measure_valid(
 ) -> dict[str, Measured]:
     chosen, described = keep_captions(rows, benchmark.valid_captions(rows))
     pairing = pair_rows(chosen)
-    ranked = ranking.rank_both(pairing, embed(pairing.texts), music[described])
+    ranked = ranking.rank_both(pairing, embed(list(pairing.texts)), music[described])
     return {direction: found.measure(seed=seed) for direction, found in ranked.items()}
 
 

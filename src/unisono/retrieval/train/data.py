@@ -21,6 +21,7 @@ from torch import Tensor
 from unisono.base.arguments import nearest
 from unisono.base.errors import DataError, UsageError
 from unisono.base.seeded import rank_key
+from unisono.base.texts import distinct, taken
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, SplitRows
 from unisono.retrieval.audio_rows import AudioRows, Blocks, Rows, rows_a_block
 from unisono.retrieval.checkpoint import TrainedOn, digests
@@ -231,13 +232,13 @@ def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
 
 
 def _digests_of(rows: SplitRows) -> dict[str, Ints]:
-    names = {
+    names: dict[str, Sequence[str]] = {
         "id": rows.ids,
         "recording": rows.texts["recording"],
         "artist_id": rows.texts["artist_id"],
         "caption": rows.captions,
     }
-    return {what: np.sort(digests(list({name for name in found if name}))) for what, found in names.items()}
+    return {what: np.sort(digests(filter(None, taken(found, distinct(found)[0])))) for what, found in names.items()}
 
 
 def _counts(names: list[str]) -> dict[str, int]:

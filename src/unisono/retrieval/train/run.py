@@ -19,6 +19,7 @@ from unisono.base.errors import DataError, UsageError
 from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
+from unisono.base.texts import chained
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval import doubts
@@ -266,10 +267,10 @@ def _prepare(
 ) -> Training:
     """Build what a run needs, in the state of `found`, or else in that of `start`, or else anew."""
     train, val = data.train, data.val
-    captions = [*train.rows.captions, *val.rows.captions]
+    captions = chained([train.rows.captions, val.rows.captions])
     false = FalseDraw(train.false, len(captions)) if train.false else None
     encoder, texts = text_source(
-        config, device, [*captions, *(train.false.texts if train.false else ())], found or start
+        config, device, chained([captions, train.false.texts]) if train.false else captions, found or start
     )
     if not found:
         check_data(config, start, encoder, data)

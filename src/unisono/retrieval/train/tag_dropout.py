@@ -27,7 +27,7 @@ def with_variants(rows: SplitRows, share: float, variants: int, seed: int) -> Sp
     counts = []
     begin = np.searchsorted(rows.caption_of, np.arange(len(rows.ids) + 1))
     for row, id in enumerate(rows.ids):
-        own = rows.captions[begin[row] : begin[row + 1]]
+        own = list(rows.captions[begin[row] : begin[row + 1]])
         own_origins = rows.caption_origin[begin[row] : begin[row + 1]]
         added = []
         if "tags" in own_origins:

@@ -1,5 +1,7 @@
 """Where the text embeddings of a training come from: its encoder, fetched, frozen or tuned."""
 
+from collections.abc import Sequence
+
 import torch
 
 from unisono.base.errors import UsageError
@@ -24,7 +26,7 @@ def fetch_text_encoder(name: str) -> None:
 
 
 def text_source(
-    config: TrainingConfig, device: torch.device, captions: list[str], found: Checkpoint | None
+    config: TrainingConfig, device: torch.device, captions: Sequence[str], found: Checkpoint | None
 ) -> tuple[TextEncoderSpec, TextSource]:
     """Return the spec of the text encoder and the embeddings of the captions: stored ones, unless it is tuned."""
     is_registered = "/" not in config.text_encoder and config.text_encoder not in joint_models()
@@ -44,7 +46,7 @@ def text_source(
 
 
 def token_table(
-    config: TrainingConfig, device: torch.device, captions: list[str], heads: ProjectionHeads
+    config: TrainingConfig, device: torch.device, captions: Sequence[str], heads: ProjectionHeads
 ) -> TokenTable | None:
     """Return the vectors of the tokens of the captions, if they are trained on."""
     if not config.maxsim:

@@ -1,0 +1,83 @@
+"""Texts that stay on the disk: a sequence that holds 16 bytes of each, and reads a text when it is asked for."""
+
+import itertools
+import mmap
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+HELD = 1_000_000
+"""Of up to this number, texts are held in memory."""
+_AT_A_TIME = 10_000
+
+
+class StoredTexts(Sequence[str]):
+    """Texts in a temporary file, which vanishes with this object or with the process."""
+
+    def __init__(self, texts: Iterable[bytes]) -> None:
+        """Write texts, in UTF-8, to a file in the folder of temporary files."""
+        ends, at = array("q"), 0
+        with tempfile.TemporaryFile() as file:
+            for text in texts:
+                file.write(text)
+                at += len(text)
+                ends.append(at)
+            file.flush()
+            self._content = mmap.mmap(file.fileno(), at, access=mmap.ACCESS_READ) if at else b""
+        self._end = np.asarray(ends)
+        self._begin = np.concatenate([[0], self._end[:-1]]).astype(np.int64)[: len(self._end)]
+
+    def __len__(self) -> int:
+        return len(self._end)
+
+    def __iter__(self) -> Iterator[str]:
+        for at in range(0, len(self), _AT_A_TIME):
+            begins, ends = (each[at : at + _AT_A_TIME].tolist() for each in (self._begin, self._end))
+            yield from (self._content[begin:end].decode() for begin, end in zip(begins, ends, strict=True))
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: "slice | NDArray[np.int64]") -> "StoredTexts": ...
+    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "str | StoredTexts":
+        """Return a text, or those at some places, which are not copied."""
+        if not isinstance(place, (slice, np.ndarray)):
+            return self._content[self._begin[place] : self._end[place]].decode()
+        found = object.__new__(StoredTexts)
+        found._content, found._begin, found._end = self._content, self._begin[place], self._end[place]
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def taken(texts: Sequence[str], places: NDArray[np.int64]) -> Sequence[str]:
+    """Return the texts at some places."""
+    return texts[places] if isinstance(texts, StoredTexts) else [texts[place] for place in places.tolist()]
+
+
+def chained(parts: Sequence[Sequence[str]]) -> Sequence[str]:
+    """Return the texts of several sequences as one."""
+    every = itertools.chain.from_iterable(parts)
+    if not any(isinstance(part, StoredTexts) for part in parts):
+        return list(every)
+    return StoredTexts(text.encode() for text in every)
+
+
+def distinct(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of the distinct texts [T] in order of first appearance, and which of them each text is [n].
+
+    They are compared by hashes of 64 bits: two of a hundred million have the same by chance once in 3,700 runs.
+    """
+    hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
+    _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = np.arange(len(order))
+    return first[order], number[which]
