@@ -135,7 +135,7 @@ def clips(bench: Bench) -> list[Any]:
 
     folder = bench.folder / "clips"
     folder.mkdir(exist_ok=True)
-    return repeated(make_clips(folder, 1 if bench.tiny else 8), 1 if bench.tiny else 48 * available_cores())
+    return repeated(make_clips(folder, 1 if bench.tiny else 8), 1 if bench.tiny else 96 * available_cores())
 
 
 def build(name: str, bench: Bench) -> Any:

@@ -256,9 +256,12 @@ class _Encoders:
                     yield _row("add", key, name, number, row)
 
     def _rows(self, name: str, windows: list[Any]) -> np.ndarray[Any, Any]:
-        size = self._runner.batch_sizes[name]
-        begins = range(0, len(windows), size)
-        return np.concatenate([self._runner.start(name, windows[at : at + size]).rows() for at in begins])
+        started, at = [], 0
+        while at < len(windows):
+            lot = windows[at : at + self._runner.batch_sizes[name]]  # which shrinks where memory is short
+            started.append(self._runner.start(name, lot))
+            at += len(lot)
+        return np.concatenate([each.rows() for each in started])
 
 
 def _build(job: Job, device: str) -> dict[str, AudioEncoder]:
