@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import pickle
 import shutil
 import signal
 import sys
@@ -25,7 +26,7 @@ from tests.conftest import NO_RAY, REPOSITORY
 from tests.embeddings.prepare.conftest import Folder
 from tests.embeddings.prepare.doomed import Doomed
 from unisono import __version__
-from unisono.audio.decode import Excerpt, WindowCutter, decode
+from unisono.audio.decode import Decoder, Excerpt, WindowCutter, decode
 from unisono.audio.faults import CRASHES, MISSING, Fault
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import MissingExtraError
@@ -34,6 +35,7 @@ from unisono.embeddings.encoders.audio import dsp
 from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job, Outcome
 from unisono.embeddings.prepare.executors import ray as ray_executor
+from unisono.embeddings.prepare.executors._windows import Collector, outcome
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import Pooling, pool
 
@@ -231,6 +233,27 @@ def test_nodes_that_differ_are_refused_and_named(folder: Folder, cluster: Any, t
     built = ray_executor._Built(__version__, "first", "cpu", {"dsp": dsp.SPEC}, {}, frozenset())
     with pytest.raises(UnisonoError, match=r"dsp has other weights here \(formulas 7\) than on first \(formulas 1\)"):
         ray_executor._check(built, {"dsp": replace(dsp.SPEC, revision="7")})
+
+
+def test_windows_of_an_encoder_that_joins_them_stay_together(
+    items: list[WorkItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What tasks, actors and the coordinator do, in this process."""
+    monkeypatch.setattr(dsp.Dsp, "join", lambda _, rows: (rows.cumsum(0)[-1], 2 * rows), raising=False)
+    job = replace(JOB, encoders={"dsp": ""})
+    items = [replace(item, encoders=("dsp",)) for item in items]
+    expected = {(each.key, "dsp"): each for each in executors.build("local", job).map(items)}
+    monkeypatch.setattr(ray_executor, "_node", lambda: "this")
+    built = ray_executor._build_once(job, "cpu")
+    encoders = ray_executor._Encoders(job, built)
+    found: list[Any] = []
+    collector = Collector(found.append)
+    for item in items:
+        rows = ray_executor._decode_one(Decoder({dsp.SPEC.rate_hz}), item, job, built)
+        for row in encoders({"call": [row["call"][0] for row in rows]}):
+            method, *arguments = pickle.loads(row["call"][0])
+            getattr(collector, method)(*arguments)
+    compare([outcome(each, job) for each in found], expected)  # type: ignore[arg-type]
 
 
 def processes(title: str) -> list[int]:
