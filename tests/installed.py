@@ -12,15 +12,26 @@ from tests.loaded import python
 SOURCE = Path(__file__).parents[1] / "src"
 
 
-def install(folder: Path, name: str, modules: Mapping[str, str], entry_points: Mapping[str, Mapping[str, str]]) -> None:
-    """Install a package into a folder.
+Modules = Mapping[str, str]
+"""File name -> its source."""
+EntryPoints = Mapping[str, Mapping[str, str]]
+"""Group -> name -> "module" or "module:object"."""
 
-    Args:
-        folder: where to; it is put on the path by `run`.
-        name: of the package, with underscores.
-        modules: file name -> its source.
-        entry_points: group -> name -> "module" or "module:object".
-    """
+
+def install(folder: Path, packages: Mapping[str, tuple[Modules, EntryPoints]]) -> None:
+    """Install packages, by their names with underscores, into a folder, which `run` puts on the path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wheels = [write_wheel(folder.parent, name, *content) for name, content in packages.items()]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, *wheels],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+
+
+def write_wheel(folder: Path, name: str, modules: Modules, entry_points: EntryPoints) -> Path:
+    """Write the wheel of a package into a folder."""
     info = f"{name}-1.0.dist-info"
     groups = [
         "\n".join([f"[{group}]", *(f"{key} = {value}" for key, value in entries.items())])
@@ -33,17 +44,11 @@ def install(folder: Path, name: str, modules: Mapping[str, str], entry_points: M
         f"{info}/entry_points.txt": "\n\n".join(groups) + "\n",
     }
     record = "".join(f"{file},,\n" for file in [*files, f"{info}/RECORD"])
-    folder.mkdir(parents=True, exist_ok=True)
-    wheel = folder.parent / f"{name}-1.0-py3-none-any.whl"
+    wheel = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for file, content in {**files, f"{info}/RECORD": record}.items():
             archive.writestr(file, content)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", folder, wheel],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    return wheel
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,17 +1,39 @@
-"""An encoder that takes no time, for tests of what happens around encoders."""
+"""Encoders that take no time, for tests of what happens around encoders.
+
+    python -m tests.quick FILE WORDS...
+
+runs a program in which musicnn and its taggers compute hardly anything.
+"""
+
+import runpy
+import sys
 
 import pytest
 import torch
 
-from unisono.embeddings.encoders.audio.musicnn import SPEC, Musicnn
+from unisono.embeddings.encoders.audio.musicnn import Musicnn
+from unisono.embeddings.encoders.audio.tags import Tags
 
 
-def embed(_: Musicnn, windows: torch.Tensor) -> torch.Tensor:
-    """Return as many samples of windows [B, 48000] as musicnn has features [B, 1706]."""
-    return windows[:, :: windows.shape[1] // SPEC.dim][:, : SPEC.dim].contiguous()
+def embed(encoder: Musicnn | Tags, windows: torch.Tensor) -> torch.Tensor:
+    """Return as many samples of windows [B, 48000] as the encoder has features."""
+    dim = encoder.spec.dim
+    return windows[:, :: windows.shape[1] // dim][:, :dim].contiguous()
+
+
+def use(patch: pytest.MonkeyPatch) -> None:
+    """Let musicnn and its taggers, in this process, compute hardly anything."""
+    for encoder in (Musicnn, Tags):
+        patch.setattr(encoder, "embed", embed)
 
 
 @pytest.fixture
 def quick_musicnn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let musicnn, in this process, compute hardly anything."""
-    monkeypatch.setattr(Musicnn, "embed", embed)
+    use(monkeypatch)
+
+
+if __name__ == "__main__":
+    use(pytest.MonkeyPatch())
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")

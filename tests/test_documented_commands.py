@@ -113,13 +113,13 @@ def follow(page: Path, folder: Path) -> None:
     """Run a page's lines in a folder, one after the other."""
     lines = runnable(page)
     done = loaded.python(
-        REPOSITORY / "tests/extras_driver.py",
+        *("-m", "tests.quick", REPOSITORY / "tests/extras_driver.py"),
         json.dumps(lines),
         cwd=folder,
         env={
             **os.environ,
             "HOME": str(folder),
-            "PYTHONPATH": str(REPOSITORY / "src"),
+            "PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}",
             "HF_HUB_OFFLINE": "1",
             "COLUMNS": "200",
         },

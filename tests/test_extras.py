@@ -3,6 +3,7 @@
 A verb works, or says before any work which package it lacks and the command that installs it.
 """
 
+import compileall
 import json
 import re
 import shutil
@@ -64,6 +65,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder / "program")
+    compileall.compile_dir(folder / "program", quiet=1)  # once, and not in each of the runs
     return folder / "program"
 
 

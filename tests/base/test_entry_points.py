@@ -16,9 +16,12 @@ for name, found in entry_points.load({GROUP!r}).items():
 
 def test_what_packages_add_is_loaded_and_the_broken_are_named(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    install(site, "good", {"good.py": "THING = 'a thing'"}, {GROUP: {"fine": "good:THING", "absent": "good:NOTHING"}})
-    install(site, "bad", {"bad.py": "import not_installed_at_all"}, {GROUP: {"broken": "bad"}})
-    install(site, "leaving", {"leaving.py": "raise SystemExit(3)"}, {GROUP: {"exit": "leaving"}})
+    packages = {
+        "good": ({"good.py": "THING = 'a thing'"}, {GROUP: {"fine": "good:THING", "absent": "good:NOTHING"}}),
+        "bad": ({"bad.py": "import not_installed_at_all"}, {GROUP: {"broken": "bad"}}),
+        "leaving": ({"leaving.py": "raise SystemExit(3)"}, {GROUP: {"exit": "leaving"}}),
+    }
+    install(site, packages)
     done = run(site, "-c", SHOW)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -34,8 +37,7 @@ def test_what_packages_add_is_loaded_and_the_broken_are_named(tmp_path: Path) ->
 
 def test_two_packages_of_one_name_are_an_error(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    for name in ("one", "two"):
-        install(site, name, {f"{name}.py": "THING = 1"}, {GROUP: {"same": f"{name}:THING"}})
+    install(site, {name: ({f"{name}.py": "THING = 1"}, {GROUP: {"same": f"{name}:THING"}}) for name in ("one", "two")})
     done = run(site, "-c", SHOW)
     assert "same | 'same' of the package one" in done.stdout
     assert "the package two adds the same name" in done.stdout

@@ -47,12 +47,14 @@ BROKEN = {
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Packages with a good encoder, one that fails while it is built, and the broken ones."""
     root = tmp_path_factory.mktemp("packages")
-    install(root / "site", "loudness", {"loudness.py": GOOD}, {GROUP: {"peak": "loudness"}})
     failing = SPEC_OF.format("failing") + "def build(device, weights): raise ZeroDivisionError('by zero')"
-    install(root / "site", "fails_later", {"fails_later.py": failing}, {GROUP: {"failing": "fails_later"}})
+    packages = {
+        "loudness": ({"loudness.py": GOOD}, {GROUP: {"peak": "loudness"}}),
+        "fails_later": ({"fails_later.py": failing}, {GROUP: {"failing": "fails_later"}}),
+    }
     for name, (source, _) in BROKEN.items():
-        package = f"has_{name}"
-        install(root / "site", package, {f"{package}.py": source}, {GROUP: {name: package}})
+        packages[f"has_{name}"] = ({f"has_{name}.py": source}, {GROUP: {name: f"has_{name}"}})
+    install(root / "site", packages)
     return root / "site"
 
 
@@ -119,7 +121,7 @@ def test_the_example_of_the_docs_is_an_encoder(tmp_path: Path) -> None:
     begin = next(number for number, line in enumerate(lines) if "in `my_package/my_encoder.py`" in line)
     code = [line[4:] for line in itertools.takewhile(lambda line: line[:4].isspace() or not line, lines[begin + 1 :])]
     modules = {"my_package/__init__.py": "", "my_package/my_encoder.py": "\n".join(code)}
-    install(tmp_path / "site", "my_package", modules, {GROUP: {"my_encoder": "my_package.my_encoder"}})
+    install(tmp_path / "site", {"my_package": (modules, {GROUP: {"my_encoder": "my_package.my_encoder"}})})
     shown = (
         "import torch; from unisono.embeddings.encoders import audio; "
         "print(audio.unusable(), audio.build('my_encoder').embed(torch.ones(3, 80_000)).tolist())"

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import h5py  # noqa: F401 - so that the children need not
+import pytest
 import safetensors.numpy  # noqa: F401
 import soundfile  # noqa: F401
 import soxr  # noqa: F401
@@ -20,7 +21,6 @@ import torch
 import transformers.audio_utils  # noqa: F401
 
 from tests import quick
-from unisono.embeddings.encoders.audio.musicnn import Musicnn
 from unisono.embeddings.prepare import embed
 from unisono.embeddings.prepare.run import prepare
 
@@ -49,7 +49,7 @@ def start(unified: Path, output: Path) -> int:
 def main() -> None:
     """Kill so many runs at random moments, then let one finish."""
     torch.set_num_threads(1)
-    Musicnn.embed = quick.embed  # type: ignore[method-assign, assignment]
+    quick.use(pytest.MonkeyPatch())
     unified, output, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     began = time.monotonic()
     process = start(unified, output.with_name("timing"))

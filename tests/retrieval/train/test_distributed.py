@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 import torch
 
 from tests.conftest import REPOSITORY
-from tests.loaded import Program, start
+from tests.loaded import Program, python, start
 from tests.retrieval.train.synthetic import write_embeddings
 from unisono.base.errors import UsageError
 from unisono.retrieval.checkpoint import load
@@ -99,10 +97,8 @@ def test_the_command_under_torchrun(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     write_embeddings(tmp_path / "data", (24, 4, 4), encoder="muq")
     train(tmp_path / "data", epochs=2, batch_size=8, dropout=0, audio_noise=0, checkpoint_dir=tmp_path / "one")
     words = "--data-dir data --epochs 2 --batch-size 8 --dropout 0 --audio-noise 0 --checkpoint-dir two"
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    finished = subprocess.run(
-        [*launcher, REPOSITORY / "train.py", *words.split()], cwd=tmp_path, capture_output=True, text=True, timeout=250
-    )
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    finished = python(*launcher, REPOSITORY / "train.py", *words.split(), cwd=tmp_path)
     assert finished.returncode == 0, finished.stderr
     assert finished.stdout.count("Best epoch") == 1 and finished.stderr.count("Training on 24 excerpts") == 1
     assert (tmp_path / "two" / "muq_train.log").read_text().count("Epoch ") == 2

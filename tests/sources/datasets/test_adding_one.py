@@ -37,7 +37,7 @@ def added(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     places = {"modules": str(folder / "modules"), "builders": str(folder / "builders")}
     (folder / "with_chirps.py").write_text(plugin.format(**places))
     if request.param == "package":
-        install(folder / "site", "birds", {"birds.py": module}, {GROUP: {"chirps": "birds"}})
+        install(folder / "site", {"birds": ({"birds.py": module}, {GROUP: {"chirps": "birds"}})})
     return environment(folder / "site", folder)
 
 
@@ -87,10 +87,12 @@ def test_it_can_be_unified_with_its_own_option(added: dict[str, str], tmp_path: 
 
 def test_a_package_that_is_broken_breaks_its_dataset_only(tmp_path: Path) -> None:
     site = tmp_path / "site"
-    module = page()[0]
-    install(site, "broken", {"broken.py": "import not_installed_at_all"}, {GROUP: {"quacks": "broken"}})
-    install(site, "other", {"other.py": "DATASET = 3"}, {GROUP: {"other": "other"}})
-    install(site, "birds", {"birds.py": module}, {GROUP: {"tweets": "birds"}})
+    packages = {
+        "broken": ({"broken.py": "import not_installed_at_all"}, {GROUP: {"quacks": "broken"}}),
+        "other": ({"other.py": "DATASET = 3"}, {GROUP: {"other": "other"}}),
+        "birds": ({"birds.py": page()[0]}, {GROUP: {"tweets": "birds"}}),
+    }
+    install(site, packages)
     there = environment(site)
     said = run("-m|unisono|download|quacks|--data-root|data", there, tmp_path, rc=2)
     assert "'quacks' of the package broken" in said and "No module named 'not_installed_at_all'" in said
