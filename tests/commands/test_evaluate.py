@@ -77,8 +77,9 @@ def test_from_python_it_prints_nothing_and_shows_its_tables(world, capfd, tmp_pa
     assert read_result(tmp_path / "r.json") == result
     write_report(result, str(tmp_path / "r.html"))
     assert "Protocol" in (tmp_path / "r.html").read_text(encoding="utf-8")
-    with pytest.raises(UsageError, match="model must be a Model, found"):
+    with pytest.raises(UsageError, match="model must be a JointModel, found") as refusal:
         evaluate(str(world.checkpoint), world.data_dir)  # type: ignore[arg-type]
+    assert refusal.value.hint == "Load it with: unisono.load_model"
     with pytest.raises(UsageError, match="split must be one of"):
         evaluate(model, world.data_dir, split="tests")  # type: ignore[arg-type]
 

@@ -80,11 +80,12 @@ def check(name: str, value: Any, hint: Any) -> Any:
     """Check one value against an annotation and return it; a path is returned as `Path`.
 
     Raises:
-        UsageError: it does not fit.
+        UsageError: it does not fit; the hint is what the class that was expected says of `how_to_get` one.
     """
     problem = _problem(value, hint)
     if problem:
-        raise UsageError(f"{name} must be {problem}, found {_say(value)}.", parameter=name)
+        way = getattr(hint, "how_to_get", "")
+        raise UsageError(f"{name} must be {problem}, found {_say(value)}.", hint=way, parameter=name)
     if isinstance(value, (str, os.PathLike)) and any(
         os.PathLike in (member, get_origin(member)) for member in _members(hint)
     ):

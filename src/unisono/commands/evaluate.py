@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from unisono.retrieval.evaluate.result import Result
 
 
+ASKED = ("exclude_overlap", "baselines", "windows", "robustness", "hubness", "rerank", "seed")
+"""Options that mean the same whatever is evaluated on."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(StageOptions):
     """Options of `unisono evaluate`."""
@@ -122,6 +126,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
         from unisono.retrieval.evaluate import run as evaluating
         from unisono.retrieval.models import load_model
     model = load_model(named, options.device)
+    asked = {name: getattr(options, name) for name in ASKED}
     if options.benchmark:
         return evaluating.evaluate_named(
             model,
@@ -129,12 +134,7 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             data_root=options.data_root,
             output_dir=options.data_dir,
             allow_missing=options.allow_missing,
-            exclude_overlap=options.exclude_overlap,
-            baselines=options.baselines,
-            robustness=options.robustness,
-            hubness=options.hubness,
-            rerank=options.rerank,
-            seed=options.seed,
+            **asked,
         )
     if options.dataset_file:
         kept = "_windows" if options.windows in ("best", "mean") or options.rerank else ""
@@ -144,28 +144,11 @@ def _evaluate(named: str | Path, options: EvaluateOptions) -> "Result":
             options.dataset_file,
             output_dir=options.data_dir or own,
             split=options.split,
-            exclude_overlap=options.exclude_overlap,
-            baselines=options.baselines,
-            robustness=options.robustness,
-            hubness=options.hubness,
-            rerank=options.rerank,
             queries=options.queries,
-            windows=options.windows,
-            seed=options.seed,
+            **asked,
         )
-    return evaluating.evaluate(
-        model,
-        options.data_dir or Workspace(options.data_root).embeddings,
-        split=options.split or "test",
-        exclude_overlap=options.exclude_overlap,
-        baselines=options.baselines,
-        robustness=options.robustness,
-        hubness=options.hubness,
-        rerank=options.rerank,
-        queries=options.queries,
-        windows=options.windows,
-        seed=options.seed,
-    )
+    data = options.data_dir or Workspace(options.data_root).embeddings
+    return evaluating.evaluate(model, data, split=options.split or "test", queries=options.queries, **asked)
 
 
 def _show(result: "Result") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class JointModel:
     A subclass adds `text_encoder`, `embed_text`, `project_audio`, `made_like`, and what the properties name.
     """
 
+    how_to_get: ClassVar[str] = "Load it with: unisono.load_model"
     must_agree: tuple[str, ...] = ("revision",)
     """Fields of `EncoderRecord` in which embeddings must agree with those that it reads."""
     compares_tracks: bool = False

@@ -9,7 +9,7 @@ import numpy as np
 
 from unisono import __version__
 from unisono.base.arguments import AnyPath, checked
-from unisono.base.errors import DataError, UsageError
+from unisono.base.errors import DataError
 from unisono.base.log import log
 from unisono.embeddings.file import EmbeddingsFile, SplitRows
 from unisono.retrieval import doubts
@@ -108,7 +108,6 @@ def evaluate(
         UsageError: the model was trained on some of the music, or no windows were kept.
         DataError: the split is empty, or the embeddings do not fit the model.
     """
-    _check_model(model)
     one = None if split == "all" else split
     own_queries = Path(queries) if queries else None
     asked = _Request(
@@ -148,7 +147,6 @@ def evaluate_benchmark(
     Raises:
         UsageError, DataError: as for `evaluate`.
     """
-    _check_model(model)
     path = Path(dataset_file)
     folder, kept = _embeddings_of(model, path, Workspace(), output_dir, windows, rerank)
     benchmark = embed_benchmark(model, path, folder, windows_per_track=kept)
@@ -193,7 +191,6 @@ def evaluate_named(
         UsageError: there is no such benchmark, its release is not there, or music is missing.
         DataError: the release has other counts than the benchmark.
     """
-    _check_model(model)
     workspace = Workspace.at(data_root)
     path, asked = read_named(benchmarks.get(benchmark), workspace, allow_missing=allow_missing)
     folder, kept = _embeddings_of(model, path, workspace, output_dir, windows, rerank)
@@ -217,13 +214,6 @@ def _embeddings_of(
     kept = None if windows in (None, "pooled") and not rerank else WINDOWS
     named = f"{model.audio_encoder.name}_windows" if kept else model.audio_encoder.name
     return Path(output_dir) if output_dir else workspace.benchmark(path, named), kept
-
-
-def _check_model(model: object) -> None:
-    if not hasattr(type(model), "project_rows"):
-        raise UsageError(
-            f"model must be a Model, found {model!r}.", hint="Load it with: unisono.load_model", parameter="model"
-        )
 
 
 def _evaluate(model: JointModel, file: EmbeddingsFile, asked: _Request) -> Result:
