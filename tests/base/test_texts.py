@@ -4,14 +4,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unisono.base.texts import StoredTexts, chained, distinct, taken
+from unisono.base.texts import TextsOnDisk, chained, distinct, taken
 
 LISTS = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=6))
 
 
 @given(LISTS, st.data())
 def test_stored_texts_are_the_list(listed: list[str], data: st.DataObject) -> None:
-    found = StoredTexts(text.encode() for text in listed)
+    found = TextsOnDisk(text.encode() for text in listed)
     assert list(found) == [found[at] for at in range(len(listed))] == listed and len(found) == len(listed)
     places = np.array(data.draw(st.lists(st.integers(0, len(listed) - 1))) if listed else [], dtype=np.int64)
     assert list(taken(found, places)) == taken(listed, places) == [listed[place] for place in places]

@@ -15,7 +15,7 @@ HELD = 1_000_000
 _AT_A_TIME = 10_000
 
 
-class StoredTexts(Sequence[str]):
+class TextsOnDisk(Sequence[str]):
     """Texts in a temporary file, which vanishes with this object or with the process."""
 
     def __init__(self, texts: Iterable[bytes]) -> None:
@@ -42,12 +42,12 @@ class StoredTexts(Sequence[str]):
     @overload
     def __getitem__(self, place: int) -> str: ...
     @overload
-    def __getitem__(self, place: "slice | NDArray[np.int64]") -> "StoredTexts": ...
-    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "str | StoredTexts":
+    def __getitem__(self, place: "slice | NDArray[np.int64]") -> "TextsOnDisk": ...
+    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "str | TextsOnDisk":
         """Return a text, or those at some places, which are not copied."""
         if not isinstance(place, (slice, np.ndarray)):
             return self._content[self._begin[place] : self._end[place]].decode()
-        found = object.__new__(StoredTexts)
+        found = object.__new__(TextsOnDisk)
         found._content, found._begin, found._end = self._content, self._begin[place], self._end[place]
         return found
 
@@ -59,15 +59,15 @@ class StoredTexts(Sequence[str]):
 
 def taken(texts: Sequence[str], places: NDArray[np.int64]) -> Sequence[str]:
     """Return the texts at some places."""
-    return texts[places] if isinstance(texts, StoredTexts) else [texts[place] for place in places.tolist()]
+    return texts[places] if isinstance(texts, TextsOnDisk) else [texts[place] for place in places.tolist()]
 
 
 def chained(parts: Sequence[Sequence[str]]) -> Sequence[str]:
     """Return the texts of several sequences as one."""
     every = itertools.chain.from_iterable(parts)
-    if not any(isinstance(part, StoredTexts) for part in parts):
+    if not any(isinstance(part, TextsOnDisk) for part in parts):
         return list(every)
-    return StoredTexts(text.encode() for text in every)
+    return TextsOnDisk(text.encode() for text in every)
 
 
 def distinct(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

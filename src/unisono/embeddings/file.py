@@ -40,7 +40,7 @@ from unisono.base import texts
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.table import Table
-from unisono.base.texts import StoredTexts
+from unisono.base.texts import TextsOnDisk
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.structure import (
     BLOCK_BYTES,
@@ -394,7 +394,7 @@ class EmbeddingsFile:
         if len(self._file[place]) <= texts.HELD:
             return self._texts(place)
         with reading(self.path, place):
-            found = StoredTexts(self._encoded(place))
+            found = TextsOnDisk(self._encoded(place))
             for _ in found:  # refuses what is not UTF-8
                 pass
         return found
