@@ -21,6 +21,10 @@ SAME_CLASS_NAME: set[str] = set()
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 HOME = re.compile(r"(?<![\w.:/])/(?:work|root|workspace|mnt|home/(?!me\b|user\b|you\b)\w+|Users/(?!me\b|you\b)\w+)/")
 """Where a path of somebody's machine begins."""
+SECOND_SENTENCE = re.compile(
+    r"(?<!\b[A-Z])(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bvs)(?<!\.)[.!?][\"”’')*_`]* [\"“‘'(\[*_]*[\w`]"
+)
+"""Where a second sentence of a line begins."""
 
 
 def modules(*folders: str) -> list[Path]:
@@ -89,6 +93,20 @@ def test_no_two_public_classes_share_a_name():
 def test_readme_names_the_ways_to_try_it():
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     assert "make demo" in readme and "make test" in readme
+
+
+def test_each_sentence_of_a_page_is_a_line():
+    pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), NOT_OURS / "README.md"]
+    found = []
+    for page in pages:
+        text = re.sub(
+            r"^```.*?^```", lambda code: "\n" * code[0].count("\n"), page.read_text("utf-8"), flags=re.M | re.S
+        )
+        for number, line in enumerate(text.splitlines(), 1):
+            words = re.sub(r"^ *\d+\. |`[^`]*`|\]\([^)]*\)", "`", line)
+            if not line.startswith(("    ", "|")) and SECOND_SENTENCE.search(words):
+                found.append(f"{place(page)}:{number} {line}")
+    assert len(pages) > 30 and found == []
 
 
 @pytest.mark.parametrize("folder", WRITTEN)
