@@ -99,6 +99,8 @@ def test_each_sentence_of_a_page_is_a_line():
     pages = [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), NOT_OURS / "README.md"]
     found = []
     for page in pages:
+        if page.name == "reference.md":  # written by a command
+            continue
         text = re.sub(
             r"^```.*?^```", lambda code: "\n" * code[0].count("\n"), page.read_text("utf-8"), flags=re.M | re.S
         )
