@@ -135,6 +135,8 @@ def test_missing_music_is_an_error_unless_it_is_allowed(root, capsys):
     assert any("CC BY-SA 4.0" in each and "Zenodo" in each for each in result.protocol)
     assert result.retrieval["text_to_music"]["all"].candidates == 4
     assert "as published" not in capsys.readouterr().out
+    by_windows = run(options(root, benchmark="song-describer", allow_missing=True, windows="best"))
+    assert by_windows.protocol != result.protocol and any("window" in each for each in by_windows.protocol)
 
 
 def test_test_a_of_musicbench_has_the_main_captions_only(root):
