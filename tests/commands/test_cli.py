@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.loaded import unisono
+from tests.loaded import python, unisono
 from tests.making import make_track
 from tests.releases import song_describer
 from unisono.cli import GROUPS, VERBS
@@ -24,6 +24,7 @@ SCRIPTS = {
 
 
 def run(*command: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run Python from its start."""
     return subprocess.run(
         [sys.executable, *map(str, command)],
         env={**os.environ, **(env or {})},
@@ -52,11 +53,12 @@ def test_every_verb_has_help_which_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(("script", "verb"), SCRIPTS.items())
 def test_the_scripts_are_the_verbs(script: str, verb: str) -> None:
-    assert run(script, "--help").stdout == run("-m", "unisono", verb, "--help").stdout
+    shown = python(script, "--help", cwd=REPOSITORY).stdout
+    assert shown and shown == unisono(verb, "--help").stdout
 
 
 def test_wrong_usage_exits_with_2() -> None:
-    done = run("-m", "unisono", "unify", "--no-such-option")
+    done = unisono("unify", "--no-such-option")
     assert done.returncode == 2
     assert "--no-such-option" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -75,12 +77,12 @@ def test_a_fault_of_the_program_is_one_line_unless_debugging() -> None:
         "unisono.commands.unify._unify = run\n"
         "unisono.cli.main(sys.argv[1:])"
     )
-    done = run("-c", code, "unify")
+    done = python("-c", code, "unify")
     assert done.returncode == 1
     assert "ZeroDivisionError: odd" in done.stderr
     assert "--debug" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "Traceback" in run("-c", code, "unify", "--debug").stderr
+    assert "Traceback" in python("-c", code, "unify", "--debug").stderr
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def test_results_that_nobody_reads_end_no_run(unified: Path, tmp_path: Path, whe
 
 
 def test_debugging_keeps_the_exit_code(tmp_path: Path) -> None:
-    done = run("-m", "unisono", "describe", str(tmp_path / "none.json"), "--debug")
+    done = unisono("describe", tmp_path / "none.json", "--debug")
     assert done.returncode == 2
     assert "Traceback" in done.stderr and "There is no file" in done.stderr
 
