@@ -96,7 +96,7 @@ def asked_by(users: int, port: int, pause_s: float, seconds: float) -> list[floa
     def ask(user: int) -> None:
         rng = random.Random(user)
         time.sleep(rng.random() * pause_s)
-        while time.monotonic() < end:
+        while not waited or time.monotonic() < end:
             began = time.perf_counter()
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
             connection.request("GET", f"/api/v1/search?q={quote(f'calm {rng.random()}')}&where=year%3E%3D1990")
@@ -161,7 +161,7 @@ def main() -> None:
     )
     server = make_server(make_app(Searches(model, music)))
     with multiprocessing.get_context("fork").Pool(1) as users_process, listen(0) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         port = listener.getsockname()[1]
         for users, pause_s in ((1, 0.0), (options.users, options.pause), (options.users, 0.0)):
