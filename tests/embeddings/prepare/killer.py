@@ -21,6 +21,7 @@ import torch
 import transformers.audio_utils  # noqa: F401
 
 from tests import quick
+from unisono.embeddings.encoders.audio.musicnn import Musicnn
 from unisono.embeddings.prepare import embed
 from unisono.embeddings.prepare.run import prepare
 
@@ -38,6 +39,12 @@ def child(unified: Path, output: Path) -> None:
     os._exit(0)
 
 
+def embed_slowly(encoder: Musicnn, windows: torch.Tensor) -> torch.Tensor:
+    """Compute hardly anything, and take long enough to be hit."""
+    time.sleep(0.02 * len(windows))
+    return quick.embed(encoder, windows)
+
+
 def start(unified: Path, output: Path) -> int:
     """Fork a run; give its process id."""
     process = os.fork()
@@ -49,7 +56,7 @@ def start(unified: Path, output: Path) -> int:
 def main() -> None:
     """Kill so many runs at random moments, then let one finish."""
     torch.set_num_threads(1)
-    quick.use(pytest.MonkeyPatch())
+    pytest.MonkeyPatch().setattr(Musicnn, "embed", embed_slowly)
     unified, output, kills, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     began = time.monotonic()
     process = start(unified, output.with_name("timing"))
