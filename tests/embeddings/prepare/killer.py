@@ -33,7 +33,7 @@ def child(unified: Path, output: Path) -> None:
         os.dup2(nowhere.fileno(), 1)
         os.dup2(nowhere.fileno(), 2)
     try:
-        prepare(unified, output_dir=output, encoders=("dsp", "musicnn"), devices=("cpu",))
+        prepare(unified, output_dir=output, encoders=("dsp", "musicnn"), devices=("cpu",), batch_size=4)
     except BaseException:
         os._exit(1)
     os._exit(0)
@@ -41,7 +41,7 @@ def child(unified: Path, output: Path) -> None:
 
 def embed_slowly(encoder: Musicnn, windows: torch.Tensor) -> torch.Tensor:
     """Compute hardly anything, and take long enough to be hit."""
-    time.sleep(0.02 * len(windows))
+    time.sleep(0.05 * len(windows))
     return quick.embed(encoder, windows)
 
 
@@ -66,8 +66,8 @@ def main() -> None:
     killed = {"before": 0, "embedding": 0, "assembling": 0}
     while sum(killed.values()) < kills:
         process = start(unified, output)
-        # Progress adds up from run to run, so each is given a small part of the time that a whole one takes.
-        deadline = time.monotonic() + moments.uniform(0, 0.3) * whole_s
+        # Progress adds up from run to run, so each is given a part of the time that a whole one takes.
+        deadline = time.monotonic() + moments.uniform(0, 0.5) * whole_s
         while time.monotonic() < deadline and os.waitpid(process, os.WNOHANG) == (0, 0):
             time.sleep(0.005)
         try:
