@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.captions.chat_server import chat_server, says
@@ -76,6 +76,8 @@ def plain(name: str, given: Track, seed: int) -> str:
 
 
 @given(st.sampled_from(PLAIN), words, st.lists(words, max_size=12), names, names, st.integers(), st.text(max_size=9))
+@example("metadata", "1950s", [], "", "0),0", 0, "")
+@example("metadata", "1950s", [], "a ( ,", "b (x), , c", 0, "")
 def test_a_caption_is_empty_or_clean(way, genre, tags, artist, title, seed, year) -> None:
     text = plain(way, track(genre=genre, tags=tags, artist=artist, title=title, extra={"year": year}), seed)
     assert text == text.strip()

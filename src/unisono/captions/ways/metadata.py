@@ -11,6 +11,7 @@ ORIGIN: CaptionOrigin = "tags"
 _MOST_LETTERS = 80
 _BRACKETED = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>")
 _BRACKETS = re.compile(r"[\[\](){}<>]")
+_COMMAS = re.compile(r"(?: *,)+")
 _NO_NAME = re.compile(
     r"\b(nan|unknown|untitled)\b|^(none|null|na|n/a|various|various artists|artist|title|track \d*|\d+)$", re.IGNORECASE
 )
@@ -37,7 +38,8 @@ def name(text: str) -> str:
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     while (shorter := _BRACKETED.sub(" ", printable)) != printable:
         printable = shorter
-    words = " ".join(_BRACKETS.sub(" ", printable).replace('"', " ").split()).strip(" -–,;:")
+    words = " ".join(_BRACKETS.sub(" ", printable).replace('"', " ").split())
+    words = _COMMAS.sub(",", words).strip(" -–,;:")  # what stood in brackets leaves commas loose
     says_something = any(map(str.isalnum, words)) and not _NO_NAME.search(words)
     return words if says_something and len(words) <= _MOST_LETTERS else ""
 
