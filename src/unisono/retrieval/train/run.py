@@ -20,6 +20,7 @@ from unisono.base.files import write_whole
 from unisono.base.log import log, log_to
 from unisono.base.seeded import rank_key
 from unisono.base.texts import chained
+from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.embeddings.file import EmbeddingsFile
 from unisono.retrieval import checkpoint as checkpoints
 from unisono.retrieval import doubts
@@ -272,14 +273,10 @@ def _prepare(
     encoder, texts = text_source(
         config, device, chained([captions, train.false.texts]) if train.false else captions, found or start
     )
-    if not found:
+    if found:
+        _check_text_encoder(found, encoder)
+    else:
         check_data(config, start, encoder, data)
-    if found and (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
-        raise UsageError(
-            f"The checkpoint was trained with another version of the text encoder {encoder.name} "
-            f"({found.text_encoder.revision}) than the one here ({encoder.revision}).",
-            hint="Fetch that version, or train a new model.",
-        )
     sampler = _sampler(config, data, false)
     begun = found or start
     heads = (Model(begun).heads if begun else _new_heads(config, train, encoder.dim)).to(device)
@@ -317,6 +314,20 @@ def _prepare(
     training = Training(config, how, step, sampler, validation, base)
     training.state.warnings = _doubts_of(train)
     return training
+
+
+def _check_text_encoder(found: Checkpoint, encoder: TextEncoderSpec) -> None:
+    """Refuse to go on with another version of the text encoder.
+
+    Raises:
+        UsageError: it has other weights, or another size.
+    """
+    if (encoder.revision, encoder.dim) != (found.text_encoder.revision, found.text_encoder.dim):
+        raise UsageError(
+            f"The checkpoint was trained with another version of the text encoder {encoder.name} "
+            f"({found.text_encoder.revision}) than the one here ({encoder.revision}).",
+            hint="Fetch that version, or train a new model.",
+        )
 
 
 def _sampler(config: TrainingConfig, data: TrainingData, false: FalseDraw | None) -> Sampler:
