@@ -1,5 +1,7 @@
 """Tracks that stay on the disk are the same tracks, and what is decided over them is the same."""
 
+import gc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -114,3 +116,15 @@ def test_any_layout_of_an_array_is_read(
     path.write_bytes(content)
     monkeypatch.setattr(json_array, "_whole", lambda path: pytest.fail("read as a whole"))
     assert read_tracks(path) == tracks(9)
+
+
+def test_its_file_is_closed_in_a_cycle_of_garbage(tmp_path: Path):
+    """As an error's traceback makes one; the collector may take the file first, and would warn of it."""
+    found = StoredTracks(tracks(3), tmp_path)
+    held = [found._files[0].file, found]
+    held.append(held)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        del found, held
+        gc.collect()
+    assert not warned

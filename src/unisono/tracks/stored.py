@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import weakref
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -34,10 +35,7 @@ class _File:
     def __init__(self, file: IO[bytes], name: Path) -> None:
         self.file, self._name = file, name
         self._status = self._now()
-
-    def __del__(self) -> None:
-        with suppress(OSError):  # what was buffered when the disk was full
-            self.file.close()
+        weakref.finalize(self, _close, file)  # not __del__: in a cycle of garbage the file may be the first to go
 
     def read(self, begin: int, end: int) -> bytes:
         """Return what lies between two places.
@@ -57,6 +55,11 @@ class _File:
     def _now(self) -> tuple[int, int]:
         found = os.fstat(self.file.fileno())
         return found.st_size, found.st_mtime_ns
+
+
+def _close(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what was buffered when the disk was full
+        file.close()
 
 
 class StoredTracks(Sequence[Track]):
