@@ -30,8 +30,10 @@ ABSENT = {
 }
 """Why a test did not run -> the letter and the word that it is counted under."""
 
-# A busy machine may take its time over one example; pytest's timeout catches what never ends.
-settings.register_profile("unisono", deadline=None)
+# A busy machine may take its time over one example; pytest's timeout catches what never ends. The examples of property
+# tests are the same in each run; `--hypothesis-profile explore` draws others.
+settings.register_profile("unisono", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("unisono")
 
 # Under `nohup make test &` the shell ignores SIGINT, and so would every process that a test starts and interrupts. A

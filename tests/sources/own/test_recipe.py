@@ -165,7 +165,12 @@ values = st.one_of(
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(ROWS[0], values)), min_size=1, max_size=5))
 def test_hostile_rows_are_read_or_dropped(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
-    items = read(write(tmp_path, "jsonl", rows))
+    try:
+        items = read(write(tmp_path, "jsonl", rows))
+    except DataError as error:  # one id for two files: the only rows for which nothing of the table is read
+        one, other = (rows[int(line) - 1] for line in re.findall(r"captions\.jsonl:(\d+)", str(error)))
+        assert "have the id" in str(error) and one["clip"] == other["clip"] and one["file"] != other["file"]
+        return
     assert len({item.id for item in items}) == len(items)
     for item in items:
         if isinstance(item, Track):
