@@ -186,6 +186,20 @@ def test_chips_narrow_and_choices_are_heeded_and_saved(opened, port, tmp_path):
     assert before[3] in saved and saved.count("#EXTINF") == 1
 
 
+def test_long_lists_are_shown_whole(opened):
+    with running([track(row, title=f"Title {row}") for row in range(20)]) as port:
+        page = opened(f"http://127.0.0.1:{port}/")
+        search(page, "calm guitar")
+        page.wait_for_function("() => document.querySelectorAll('.hit').length == 20")
+        first = titles(page)
+        page.click(".hit:nth-child(20) [title=Keep]")
+        assert page.get_attribute(".hit:nth-child(20) [title=Keep]", "aria-pressed") == "true" and titles(page) == first
+        search(page, "loud drums")
+        page.go_back()
+        page.wait_for_function("() => document.querySelector('[name=q]').value == 'calm guitar'")
+        assert titles(page) == first
+
+
 def test_what_cannot_be_played_says_so(opened, port):
     page = opened(f"http://127.0.0.1:{port}/?q=x")
     page.click("[aria-label='Play Title 5']")

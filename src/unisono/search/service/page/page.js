@@ -1,8 +1,10 @@
 // The page: a question, its hits, what they can be narrowed by, and the player.
-import { html, render, useCallback, useEffect, useRef, useState } from "./preact.js";
+import { html, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
 import { Cover, Curve, Icon, Player, clock, nameOf, url, usePlayer } from "./player.js";
 
 const LISTS = ["like", "where"];
+const NONE = [];
+const FIRST = 8; // hits that are painted at once, the others right after
 const TITLE = "unisono";
 const KEYS = [["/", "to the search field"], ["Space", "play or pause"], ["n, p", "next, previous track"], ["← →", "10 seconds back or on"], ["?", "this list"]];
 
@@ -36,6 +38,8 @@ const rangeOf = hits => {
 };
 
 const focused = element => element?.focus();
+/** Do something once what there is to see is painted. */
+const later = act => requestAnimationFrame(() => (window.requestIdleCallback ?? setTimeout)(act));
 
 function Login({ onDone }) {
   const [said, setSaid] = useState(""), [busy, setBusy] = useState(false);
@@ -131,15 +135,15 @@ function Filters({ facets, asked, onAsk }) {
     </details>`);
 }
 
-function Hit({ found, place, range, player, onPlay, onMore, onJudge, missing }) {
-  const { track } = found, isNow = player.current?.track.id === track.id, name = nameOf(track);
+function Hit({ found, place, range, now, isNow, isPlaying, missing }) {
+  const { track } = found, name = nameOf(track);
   const by = [track.artist, track.album].filter(Boolean).join(" · "), facts = [track.year, clock(track.duration_s)].filter(Boolean).join(" · ");
   const why = Object.keys(found.why).slice(0, 3);
   const parts = Object.entries(found.parts).map(([part, value]) => `${part.startsWith("like ") ? playlistName(part) : part} ${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`);
   const rejected = found.verdict === "reject", kept = found.verdict === "keep";
   return html`<li class=${`hit${isNow ? " now" : ""}${rejected ? " rejected" : ""}`}>
-    <button class="art" aria-label=${isNow && player.playing ? `Pause ${name}` : `Play ${name}`} onClick=${() => isNow ? player.toggle() : onPlay(place)}>
-      <${Cover} track=${track} size="72" /><span class="over"><${Icon} name=${isNow && player.playing ? "pause" : "play"} /></span>
+    <button class="art" aria-label=${isPlaying ? `Pause ${name}` : `Play ${name}`} onClick=${() => isNow ? now.current.player.toggle() : now.current.onPlay(place)}>
+      <${Cover} track=${track} size="72" /><span class="over"><${Icon} name=${isPlaying ? "pause" : "play"} /></span>
     </button>
     <div class="what">
       <h2>${name}</h2>
@@ -152,14 +156,14 @@ function Hit({ found, place, range, player, onPlay, onMore, onJudge, missing }) 
         ${found.curve.length > 1 && html`<span>best at ${clock(found.moment_s)}</span>`}</p>
       ${found.curve.length > 1 && html`<button class="moments" aria-label=${`Play ${name} from its best moment, ${clock(found.moment_s)}`} onClick=${event => {
         const box = event.currentTarget.getBoundingClientRect();
-        onPlay(place, event.detail ? track.start_s + (track.duration_s * (event.clientX - box.left)) / box.width : found.moment_s);
+        now.current.onPlay(place, event.detail ? track.start_s + (track.duration_s * (event.clientX - box.left)) / box.width : found.moment_s);
       }}><${Curve} found=${found} range=${range} /></button>`}
     </div>
     <div class="acts">
-      <button class="act" title="More like this" aria-label=${`More like ${name}`} onClick=${() => onMore(track)}><${Icon} name="more" /><span>More</span></button>
-      <button class="act" title="Less like this" aria-pressed=${String(rejected)} aria-label=${`Less like ${name}`} onClick=${() => onJudge(found, rejected ? "" : "reject")}><${Icon} name="less" /><span>Less</span></button>
-      <button class="act" title="Keep" aria-pressed=${String(kept)} aria-label=${`Keep ${name}`} onClick=${() => onJudge(found, kept ? "" : "keep")}><${Icon} name="keep" /><span>Keep</span></button>
-      <button class="act" title="Add to the queue" aria-label=${`Add ${name} to the queue`} onClick=${() => player.add(found)}><${Icon} name="add" /><span>Queue</span></button>
+      <button class="act" title="More like this" aria-label=${`More like ${name}`} onClick=${() => now.current.onMore(track)}><${Icon} name="more" /><span>More</span></button>
+      <button class="act" title="Less like this" aria-pressed=${String(rejected)} aria-label=${`Less like ${name}`} onClick=${() => now.current.onJudge(found, rejected ? "" : "reject")}><${Icon} name="less" /><span>Less</span></button>
+      <button class="act" title="Keep" aria-pressed=${String(kept)} aria-label=${`Keep ${name}`} onClick=${() => now.current.onJudge(found, kept ? "" : "keep")}><${Icon} name="keep" /><span>Keep</span></button>
+      <button class="act" title="Add to the queue" aria-label=${`Add ${name} to the queue`} onClick=${() => now.current.player.add(found)}><${Icon} name="add" /><span>Queue</span></button>
     </div>
   </li>`;
 }
@@ -234,6 +238,7 @@ function App() {
   const [busy, setBusy] = useState(false), [locked, setLocked] = useState(false), [shown, setShown] = useState("");
   const [names, setNames] = useState({}), [missing, setMissing] = useState({}), [again, setAgain] = useState(0);
   const [keys, setKeys] = useState(() => localStorage.getItem("keys") !== "off"), [judged, setJudged] = useState(0);
+  const [whole, setWhole] = useState(null);
   const field = useRef(null), round = useRef(0), known = useRef(new Map());
   const player = usePlayer(useCallback(found => setMissing(before => ({ ...before, [found.track.id]: true })), []));
   const open = name => setShown(name), close = () => setShown("");
@@ -254,15 +259,15 @@ function App() {
   useEffect(() => {
     ask("about").then(found => { setAbout(found); setLocked(false); return ask("suggestions").then(each => setSuggestions(each.suggestions)); }).catch(refused);
   }, [again]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const mine = ++round.current, values = parameters(asked), isMine = act => found => mine === round.current && act(found);
     document.title = asked.q ? `${asked.q} · ${TITLE}` : TITLE;
     setProblem(null); setJudged(0);
     const where = new URLSearchParams(asked.where.map(condition => ["where", condition]));
-    const count = () => ask("facets", where).then(isMine(setFacets)).catch(() => {}); // after the hits, which nobody should wait for
+    const count = () => later(() => ask("facets", where).then(isMine(setFacets), () => {}));
     for (const id of asked.like) if (!names[id] && !/#|\.m3u8$/.test(id)) ask("track", new URLSearchParams({ id })).then(track => setNames(before => ({ ...before, [id]: nameOf(track) }))).catch(() => {});
     const before = known.current.get(String(values));
-    if (isEmpty(asked) || before) { setResult(before ?? null); setBusy(false); count(); return; }
+    if (isEmpty(asked) || before) { setResult(before ?? null); setWhole(before?.hits); setBusy(false); count(); return; }
     const began = performance.now(), slow = setTimeout(isMine(() => setBusy(true)), 150);
     ask("search", values).then(isMine(found => {
       found.ms = Math.round(performance.now() - began); found.range = rangeOf(found.hits);
@@ -271,6 +276,7 @@ function App() {
       setResult(found);
     })).catch(isMine(found => { setResult(null); refused(found); })).finally(() => { clearTimeout(slow); isMine(() => { setBusy(false); count(); })(); });
   }, [asked, again]);
+  useLayoutEffect(() => { later(() => setWhole(result?.hits)); }, [result]);
 
   const onJudge = (found, verdict) => {
     found.verdict = verdict;
@@ -278,8 +284,14 @@ function App() {
     setJudged(judged + 1);
     ask("feedback", null, { ...key(asked), id: found.track.id, verdict }).catch(refused);
   };
+  const onMore = track => { setNames({ ...names, [track.id]: nameOf(track) }); onAsk({ ...asked, like: [...new Set([...asked.like, track.id])] }); };
+  const hits = result?.hits ?? NONE, played = player.current?.track.id, now = useRef();
+  now.current = { player, onMore, onJudge, onPlay: (place, at) => player.play(hits, place, at) };
+  // What takes long to lay out is only made again when it is another.
+  const list = useMemo(() => html`<ol class="hits" aria-label="Results">${(whole === hits ? hits : hits.slice(0, FIRST)).map((found, place) => html`<${Hit} key=${found.track.id} found=${found} place=${place}
+    range=${result.range} now=${now} isNow=${found.track.id === played} isPlaying=${found.track.id === played && player.playing} missing=${missing[found.track.id]} />`)}</ol>`, [hits, whole, judged, missing, played, player.playing]);
+  const aside = useMemo(() => html`<aside aria-label="Filters"><details class="all" open=${matchMedia("(min-width: 60rem)").matches}><summary class="filters"><${Icon} name="filter" /> Filters</summary><${Filters} facets=${facets} asked=${asked} onAsk=${onAsk} /><${Playlists} asked=${asked} onAsk=${onAsk} /></details></aside>`, [facets, asked]);
   if (locked) return html`<${Login} onDone=${() => setAgain(again + 1)} />`;
-  const hits = result?.hits ?? [];
   const signOut = async () => { await ask("logout", null, {}).catch(() => {}); location.reload(); };
   return html`
     <a class="skip" href="#found">Skip to the results</a>
@@ -290,7 +302,7 @@ function App() {
         ${about?.signed_in && html`<button class="quiet" onClick=${signOut}>Sign out</button>`}</div>
     </div></header>
     <div class="columns">
-      <aside aria-label="Filters"><details class="all" open=${matchMedia("(min-width: 60rem)").matches}><summary class="filters"><${Icon} name="filter" /> Filters</summary><${Filters} facets=${facets} asked=${asked} onAsk=${onAsk} /><${Playlists} asked=${asked} onAsk=${onAsk} /></details></aside>
+      ${aside}
       <main id="found" tabindex="-1" aria-busy=${String(busy)}>
         <h1 class=${result || problem ? "hidden" : ""}>What would you like to hear?</h1>
         <${Chosen} asked=${asked} names=${names} onAsk=${onAsk} />
@@ -303,8 +315,7 @@ function App() {
         ${result?.notes.map(note => html`<p class="notice" key=${note}>${note}</p>`)}
         ${about?.tracks === 0 && html`<div class="notice"><p><strong>No music is embedded yet.</strong></p><p>Bring it in with <code>unisono library add ~/Music</code> and <code>unisono library sync</code>: it appears here without a restart.</p></div>`}
         ${!result && !problem && !busy && html`<ul class="chips suggested" aria-label="Suggestions">${suggestions.map(each => html`<li key=${each}><button class="chip" onClick=${() => onAsk({ ...asked, q: each })}><span>${each}</span></button></li>`)}</ul>`}
-        <ol class="hits" aria-label="Results">${hits.map((found, place) => html`<${Hit} key=${found.track.id} found=${found} place=${place} range=${result.range} player=${player}
-          missing=${missing[found.track.id]} onPlay=${(to, at) => player.play(hits, to, at)} onMore=${track => { setNames({ ...names, [track.id]: nameOf(track) }); onAsk({ ...asked, like: [...new Set([...asked.like, track.id])] }); }} onJudge=${onJudge} />`)}</ol>
+        ${list}
       </main>
     </div>
     <${Player} player=${player} range=${rangeOf(player.queue)} onQueue=${() => open("queue")} />
