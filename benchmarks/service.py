@@ -31,20 +31,27 @@ from unisono.search.service.searches import Searches
 from unisono.search.service.server import listen, make_app, make_server
 
 TIMES = 30
-SHOWN = """text => new Promise(done => {
-  const began = performance.now(), before = document.querySelector(".hits").innerHTML;
-  new MutationObserver((_, watch) => {
+PAINTED = """const began = performance.now(), painted = done => requestAnimationFrame(() => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => done(performance.now() - began);
+    port2.postMessage(null);
+  });"""
+SHOWN = f"""() => new Promise(done => {{
+  {PAINTED}
+  const before = document.querySelector(".hits").innerHTML;
+  new MutationObserver((_, watch) => {{
     if (document.querySelector(".hits").innerHTML === before || document.querySelector("main").ariaBusy === "true") return;
     watch.disconnect();
-    requestAnimationFrame(() => {
-      const { port1, port2 } = new MessageChannel();
-      port1.onmessage = () => done(performance.now() - began);
-      port2.postMessage(null);
-    });
-  }).observe(document.querySelector("main"), { childList: true, subtree: true, attributes: true, characterData: true });
+    painted(done);
+  }}).observe(document.querySelector("main"), {{ childList: true, subtree: true, attributes: true, characterData: true }});
   document.querySelector("form.search").requestSubmit();
-})"""
-"""Sends the question; returns the milliseconds until a frame that shows its hits was painted."""
+}})"""
+"""Sends the question; returns the milliseconds until a frame that shows its first hits was painted."""
+LEAST = f"""() => new Promise(done => {{
+  {PAINTED}
+  fetch("api/v1/health").then(() => {{ document.querySelector("[role=status]").textContent = began; painted(done); }});
+}})"""
+"""Asks for next to nothing; returns the milliseconds until a frame that shows another text was painted."""
 
 
 class RandomModel:
@@ -115,8 +122,8 @@ def asked_by(users: int, port: int, pause_s: float, seconds: float) -> list[floa
     return waited
 
 
-def shown_by_page(port: int) -> list[float]:
-    """Return the seconds of each question until its hits were seen in the page."""
+def shown_by_page(port: int) -> tuple[list[float], list[float]]:
+    """Return the seconds until the first hits of each question were seen in the page, and those that any answer takes."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -125,13 +132,15 @@ def shown_by_page(port: int) -> list[float]:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{port}/?where=year%3E%3D1990")
         page.wait_for_selector(".chips")
-        waited = []
+        waited, least = [], []
         for turn in range(TIMES + 1):
             page.fill("[name=q]", f"calm guitar {turn}")
             waited.append(page.evaluate(SHOWN) / 1000)
             page.wait_for_timeout(300)
+            least.append(page.evaluate(LEAST) / 1000)
+            page.wait_for_timeout(100)
         browser.close()
-    return waited[1:]
+    return waited[1:], least[1:]
 
 
 def main() -> None:
@@ -175,9 +184,12 @@ def main() -> None:
                 f"{1000 * used_s / len(waited):.1f} ms of CPU time an answer"
             )
         if options.page:
-            waited = shown_by_page(port)
+            waited, least = shown_by_page(port)
             seen, late = percentile_ms(waited, 50), percentile_ms(waited, 95)
-            print(f"  the page: hits seen after {seen:.1f} ms (median), p95 {late:.1f} ms, ratio {seen / median:.1f}")
+            print(
+                f"  the page: hits seen after {seen:.1f} ms (median), p95 {late:.1f} ms, ratio {seen / median:.1f}; "
+                f"a text alone, of an empty answer, after {percentile_ms(least, 50):.1f} ms"
+            )
         server.should_exit = True
         thread.join()
 
