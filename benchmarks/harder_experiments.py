@@ -46,19 +46,20 @@ class Variant:
     topic: str
     name: str
     train: dict[str, Any] = field(default_factory=dict)
-    goes_on: bool = False
-    """Whether it starts from the trained baseline of the same seed."""
+    start: "Variant | None" = None
+    """The variant whose trained model of the same seed it starts from."""
 
 
 BASELINE = Variant("baseline", "frozen musicnn: joint space, whitened, noise 1, InfoNCE")
 SHARED: dict[str, Any] = {
     "audio_encoder": "musicnn", "projection": "joint", "audio_scaling": "whiten", "epochs": 40, "batch_size": 32,
 }  # fmt: skip
+MLP = Variant("heads", "MLP audio head", {"audio_head": "mlp"})
 MORE: dict[str, Any] = {"epochs": 8, "learning_rate": 1e-4}
 TUNED = MORE | {"tune_audio": "full", "frozen_front": 1, "audio_learning_rate": 3e-4}
 VARIANTS = (
     BASELINE,
-    Variant("heads", "MLP audio head", {"audio_head": "mlp"}),
+    MLP,
     Variant("heads", "text into the audio space", {"projection": "text"}),
     Variant("scaling", "z-scored instead of whitened", {"audio_scaling": "zscore"}),
     Variant("loss", "SigLIP", {"loss": "siglip"}),
@@ -67,8 +68,10 @@ VARIANTS = (
     Variant("views", "partial views of captions", {"views": True}),
     Variant("swaps", "false captions: instrument, mood, tempo", {"hard_negatives": ("instrument", "mood", "tempo")}),
     Variant("batch", "batches of 128", {"batch_size": 128}),
-    Variant("tuning", "8 epochs more, musicnn frozen", MORE, goes_on=True),
-    Variant("tuning", "8 epochs more, musicnn tuned", TUNED, goes_on=True),
+    Variant("tuning", "8 epochs more, musicnn frozen", MORE, BASELINE),
+    Variant("tuning", "8 epochs more, musicnn tuned", TUNED, BASELINE),
+    Variant("tuned mlp", "MLP audio head, 8 epochs more, musicnn frozen", MLP.train | MORE, MLP),
+    Variant("tuned mlp", "MLP audio head, 8 epochs more, musicnn tuned", MLP.train | TUNED, MLP),
     Variant("windows", "one window a step", {"audio_windows": 1}),
     Variant("windows", "three windows a step", {"audio_windows": 3}),
     Variant("windows", "three windows a step, MaxSim 0.4", {"audio_windows": 3, "maxsim": 0.4}),
@@ -138,8 +141,8 @@ def asked(music: Music, variant: Variant, seed: int) -> list[QueryResult]:
     found = folder / "test.json"
     if not found.exists():
         options = {**SHARED, **variant.train}
-        if variant.goes_on:
-            options["model"] = folder_of(music, BASELINE, seed) / "musicnn_best.pt"
+        if variant.start:
+            options["model"] = folder_of(music, variant.start, seed) / "musicnn_best.pt"
         if "tune_audio" in options:
             options |= {"dataset_file": music.root / "unified.json", "cached_audio": True, "threads": 1}
         model = train(music.embeddings, **options, seed=seed, checkpoint_dir=folder)
@@ -210,9 +213,10 @@ def main() -> None:
     with kept_front():
         found = [(variant, [asked(music, variant, seed) for seed in range(args.seeds)]) for variant in chosen]
     table(music, found)
-    if "tuning" in topics:
-        console.out.print("\nAgainst as many more epochs with musicnn frozen:")
-        table(music, [each for each in found if each[0].goes_on])
+    for start in (BASELINE, MLP):
+        if both := [each for each in found if each[0].start is start]:
+            console.out.print(f"\nAgainst as many more epochs with musicnn frozen, from {start.name}:", soft_wrap=True)
+            table(music, both)
 
 
 if __name__ == "__main__":
