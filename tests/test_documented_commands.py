@@ -41,7 +41,7 @@ SUBSTITUTED = {
     "--use-musicbench": "--use-musicbench --encoders dsp",
     "--epochs 20": "--epochs 1",
 }
-"""What is not on this machine -> what stands for it: an encoder that needs no weights, a data set of the Hub left out."""
+"""What is not on this machine -> what stands for it: an encoder that needs no weights, a dataset of the Hub left out."""
 ONLY_PARSED = {
     r"download (?!--list)": "needs the network",
     r"encoders fetch": "needs the network",
@@ -50,7 +50,7 @@ ONLY_PARSED = {
     r"run (demo|open)": "needs releases of the network, or the demo's",
     r"library watch": "runs until Ctrl-C",
     r"--captions llm": "needs a language model",
-    r"--datasets hf:": "needs a data set of the Hub",
+    r"--datasets hf:": "needs a dataset of the Hub",
     r"--serve|unisono serve": "serves until Ctrl-C, or asks for a password",
     r"models verify|--(encoders|model) (clap|muq_mulan|clamp3)": "needs weights of the Hub",
     r"--model tags": "reads what a line of the same page wrote, into an output folder of its own",

@@ -1,4 +1,4 @@
-"""Hugging Face data sets, built small in the layouts that the library `datasets` writes and loads."""
+"""Hugging Face datasets, built small in the layouts that the library `datasets` writes and loads."""
 
 import csv
 import json

@@ -30,11 +30,11 @@ class ConvertOptions:
     """Describe the output in Croissant (JSON-LD) as well: `croissant.json` in the folder, `<name>.croissant.json` next to a
     file. Takes --url, --creator and --published."""
     name: str = ""
-    """Croissant: name of the data set. Default: the output's."""
+    """Croissant: name of the dataset. Default: the output's."""
     description: str = ""
     """Croissant: what it is. Default: its counts and sources."""
     url: str = ""
-    """Croissant: the page of the data set."""
+    """Croissant: the page of the dataset."""
     creator: str = ""
     """Croissant: who made it."""
     published: str = ""

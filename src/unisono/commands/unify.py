@@ -22,7 +22,7 @@ class UnifyOptions(CaptionOptions):
 
     datasets: tuple[str, ...] = ()
     """Datasets to read; by default every one found under `<data-root>/raw`. Your own music: `folder:<path>`, or a recipe
-    (`*.toml`) that maps a table of captions. A Hugging Face data set: `hf:<folder>` or `hf:owner/name`."""
+    (`*.toml`) that maps a table of captions. A Hugging Face dataset: `hf:<folder>` or `hf:owner/name`."""
     output: Path | None = None
     """Unified file to write: .json, .jsonl or .parquet. Default: `<data-root>/unified_dataset.json`."""
     min_duration: Seconds | None = None

@@ -107,7 +107,7 @@ def _read(source: Path, unpacked: AudioFolder | None) -> Iterator[Entry | Droppe
         if name is None:
             raise UsageError(
                 f"{source} holds neither WebDataset shards (*.tar) nor data/*.parquet.",
-                hint=f"To read another Hugging Face data set: unisono unify --datasets hf:{source}",
+                hint=f"To read another Hugging Face dataset: unisono unify --datasets hf:{source}",
             )
         return formats.get(name).read(source, unpacked)
     if not source.exists():

@@ -1,4 +1,4 @@
-"""A description of a converted data set in Croissant 1.0, the JSON-LD vocabulary for data sets of MLCommons.
+"""A description of a converted dataset in Croissant 1.0, the JSON-LD vocabulary for datasets of MLCommons.
 
 What it is is described at https://docs.mlcommons.org/croissant/docs/croissant-spec.html.
 """
@@ -65,20 +65,20 @@ _CONTEXT = {
     "transform": "cr:transform",
 }
 _FIELDS: dict[str, str] = {
-    "id": "Unique in the data set.",
+    "id": "Unique in the dataset.",
     "audio_path": "Where the audio was when this was written.",
     "caption": "The primary description.",
     "duration": "Seconds of audio that the record stands for.",
     "alt_captions": "Further descriptions of the same audio.",
-    "dataset": "The data set that it is from.",
+    "dataset": "The dataset that it is from.",
     "artist": "Who made the music.",
     "title": "What the music is called.",
     "genre": "The main genre.",
     "tags": "Tags, without the genre.",
     "license": "The licence of the audio.",
     "start": "Seconds into the file where the described excerpt begins.",
-    "recording": "Identity of the recording across data sets.",
-    "artist_id": "Identity of the artist across data sets.",
+    "recording": "Identity of the recording across datasets.",
+    "artist_id": "Identity of the artist across datasets.",
     "split": "train, val or test.",
     "caption_origin": "Who wrote the captions: human, model or tags.",
     "attribution": "The line that the licence asks to be shown.",
@@ -126,12 +126,12 @@ class About:
     """
 
     url: str = ""
-    """The page of the data set."""
+    """The page of the dataset."""
     creator: str = ""
     published: str = ""
     """The day it was published, as YYYY-MM-DD."""
     name: str = ""
-    """Name of the data set; the output's by default."""
+    """Name of the dataset; the output's by default."""
     description: str = ""
     """What it is; by default its counts and sources."""
 

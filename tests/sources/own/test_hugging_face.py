@@ -1,4 +1,4 @@
-"""Any Hugging Face data set with an audio and a text column, from a folder or the Hub."""
+"""Any Hugging Face dataset with an audio and a text column, from a folder or the Hub."""
 
 import hashlib
 import json
@@ -261,7 +261,7 @@ def test_folders_that_are_not_one_set(tmp_path: Path, source: Path) -> None:
     with pytest.raises(UsageError, match="There is no folder"):
         datasets.get(f"hf:{tmp_path / 'none'}")
     hugging_face.snapshot(tmp_path / "set" / "small", source)
-    with pytest.raises(DataError, match="holds several data sets, in large/data, small/data") as error:
+    with pytest.raises(DataError, match="holds several datasets, in large/data, small/data") as error:
         read(f"hf:{tmp_path / 'set'}", tmp_path / "audio")
     assert "hf:<folder>/large/data" in error.value.hint
     assert len(read(f"hf:{tmp_path / 'set' / 'small'}", tmp_path / "audio")) == 10
@@ -365,7 +365,7 @@ def test_a_full_disk(tmp_path: Path, source: Path) -> None:
 
 
 class OnTheHub:
-    """A data set on a fake Hub, and the commands that fetch and read it."""
+    """A dataset on a fake Hub, and the commands that fetch and read it."""
 
     def __init__(self, server: Server, folder: Path, layout: str = "snapshot") -> None:
         self.server, self.folder = server, folder

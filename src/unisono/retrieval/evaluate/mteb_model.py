@@ -7,7 +7,7 @@
 
 Definitions differ: mteb's `hit_rate_at_k` is our recall@k and its `recall_at_k` our fraction@k; `mrr_at_1000` counts ranks
 beyond 1,000 as 0; `map_at_10` divides by all relevant tracks, ours by at most 10; ties are broken by the ids, ours count
-against the model. mteb hands over the audio as its data set decodes it, whole; windows and pooling are those of the model.
+against the model. mteb hands over the audio as its dataset decodes it, whole; windows and pooling are those of the model.
 """
 
 import tempfile

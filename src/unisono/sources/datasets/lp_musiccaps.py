@@ -6,7 +6,7 @@ Captions:   by a model (GPT-3.5), from tags: `caption_writing`, `caption_summary
             fourth, `caption_attribute_prediction`, is left out, as its authors do not recommend it.
 Licences:   captions MIT; those of MC build on MusicCaps' (CC BY-SA 4.0); audio: none, bring your own.
 Splits:     those of the file names: train, valid and test.
-Source:     https://github.com/seungheonDoh/lp-music-caps (paper: https://arxiv.org/abs/2307.16372)
+Source:     https://github.com/seungheondoh/lp-music-caps (paper: https://arxiv.org/abs/2307.16372)
 Known defects:
 - Some 4,000 rows of MTT have neither tags nor captions.
 - MC's clips are those of MusicCaps and MusicBench; `recording` identifies them.
@@ -81,7 +81,7 @@ def _audio_names(track: Track) -> Iterator[str]:
 DATASET = Dataset(
     name="lp_musiccaps",
     title="LP-MusicCaps",
-    homepage="https://github.com/seungheonDoh/lp-music-caps",
+    homepage="https://github.com/seungheondoh/lp-music-caps",
     parse=parse,
     marker_files=("**/*.parquet",),
     audio_folders=("audio", ".", "audio/**"),

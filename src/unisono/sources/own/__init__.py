@@ -1,4 +1,4 @@
-"""The user's own music: a folder of tagged files, a table of captions through a recipe, a Hugging Face data set."""
+"""The user's own music: a folder of tagged files, a table of captions through a recipe, a Hugging Face dataset."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Guess the meaning of a Hugging Face data set's columns from their names and types, if no recipe states it."""
+"""Guess the meaning of a Hugging Face dataset's columns from their names and types, if no recipe states it."""
 
 from collections.abc import Sequence
 from pathlib import Path

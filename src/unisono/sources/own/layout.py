@@ -1,4 +1,4 @@
-"""Find the tables of a Hugging Face data set in a folder, and the split of each table.
+"""Find the tables of a Hugging Face dataset in a folder, and the split of each table.
 
 Known are Parquet, the Arrow files that `save_to_disk` writes, and `metadata.csv`, `.jsonl` or `.parquet` next to audio
 files.
@@ -26,7 +26,7 @@ def find_tables(folder: Path, files: str = "") -> list[Path]:
     """List the tables of a folder at any depth, or those that match a pattern.
 
     Raises:
-        DataError: there are none, some are missing, or they belong to several data sets.
+        DataError: there are none, some are missing, or they belong to several datasets.
     """
     if files:
         found = _below(folder, f"**/{files.lstrip('/')}")
@@ -47,7 +47,7 @@ def find_tables(folder: Path, files: str = "") -> list[Path]:
     parts = sorted({_part(path.parent.relative_to(folder)) for path in found})
     if len(parts) > 1 and not files:
         raise DataError(
-            f"{folder} holds several data sets, in {_named(parts)}.",
+            f"{folder} holds several datasets, in {_named(parts)}.",
             hint=f'Say which: hf:<folder>/{parts[0]}, or in a recipe files = "{parts[0]}/*{found[0].suffix}"',
         )
     return found
@@ -59,7 +59,7 @@ def _below(folder: Path, pattern: str) -> list[Path]:
 
 
 def _part(folder: Path) -> str:
-    """Return the data set that a folder belongs to, whatever its split: `10pct` for `10pct/train`."""
+    """Return the dataset that a folder belongs to, whatever its split: `10pct` for `10pct/train`."""
     return "/".join(part for part in folder.parts if part.lower() not in SPLITS) or "."
 
 

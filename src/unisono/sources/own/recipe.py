@@ -1,6 +1,6 @@
 """Read recipes: small files that map the columns of a table of captions to the fields of a track.
 
-    table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face data set, or hf:owner/name
+    table = "captions.csv"            # relative to the recipe; or a folder of a Hugging Face dataset, or hf:owner/name
     audio_root = "clips"              # relative to the recipe
     audio = "{file}.mp3"              # the name of an audio file, made from columns; or the column that contains audio
 

@@ -88,7 +88,7 @@ def huggingface_dataset(source: str, suffix: str = "") -> Dataset:
     if OnHub.of(source) is None:
         raise UsageError(
             f"There is no folder {folder}.",
-            hint="Name a folder of a Hugging Face data set, hf:<path>, or a repository of the Hub, hf:owner/name",
+            hint="Name a folder of a Hugging Face dataset, hf:<path>, or a repository of the Hub, hf:owner/name",
         )
     name = re.sub(r"\W+", "_", source.partition("@")[0].lower())
     return _hub_dataset(_unmapped(source), name, asked_as=source)

@@ -172,7 +172,7 @@ def _refuse_other_columns(folder: Path, path: Path, names: list[str]) -> None:
     if missing:
         raise DataError(
             f"{path}: no column {missing[0]!r}, as `unisono convert` writes it; columns found: {', '.join(names)}.",
-            hint=f"To read another Hugging Face data set: unisono unify --datasets hf:{folder}",
+            hint=f"To read another Hugging Face dataset: unisono unify --datasets hf:{folder}",
         )
 
 

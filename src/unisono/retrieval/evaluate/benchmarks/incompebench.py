@@ -16,5 +16,5 @@ CARD = BenchmarkCard(
     candidates=1574,
     protocol="Music of 30 s is relevant as far as a language model judged it, checked by people: grades 2 and 3 here, "
     "grade 1 counts as 0. The main measure is nDCG@10.",
-    overlaps=("no data set that its authors name; all of it is by one composer, published on Incompetech",),
+    overlaps=("no dataset that its authors name; all of it is by one composer, published on Incompetech",),
 )
