@@ -43,6 +43,32 @@ def test_the_page_runs_from_top_to_bottom_and_prints_what_it_says(workspace: Pat
     assert [text for _, text in blocks] == printed
 
 
+def test_the_modules_and_names_of_all_pages_exist() -> None:
+    """As the source says, without importing the packages that they need."""
+    named: list[tuple[Path, list[str]]] = []
+    for page in [REPOSITORY / "README.md", *PAGE.parent.glob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for module, names in re.findall(r"^ *from (unisono[\w.]*) import ([\w, ]+)", text, re.M):
+            named += [(page, [*module.split("."), name.strip()]) for name in names.split(",")]
+        for code in re.findall(r"`[^`\n]*`|^    .*", text, re.M):
+            named += [(page, name.split(".")) for name in re.findall(r"(?<![\w/.])unisono(?:\.[a-z_]\w*){2,}\w*", code)]
+    assert len(named) > 30
+    lost = []
+    for page, (package, *parts) in named:
+        place = REPOSITORY / "src" / package
+        while parts and (place / parts[0]).is_dir():
+            place /= parts.pop(0)
+        if parts and place.joinpath(parts[0]).with_suffix(".py").is_file():
+            place = place / f"{parts.pop(0)}.py"
+        else:
+            place /= "__init__.py"
+        if parts and not re.search(
+            rf"^(?:def|class) {parts[0]}\b|^{parts[0]}\b|import .*\b{parts[0]}\b", place.read_text(), re.M
+        ):
+            lost.append((page.name, place.name, parts))
+    assert lost == []
+
+
 def test_every_public_name_is_there_and_documented() -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name in unisono.__all__:
