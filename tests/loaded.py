@@ -8,6 +8,7 @@ installed packages) is started with `subprocess`.
 import atexit
 import multiprocessing
 import os
+import pkgutil
 import resource
 import runpy
 import shutil
@@ -15,20 +16,29 @@ import signal
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from unisono import commands
+
 PRELOADED = (
     "h5py",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.figure",
+    "pandas",
     "pyarrow.parquet",
+    "rich.markdown",
     "safetensors.torch",
     "soundfile",
     "soxr",
     "torch._dynamo",
+    "torch.utils.tensorboard",
     "transformers.modeling_utils",
+    "transformers.models.auto.tokenization_auto",
     "transformers.models.bert.modeling_bert",
-    "unisono.cli",
+    *(f"unisono.commands.{module.name}" for module in pkgutil.iter_modules(commands.__path__)),
     "unisono.retrieval.evaluate.run",
     "unisono.retrieval.train.run",
 )
@@ -118,6 +128,8 @@ def unisono(
 def _program(
     words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None, said: Sequence[Path]
 ) -> None:
+    for each in list(weakref.finalize._registry):  # type: ignore[attr-defined] # the server's, thousands for torch
+        each.atexit = False
     if most_bytes is not None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))

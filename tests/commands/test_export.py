@@ -23,8 +23,9 @@ from unisono.commands.options import the_checkpoint
 from unisono.embeddings.file import open_embeddings
 from unisono.retrieval import export as export_module
 from unisono.retrieval import export_onnx as onnx_module
+from unisono.retrieval.evaluate.result import Result
 from unisono.retrieval.evaluate.run import evaluate
-from unisono.retrieval.export import export
+from unisono.retrieval.export import ExportReport, export
 from unisono.retrieval.model import load_model
 from unisono.retrieval.model_card import model_card
 from unisono.retrieval.train.run import train
@@ -50,21 +51,30 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "musicnn_best.pt"
 
 
-def test_export(checkpoint: Path, tmp_path: Path):
+@pytest.fixture(scope="module")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ExportReport, Result]:
+    """A folder for the hub with all that an export can hold, what was reported of it, and the result in its card."""
+    folder = tmp_path_factory.mktemp("exported") / "mine"
+    result = evaluate(load_model(checkpoint), checkpoint.parent / "data", split="val")
+    result.write(folder.parent / "val.json")
+    results = [folder.parent / "val.json"]
+    return folder, export(load_model(checkpoint), str(folder), to="hub-folder", results=results), result
+
+
+def test_export(checkpoint: Path, exported: tuple[Path, ExportReport, Result]):
     from tokenizers import Tokenizer
 
-    model = load_model(checkpoint)
-    report = export(model, str(tmp_path))
-    assert report.files["model.safetensors"] == (tmp_path / "model.safetensors").stat().st_size
+    model, (folder, report, _) = load_model(checkpoint), exported
+    assert report.files["model.safetensors"] == (folder / "model.safetensors").stat().st_size
     assert report.difference is not None and report.difference < 1e-4
-    config = json.loads((tmp_path / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text())
     assert config["tuned_text_encoder"] and config["trained_on"]["excerpts"] == 48
     assert config["onnx"]["largest_difference"] < 1e-4
-    assert "musicnn" in (tmp_path / "README.md").read_text()
+    assert "musicnn" in (folder / "README.md").read_text()
 
     # the text tower, with the tokenizer beside it
-    session = onnxruntime.InferenceSession(tmp_path / config["onnx"]["file"])
-    tokenizer = Tokenizer.from_file(str(tmp_path / config["onnx"]["tokenizer"]))
+    session = onnxruntime.InferenceSession(folder / config["onnx"]["file"])
+    tokenizer = Tokenizer.from_file(str(folder / config["onnx"]["tokenizer"]))
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]", direction=config["onnx"]["padding"])
     encoded = tokenizer.encode_batch([config["onnx"]["put_before_each_text"] + text for text in TEXTS])
     inputs = {
@@ -75,7 +85,7 @@ def test_export(checkpoint: Path, tmp_path: Path):
     assert np.allclose(vectors, model.embed_text(TEXTS), atol=1e-5)
 
     # the music's side, by the description
-    tensors = load_file(tmp_path / "model.safetensors")
+    tensors = load_file(folder / "model.safetensors")
     audio = torch.randn(5, 2, 16)
     scaled = (audio - tensors["scaling.mean"]) * tensors["scaling.scale"]
     summed = (tensors["layer_weights"].softmax(0)[:, None] * scaled).sum(dim=1)
@@ -130,8 +140,7 @@ def export_quickly(checkpoint: Path, folder: Path, **more):
     return export(load_model(checkpoint), folder, onnx=False, **more)
 
 
-@pytest.mark.parametrize("place", ["save", "description", "model_card"])
-@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(("place", "earlier"), [("save", True), ("description", False), ("model_card", True)])
 def test_an_export_that_fails_leaves_what_was_there(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, earlier: bool
 ):
@@ -210,15 +219,13 @@ def test_the_only_checkpoint_is_the_default(checkpoint: Path, tmp_path: Path, mo
 
 
 def test_a_hub_folder_has_a_card_that_the_hub_accepts_and_loads_with_and_without_unisono(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, exported: tuple[Path, ExportReport, Result], tmp_path: Path
 ) -> None:
     from huggingface_hub import ModelCard
 
-    result = evaluate(load_model(checkpoint), checkpoint.parent / "data", split="val")
-    result.write(tmp_path / "val.json")
-    report = export(load_model(checkpoint), tmp_path / "mine", to="hub-folder", results=[tmp_path / "val.json"])
+    folder, report, result = exported
     assert {"README.md", "config.json", "model.safetensors", "text_tower.onnx", "unisono_model.py"} <= set(report.files)
-    card = ModelCard.load(tmp_path / "mine" / "README.md")
+    card = ModelCard.load(folder / "README.md")
     assert card.data.library_name == "unisono" and card.data.model_name == "mine"
     recall = next(each for each in card.data.eval_results if each.metric_type == "recall@10")
     assert recall.metric_value == round(result.retrieval["text_to_music"]["all"].estimates["recall@10"].value, 4)
@@ -227,19 +234,19 @@ def test_a_hub_folder_has_a_card_that_the_hub_accepts_and_loads_with_and_without
         "import sys\n"
         "sys.modules.update(dict.fromkeys(['unisono', *(each for each in sys.modules if each.startswith('unisono.'))]))\n"
         "import numpy as np\nfrom unisono_model import load\nmodel = load('.')\n"
-        "music = np.load('../music.npy')\n"
-        f"np.savez('../found.npz', text=model.embed_text({TEXTS!r}), music=model.project_audio(music))\n"
+        f"music = np.load({str(tmp_path / 'music.npy')!r})\n"
+        f"np.savez({str(tmp_path / 'found.npz')!r}, text=model.embed_text({TEXTS!r}), music=model.project_audio(music))\n"
     )
     model = load_model(checkpoint)
     with open_embeddings(checkpoint.parent / "data") as file:
         music = file.read("val", ["musicnn"]).embeddings["musicnn"].astype(np.float32)
     np.save(tmp_path / "music.npy", music)
-    done = python("-c", script, cwd=tmp_path / "mine")
+    done = python("-c", script, cwd=folder)
     assert done.returncode == 0, done.stderr
     with np.load(tmp_path / "found.npz") as found:
         np.testing.assert_allclose(found["text"], model.embed_text(TEXTS), atol=1e-4)
         np.testing.assert_allclose(found["music"], model.project_audio(music), atol=1e-5)
-    again = load_model(tmp_path / "mine")
+    again = load_model(folder)
     np.testing.assert_array_equal(again.project_audio(music), model.project_audio(music))
     assert not again.trained_on.digests
 

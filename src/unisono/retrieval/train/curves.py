@@ -68,8 +68,9 @@ def draw_curve(
         return False
     epochs = [entry["epoch"] for entry in history]
     with rc_context(LOOK):
-        figure = Figure(figsize=(9, 3.4), layout="constrained")
-        loss, score = figure.subplots(1, 2)
+        figure = Figure(figsize=(9, 3.4))
+        margins = {"left": 0.06, "right": 0.99, "bottom": 0.15, "top": 0.91, "wspace": 0.14}
+        loss, score = figure.subplots(1, 2, gridspec_kw=margins)
         loss.plot(epochs, [entry["loss"] for entry in history], color=COLOURS[2])
         loss.set(title="Training loss", xlabel="epoch")
         for direction, colour, line in zip(DIRECTIONS, COLOURS, ("-", "--"), strict=False):
