@@ -131,7 +131,9 @@ def test_a_server_that_recovers_costs_no_caption(tmp_path: Path, first: Reply, l
 
 
 def test_retry_after_holds_all_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "AnswerLimits", lambda: replace(QUICK, stall=20, whole=20))  # a busy machine stalls, too
+    monkeypatch.setattr(
+        server, "AnswerLimits", lambda: replace(QUICK, stall=20, whole=20)
+    )  # a busy machine stalls, too
     its_tracks = [track for n, tag in enumerate(["dark", "happy", "calm", "sad"]) for track in tracks(tags=[tag])]
     its_tracks = [Track(**{**_fields(track), "id": f"fma_{n}"}) for n, track in enumerate(its_tracks)]
 
