@@ -264,7 +264,10 @@ def test_a_tar_that_ends_between_two_samples_is_cut_short(tmp_path: Path) -> Non
         ("id,audio_path,caption,duration\n1,/a,x,long\n", "record 1.*duration.*'long'"),
         ("id,audio_path,caption,duration,tags\n1,/a,x,1,rock\n", "record 1.*tags.*'rock'"),
         ('id,audio_path,caption,duration\n1,/a,"x,1\n', "not valid CSV"),
-        ("id,audio_path,caption,duration\n1,/a,x,1\n2,/b,y,1\n1,/c,z,1\n", "records 1 and 3 have the same id"),
+        (
+            "id,audio_path,caption,duration\n1,/a,x,1\n2,/b,y,1\n1,/c,z,1\n",
+            "record 3: the id '1' already stands",
+        ),
     ],
 )
 def test_faults_of_a_table_are_named(tmp_path: Path, table: str, said: str) -> None:

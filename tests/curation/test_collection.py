@@ -68,7 +68,7 @@ def test_what_is_written_is_read(tmp_path: Path, name: str) -> None:
     ("tracks", "error", "said"),
     [
         ([track(1), {"id": "x"}], UsageError, "as item 2"),
-        ([track(1), track(2), track(1)], DataError, "Tracks 1 and 3 have the same id;"),
+        ([track(1), track(2), track(1)], DataError, "Tracks 1 and 3 have the same id 't_1';"),
         ([track(1, caption="")], DataError, "'t_1' has no caption"),
         ([track(1, audio_path="songs/1.mp3")], DataError, "audio_path must be absolute, found 'songs/1.mp3'"),
         ([track(1, duration=0)], DataError, "duration must be above 0"),

@@ -16,6 +16,9 @@ from unisono.curation.collection import as_tracks
 from unisono.curation.collection import write_tracks as write
 from unisono.curation.dedupe import dedupe
 from unisono.curation.leaks import leaks
+from unisono.curation.unify import unify
+from unisono.tracks import files
+from unisono.tracks.convert import convert
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.formats import json_array
 from unisono.tracks.record import to_track
@@ -128,3 +131,19 @@ def test_its_file_is_closed_in_a_cycle_of_garbage(tmp_path: Path):
         del found, held
         gc.collect()
     assert not warned
+
+
+def test_ids_whose_hashes_are_equal_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(files, "hash", lambda id: len(id), raising=False)
+    path = tmp_path / "some.jsonl"
+    assert write(iter(tracks(9)), path) == write(tracks(9), path) == 9
+    assert read_tracks(path) == list(as_tracks(path)) == tracks(9)
+    assert convert(path, tmp_path / "some.csv").tracks == 9
+    columns = '[columns]\nid = "id"\ncaption = "caption"\nduration = "duration"\n'
+    (tmp_path / "a.toml").write_text('table = "some.csv"\naudio = "{id}.mp3"\n' + columns)
+    assert unify([str(tmp_path / "a.toml")], output=path, data_root=tmp_path, check_audio=False).tracks == 9
+    with pytest.raises(DataError, match="Tracks 2 and 10 have the same id 'd_1'"):
+        write(iter([*tracks(9), *tracks(9)[1:]]), path)
+    (tmp_path / "some.csv").write_text("id,audio_path,caption,duration\n1,/a,x,1\n2,/b,y,1\n3,/c,z,1\n2,/c,z,1\n")
+    with pytest.raises(DataError, match="record 4: the id '2' already stands in record 2"):
+        convert(tmp_path / "some.csv", path)

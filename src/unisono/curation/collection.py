@@ -1,6 +1,5 @@
 """Tracks as a collection: to read, filter, sample, split, describe and write them in a notebook or a script."""
 
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from os import PathLike
@@ -111,7 +110,7 @@ class Tracks(Sequence[Track]):
             UsageError: a wrong argument.
             DataError: two tracks have the same id.
         """
-        _refuse_duplicates(self._tracks)
+        _refuse_twice(self._tracks)
         return Tracks(sample(list(self._tracks), seed=seed, max_samples=n, stratify_by=stratify_by))
 
     @checked
@@ -199,7 +198,12 @@ def write_tracks(tracks: Iterable[Track], path: AnyPath) -> int:
         raise UsageError(f"write_tracks expects the tracks first and then the path, found {tracks!r} first.")
     if isinstance(tracks, Tracks) and isinstance(tracks._tracks, StoredTracks):
         return files.write_tracks(as_path(path), tracks._tracks)
-    return files.write_tracks(as_path(path), _writable(tracks))
+    path, writable = as_path(path), _writable(tracks)
+    if isinstance(tracks, Iterator):  # it comes only once
+        files.file_kind(path)
+        tracks = writable = StoredTracks(writable, path.parent)
+    _refuse_twice(tracks)
+    return files.write_tracks(path, writable)
 
 
 def as_tracks(tracks: AnyPath | Iterable[Track], passing: Sequence[Passing] = ()) -> Tracks:
@@ -230,28 +234,22 @@ def _only_tracks(tracks: Any) -> Iterator[Track]:
         yield track
 
 
-def _writable(tracks: Iterable[Track]) -> Iterator[Track]:
-    keys = array("q")
+def _writable(tracks: Iterable[Track]) -> Iterable[Track]:
     for track in _only_tracks(tracks):
         if not is_absolute(track.audio_path):
             raise DataError(f"The track {track.id!r}: audio_path must be absolute, found {track.audio_path!r}.")
         if not track.duration:
             raise DataError(f"The track {track.id!r}: duration must be above 0 seconds.")
-        keys.append(hash(track.id))
         yield track
-    if twice := files.first_pair(keys):
-        raise DataError(f"Tracks {twice[0] + 1} and {twice[1] + 1} have the same id; ids must be unique.")
 
 
-def _refuse_duplicates(tracks: Sequence[Track]) -> None:
-    seen: dict[str, int] = {}
-    for number, track in enumerate(tracks, 1):
-        if seen.setdefault(track.id, number) != number:
-            raise _duplicate(track.id, seen[track.id], number)
-
-
-def _duplicate(id: str, first: int, number: int) -> DataError:
-    return DataError(f"Tracks {first} and {number} have the same id {id!r}; ids must be unique.")
+def _refuse_twice(tracks: Iterable[Track]) -> None:
+    ids = files.Ids()
+    for some in batched(_only_tracks(tracks), AT_A_TIME):
+        ids.note(some)
+    if twice := ids.first_twice(lambda: tracks):
+        first, second, track = twice
+        raise DataError(f"Tracks {first} and {second} have the same id {track.id!r}; ids must be unique.")
 
 
 def _value(track: Track, column: str) -> Any:

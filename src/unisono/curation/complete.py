@@ -1,7 +1,5 @@
 """Completing the tracks that parsers yield: audio file, duration, caption, licence and tidy text, for all datasets."""
 
-import itertools
-from array import array
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
@@ -17,7 +15,7 @@ from unisono.curation.releases import Release
 from unisono.sources.audio_index import AudioIndex
 from unisono.sources.base import Dataset
 from unisono.sources.cells import tidy, without_controls
-from unisono.tracks.files import first_pair
+from unisono.tracks.files import Ids
 from unisono.tracks.licenses import normalise
 from unisono.tracks.track import Caption, Track, captions_of, replace
 from unisono.tracks.vocabulary import Facts
@@ -44,13 +42,13 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
     dataset = release.dataset
     index = AudioIndex(release.root, dataset.audio_folders)
     find = lru_cache(maxsize=4096)(_finder(index, release, check_audio=check_audio))  # excerpts share a file
-    keys = array("q")
+    ids = Ids()
     for item in release.parse(planning=not check_audio):
         if isinstance(item, Dropped):
-            keys.append(-len(keys))  # its id does not count: it has a key of its own
+            ids.pass_over()
             yield item
             continue
-        keys.append(hash(item.id))
+        ids.note([item])
         if not check_audio and not item.duration and dataset.typical_s:
             item = replace(item, duration=dataset.typical_s, extra=item.extra | {"duration_unknown": True})
         found = find(item.audio_path) or _under_another_name(find, item, dataset)
@@ -61,11 +59,10 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
             yield Dropped(id=item.id, reason=MISSING, detail=detail)
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))
-    if twice := first_pair(keys):
-        first, second = twice
-        again = next(itertools.islice(release.parse(planning=not check_audio), second, None))
+    if twice := ids.first_twice(lambda: release.parse(planning=not check_audio)):
+        first, second, again = twice
         raise DataError(
-            f"{dataset.name}: records {first + 1} and {second + 1}{_path(again)} in {release.root} have the same id "
+            f"{dataset.name}: records {first} and {second}{_path(again)} in {release.root} have the same id "
             f"{again.id!r}; ids must be unique."
         )
 

@@ -1,7 +1,6 @@
 """Unifying datasets: releases on disk in, one unified file with its report and log out."""
 
 import tempfile
-from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
@@ -30,8 +29,7 @@ from unisono.curation.selection import Selecting, Selection
 from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.unify_report import UnifyFailedError, UnifyReport, summarise
 from unisono.sources import registry
-from unisono.tracks.files import file_kind, first_pair, without_garbage_collection, write_tracks
-from unisono.tracks.record import Entry
+from unisono.tracks.files import Ids, file_kind, without_garbage_collection, write_tracks
 from unisono.tracks.stored import StoredTracks
 from unisono.tracks.track import Track
 from unisono.tracks.workspace import DEFAULT_ROOT, Workspace
@@ -192,7 +190,7 @@ def _read(
 ) -> tuple[StoredTracks, Tally, set[str], list[dict[str, str]]]:
     """Return all tracks, the tally, the ids whose caption was made, and notes about odd files."""
     tally, made, notes = Tally(), set[str](), list[dict[str, str]]()
-    keys = array("q")
+    ids = Ids()
 
     def read() -> Iterator[Track]:
         for release in releases:
@@ -211,12 +209,10 @@ def _read(
             tally.came[release.dataset.name] += 0
             tally.dropped += found.tally.dropped
 
-    def note(tracks: Sequence[Entry]) -> None:
-        keys.extend([hash(track.id) for track in tracks])
-
-    tracks = StoredTracks(read(), folder, [note, selecting.look])
-    if twice := first_pair(keys):
-        other, track = (tracks[place] for place in twice)
+    tracks = StoredTracks(read(), folder, [ids.note, selecting.look])
+    if twice := ids.first_twice(tracks.entries):
+        first, _, track = twice
+        other = tracks[first - 1]
         raise DataError(f"{other.audio_path} and {track.audio_path} have the same id {track.id!r}; ids must be unique.")
     return tracks, tally, made, notes
 

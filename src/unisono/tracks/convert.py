@@ -1,7 +1,6 @@
 """Converting tracks from one format to another, in bounded memory; the output appears whole or not at all."""
 
 import os
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -9,12 +8,12 @@ from pathlib import Path
 from typing import Literal
 
 from unisono.base.arguments import AnyPath, Count, as_path, checked
-from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.files import remove_left_behind, whole_file, whole_folder, write_whole
 from unisono.base.progress import progress
 from unisono.base.tally import Dropped, Tally
 from unisono.tracks import croissant, formats
-from unisono.tracks.files import first_pair, write_tracks
+from unisono.tracks.files import Ids, write_tracks
 from unisono.tracks.formats import Sharding
 from unisono.tracks.record import Entry
 from unisono.tracks.track import batched
@@ -166,23 +165,23 @@ def _passed(
     advance: Callable[[int], None],
 ) -> Iterator[Entry]:
     """Pass tracks on and count all; refuse ids that come twice, which takes 8 bytes a track and shows at the end."""
-    keys = array("q")
+    ids = Ids()
     for batch in batched(items, ITEMS_A_STEP):
         tracks = [item for item in batch if not isinstance(item, Dropped)]
-        for item in batch if len(tracks) < len(batch) else ():
-            if isinstance(item, Dropped):
+        for some in [batch] if len(tracks) == len(batch) else [[item] for item in batch]:
+            if isinstance(some[0], Dropped):
                 tally.came[""] += 1
-                tally.drop("", item)
-        keys.extend([hash(track.id) for track in tracks])
+                tally.drop("", some[0])
+                ids.pass_over()
+            else:
+                ids.note(some)
         tally.came.update([track.dataset for track in tracks])
         if seen is not None:
             for track in tracks:
                 seen.add(track)
         advance(len(batch))
         yield from tracks
-    if twice := first_pair(keys):
-        first, second = (number + 1 for number in twice)
-        raise DataError(f"{source}: records {first} and {second} have the same id; ids must be unique in a file.")
+    ids.refuse_twice(source, lambda: _read(source, None))
 
 
 def _refuse_faults(source: Path, count: int, tally: Tally, *, strict: bool) -> None:

@@ -7,10 +7,10 @@ file's ending decides.
 import gc
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import remove_left_behind, whole_file
@@ -18,6 +18,14 @@ from unisono.base.tally import Dropped
 from unisono.tracks import formats
 from unisono.tracks.record import Entry, to_track
 from unisono.tracks.track import Track
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=_Named)
 
 
 def read_tracks(path: Path) -> list[Track]:
@@ -28,7 +36,10 @@ def read_tracks(path: Path) -> list[Track]:
         DataError: a record breaks a rule; names its number, id, field, what was found and what was expected.
     """
     with without_garbage_collection():
-        return list(unique(path, iter_tracks(path)))
+        tracks, ids = list(iter_tracks(path)), Ids()
+    ids.note(tracks)
+    ids.refuse_twice(path, lambda: tracks)
+    return tracks
 
 
 def iter_tracks(path: Path) -> Iterator[Track]:
@@ -85,45 +96,50 @@ def file_kind(path: Path) -> str:
     return kind
 
 
-def unique(path: Path, tracks: Iterable[Track]) -> Iterator[Track]:
-    """Pass tracks on, and refuse ids that stand twice, once all were passed; that takes 8 bytes a track.
+class Ids:
+    """The ids of items as they come, 8 bytes of each: two of the same hash are told apart by reading them again."""
 
-    Raises:
-        DataError: names both records and the id.
-    """
-    keys = array("q")
-    for track in tracks:
-        keys.append(hash(track.id))
-        yield track
-    refuse_twice(path, keys)
+    def __init__(self) -> None:
+        self._keys = array("q")
 
+    def note(self, items: Iterable[_Named]) -> None:
+        """Note the ids of further items."""
+        self._keys.extend([hash(item.id) for item in items])
 
-def refuse_twice(path: Path, keys: "array[int]") -> None:
-    """Refuse a file if two of the hashes of its ids are equal.
+    def pass_over(self) -> None:
+        """Note an item whose id does not count."""
+        self._keys.append(-len(self._keys))
 
-    Raises:
-        DataError: names both records and the id.
-    """
-    if twice := first_pair(keys):
-        first, second = (number + 1 for number in twice)
-        id = next(itertools.islice(iter_entries(path), second - 1, None)).id
-        raise DataError(
-            f"{path}: record {second}: the id {id!r} already stands in record {first}; ids must be unique in a file."
-        )
+    def first_twice(self, again: Callable[[], Iterable[Item]]) -> tuple[int, int, Item] | None:
+        """Return the numbers, from 1, of the first two items with one id, and the second item; None if all ids differ.
 
+        Args:
+            again: returns the items that came, in the same order.
+        """
+        import numpy as np  # `--help` of verbs that name files stays without it
 
-def first_pair(keys: "array[int]") -> tuple[int, int] | None:
-    """Return the places of two equal keys, those of which the second comes first; None if all differ."""
-    import numpy as np  # `--help` of verbs that name files stays without it
-
-    values = np.asarray(keys)
-    order = np.argsort(values, kind="stable")
-    ranked = values[order]
-    twice = np.flatnonzero(ranked[1:] == ranked[:-1])
-    if not len(twice):
+        keys = np.asarray(self._keys)
+        ranked = np.sort(keys)
+        suspected = ranked[1:][ranked[1:] == ranked[:-1]]
+        first: dict[str, int] = {}
+        if len(suspected):
+            for number, item in itertools.compress(enumerate(again(), 1), np.isin(keys, suspected)):
+                if first.setdefault(item.id, number) != number:
+                    return first[item.id], number, item
         return None
-    at = twice[np.argmin(order[twice + 1])]
-    return int(order[at]), int(order[at + 1])
+
+    def refuse_twice(self, path: Path, again: Callable[[], Iterable[Item]]) -> None:
+        """Refuse a file in which an id stands twice.
+
+        Raises:
+            DataError: names both records and the id.
+        """
+        if twice := self.first_twice(again):
+            first, second, item = twice
+            raise DataError(
+                f"{path}: record {second}: the id {item.id!r} already stands in record {first}; ids must be unique in a "
+                "file."
+            )
 
 
 @contextmanager

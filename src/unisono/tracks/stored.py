@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
 from unisono.base.files import explained
-from unisono.tracks.files import refuse_twice, unified_format
+from unisono.tracks.files import Ids, iter_entries, unified_format
 from unisono.tracks.formats import Block
 from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entry_of
 from unisono.tracks.record import Entry, to_track
@@ -86,14 +86,10 @@ class StoredTracks(Sequence[Track]):
             UnisonoError: the disk is full.
         """
         blocks = unified_format(path).blocks(path)
-        found, keys = object.__new__(cls), array("q")
-
-        def note(entries: Sequence[Entry]) -> None:
-            keys.extend([hash(entry.id) for entry in entries])
-
+        found, ids = object.__new__(cls), Ids()
         folder = path.parent if os.access(path.parent, os.W_OK) else Path(tempfile.gettempdir())
-        found._gather(blocks, folder, [_File(path.open("rb"), path)], [note, *passing])
-        refuse_twice(path, keys)
+        found._gather(blocks, folder, [_File(path.open("rb"), path)], [ids.note, *passing])
+        ids.refuse_twice(path, lambda: iter_entries(path))
         return found
 
     def _gather(self, blocks: Iterable[Block], folder: Path, files: list[_File], passing: Sequence[Passing]) -> None:
