@@ -147,3 +147,11 @@ def test_ids_whose_hashes_are_equal_are_told_apart(tmp_path: Path, monkeypatch: 
     (tmp_path / "some.csv").write_text("id,audio_path,caption,duration\n1,/a,x,1\n2,/b,y,1\n3,/c,z,1\n2,/c,z,1\n")
     with pytest.raises(DataError, match="record 4: the id '2' already stands in record 2"):
         convert(tmp_path / "some.csv", path)
+
+
+def test_two_records_in_one_line_are_refused(tmp_path: Path):
+    path = tmp_path / "some.jsonl"
+    write_tracks(path, tracks(4)[1:])
+    path.write_bytes(path.read_bytes().replace(b"\n", b"", 1) + b"\n")
+    with pytest.raises(DataError, match=r"some\.jsonl line 1: not valid JSON"):
+        read_tracks(path)

@@ -1,6 +1,5 @@
 """Tracks that stay on the disk: a sequence that holds 17 bytes of each, and reads a track when it is asked for."""
 
-import itertools
 import os
 import tempfile
 import weakref
@@ -17,7 +16,7 @@ from unisono.base.errors import DataError
 from unisono.base.files import explained
 from unisono.tracks.files import Ids, iter_entries, unified_format
 from unisono.tracks.formats import Block
-from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entry_of
+from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entry_of, line_breaks
 from unisono.tracks.record import Entry, to_track
 from unisono.tracks.track import Split, Track, batched, replace
 
@@ -96,26 +95,23 @@ class StoredTracks(Sequence[Track]):
         begins, ends, numbers = array("q"), array("q"), array("B")
         self._folder, self._files, scratch = folder, files, None
         self._splits: NDArray[np.uint8] | None = None
-        for entries, content, first, last in blocks:
+        for entries, content, breaks, at, gap in blocks:
             for look in passing:
                 look(entries)
             written = encoded(entries)
-            if written == content:
-                begins.extend(first)
-                ends.extend(last)
-                numbers.frombytes(bytes(len(entries)))
-                continue
-            with explained(folder):
-                if scratch is None:
-                    folder.mkdir(parents=True, exist_ok=True)
-                    scratch = _File(tempfile.TemporaryFile(dir=folder, buffering=1 << 20), folder)  # noqa: SIM115
-                    files.append(scratch)
-                at = scratch.file.tell()
-                scratch.file.write(written)
-            first = list(itertools.accumulate([len(line) + 1 for line in written.split(b"\n")[:-1]], initial=at))
-            ends.extend([begin - 1 for begin in first[1:]])
-            begins.extend(first[:-1])
-            numbers.frombytes(bytes([len(files) - 1]) * len(entries))
+            number = 0
+            if breaks is None or written != content:
+                with explained(folder):
+                    if scratch is None:
+                        folder.mkdir(parents=True, exist_ok=True)
+                        scratch = _File(tempfile.TemporaryFile(dir=folder, buffering=1 << 20), folder)  # noqa: SIM115
+                        files.append(scratch)
+                    number, breaks, at, gap = len(files) - 1, line_breaks(written), scratch.file.tell(), 0
+                    scratch.file.write(written)
+            last = breaks + at + gap * np.arange(len(entries))
+            ends.frombytes(last.tobytes())
+            begins.frombytes(np.append(at, last + gap + 1)[:-1].tobytes())
+            numbers.frombytes(bytes([number]) * len(entries))
         if scratch is not None:
             with explained(folder):
                 scratch.note()

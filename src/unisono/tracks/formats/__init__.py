@@ -4,13 +4,17 @@ import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from unisono.base.arguments import nearest
 from unisono.base.errors import UsageError
 from unisono.base.tally import Dropped
 from unisono.tracks.record import Entry
 from unisono.tracks.unpacked import AudioFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FILES = {".json": "json", ".jsonl": "jsonl", ".parquet": "parquet", ".csv": "csv"}
 """Ending -> format of one file."""
@@ -45,11 +49,13 @@ class Block(NamedTuple):
 
     entries: Sequence[Entry]
     content: bytes = b""
-    """Their lines as they stand in the file, if each has one of its own."""
-    begins: Sequence[int] = ()
-    """Where each line begins in the file, in bytes."""
-    ends: Sequence[int] = ()
-    """Where each line ends, without its line break."""
+    """The lines of the file that they stand in, as lines of JSON."""
+    breaks: "NDArray[np.int64] | None" = None
+    """Where each line of `content` has its line break."""
+    at: int = 0
+    """Where the lines begin in the file, in bytes."""
+    gap: int = 0
+    """Bytes that follow each line before its line break."""
 
 
 class Format(Protocol):

@@ -1,12 +1,13 @@
 """What both JSON formats share."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from unisono.base.errors import DataError
 from unisono.tracks.formats import Block
@@ -18,10 +19,11 @@ RECORDS_A_BLOCK = 256
 _BYTES_A_BLOCK = 1 << 17
 ESCAPED_NUL = b"\\u0000"
 """How JSON writes a character that no later stage can store: records that may hold it take the slow path."""
+_LINE_BREAK, _OPENING = b"\n{"
 _encoder = msgspec.json.Encoder()
 
 
-_decode = msgspec.json.Decoder(Record).decode
+_decode, _decode_lines = msgspec.json.Decoder(Record).decode, msgspec.json.Decoder(Record).decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -85,30 +87,33 @@ def block(
         first: number of the first line, from 1.
         content: the lines, a record each.
         at: where they begin in the file.
-        separator: what stands between records.
+        separator: what stands between records, a line break at its end.
         parse: returns the JSON value of a line, or raises what tells what is wrong with it; None passes over the line.
 
     Raises:
         DataError: a record breaks a rule.
     """
-    lines = content.removesuffix(separator).split(separator)
-    ends = [
-        end - len(separator) for end in itertools.accumulate([len(line) + len(separator) for line in lines], initial=at)
-    ]
-    begins = [end + len(separator) for end in ends]
-    del begins[-1], ends[0]
+    gap = len(separator) - 1
+    content = content if content.endswith(separator) else content + separator
+    lines = content.replace(separator, b"\n") if gap else content
     try:
-        if ESCAPED_NUL not in content:
-            records = list(map(_decode, lines))
-            if are_plain(records):
-                return Block(records, content, begins, ends), len(lines)
+        if lines.rfind(ESCAPED_NUL) < 0:  # `in` takes three times as long
+            records, breaks = _decode_lines(lines), line_breaks(lines)
+            is_one_a_line = len(records) == len(breaks) and (
+                lines[0] == _OPENING and (np.frombuffer(lines, np.uint8)[breaks[:-1] + 1] == _OPENING).all()
+            )
+            if is_one_a_line and len(content) == len(lines) + gap * len(breaks) and are_plain(records):
+                return Block(records, lines, breaks, at, gap), len(records)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # an unknown field, a fault, or an empty line
-    found = [_entry(path, number, line, parse) for number, line in enumerate(lines, first)]
-    kept = [entry is not None for entry in found]
-    content = b"".join(line + separator for line in itertools.compress(lines, kept))
-    places = (list(itertools.compress(each, kept)) for each in (begins, ends))
-    return Block([entry for entry in found if entry], content, *places), len(lines)
+        pass  # an unknown field, or a fault
+    parts = content.removesuffix(separator).split(separator)
+    found = [_entry(path, number, part, parse) for number, part in enumerate(parts, first)]
+    return Block([entry for entry in found if entry], lines, line_breaks(lines), at, gap), len(parts)
+
+
+def line_breaks(lines: bytes) -> NDArray[np.int64]:
+    """Return where line breaks are."""
+    return np.flatnonzero(np.frombuffer(lines, np.uint8) == _LINE_BREAK)
 
 
 def _entry(path: Path, number: int, line: bytes, parse: Callable[[bytes, int], Any]) -> Entry | None:

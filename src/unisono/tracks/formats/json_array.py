@@ -51,7 +51,7 @@ def _by_line(path: Path) -> Iterator[Block]:
                 if rest.strip() or not content:
                     break
             found, count = block(path, number, content, at, b",\n", _object)
-            yield found._replace(content=found.content.removesuffix(b",\n").replace(b",\n", b"\n") + b"\n")
+            yield found
             number += count
             at += len(content)
     if not is_last or rest.strip():
