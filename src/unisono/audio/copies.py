@@ -14,6 +14,7 @@ from unisono.base import storage
 from unisono.tracks.record import Entry
 
 GLANCE_BYTES = 1 << 14
+MOST_ABSENT = 7
 
 
 class FileSizes:
@@ -21,18 +22,28 @@ class FileSizes:
 
     def __init__(self) -> None:
         self._sizes, self._paths = array("q"), array("q")
-        self._is_folder = lru_cache(maxsize=4096)(os.path.isdir)
+        self._absent: tuple[str, ...] = ()
+        """Folders that are not there, as some paths begin."""
 
     def look(self, tracks: Sequence[Entry]) -> None:
         """Look at the files of further tracks."""
-        self._sizes.extend([0 if track.sha256 else self._size(track.audio_path) for track in tracks])
+        self._sizes.extend(
+            [
+                0 if track.sha256 or track.audio_path.startswith(self._absent) else self._size(track.audio_path)
+                for track in tracks
+            ]
+        )
         self._paths.extend([hash(track.audio_path) for track in tracks])
 
     def _size(self, path: str) -> int:
-        try:  # neighbours share a folder, and if that is not there, neither are they
-            is_absent = path[0] == "/" and not self._is_folder(path.rpartition("/")[0])
-            return 0 if is_absent else storage.status(path)[0]
+        try:
+            return storage.status(path)[0]
         except (OSError, ValueError):
+            absent = ""
+            while path[0] == "/" and not os.path.isdir(path := path.rpartition("/")[0] or "/"):  # noqa: PTH112
+                absent = path + "/"
+            if absent:
+                self._absent = (absent, *self._absent[:MOST_ABSENT])
             return 0
 
     def hashes_of_copies(self, tracks: Callable[[], Iterable[Entry]]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -227,7 +228,7 @@ class _Merging:
 
 
 def _keys(track: Entry, published: Published) -> list[Identity]:
-    excerpt = f"@{track.start:g}" if track.start else ""
+    excerpt = _excerpt(track.start) if track.start else ""
     found = []
     if track.recording:
         found.append(("recording", track.recording + excerpt))
@@ -236,6 +237,11 @@ def _keys(track: Entry, published: Published) -> list[Identity]:
     if track.recording in published:
         found += [("sha256", sha256 + excerpt) for sha256 in published[track.recording]]
     return found
+
+
+@lru_cache(maxsize=4096)
+def _excerpt(start: float) -> str:
+    return f"@{start:g}"
 
 
 def _audio_rank(track: Track) -> tuple[float, int, str]:

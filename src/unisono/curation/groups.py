@@ -1,5 +1,6 @@
 """Groups of tracks that belong together because they share a recording, an artist, a file, or another identity."""
 
+import itertools
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ class Keys:
     fields: tuple[str, ...]
 
     @classmethod
-    def of(cls, keys: Iterable[Iterable[Identity]]) -> "Keys":
+    def of(cls, keys: Iterable[Sequence[Identity]]) -> "Keys":
         """Return the columns of the identities of items."""
         gathered = GatheredKeys()
         gathered.add(keys)
@@ -75,17 +76,14 @@ class GatheredKeys:
         self._fields: dict[str, int] = {}
         self._count = 0
 
-    def add(self, keys: Iterable[Iterable[Identity]]) -> None:
+    def add(self, keys: Iterable[Sequence[Identity]]) -> None:
         """Add the identities of further items."""
-        listed = [list(its_keys) for its_keys in keys]
-        flat = [key for its_keys in listed for key in its_keys]
-        for key in flat:
-            if key[0] not in self._fields:
-                self._fields[key[0]] = len(self._fields)
+        listed, fields = list(keys), self._fields
+        flat = list(itertools.chain.from_iterable(listed))
         owners = np.arange(self._count, self._count + len(listed), dtype=np.uint32)
-        self._owner.frombytes(np.repeat(owners, [len(its_keys) for its_keys in listed]).tobytes())
-        self._hashes.extend(map(hash, flat))
-        self._kinds.extend([self._fields[key[0]] for key in flat])
+        self._owner.frombytes(np.repeat(owners, list(map(len, listed))).tobytes())
+        self._hashes.extend(list(map(hash, flat)))
+        self._kinds.extend([fields.setdefault(field, len(fields)) for field, _ in flat])
         self._count += len(listed)
 
     def columns(self) -> Keys:

@@ -118,6 +118,8 @@ class _Join:
     def look(self, first: Iterable[Entry], count: int) -> None:
         """Look up the keys of tracks, before which some others came."""
         places, keys = self._places, self._keys
+        if not places:
+            return
         for at, track in enumerate(first, count):
             for key in keys(track):
                 if key in places:

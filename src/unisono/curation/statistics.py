@@ -270,7 +270,7 @@ def describe(tracks: AnyPath | Iterable[Track], *, most_frequent: int = 20) -> S
         counts["tags"].update(itertools.chain.from_iterable([track.tags for track in some]))
         for name in FILLED:
             values = list(map(attrgetter(name), some))
-            filled[name] += len(values) - sum(map(values.count, ("", [], UNKNOWN_LICENSE)))
+            filled[name] += len(values) - values.count([] if name == "tags" else "") - values.count(UNKNOWN_LICENSE)
     vocabulary = words.counted()
     return Statistics(
         all=columns.part(),
@@ -313,11 +313,13 @@ class _Words:
     def lengths(self, texts: Iterable[str]) -> list[int]:
         """Count the words of some texts, and return how many each has."""
         cut = [text.split() for text in texts]
-        pieces = Counter(itertools.chain.from_iterable(cut))
-        self._odd.update(each for each in pieces.keys() - self._pieces.keys() if len(_WORD.findall(each)) != 1)
-        self._pieces.update(pieces)
+        known, odd = len(self._pieces), self._odd
+        self._pieces.update(itertools.chain.from_iterable(cut))
+        new = itertools.islice(reversed(self._pieces), len(self._pieces) - known)
+        odd.update([piece for piece in new if len(_WORD.findall(piece)) != 1])
         lengths = [
-            len(its) if self._odd.isdisjoint(its) else sum(len(_WORD.findall(piece)) for piece in its) for its in cut
+            len(its) if not odd or odd.isdisjoint(its) else sum(len(_WORD.findall(piece)) for piece in its)
+            for its in cut
         ]
         if len(self._pieces) > MOST_PIECES:
             self.counted()
@@ -349,11 +351,9 @@ class _Columns:
     def add(self, tracks: Sequence[Entry], texts: Sequence[Sequence[str]], words: Iterable[int]) -> None:
         """Add tracks, with the texts of their captions and how many words each of all these texts has."""
         numbers = self._numbers
-        names = [(track.dataset or UNNAMED, track.split or UNASSIGNED) for track in tracks]
-        for name in names:
-            if name not in numbers:
-                numbers[name] = len(numbers)
-        places = [numbers[name] for name in names]
+        places = [
+            numbers.setdefault((track.dataset or UNNAMED, track.split or UNASSIGNED), len(numbers)) for track in tracks
+        ]
         self._where.extend(places)
         self._durations.extend([track.duration for track in tracks])
         self._hashes["recordings"].extend([hash(whole(track.recording)) for track in tracks])

@@ -16,7 +16,7 @@ from unisono.base.errors import DataError
 from unisono.base.files import explained
 from unisono.tracks.files import Ids, iter_entries, unified_format
 from unisono.tracks.formats import Block
-from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entry_of, line_breaks
+from unisono.tracks.formats._json import RECORDS_A_BLOCK, encoded, entries_of, line_breaks
 from unisono.tracks.record import Entry, to_track
 from unisono.tracks.track import Split, Track, batched, replace
 
@@ -126,30 +126,29 @@ class StoredTracks(Sequence[Track]):
     def entries(self) -> Iterator[Entry]:
         """Yield all tracks in order, as records where that is possible."""
         for at in range(0, len(self), RECORDS_A_BLOCK):
-            lines = self._lines(slice(at, at + RECORDS_A_BLOCK))
+            entries = entries_of(self._lines(slice(at, at + RECORDS_A_BLOCK)))
             if self._splits is None:
-                yield from map(entry_of, lines)
+                yield from entries
             else:
                 splits = [SPLIT_OF_CODE[code] for code in self._splits[at : at + RECORDS_A_BLOCK].tolist()]
-                for entry, split in zip(map(entry_of, lines), splits, strict=True):
+                for entry, split in zip(entries, splits, strict=True):
                     yield entry if entry.split == split else replace(entry, split=split)
 
     def encoded_blocks(self) -> Iterator[tuple[bytes, int]]:
         """Yield the tracks as JSON lines, and how many they are."""
         for at in range(0, len(self), RECORDS_A_BLOCK):
+            count = min(RECORDS_A_BLOCK, len(self) - at)
             if self._splits is None:
-                lines = self._lines(slice(at, at + RECORDS_A_BLOCK))
-                yield b"\n".join(lines) + b"\n", len(lines)
+                yield self._lines(slice(at, at + count)), count
             else:
-                some = list(self[at : at + RECORDS_A_BLOCK].entries())
-                yield encoded(some), len(some)
+                yield encoded(self[at : at + count].entries()), count
 
-    def _lines(self, places: slice) -> Sequence[bytes]:
+    def _lines(self, places: slice) -> bytes:
         """Return the lines of some neighbours, in few reads if they lie close together."""
         begins, ends, numbers = self._begin[places], self._end[places], self._file[places]
         if np.array_equal(begins[1:], ends[:-1] + 1) and (numbers == numbers[0]).all():  # as they stand in a file
             content: bytes = self._files[numbers[0]].read(int(begins[0]), int(ends[-1]))
-            return content.split(b"\n")
+            return content + b"\n"
         lines = [b""] * len(begins)
         for number in np.unique(numbers).tolist():
             (at,) = np.nonzero(numbers == number)
@@ -159,7 +158,7 @@ class StoredTracks(Sequence[Track]):
             block = file.read(first, last) if lies_close else b""
             for place, begin, end in zip(at.tolist(), begins[at].tolist(), ends[at].tolist(), strict=True):
                 lines[place] = block[begin - first : end - first] if lies_close else file.read(begin, end)
-        return lines
+        return b"\n".join(lines) + b"\n"
 
     @overload
     def __getitem__(self, place: int) -> Track: ...

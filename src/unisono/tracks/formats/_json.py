@@ -1,7 +1,7 @@
 """What both JSON formats share."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol, runtime_checkable
 
@@ -23,7 +23,7 @@ _LINE_BREAK, _OPENING = b"\n{"
 _encoder = msgspec.json.Encoder()
 
 
-_decode, _decode_lines = msgspec.json.Decoder(Record).decode, msgspec.json.Decoder(Record).decode_lines
+_decode_lines = msgspec.json.Decoder(Record).decode_lines
 _decode_fields = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -61,14 +61,12 @@ def encoded_blocks(entries: Iterable[Entry]) -> Iterator[tuple[bytes, int]]:
         yield encoded(batch), len(batch)
 
 
-def entry_of(line: bytes) -> Entry:
-    """Return a record that `encoded` wrote."""
+def entries_of(lines: bytes) -> Sequence[Entry]:
+    """Return records that `encoded` wrote."""
     try:
-        return _decode(line)
+        return _decode_lines(lines)
     except msgspec.DecodeError:
-        found = _entry(Path(), 1, line, lambda line, number: parsed(Path(), line))
-        assert found
-        return found
+        return block(Path(), 1, lines, 0, b"\n", lambda line, number: parsed(Path(), line))[0].entries
 
 
 def lines_of(file: IO[bytes]) -> Iterator[bytes]:
