@@ -9,11 +9,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -235,25 +237,67 @@ def test_nodes_that_differ_are_refused_and_named(folder: Folder, cluster: Any, t
         ray_executor._check(built, {"dsp": replace(dsp.SPEC, revision="7")})
 
 
+@pytest.fixture
+def actor(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[WorkItem], Job], list[Outcome]]:
+    """What tasks, an actor that is built again when it dies, and the coordinator do, in this process."""
+    begun: Counter[object] = Counter()
+    monkeypatch.setattr(ray_executor, "_node", lambda: "this")
+    monkeypatch.setattr(ray_executor, "_begin", lambda _, work: begun.update([work]) or begun[work])
+    tries = SimpleNamespace(end=SimpleNamespace(remote=begun.pop))
+
+    def embedded(items: list[WorkItem], job: Job) -> list[Outcome]:
+        built = ray_executor._build_once(job, "cpu")
+        found: list[Any] = []
+        collector = Collector(found.append)
+        rows = [
+            row for item in items for row in ray_executor._decode_one(Decoder({dsp.SPEC.rate_hz}), item, job, built)
+        ]
+        encoders = ray_executor._Encoders(job, built, tries)
+        for begin in range(0, len(rows), ray_executor.ROWS_ON_CPU):
+            batch = {"call": [row["call"][0] for row in rows[begin : begin + ray_executor.ROWS_ON_CPU]]}
+            done: list[Any] = []
+            while not done:
+                with suppress(SystemExit):
+                    done = list(encoders(batch))
+            for method, *arguments in (pickle.loads(row["call"][0]) for row in done):
+                getattr(collector, method)(*arguments)
+        assert not begun
+        return [outcome(each, job) for each in found]
+
+    return embedded
+
+
 def test_windows_of_an_encoder_that_joins_them_stay_together(
-    items: list[WorkItem], monkeypatch: pytest.MonkeyPatch
+    items: list[WorkItem], actor: Callable[[list[WorkItem], Job], list[Outcome]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What tasks, actors and the coordinator do, in this process."""
     monkeypatch.setattr(dsp.Dsp, "join", lambda _, rows: (rows.cumsum(0)[-1], 2 * rows), raising=False)
     job = replace(JOB, encoders={"dsp": ""})
     items = [replace(item, encoders=("dsp",)) for item in items]
     expected = {(each.key, "dsp"): each for each in executors.build("local", job).map(items)}
-    monkeypatch.setattr(ray_executor, "_node", lambda: "this")
-    built = ray_executor._build_once(job, "cpu")
-    encoders = ray_executor._Encoders(job, built)
-    found: list[Any] = []
-    collector = Collector(found.append)
-    for item in items:
-        rows = ray_executor._decode_one(Decoder({dsp.SPEC.rate_hz}), item, job, built)
-        for row in encoders({"call": [row["call"][0] for row in rows]}):
-            method, *arguments = pickle.loads(row["call"][0])
-            getattr(collector, method)(*arguments)
-    compare([outcome(each, job) for each in found], expected)  # type: ignore[arg-type]
+    compare(actor(items, job), expected)  # type: ignore[arg-type]
+
+
+def test_a_file_that_ends_its_encoder_is_tried_three_times(
+    items: list[WorkItem], actor: Callable[[list[WorkItem], Job], list[Outcome]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = replace(JOB, encoders={"dsp": ""})
+    items = [replace(item, encoders=("dsp",)) for item in items]
+    expected = {(each.key, "dsp"): each for each in executors.build("local", job).map(items)}
+    poison, embed = decode(items[2].excerpt, dsp.SPEC.rate_hz), dsp.Dsp.embed
+    tries = []
+
+    def dying(self: dsp.Dsp, windows: torch.Tensor) -> torch.Tensor:
+        if any(window[0] == poison[0] for window in windows):
+            tries.append(len(windows))
+            raise SystemExit
+        return embed(self, windows)
+
+    monkeypatch.setattr(dsp.Dsp, "embed", dying)
+    found = actor(items, job)
+    assert {each.key: each.fault.reason for each in found if isinstance(each, Failed)} == {items[2].key: CRASHES}
+    del expected[items[2].key, "dsp"]
+    compare(found, expected)  # type: ignore[arg-type]
+    assert len(tries) == 3
 
 
 def processes(title: str) -> list[int]:

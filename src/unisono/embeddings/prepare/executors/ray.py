@@ -3,14 +3,15 @@
 A coordinator, itself an actor, runs the dataset within the cluster, since Ray Data does not run through a Ray client. Each
 row is a call, pickled: the decoder yields windows for the encoders, and the coordinator receives calls of its `Collector`.
 Ray Data would decode inside the actors if they asked for the same resources as the tasks do. Ray does the work of a dead
-worker again; the coordinator counts how often a file was begun and not ended.
+worker again; the coordinator counts how often a file was begun and not ended, in a task or in an actor.
 """
 
+import itertools
 import os
 import pickle
 import socket
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -139,7 +140,7 @@ class _Coordinator:
         self._job = job
         self._found: list[EmbeddedWindows | Failed] = []
         self._collector = Collector(self._found.append)
-        self._begun: Counter[bytes] = Counter()
+        self._begun: Counter[object] = Counter()
         tries = ray.get_runtime_context().current_actor
         rows = ROWS_ON_CPU if built.device == "cpu" else BATCHES_ON_GPU * sum(built.batch_sizes.values())
         decode: Any = _decode  # its own arguments confuse the types of Ray
@@ -154,7 +155,7 @@ class _Coordinator:
             .map_batches(
                 _Encoders,
                 batch_size=rows,
-                fn_constructor_kwargs={"job": job, "built": built},
+                fn_constructor_kwargs={"job": job, "built": built, "tries": tries},
                 compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most),
                 **encoders,
             )
@@ -162,14 +163,14 @@ class _Coordinator:
         )
         self._batches = iter(batches)
 
-    def begin(self, key: bytes) -> int:
+    def begin(self, work: object) -> int:
         """Count how often something was begun and not ended."""
-        self._begun[key] += 1
-        return self._begun[key]
+        self._begun[work] += 1
+        return self._begun[work]
 
-    def end(self, key: bytes) -> None:
+    def end(self, work: object) -> None:
         """Forget what has come to its end."""
-        self._begun.pop(key, None)
+        self._begun.pop(work, None)
 
     def next(self) -> list[Outcome]:
         """Return the next results; none at the end."""
@@ -190,18 +191,27 @@ def _row(*call: Any) -> dict[str, list[bytes]]:
 
 def _decode(batch: Any, *, job: Job, built: _Built, tries: Any) -> Iterator[Any]:
     """Decode some items, each of them once; a task."""
-    import ray
-
     with _named_node():
         _check(built, {})
     decoder = Decoder({spec.rate_hz for spec in built.specs.values()})
     for item in pickle.loads(batch["items"][0]):
-        if ray.get(tries.begin.remote(item.key)) > TRIES:
-            fault = Fault(CRASHES, f"{TRIES} tries", lasting=False)
-            yield _row("fail", Failed(item.key, fault, _node()), item.encoders)
+        if _begin(tries, item.key) > TRIES:
+            yield _crashed(item.key, item.encoders)
         else:
             yield from _decode_one(decoder, item, job, built)
         tries.end.remote(item.key)
+
+
+def _begin(tries: Any, work: object) -> int:
+    import ray
+
+    count: int = ray.get(tries.begin.remote(work))
+    return count
+
+
+def _crashed(key: bytes, encoders: Iterable[str]) -> dict[str, list[bytes]]:
+    fault = Fault(CRASHES, f"{TRIES} tries", lasting=False)
+    return _row("fail", Failed(key, fault, _node()), list(encoders))
 
 
 def _decode_one(decoder: Decoder, item: WorkItem, job: Job, built: _Built) -> Iterator[Any]:
@@ -225,8 +235,8 @@ def _decode_one(decoder: Decoder, item: WorkItem, job: Job, built: _Built) -> It
 class _Encoders:
     """The encoders on one device; an actor. Windows become embeddings, the other rows pass."""
 
-    def __init__(self, job: Job, built: _Built) -> None:
-        self._job, self._built = job, built
+    def __init__(self, job: Job, built: _Built, tries: Any) -> None:
+        self._job, self._built, self._tries = job, built, tries
 
     @cached_property
     def _runner(self) -> Runner:
@@ -239,21 +249,37 @@ class _Encoders:
 
     def __call__(self, batch: Mapping[str, Any]) -> Iterator[Any]:
         with _named_node():
-            lots: dict[tuple[str, int], list[Any]] = {}
-            for call in map(pickle.loads, batch["call"]):
-                method, *arguments = call
-                if method == "add":
-                    lots.setdefault((arguments[1], len(arguments[3])), []).append(arguments)
-                elif method == "join":
-                    key, name, windows, content = arguments
-                    found = EmbeddedWindows(key, name, self._rows(name, windows), content=content)
-                    yield _row("emit", joined(found, self._runner.encoders[name], self._runner.device))
-                else:
-                    yield _row(*call)
-            for (name, _), lot in lots.items():
-                rows = self._rows(name, [samples for *_, samples in lot])
-                for (key, _, number, _), row in zip(lot, rows, strict=True):
-                    yield _row("add", key, name, number, row)
+            calls = [pickle.loads(call) for call in batch["call"]]
+            windows = [call for call in calls if call[0] in ("add", "join")]
+            yield from (_row(*call) for call in calls if call[0] not in ("add", "join"))
+            if not windows:
+                return
+            work = "batch", _name(windows[0])
+            if _begin(self._tries, work) == 1:
+                yield from self._embedded(windows)
+            else:  # one of these files may have ended an encoder: each by itself
+                for key, some in itertools.groupby(windows, key=lambda call: call[1]):
+                    of_file = list(some)
+                    if _begin(self._tries, _name(of_file[0])) < TRIES:
+                        yield from self._embedded(of_file)
+                    else:
+                        yield _crashed(key, self._job.encoders)
+                    self._tries.end.remote(_name(of_file[0]))
+            self._tries.end.remote(work)
+
+    def _embedded(self, calls: Iterable[Sequence[Any]]) -> Iterator[Any]:
+        lots: dict[tuple[str, int], list[Any]] = {}
+        for method, *arguments in calls:
+            if method == "add":
+                lots.setdefault((arguments[1], len(arguments[3])), []).append(arguments)
+            else:
+                key, name, windows, content = arguments
+                found = EmbeddedWindows(key, name, self._rows(name, windows), content=content)
+                yield _row("emit", joined(found, self._runner.encoders[name], self._runner.device))
+        for (name, _), lot in lots.items():
+            rows = self._rows(name, [samples for *_, samples in lot])
+            for (key, _, number, _), row in zip(lot, rows, strict=True):
+                yield _row("add", key, name, number, row)
 
     def _rows(self, name: str, windows: list[Any]) -> np.ndarray[Any, Any]:
         started, at = [], 0
@@ -262,6 +288,12 @@ class _Encoders:
             started.append(self._runner.start(name, lot))
             at += len(lot)
         return np.concatenate([each.rows() for each in started])
+
+
+def _name(call: Sequence[Any]) -> tuple[Any, ...]:
+    """Return what tells windows from others: the first one's excerpt, encoder and number."""
+    method, key, encoder, number, *_ = call
+    return key, encoder, number if method == "add" else 0
 
 
 def _build(job: Job, device: str) -> dict[str, AudioEncoder]:
