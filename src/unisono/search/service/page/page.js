@@ -1,6 +1,6 @@
 // The page: a question, its hits, what they can be narrowed by, and the player.
 import { html, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./preact.js";
-import { Cover, Curve, Icon, Player, clock, nameOf, url, usePlayer } from "./player.js";
+import { Cover, Curve, Icon, Player, byOf, clock, nameOf, url, usePlayer } from "./player.js";
 
 const LISTS = ["like", "where"];
 const NONE = [];
@@ -137,7 +137,7 @@ function Filters({ facets, asked, onAsk }) {
 
 function Hit({ found, place, range, now, isNow, isPlaying, missing }) {
   const { track } = found, name = nameOf(track);
-  const by = [track.artist, track.album].filter(Boolean).join(" · "), facts = [track.year, clock(track.duration_s)].filter(Boolean).join(" · ");
+  const by = byOf(track), facts = [track.year, clock(track.duration_s)].filter(Boolean).join(" · ");
   const why = Object.keys(found.why).slice(0, 3);
   const parts = Object.entries(found.parts).map(([part, value]) => `${part.startsWith("like ") ? playlistName(part) : part} ${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`);
   const rejected = found.verdict === "reject", kept = found.verdict === "keep";

@@ -5,6 +5,9 @@ export const url = (route, values) => `api/v1/${route}?${new URLSearchParams(val
 export const clock = seconds =>
   `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 export const nameOf = track => track.title || track.id;
+/** Artist and album; of a file without them its folder. */
+export const byOf = track =>
+  [track.artist, track.album].filter(Boolean).join(" · ") || (track.audio_path.includes("://") ? "" : track.audio_path.split("/").at(-2) ?? "");
 
 const ICONS = {
   play: "M8 5v14l11-7z", pause: "M7 5h4v14H7zM13 5h4v14h-4z", next: "M6 5v14l9-7zM16 5h3v14h-3z",
@@ -132,7 +135,7 @@ export function Player({ player, range, onQueue }) {
     </div>
     <div class="deck">
       <div class="track"><${Cover} track=${track} size="48" />
-        <div class="names"><strong>${nameOf(track)}</strong><span>${[track.artist, track.album].filter(Boolean).join(" · ")}</span></div>
+        <div class="names"><strong>${nameOf(track)}</strong><span>${byOf(track)}</span></div>
       </div>
       <div class="controls">
         <button class="round" aria-label="Previous" disabled=${place < 1} onClick=${() => player.step(-1)}><${Icon} name="previous" /></button>
