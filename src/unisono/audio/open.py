@@ -153,7 +153,7 @@ class AudioFile:
         if not self.holes:
             return ""
         places = ", ".join(f"{hole.at_s:.2f} s" for hole in self.holes[:3]) + (" ..." if len(self.holes) > 3 else "")
-        return f"damaged at {places}: {sum(hole.lost_s for hole in self.holes):.2f} s are lost"
+        return f"damaged at {places}: {max(0.01, sum(hole.lost_s for hole in self.holes)):.2f} s are lost"
 
     def blocks(
         self, begin: int, wanted: int, buffer: Samples, most_frames: int | None = None
