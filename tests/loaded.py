@@ -23,6 +23,7 @@ from subprocess import CompletedProcess
 
 from unisono import commands
 
+LISTED = {module.name for module in pkgutil.iter_modules(commands.__path__)}
 PRELOADED = (
     "h5py",
     "matplotlib.backends.backend_agg",
@@ -38,7 +39,7 @@ PRELOADED = (
     "transformers.modeling_utils",
     "transformers.models.auto.tokenization_auto",
     "transformers.models.bert.modeling_bert",
-    *(f"unisono.commands.{module.name}" for module in pkgutil.iter_modules(commands.__path__)),
+    *(f"unisono.commands.{name}" for name in sorted(LISTED - {"download", "unify"})),  # these list the datasets
     "unisono.retrieval.evaluate.run",
     "unisono.retrieval.train.run",
 )

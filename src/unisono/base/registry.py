@@ -24,11 +24,15 @@ class Registry:
         self._kind = kind
         self._hint = hint
         self._parameter = parameter
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def names(self) -> tuple[str, ...]:
         """List the entries in alphabetical order, without importing them."""
-        found = (module.name for module in pkgutil.iter_modules(importlib.import_module(self._package).__path__))
-        return tuple(sorted(name for name in found if not name.startswith("_")))
+        folders = tuple(importlib.import_module(self._package).__path__)
+        if folders not in self._names:
+            found = (module.name for module in pkgutil.iter_modules(folders))
+            self._names[folders] = tuple(sorted(name for name in found if not name.startswith("_")))
+        return self._names[folders]
 
     def check(self, name: str) -> None:
         """Check that there is an entry of that name.

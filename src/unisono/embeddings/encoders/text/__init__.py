@@ -7,6 +7,7 @@ or a folder that holds one.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -206,6 +207,7 @@ def _not_here(repository: str, name: str) -> UsageError:
     )
 
 
+@cache
 def _registry() -> dict[str, tuple[TextEncoderSpec, ModuleType]]:
     modules = (_MODULES.module(name) for name in _MODULES.names())
     return {found.name: (found, module) for module in modules for found in module.SPECS}
