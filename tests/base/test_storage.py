@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from tests import loaded
@@ -38,6 +37,8 @@ class S3:
         self.spoils: dict[str, list[Spoil]] = {}
         """Key -> what happens to its next downloads."""
         self.downloads: Counter[str] = Counter()
+        import boto3  # only the process that runs this test loads it
+
         self.client = boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}")
 
     def put(self, key: str, path: Path) -> str:

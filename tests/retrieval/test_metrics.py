@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
 from unisono.base.errors import DataError
 from unisono.retrieval import metrics
@@ -128,6 +127,8 @@ def test_ranks_do_not_depend_on_blocks_or_order():
 
 
 def test_mrr_and_full_average_precision_equal_scikit_learns():
+    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+
     rng = np.random.default_rng(2)
     scores = rng.normal(size=(50, 10))  # ten candidates: mAP@10 is the whole average precision
     table = rng.random((50, 10)) < 0.3

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import ClapFeatureExtractor, ClapModel
 
 from tests.making import make_record
 from unisono.base.errors import DataError
@@ -19,6 +18,8 @@ RATE = 48_000
 
 def test_embeddings_equal_transformers_own(weights_root: Path) -> None:
     folder = weights_root / "clap"
+    from transformers import ClapFeatureExtractor, ClapModel  # only the process that runs this test loads it
+
     model = ClapModel.from_pretrained(folder).eval()
     extractor = ClapFeatureExtractor.from_pretrained(folder)
     generator = torch.Generator().manual_seed(1)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
 
 from tests.embeddings.encoders.tiny import DEPTH, DIM
 from unisono.base.errors import DataError
@@ -22,6 +21,8 @@ def two_windows(seconds: float = 2.0) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", ["mert", "mert_95m"])
 def test_all_layers_equal_transformers_own(weights_root: Path, name: str) -> None:
+    from transformers import HubertConfig, HubertModel, Wav2Vec2FeatureExtractor
+
     folder = weights_root / name
     config = HubertConfig(
         **{k: v for k, v in json.loads((folder / "config.json").read_text()).items() if k != "model_type"}
@@ -42,6 +43,8 @@ def test_all_layers_equal_transformers_own(weights_root: Path, name: str) -> Non
 
 
 def test_the_last_layer_of_the_large_one_is_the_normalised_output(weights_root: Path) -> None:
+    from transformers import HubertConfig, HubertModel
+
     """The trap: what transformers 5 lists as the last of the large model's hidden states is not the model's output."""
     folder = weights_root / "mert"
     config = HubertConfig(
@@ -91,6 +94,8 @@ def test_a_mert_of_another_kind_is_refused(
 
 
 def test_the_network_has_as_many_numbers_as_the_published_file() -> None:
+    from transformers import HubertModel
+
     from unisono.embeddings.encoders.audio import mert_95m
     from unisono.embeddings.encoders.audio.mert import hubert_config
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import HubertConfig, HubertModel
 
 from tests.embeddings.encoders.tiny import DIM, TEXT_DIM, VOCABULARY
 from unisono.base.errors import DataError
@@ -182,6 +181,8 @@ def test_a_track_of_clamp3_equals_the_formula(weights_root: Path, count: int) ->
 
 
 def test_a_window_of_clamp3_is_the_mean_of_all_states_of_mert(weights_root: Path) -> None:
+    from transformers import HubertConfig, HubertModel
+
     folder = weights_root / "clamp3"
     encoder: Any = audio.build("clamp3", weights=folder)
     config = HubertConfig.from_json_file(folder / "mert_config.json")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import Ridge
 
 from tests.retrieval.evaluate.test_tagging import rows
 from unisono.retrieval.evaluate.baselines import ridge, tag_overlap
@@ -43,5 +42,7 @@ def test_ridge_equals_scikit_learns():
     rng = np.random.default_rng(0)
     inputs, outputs = rng.normal(size=(40, 6)).astype(np.float32), rng.normal(size=(40, 3))
     penalty = np.trace(inputs.T @ inputs) / 6
+    from sklearn.linear_model import Ridge  # only the process that runs this test loads it
+
     expected = Ridge(alpha=penalty, fit_intercept=False).fit(inputs, outputs).coef_.T
     assert ridge(inputs, outputs) == pytest.approx(expected, rel=1e-3, abs=1e-5)

@@ -3,7 +3,6 @@
 import msgspec
 import numpy as np
 import pytest
-from scipy.stats import permutation_test
 
 from tests.retrieval.evaluate.test_compare import result
 from unisono.base.errors import DataError, UsageError
@@ -23,6 +22,8 @@ def ranks():
 
 
 def test_p_is_that_of_a_permutation_of_signs_and_is_corrected_for_all_comparisons(ranks):
+    from scipy.stats import permutation_test
+
     first, better, other = ranks
     found = compare_all(
         [("", named(first)), ("", named(better, "b.pt")), ("", named(other, "c.pt"))], measures=["mrr"]

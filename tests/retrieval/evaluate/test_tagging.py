@@ -2,7 +2,6 @@ import logging
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from unisono.base.errors import DataError, UsageError
 from unisono.embeddings.file import SplitRows
@@ -35,6 +34,8 @@ def test_tags_are_sorted_and_rare_and_universal_ones_left_out():
 
 
 def test_areas_equal_scikit_learns():
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     rng = np.random.default_rng(0)
     carries = rng.random((6, 80)) < 0.2
     prompts, music = rng.normal(size=(6, 16)), rng.normal(size=(80, 16))
