@@ -131,10 +131,11 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path, *, alone: bool = False) -> Iterator[None]:
+def explained(path: Path, *, alone: bool = False, elsewhere: str = "") -> Iterator[None]:
     """Turn an operating system's error while writing `path`, or another file of its folder, into one that says what to do.
 
-    With `alone`, the other files of the folder may be inputs, so that their errors are raised as they are.
+    With `alone`, the other files of the folder may be inputs, so that their errors are raised as they are. `elsewhere` says
+    how another place is chosen.
     """
     try:
         yield
@@ -152,8 +153,8 @@ def explained(path: Path, *, alone: bool = False) -> Iterator[None]:
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UnisonoError(
-                f"Cannot write {path}: {error.strerror}.", hint="Choose a folder that you may write to."
+                f"Cannot write {path}: {error.strerror}.", hint=elsewhere or "Choose a folder that you may write to."
             ) from error
         raise UnisonoError(
-            f"Cannot write {path}: {error.strerror or error}.", hint="Choose another place for the output."
+            f"Cannot write {path}: {error.strerror or error}.", hint=elsewhere or "Choose another place for the output."
         ) from error

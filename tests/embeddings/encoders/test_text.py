@@ -253,6 +253,14 @@ def test_another_revision_has_a_store_of_its_own(folder: Path):
     assert text_store.folder_of(replace(WordEncoder.spec, instruction="Query: ")) != folder
 
 
+def test_a_store_that_cannot_be_written_names_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("UNISONO_CAPTIONS", str(tmp_path / "file"))
+    with pytest.raises(UnisonoError, match="Cannot write") as error:
+        embed(["a"], WordEncoder())
+    assert "UNISONO_CAPTIONS" in error.value.hint
+
+
 def test_an_embedding_that_is_not_finite_is_refused(folder: Path):
     class Broken(WordEncoder):
         def embed(self, captions):

@@ -89,7 +89,7 @@ def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], Te
     for begin in range(0, len(captions), BLOCK):
         block = captions[begin : begin + BLOCK]
         names[begin : begin + BLOCK] = np.frombuffer(b"".join(map(_digest, block)), _NAME).reshape(-1, 2)
-    with explained(folder / "embeddings.f32"):
+    with explained(folder / "embeddings.f32", elsewhere="Name a folder that you may write to in UNISONO_CAPTIONS."):
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             position = _find(names, _whole_names(folder, spec.dim))
