@@ -77,7 +77,8 @@ RECOVERABLE: dict[str, list[Behaviour]] = {
 @pytest.mark.parametrize("how", RECOVERABLE)
 def test_it_gets_the_file_in_the_end(server: Server, tmp_path: Path, how: str) -> None:
     server.script["/a"] = list(RECOVERABLE[how])
-    fetch(remote(server), tmp_path)
+    # Whoever waits for a stall waits briefly; elsewhere a busy machine must not seem to stall.
+    fetch(remote(server), tmp_path, patience=QUICK if how in ("stalls", "trickles") else replace(QUICK, stall=20))
     assert_whole(tmp_path)
     assert not server.script["/a"], "the server did not come to misbehave"
 
