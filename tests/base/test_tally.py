@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,21 @@ def test_the_report_lists_everything(tally: Tally, tmp_path: Path) -> None:
         "detail": "400 s",
         "fault": False,
     }
+
+
+@pytest.mark.parametrize("count", [0, 1, 6, 7])
+def test_many_are_put_away_and_listed_as_few_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    found = []
+    dropped = [("fma", Dropped(f"a {number}", "gone", 'of "all"\n', fault=number % 2 == 0)) for number in range(count)]
+    for held in (3, 100):
+        monkeypatch.setattr("unisono.base.tally.HELD", held)
+        tally = Tally()
+        tally.dropped.extend(dropped[:5])
+        assert list(tally.dropped) == dropped[:5]
+        tally.dropped.extend(dropped[5:])
+        assert list(tally.dropped) == dropped and len(tally.dropped) == count
+        tally.write(tmp_path / "report.json")
+        found.append((tmp_path / "report.json").read_bytes())
+    assert found[0] == found[1] and json.loads(found[0])["dropped"] == [
+        {"dataset": "fma", **asdict(each)} for _, each in dropped
+    ]

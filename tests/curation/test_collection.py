@@ -106,7 +106,8 @@ def test_it_shows_itself() -> None:
     said = repr(MANY)
     assert said.startswith("100 tracks, 14.03 hours; 67 a, 33 b\n")
     assert "About 5" in said and "About 6" not in said
-    tally = Tally(dropped=[("a", Dropped(id="x", reason="no caption"))])
+    tally = Tally()
+    tally.drop("a", Dropped(id="x", reason="no caption"))
     assert repr(Tracks(MANY, dropped=tally)).endswith("dropped: 1 no caption")
     assert repr(Tracks()).startswith("0 tracks")
     assert "<td" in MANY._repr_html_() and "&lt;b&gt;" in Tracks([track(1, caption="<b>")])._repr_html_()

@@ -7,7 +7,7 @@ from unisono.audio.faults import MISSING
 from unisono.audio.probe import Journal, Probed, probe_all
 from unisono.base.errors import MissingFileError
 from unisono.base.log import log
-from unisono.base.tally import Dropped, Tally
+from unisono.base.tally import Dropped, DroppedList, Tally
 from unisono.curation.complete import Draft, complete, drafts
 from unisono.curation.releases import Release
 from unisono.tracks.track import Track, batched
@@ -80,11 +80,11 @@ def iterate_dataset(
     tally.came[name] += 0  # listed even if the release is empty
     kept = 0
     found = _with_audio(release, tally, check_audio=check_audio)
-    incomplete: list[Dropped] = []
+    incomplete = DroppedList()
     for draft, known in _measured(found, workers, journal) if check_audio else ((draft, None) for draft in found):
         item = complete(draft, known, names_suffice=names_suffice)
         if isinstance(item, Dropped):
-            incomplete.append(item)
+            incomplete.extend([(name, item)])
             continue
         kept += 1
         if note_made and not draft.track.captions:
@@ -92,8 +92,7 @@ def iterate_dataset(
         if known and known.detail:
             read.notes.append({"id": item.id, "note": known.detail})
         yield item
-    for item in incomplete:
-        tally.drop(name, item)
+    tally.dropped.extend(incomplete)
     tally.kept[name] = kept
     if check_audio and not kept and set(tally.reasons()) == {MISSING}:
         _warn_of_missing_audio(release)

@@ -1,6 +1,7 @@
 """Which tracks of a mix are kept: filters by duration and licence, then a sample."""
 
 import functools
+import itertools
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import numpy as np
 
 from unisono.base.errors import UsageError
 from unisono.base.log import log
-from unisono.base.tally import Dropped, Tally
+from unisono.base.tally import Dropped, DroppedList, Tally
 from unisono.curation.filters import too_short_or_long
 from unisono.curation.licensing import LicenseRule
 from unisono.curation.sampling import Drawing, Stratification
@@ -58,7 +59,7 @@ class Selecting:
         self._objection_to = functools.cache(rule.licenses.objection)  # licences are few
         self._count = 0
         self._refused = array("q")
-        self._too_short_or_long, self._not_allowed = list[tuple[str, Dropped]](), list[tuple[str, Dropped]]()
+        self._too_short_or_long, self._not_allowed = DroppedList(), DroppedList()
 
     def look(self, tracks: Sequence[Entry]) -> None:
         """Note further tracks, and leave out what is too short or too long, and what its licence does not allow."""
@@ -68,17 +69,17 @@ class Selecting:
         for at, track in enumerate(tracks, self._count):
             if left_out := too_short_or_long(track, rule.min_duration_s, rule.max_duration_s):
                 self._refused.append(at)
-                self._too_short_or_long.append((track.dataset, left_out))
+                self._too_short_or_long.extend([(track.dataset, left_out)])
             elif objection := self._objection_to(track.license):
                 self._refused.append(at)
                 left_out = Dropped(id=track.id, reason=objection, detail=track.license, fault=False)
-                self._not_allowed.append((track.dataset, left_out))
+                self._not_allowed.extend([(track.dataset, left_out)])
         self._count += len(tracks)
 
     def apply(self, tracks: StoredTracks, tally: Tally) -> StoredTracks:
         """Return the tracks that are kept, of all that were looked at, and tally what is dropped."""
         rule = self._rule
-        tally.dropped += [*self._too_short_or_long, *self._not_allowed]
+        tally.dropped.extend(itertools.chain(self._too_short_or_long, self._not_allowed))
         kept = places = np.delete(np.arange(self._count), np.asarray(self._refused))
         if self._drawing:
             kept = self._drawing.drawn(

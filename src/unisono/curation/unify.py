@@ -207,7 +207,7 @@ def _read(
             yield from tracks
             tally.came.update(found.tally.came)
             tally.came[release.dataset.name] += 0
-            tally.dropped += found.tally.dropped
+            tally.dropped.extend(found.tally.dropped)
 
     tracks = StoredTracks(read(), folder, [ids.note, selecting.look])
     if twice := ids.first_twice(tracks.entries):

@@ -89,7 +89,7 @@ def convert(
     if about and seen and to is None:
         write_whole(target.with_suffix(".croissant.json"), croissant.describe(target, target, seen, about))
     for name, came in tally.came.items():
-        tally.kept[name] = came - sum(dataset == name for dataset, _ in tally.dropped)
+        tally.kept[name] = came - tally.reasons(name).total()
     options: dict[str, str | int | None] = {
         "to": to,
         "with_audio": with_audio,
@@ -186,13 +186,14 @@ def _passed(
 
 def _refuse_faults(source: Path, count: int, tally: Tally, *, strict: bool) -> None:
     if strict and tally.faults:
-        raise UnisonoError(f"--strict: {tally.faults:,} tracks lack their audio, e.g. {_say(tally.dropped[0][1])}.")
+        raise UnisonoError(f"--strict: {tally.faults:,} tracks lack their audio, e.g. {_say(tally)}.")
     if not count:
-        example = f"; e.g. {_say(tally.dropped[0][1])}" if tally.dropped else ""
+        example = f"; e.g. {_say(tally)}" if tally.dropped else ""
         raise UnisonoError(f"{source}: no track is left to be written{example}.")
 
 
-def _say(dropped: Dropped) -> str:
+def _say(tally: Tally) -> str:
+    _, dropped = next(iter(tally.dropped))
     return f"{dropped.id}: {dropped.reason}" + (f" ({dropped.detail})" if dropped.detail else "")
 
 
