@@ -17,13 +17,16 @@ case in which overlap matters most.
 """
 
 import argparse
+import ctypes
 import json
+import os
 import resource
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
@@ -55,6 +58,7 @@ from unisono.embeddings.prepare.run import prepare
 from unisono.embeddings.prepare.sink import EncoderShards, Failures
 from unisono.tracks.track import SPLITS, Caption, Track
 
+PR_SET_CHILD_SUBREAPER = 36
 CLIP_S = 30.0
 RATE_HZ = 24_000
 RATES_HZ = (24_000, 16_000, 44_100)
@@ -292,24 +296,45 @@ def plain_loop(items: list[WorkItem], encoder: AudioEncoder, device: str) -> Non
     torch.set_num_threads(threads)
 
 
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a task."""
+
+    wall_s: float
+    cpu_s: float
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
+
+    def __or__(self, other: "Cost") -> "Cost":
+        """Both in parallel without affecting each other: the longer time, the sum of the work."""
+        return Cost(max(self.wall_s, other.wall_s), self.cpu_s + other.cpu_s)
+
+
 def compare_executors(items: list[WorkItem], names: list[str], folder: Path) -> None:
     """Compare the executor ray, an instance on this machine, with local: end to end, with all that starts and stops."""
+    local, ray = (apart(embedded_by, executor, items, names, folder) for executor in ("local", "ray"))
+    report(f"{len(items)} clips, {', '.join(names)}: ray over local, end to end", ray, local, "with start and stop")
 
-    def run(executor: str) -> None:
-        with tempfile.TemporaryDirectory(dir=folder) as output:
-            embed(
-                [replace(item, encoders=tuple(names)) for item in items],
-                executors.build(executor, Job(encoders=dict.fromkeys(names, ""))),
-                {name: EncoderShards(Path(output) / name) for name in names},
-                Failures(Path(output) / "failures"),
-                Contents(Path(output) / "contents"),
-            )
 
-    local, ray = best(1, lambda: run("local"), lambda: run("ray"))
-    say(
-        f"{len(items)} clips, {', '.join(names)}: ray over local, end to end: {ray.wall_s:.2f} s / {local.wall_s:.2f} s: "
-        f"ratio {ray.wall_s / local.wall_s:.2f}"
-    )
+def embedded_by(executor: str, items: list[WorkItem], names: list[str], folder: Path) -> Cost:
+    """Return what an executor costs, in this and all processes that it starts."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # those that their parent leaves become children of this one
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        embed(
+            [replace(item, encoders=tuple(names)) for item in items],
+            executors.build(executor, Job(encoders=dict.fromkeys(names, ""))),
+            {name: EncoderShards(Path(output) / name) for name in names},
+            Failures(Path(output) / "failures"),
+            Contents(Path(output) / "contents"),
+        )
+    wall_s = time.perf_counter() - began
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return Cost(wall_s, sum(each.ru_utime + each.ru_stime for each in used))
 
 
 def calculate_for(seconds: dict[str, float], machines: int, price: float) -> None:
@@ -405,21 +430,6 @@ def _peak_of(count: int) -> float:
         (folder / "unified.json").write_text(json.dumps(records))
         prepare(folder / "unified.json", output_dir=folder / "out", encoders=("dsp",))
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-@dataclass(frozen=True)
-class Cost:
-    """The cost of a task."""
-
-    wall_s: float
-    cpu_s: float
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.wall_s + other.wall_s, self.cpu_s + other.cpu_s)
-
-    def __or__(self, other: "Cost") -> "Cost":
-        """Both in parallel without affecting each other: the longer time, the sum of the work."""
-        return Cost(max(self.wall_s, other.wall_s), self.cpu_s + other.cpu_s)
 
 
 def best(repeat: int, *tasks: Callable[[], None]) -> list[Cost]:
