@@ -11,7 +11,7 @@ import gc
 import random
 
 from benchmarks.timing import seconds
-from unisono.curation.matching import find_matches
+from unisono.curation.matching import Match, Matching
 from unisono.tracks.track import Caption, Track
 
 
@@ -45,18 +45,24 @@ def bare_join(first: Columns, second: Columns) -> int:
     return found
 
 
+def find_matches(first: list[Track], second: list[Track]) -> list[Match]:
+    matching = Matching(second, ["ids", "sha256"])
+    matching.look(first)
+    return matching.found(lambda: first)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
     count = parser.parse_args().records
     gc.disable()
     first, second = tracks("a", count, 1), tracks("b", count, 2)
-    matches = find_matches(first, second, ["ids", "sha256"])
+    matches = find_matches(first, second)
     first_columns, second_columns = columns(first), columns(second)
     times, floors = [], []
     for _ in range(3):
         floors.append(seconds(lambda: bare_join(first_columns, second_columns)))
-        times.append(seconds(lambda: find_matches(first, second, ["ids", "sha256"])))
+        times.append(seconds(lambda: find_matches(first, second)))
     print(
         f"{count:,} against {count:,} records, {len(matches):,} matches: {min(times):.2f} s, "
         f"bare hash join {min(floors):.2f} s, ratio {min(times) / min(floors):.2f}"

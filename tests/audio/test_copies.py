@@ -7,7 +7,7 @@ import pytest
 from tests.audio.test_listening import run
 from tests.commands.test_dedupe import track
 from unisono.audio import copies as same_files
-from unisono.audio.copies import hashes_of_copies
+from unisono.audio.copies import FileSizes
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
 
@@ -27,6 +27,12 @@ def written(folder: Path) -> dict[str, Track]:
     for name, its_content in files.items():
         (folder / name).write_bytes(its_content)
     return {name: track(name, audio_path=str(folder / name)) for name in [*files, "gone"]}
+
+
+def hashes_of_copies(tracks: list[Track]) -> dict[str, str]:
+    sizes = FileSizes()
+    sizes.look(tracks)
+    return sizes.hashes_of_copies(lambda: tracks)
 
 
 def test_only_copies_have_hashes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from tests.captions.chat_server import chat_server, says
 from tests.captions.test_template import SPELLINGS, words
+from tests.curation.listed import merge_duplicates
 from tests.making import make_track, origins
 from unisono.base.errors import UsageError
 from unisono.captions import lint, ways
 from unisono.captions.assign import CaptionPlan, assign
 from unisono.captions.language_model import LanguageModel
 from unisono.captions.ways import keywords, metadata, template, varied
-from unisono.curation.dedupe import merge_duplicates
 from unisono.embeddings.file import EmbeddingsWriter
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import CAPTION_ORIGINS, Caption, Track, replace

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.curation.listed import merge_duplicates
 from tests.making import make_track, origins
 from unisono.cli import main
-from unisono.curation.dedupe import merge_duplicates
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.curation.listed import components, find_matches
 from tests.making import make_track
 from unisono.cli import main
-from unisono.curation.groups import Keys, connected
-from unisono.curation.matching import Kind, find_matches, read_published
+from unisono.curation.matching import Kind, read_published
 from unisono.curation.wording import words
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import Track
@@ -192,7 +192,7 @@ def test_the_duplicates_of_the_mood_and_theme_set(shared_data: Path) -> None:
     hashes = read_published([folder / "download/autotagging_moodtheme_audio_sha256_tracks.txt"])
     groups: dict[int, list[Track]] = defaultdict(list)
     for item, group in zip(
-        tracks, connected(Keys.of([("sha256", sha) for sha in hashes[item.recording]] for item in tracks)), strict=True
+        tracks, components([("sha256", sha) for sha in hashes[item.recording]] for item in tracks), strict=True
     ):
         groups[group].append(item)
     duplicates = [members for members in groups.values() if len(members) > 1]

@@ -7,10 +7,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.curation.listed import assign_stable_splits, groups
 from tests.making import make_track
-from unisono.curation.groups import groups
 from unisono.curation.joining import COMMON, further_identities
-from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts
+from unisono.curation.splits import TENTHS, assign_splits, counts
 from unisono.curation.splitting import SplitRule, with_splits
 from unisono.curation.wording import words
 from unisono.tracks.stored import StoredTracks

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.curation.listed import merge_duplicates
 from tests.making import make_track, origins
 from unisono.curation.collection import Tracks, write_tracks
-from unisono.curation.dedupe import dedupe, merge_duplicates
+from unisono.curation.dedupe import dedupe
 from unisono.curation.statistics import describe
 from unisono.curation.unify_report import summarise
 from unisono.tracks.track import Caption, Track

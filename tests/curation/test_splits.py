@@ -6,9 +6,10 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.curation.listed import assign_stable_splits, groups, with_val
 from tests.making import make_track
-from unisono.curation.groups import groups, identities
-from unisono.curation.splits import TENTHS, assign_splits, assign_stable_splits, counts, nearest_subset, with_val
+from unisono.curation.groups import identities
+from unisono.curation.splits import TENTHS, assign_splits, counts, nearest_subset
 from unisono.tracks.track import Track, replace
 
 names = st.sampled_from(["", *"abcdefghijkl"])

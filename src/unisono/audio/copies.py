@@ -71,13 +71,6 @@ class FileSizes:
         return {path: sha256 for sha256, members in of_hash.items() if len(members) > 1 for path in members}
 
 
-def hashes_of_copies(tracks: Sequence[Entry]) -> dict[str, str]:
-    """Return the hashes of copies among tracks; see `FileSizes`."""
-    sizes = FileSizes()
-    sizes.look(tracks)
-    return sizes.hashes_of_copies(lambda: tracks)
-
-
 def _shared(keys: NDArray[np.int64], paths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the places whose key, other than 0, several different paths have."""
     (places,) = np.nonzero(keys)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.audio.copies import FileSizes, hashes_of_copies
+from unisono.audio.copies import FileSizes
 from unisono.audio.listening import listen, unheard
 from unisono.base import storage
 from unisono.base.arguments import AnyPath, Count, as_path, checked
@@ -135,24 +135,6 @@ def dedupe(
         report.write(as_path(output).with_suffix(".report.json"))
         write_tracks(report.tracks, output)
     return report
-
-
-def merge_duplicates(
-    tracks: Sequence[Track],
-    published: Published | None = None,
-    alike: Iterable[tuple[int, int]] = (),
-    decoded: Sequence[str] = (),
-) -> tuple[Tracks, list[Merged]]:
-    """Return the merged tracks, each at the place of the first of its group, and the choices.
-
-    Args:
-        tracks: all tracks.
-        published: hashes that publishers list.
-        alike: pairs of places of tracks that sound the same.
-        decoded: hash of each track's samples, empty if unknown.
-    """
-    came = as_tracks(tracks)
-    return _Merging(came, published or {}, hashes_of_copies(came), _sounds(came, alike), decoded).merged()
 
 
 def _sounds(tracks: Sequence[Track], alike: Iterable[tuple[int, int]]) -> dict[int, list[Identity]]:

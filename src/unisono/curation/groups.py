@@ -46,13 +46,6 @@ class Keys:
     """[K]: the place of each one's field in `fields`."""
     fields: tuple[str, ...]
 
-    @classmethod
-    def of(cls, keys: Iterable[Sequence[Identity]]) -> "Keys":
-        """Return the columns of the identities of items."""
-        gathered = GatheredKeys()
-        gathered.add(keys)
-        return gathered.columns()
-
     def without(self, field: str) -> "Keys":
         """Return the same without the identities of a field."""
         return self._only(self.kinds != self.fields.index(field))
@@ -111,12 +104,4 @@ def connected(keys: Keys) -> NDArray[np.int64]:
         one, other = one[apart], other[apart]
     number_of_first = np.cumsum(root == np.arange(keys.count)) - 1
     numbers: NDArray[np.int64] = number_of_first[root]
-    return numbers
-
-
-def groups(tracks: Sequence[Entry], further: Sequence[tuple[Identity, ...]] | None = None) -> list[int]:
-    """Return the number of each track's group; a group must not be divided by splits."""
-    more = further or [()] * len(tracks)
-    keys = Keys.of([*identities(track), *its] for track, its in zip(tracks, more, strict=True))
-    numbers: list[int] = connected(keys).tolist()
     return numbers

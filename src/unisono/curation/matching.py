@@ -46,19 +46,6 @@ class Match:
     evidence: str
 
 
-def find_matches(
-    first: Sequence[Entry],
-    second: Sequence[Entry],
-    kinds: Iterable[Kind],
-    published: Published | None = None,
-    copies: Mapping[str, str] | None = None,
-) -> list[Match]:
-    """Compare each track of one list with each of another, as `Matching` does."""
-    matching = Matching(second, kinds, published, copies)
-    matching.look(first)
-    return matching.found(lambda: first)
-
-
 class Matching:
     """Compares tracks, as they come, with a list; at most one match for a pair and kind.
 
@@ -73,15 +60,12 @@ class Matching:
         second: Sequence[Entry],
         kinds: Iterable[Kind],
         published: Published | None = None,
-        copies: Mapping[str, str] | None = None,
     ) -> None:
-        """Take the list to compare with, the kinds of matches, the hashes that publishers list, and those of copies."""
+        """Take the list to compare with, the kinds of matches, and the hashes that publishers list."""
         self._second, self._kinds, self._published = second, frozenset(kinds), published or {}
         self._count = 0
         self._joins = {
-            kind: _Join(second, kind, keys(self._published, copies or {}))
-            for kind, keys in _KEYS.items()
-            if kind in self._kinds
+            kind: _Join(second, kind, keys(self._published, {})) for kind, keys in _KEYS.items() if kind in self._kinds
         }
 
     def look(self, first: Sequence[Entry]) -> None:

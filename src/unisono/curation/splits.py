@@ -72,7 +72,15 @@ class SplitColumns:
         kept: Kept | None = None,
         further: Further | None = None,
     ) -> "SplitColumns":
-        """Return the columns of tracks; the arguments are those of `assign_stable_splits`."""
+        """Return the columns of tracks.
+
+        Args:
+            tracks: all tracks.
+            seed: of what is drawn.
+            held_out: datasets whose tracks all go to test.
+            kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
+            further: returns identities that join a track to others, in addition to its own.
+        """
         ranked = lru_cache(maxsize=4096)(
             lambda name: rank_key(seed, "split", name)
         )  # songs of an artist are neighbours
@@ -119,7 +127,15 @@ class SplitColumns:
         )
 
     def stable_splits(self, keys: Keys | None = None) -> Codes:
-        """Return the splits of `assign_stable_splits`, with other identities if they are named."""
+        """Return a split of each track, 80/10/10 within each dataset; adding a dataset moves no track out of test.
+
+        Upstream splits are honoured. Each dataset is drawn on its own, by hashes that datasets share: an artist in two of
+        them mostly gets the same split in both. If not, and if anything else joins tracks of several datasets, the whole
+        group gets its most held-out split: tracks move from train to val and from val to test, never back.
+
+        Args:
+            keys: the identities, if not all of them.
+        """
         keys = keys or self.keys
         drawn = np.full(len(self.own), NONE, dtype=np.uint8)
         numbers = np.unique(self.dataset)
@@ -129,7 +145,7 @@ class SplitColumns:
         return _drawn(keys, drawn, self.rank) if len(numbers) > 1 else drawn  # joins the groups across datasets
 
     def with_val(self, splits: Codes) -> Codes:
-        """Return splits of `with_val`."""
+        """Move a tenth of train to val, in whole groups, if val is empty; at least two groups stay in train."""
         if (splits == VAL).any():
             return splits
         group_of, trained_on = connected(self.keys), splits == TRAIN
@@ -150,55 +166,12 @@ def assign_splits(tracks: Sequence[Track], *, seed: int, split_by: SplitBy) -> l
     return with_splits(tracks, _drawn(columns.keys, brought, columns.rank))
 
 
-def assign_stable_splits(
-    tracks: Sequence[Track],
-    *,
-    seed: int,
-    held_out: Collection[str] = (),
-    kept: Kept | None = None,
-    further: Sequence[tuple[Identity, ...]] | None = None,
-) -> list[Track]:
-    """Return the tracks with a split each, 80/10/10 within each dataset; adding a dataset moves no track out of test.
-
-    Upstream splits are honoured. Each dataset is drawn on its own, by hashes that datasets share: an artist in two of them
-    mostly gets the same split in both. If not, and if anything else joins tracks of several datasets, the whole group gets
-    its most held-out split: tracks move from train to val and from val to test, never back.
-
-    Args:
-        tracks: all tracks.
-        seed: of what is drawn.
-        held_out: datasets whose tracks all go to test.
-        kept: id -> earlier split, which counts like upstream's; of both, the most held-out one counts.
-        further: for each track, identities that join it to others, in addition to its own.
-    """
-    columns = SplitColumns.of(tracks, seed=seed, held_out=held_out, kept=kept, further=_listed(further))
-    return with_splits(tracks, columns.stable_splits())
-
-
-def with_val(
-    tracks: Sequence[Track], *, seed: int, further: Sequence[tuple[Identity, ...]] | None = None
-) -> list[Track]:
-    """Move a tenth of train to val, in whole groups, if val is empty; at least two groups stay in train.
-
-    Args:
-        tracks: with their splits; no group is in two.
-        seed: of what is drawn.
-        further: for each track, identities that join it to others, in addition to its own.
-    """
-    columns = SplitColumns.of(tracks, seed=seed, further=_listed(further))
-    return with_splits(tracks, columns.with_val(columns.own))
-
-
 def with_splits(tracks: Sequence[Track], splits: Codes) -> list[Track]:
     """Return the tracks with these splits."""
     return [
         track if track.split == SPLIT_OF_CODE[code] else replace(track, split=SPLIT_OF_CODE[code])
         for track, code in zip(tracks, splits.tolist(), strict=True)
     ]
-
-
-def _listed(further: Sequence[tuple[Identity, ...]] | None) -> Further | None:
-    return None if further is None else lambda at, track: further[at]
 
 
 def _drawn(keys: Keys, brought: Codes, rank: Ranks) -> Codes:
