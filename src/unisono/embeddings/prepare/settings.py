@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -112,8 +113,13 @@ def encoder_record(spec: EncoderSpec, pooling: Pooling, states: str) -> EncoderR
         layers=spec.layers,
         hidden_states=states,
         noncommercial=spec.noncommercial,
-        library=f"torch {version('torch').partition('+')[0]}, transformers {version('transformers')}",
+        library=_library(),
     )
+
+
+@cache
+def _library() -> str:
+    return f"torch {version('torch').partition('+')[0]}, transformers {version('transformers')}"
 
 
 def differences(held: Mapping[str, Any], wanted: Mapping[str, Any], names: Iterable[str]) -> list[str]:
