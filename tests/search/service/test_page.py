@@ -103,8 +103,7 @@ def assert_accessible(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1600])
+@pytest.mark.parametrize(("width", "scheme"), [(360, "dark"), (1600, "light")])
 def test_axe_finds_nothing(opened, port, width, scheme):
     page = opened(f"http://127.0.0.1:{port}/", width, scheme)
     page.wait_for_selector(".suggested .chip")
