@@ -5,7 +5,7 @@ import json
 import signal
 import sqlite3
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +157,7 @@ def test_a_killed_run_is_continued(tmp_path: Path) -> None:
     def kept() -> int:
         if not cache.exists():
             return 0
-        with sqlite3.connect(f"file:{cache}?mode=ro", uri=True, timeout=10) as connection:
+        with closing(sqlite3.connect(f"file:{cache}?mode=ro", uri=True, timeout=10)) as connection:
             return (
                 connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
                 and (connection.execute("SELECT count(*) FROM entries").fetchone()[0])

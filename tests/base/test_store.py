@@ -1,11 +1,13 @@
 """The store keeps what was saved, whatever happens to the process or the disk."""
 
+import gc
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,17 @@ def test_several_threads_and_stores_share_a_file(tmp_path: Path, monkeypatch: py
         thread.join()
     for store in stores:
         store.close()
-    with sqlite3.connect(tmp_path / "cache.sqlite") as connection:
+    with closing(sqlite3.connect(tmp_path / "cache.sqlite")) as connection:
         assert connection.execute("SELECT count(*) FROM entries").fetchone() == (200,)
-    connection.close()
+
+
+def test_a_store_that_nobody_closes_is_closed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "cache.sqlite")
+    connection = store._connection
+    assert connection
+    held: list[object] = [store]
+    held.append(held)  # garbage in a circle
+    del store, held
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.execute("SELECT 1")

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ KILLS = 30
 
 def state(root: Path) -> dict[str, list[tuple[object, ...]]]:
     """Return what a catalogue holds, without times and revisions."""
-    with sqlite3.connect(root / "music.sqlite") as db:
+    with closing(sqlite3.connect(root / "music.sqlite")) as db:
         tracks = db.execute(
             "SELECT number, key, size, content, removed IS NULL, fault, facts FROM tracks ORDER BY number"
         )
@@ -93,7 +94,7 @@ def test_two_syncs_at_once(tmp_path: Path) -> None:
 
 def test_a_newer_catalogue_is_refused(tmp_path: Path) -> None:
     Library.open(tmp_path, create=True).close()
-    with sqlite3.connect(tmp_path / "music.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "music.sqlite")) as db:
         db.execute("PRAGMA user_version = 99")
     with pytest.raises(DataError, match="newer version"):
         Library.open(tmp_path)
@@ -114,7 +115,7 @@ def test_a_catalogue_that_is_cut_short_is_refused(tmp_path: Path, left: int) -> 
 
 
 def test_another_file_is_no_catalogue(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "music.sqlite") as db:
+    with closing(sqlite3.connect(tmp_path / "music.sqlite")) as db:
         db.execute("CREATE TABLE a (b)")
     with pytest.raises(DataError, match="no catalogue"):
         Library.open(tmp_path)
@@ -126,7 +127,7 @@ def test_another_file_is_no_catalogue(tmp_path: Path) -> None:
 def test_a_catalogue_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "WAIT_S", 0.1)
     _, root = prepared(tmp_path)
-    with sqlite3.connect(root / "music.sqlite", isolation_level=None) as db, Library.open(root) as library:
+    with closing(sqlite3.connect(root / "music.sqlite", isolation_level=None)) as db, Library.open(root) as library:
         db.execute("BEGIN IMMEDIATE")
         with pytest.raises(UnisonoError, match="held by another program"):
             library.sync()

@@ -7,6 +7,7 @@ checksum; a value that was altered on the disk is as good as none.
 import sqlite3
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -41,7 +42,7 @@ class Store:
         if path is None:
             return
         try:
-            self._connection = _opened(path)
+            self._connection = self._opened(path)
         except sqlite3.DatabaseError as error:
             if required or isinstance(error, sqlite3.OperationalError):
                 self._fail(error)
@@ -50,7 +51,7 @@ class Store:
             with suppress(OSError):
                 path.unlink()
             try:
-                self._connection = _opened(path)
+                self._connection = self._opened(path)
             except (sqlite3.Error, OSError) as again:
                 self._fail(again)
         except OSError as error:
@@ -102,6 +103,18 @@ class Store:
                 self._connection.close()
                 self._connection = None
 
+    def _opened(self, path: Path) -> sqlite3.Connection:
+        """Open the file; it is closed when nobody holds this store any more, if not before."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
+        weakref.finalize(self, connection.close).atexit = False  # a forked process leaves it alone
+        try:
+            connection.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
     def _commit(self) -> None:
         if self._connection is not None:
             try:
@@ -136,14 +149,3 @@ class Store:
 
 def _sum(key: bytes, value: bytes) -> bytes:
     return zlib.crc32(value, zlib.crc32(key)).to_bytes(4, "big")
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=60, check_same_thread=False)
-    try:
-        connection.execute("CREATE TABLE IF NOT EXISTS entries (key BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection

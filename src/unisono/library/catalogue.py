@@ -13,6 +13,7 @@ has a number of its own, the revision, by which readers find what is new to them
 
 import os
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -105,6 +106,9 @@ class Catalogue:
             path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained():
             self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
+            weakref.finalize(
+                self, self._db.close
+            ).atexit = False  # if nobody closes it; a forked process leaves it alone
             try:
                 schema.prepare(self._db, path)
             except BaseException:
