@@ -320,7 +320,10 @@ def compare_executors(items: list[WorkItem], names: list[str], folder: Path) -> 
 def embedded_by(executor: str, items: list[WorkItem], names: list[str], folder: Path) -> Cost:
     """Return what an executor costs, in this and all processes that it starts."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)  # those that their parent leaves become children of this one
+    used, done = {os.getpid(): 0.0}, threading.Event()
+    watching = threading.Thread(target=watch, args=(used, done))
     began = time.perf_counter()
+    watching.start()
     with tempfile.TemporaryDirectory(dir=folder) as output:
         embed(
             [replace(item, encoders=tuple(names)) for item in items],
@@ -330,11 +333,20 @@ def embedded_by(executor: str, items: list[WorkItem], names: list[str], folder: 
             Contents(Path(output) / "contents"),
         )
     wall_s = time.perf_counter() - began
-    with suppress(ChildProcessError):
-        while True:
-            os.wait()
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return Cost(wall_s, sum(each.ru_utime + each.ru_stime for each in used))
+    done.set()
+    watching.join()
+    return Cost(wall_s, sum(used.values()))
+
+
+def watch(used: dict[int, float], done: threading.Event) -> None:
+    """Note the CPU seconds of processes and of all that descend from them, until they end: Ray does not wait for its own."""
+    while not done.wait(0.2):
+        for path in sorted(Path("/proc").glob("[0-9]*/stat"), key=lambda path: int(path.parent.name)):
+            with suppress(OSError):
+                fields = path.read_text().rpartition(")")[2].split()
+                number, parent, ticks = int(path.parent.name), int(fields[1]), int(fields[11]) + int(fields[12])
+                if number in used or parent in used:
+                    used[number] = ticks / os.sysconf("SC_CLK_TCK")
 
 
 def calculate_for(seconds: dict[str, float], machines: int, price: float) -> None:

@@ -55,18 +55,17 @@ class Matching:
     leaks, and bounds the number of matches if a key is common.
     """
 
-    def __init__(
-        self,
-        second: Sequence[Entry],
-        kinds: Iterable[Kind],
-        published: Published | None = None,
-    ) -> None:
+    def __init__(self, second: Sequence[Entry], kinds: Iterable[Kind], published: Published | None = None) -> None:
         """Take the list to compare with, the kinds of matches, and the hashes that publishers list."""
         self._second, self._kinds, self._published = second, frozenset(kinds), published or {}
         self._count = 0
-        self._joins = {
-            kind: _Join(second, kind, keys(self._published, {})) for kind, keys in _KEYS.items() if kind in self._kinds
+        keys: dict[Kind, Callable[[Entry], Iterable[str]]] = {
+            "ids": _recordings,
+            "sha256": _hashes(self._published, {}),
+            "artists": _artists,
+            "text": _titles_and_captions,
         }
+        self._joins = {kind: _Join(second, kind, its) for kind, its in keys.items() if kind in self._kinds}
 
     def look(self, first: Sequence[Entry]) -> None:
         """Compare further tracks by their keys."""
@@ -133,8 +132,8 @@ def read_published(paths: Iterable[Path]) -> dict[str, tuple[str, ...]]:
     return dict(hashes)
 
 
-def _recordings(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
-    return lambda track: (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
+def _recordings(track: Entry) -> Iterable[str]:
+    return (*((whole(track.recording),) if track.recording else ()), track.id, track.audio_path)
 
 
 def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
@@ -146,26 +145,15 @@ def _hashes(published: Published, copies: Mapping[str, str]) -> Callable[[Entry]
     return keys
 
 
-def _artists(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
-    return lambda track: (track.artist_id,) if track.artist_id else ()
+def _artists(track: Entry) -> Iterable[str]:
+    return (track.artist_id,) if track.artist_id else ()
 
 
-def _titles_and_captions(_: Published, __: Mapping[str, str]) -> Callable[[Entry], Iterable[str]]:
-    def keys(track: Entry) -> Iterator[str]:
-        if track.title and (artist := words(track.artist)) and (title := words(track.title)):
-            yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
-        for caption in written_captions(track):
-            yield f"caption {' '.join(caption)!r}"
-
-    return keys
-
-
-_KEYS: dict[Kind, Callable[[Published, Mapping[str, str]], Callable[[Entry], Iterable[str]]]] = {
-    "ids": _recordings,
-    "sha256": _hashes,
-    "artists": _artists,
-    "text": _titles_and_captions,
-}
+def _titles_and_captions(track: Entry) -> Iterator[str]:
+    if track.title and (artist := words(track.artist)) and (title := words(track.title)):
+        yield f"title {' '.join(title)!r} by {' '.join(artist)!r}"
+    for caption in written_captions(track):
+        yield f"caption {' '.join(caption)!r}"
 
 
 class _WordSets(Iterable[WordSet]):
