@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tests.making import make_track
 from unisono.base.errors import DataError, UsageError
 from unisono.base.files import partial_path
-from unisono.tracks.files import iter_tracks, read_tracks, write_tracks
+from unisono.tracks.files import iter_entries, read_tracks, write_tracks
 from unisono.tracks.formats import json_lines, parquet
 from unisono.tracks.record import FIELDS, from_fields
 from unisono.tracks.track import Caption, Track
@@ -246,7 +246,7 @@ def test_reading_one_by_one_reads_no_further_than_needed(tmp_path: Path, kind: s
     for module, name in ((json_lines, "block"), (parquet, "from_batch")):
         original = getattr(module, name)
         monkeypatch.setattr(module, name, lambda *args, original=original: read.append(1) or original(*args))
-    assert next(iter_tracks(path)).id == "d_0"
+    assert next(iter_entries(path)).id == "d_0"
     assert len(read) == 1
 
 

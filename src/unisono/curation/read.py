@@ -29,32 +29,10 @@ class DatasetTracks:
     """What is odd about files that can be used: id, note."""
 
 
-def read_dataset(
-    release: Release,
-    *,
-    check_audio: bool = True,
-    workers: int | None = None,
-    journal: Journal | None = None,
-    names_suffice: bool = False,
-) -> DatasetTracks:
-    """Read one dataset into complete tracks, each with an audio file, a duration, a caption and a licence.
-
-    Args:
-        release: the dataset, its folder and its own options.
-        check_audio: keep only tracks whose audio is there, and measure its duration.
-        workers: threads that measure; by default, the number of cores.
-        journal: of durations that were measured before.
-        names_suffice: whether title or artist are enough to caption a track that has no caption and no tags.
-
-    Raises:
-        DataError: the release is malformed or incomplete.
-    """
+def read_dataset(release: Release, *, check_audio: bool = True, workers: int | None = None) -> DatasetTracks:
+    """Read one dataset into complete tracks; see `iterate_dataset`."""
     read = DatasetTracks([], Tally(), set(), [])
-    read.tracks.extend(
-        iterate_dataset(
-            release, read, check_audio=check_audio, workers=workers, journal=journal, names_suffice=names_suffice
-        )
-    )
+    read.tracks.extend(iterate_dataset(release, read, check_audio=check_audio, workers=workers))
     return read
 
 
@@ -68,9 +46,16 @@ def iterate_dataset(
     names_suffice: bool = False,
     note_made: bool = True,
 ) -> Iterator[Track]:
-    """Yield the tracks that `read_dataset` returns one by one, and add to `read` all else; see there for the arguments.
+    """Yield the tracks of one dataset, each with an audio file, a duration, a caption and a licence.
 
-    Without `note_made`, `read.made` stays empty.
+    Args:
+        release: the dataset, its folder and its own options.
+        read: gets what is known of the dataset in addition to its tracks.
+        check_audio: keep only tracks whose audio is there, and measure its duration.
+        workers: threads that measure; by default, the number of cores.
+        journal: of durations that were measured before.
+        names_suffice: whether title or artist are enough to caption a track that has no caption and no tags.
+        note_made: whether to fill `read.made`.
 
     Raises:
         DataError: the release is malformed or incomplete.
