@@ -17,7 +17,7 @@ from unisono.captions import lint, ways
 from unisono.captions.assign import CaptionPlan, assign
 from unisono.captions.language_model import LanguageModel
 from unisono.captions.ways import keywords, metadata, template, varied
-from unisono.embeddings.file import EmbeddingsWriter
+from unisono.embeddings.file import create_embeddings
 from unisono.tracks.files import read_tracks, write_tracks
 from unisono.tracks.track import CAPTION_ORIGINS, Caption, Track, replace
 from unisono.tracks.vocabulary import Facts, sort_tags
@@ -168,8 +168,10 @@ def test_merging_keeps_the_origin_of_each_caption() -> None:
 def test_embeddings_hold_the_origin_of_each_caption(tmp_path) -> None:
     h5py = pytest.importorskip("h5py")
     mixed = replace(track(), captions=(Caption("A", "human"), Caption("B", "model"), Caption("C", "tags")))
-    with h5py.File(tmp_path / "x.h5", "w") as file:
-        EmbeddingsWriter(file).add_split("train", [mixed])
+    with create_embeddings(tmp_path / "x.h5", {}, 0) as writer:
+        for split, its_tracks in (("train", [mixed]), ("val", []), ("test", [])):
+            writer.add_split(split, its_tracks)
+    with h5py.File(tmp_path / "x.h5") as file:
         assert [origin.decode() for origin in file["train/caption_origin"]] == ["human", "model", "tags"]
 
 

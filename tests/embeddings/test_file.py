@@ -14,6 +14,7 @@ import pytest
 from tests.making import make_record, make_track
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.embeddings.file import EmbeddingsFile, EncoderRecord, create_embeddings, open_embeddings
+from unisono.embeddings.writing import ErrorKeepingFile
 from unisono.tracks.track import SPLITS, Split
 
 SIZES: dict[Split, int] = {"train": 5, "val": 0, "test": 2}
@@ -169,3 +170,13 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(path: Path, monkeypat
     monkeypatch.setattr("unisono.embeddings.file.h5py.File", refuse)
     with pytest.raises(UnisonoError, match=r"Cannot read .*embeddings\.h5: Permission denied"):
         open_embeddings(path)
+
+
+def test_what_a_full_disk_refuses_is_read_again_until_the_file_is_closed():
+    """HDF5 reads again what it wrote, and crashes if that is not there."""
+    with ErrorKeepingFile(Path("/dev/full"), "r+b") as file:
+        assert file.write(b"abcd") == 4 and file.write(b"xy") == 2
+        read = bytearray(6)
+        assert file.readinto(read) == 6 and read == b"xycd\0\0"
+        with pytest.raises(OSError, match="No space left"):
+            file.check()

@@ -34,8 +34,9 @@ from unisono.tracks.track import Split, Track
 class EmbeddingsWriter:
     """Writes one `embeddings.h5`: first the tracks of each split, then the embeddings, in blocks of rows."""
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, raw: "ErrorKeepingFile") -> None:
         self._file = file
+        self._raw = raw
         self._checksums: dict[str, str] = {}
 
     def add_split(self, split: Split, tracks: list[Track]) -> None:
@@ -100,6 +101,7 @@ class EmbeddingsWriter:
         for block in blocks:
             values = np.ascontiguousarray(block, np.float16)
             stored[row : row + len(values)] = values
+            self._raw.check()
             if values.size:
                 found.update(values.data.cast("B"))
             row += len(values)
@@ -112,22 +114,32 @@ class EmbeddingsWriter:
 @contextmanager
 def create_embeddings(path: Path, config: dict[str, Any], failures: int) -> Iterator[EmbeddingsWriter]:
     """Create an `embeddings.h5`, which appears whole when the block ends without an error, or not at all."""
-    with whole_file(path) as partial, _ErrorKeepingFile(partial, "w+b") as raw:
+    with whole_file(path) as partial, ErrorKeepingFile(partial, "w+b") as raw:
         with h5py.File(raw, "w") as file:
             file.attrs["format"] = FORMAT
             file.attrs["config"] = json.dumps(config, sort_keys=True)
             file.attrs["failures"] = failures
-            writer = EmbeddingsWriter(file)
+            writer = EmbeddingsWriter(file, raw)
             yield writer
             writer.seal()
-        if raw.error is not None:
-            raise raw.error
+        raw.check()
 
 
-class _ErrorKeepingFile(io.FileIO):
-    """A file that keeps the first error of a write instead of raising it: HDF5 crashes if a write fails while it closes."""
+class ErrorKeepingFile(io.FileIO):
+    """A file that keeps the first error of a write instead of raising it, and in memory what could not be written.
 
-    error: OSError | None = None
+    HDF5 crashes if a write fails while it closes, or if it does not read what it wrote.
+    """
+
+    def __init__(self, path: Path, mode: str) -> None:
+        super().__init__(path, mode)
+        self.error: OSError | None = None
+        self._lost: list[tuple[int, bytes]] = []
+
+    def check(self) -> None:
+        """Raise the error that was kept."""
+        if self.error is not None:
+            raise self.error
 
     def write(self, content: Any, /) -> int:
         """Write all of the content, or keep the error."""
@@ -138,7 +150,22 @@ class _ErrorKeepingFile(io.FileIO):
                 rest = rest[super().write(rest) :]
         except OSError as error:
             self.error = error
+        if rest:
+            self._lost.append((self.tell(), bytes(rest)))
         return size
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Read what was written, or could not be."""
+        begin, found = self.tell(), super().readinto(buffer) or 0
+        if self.error is None:
+            return found
+        into = memoryview(buffer).cast("B")
+        into[found:] = bytes(len(into) - found)
+        for place, content in self._lost:
+            first, last = max(begin, place), min(begin + len(into), place + len(content))
+            if first < last:
+                into[first - begin : last - begin] = content[first - place : last - place]
+        return len(into)
 
     def truncate(self, size: int | None = None, /) -> int:
         """Set the size, or keep the error."""
