@@ -148,3 +148,6 @@ def test_from_the_server_to_its_playlists_as_typed(typed, stub):
     assert code == 2 and "No library follows a jellyfin server" in err
     assert typed("playlist", "remove", "loud")[0] == 0
     assert typed("playlist", "refresh", "loud")[0] == 2
+    assert "No search is saved." in typed("playlist", "list")[1]
+    typed("playlist", "add", "in/a folder", "calm")  # of which no file is on this machine
+    assert "playlists/in_a" in "".join(typed("playlist", "list")[1].split())

@@ -35,7 +35,7 @@ def add_playlist(
     name: str,
     query: str = "",
     *,
-    to: str,
+    to: str = "",
     path_map: Sequence[str] = (),
     relative_to: Path | None = None,
     options: SavedOptions = SavedOptions(),
@@ -49,7 +49,8 @@ def add_playlist(
     query
         The description; options say more, as in `unisono search`.
     to
-        Where the playlist is kept: found.m3u8, or on a media server of the library: subsonic:"Quiet evening"
+        Where the playlist is kept: found.m3u8, or on a media server of the library: subsonic:"Quiet evening". Default: a
+        file of this name in `DATA-ROOT/playlists`, where the page keeps its own.
     path_map
         Of a file: FROM=TO, where paths that begin with FROM begin with TO on the machine that plays.
     relative_to
@@ -57,7 +58,9 @@ def add_playlist(
     """
     with opened(LibraryOptions(data_root=options.data_root, library=options.library)) as library:
         from unisono.library import playlists
+        from unisono.search.playlist import file_name
 
+        to = to or str(options.data_root / "playlists" / f"{file_name(name)}.m3u8")
         target = to if playlists.is_server(to) else str(Path(to).absolute())
         saved = playlists.SavedSearch(
             name=name,
@@ -79,7 +82,9 @@ def list_playlist(*, options: PlaylistOptions = PlaylistOptions()) -> None:
             (saved.name, str(saved.query), saved.target, saved.refreshed[:16].replace("T", " ") or "never")
             for saved in saved_searches(library)
         ]
-    console.show(Table("Saved searches", ("name", "search", "playlist", "written (UTC)"), rows, words=(0, 1, 2)))
+    if not rows:
+        return console.say('No search is saved. Save one with: unisono playlist add NAME "calm piano"')
+    return console.show(Table("Saved searches", ("name", "search", "playlist", "written (UTC)"), rows, words=(0, 1, 2)))
 
 
 def remove_playlist(name: str, *, options: PlaylistOptions = PlaylistOptions()) -> None:

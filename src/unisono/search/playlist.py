@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,18 @@ class Playlist:
     left_out: list[str]
     """What an index calls a file and is no absolute path, such as an address on the web, or a path that a media server
     made up."""
+
+
+def file_name(name: str) -> str:
+    """Return a name as that of a file: one that leads into no other folder, and is visible.
+
+    Raises:
+        UsageError: nothing is left of it.
+    """
+    kept = re.sub(r"[^\w .,()&'+-]", "_", name).strip(" .")[:100]
+    if not kept.strip("_ "):
+        raise UsageError(f"{name!r} is no name of a playlist.", parameter="name")
+    return kept
 
 
 def write_playlist(

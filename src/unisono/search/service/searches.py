@@ -16,7 +16,7 @@ from unisono.retrieval.collection import Collection, IndexedTrack
 from unisono.retrieval.indexes import Floats
 from unisono.retrieval.models import JointModel
 from unisono.search.filters import allowed, facets, fulfilling, parse_condition
-from unisono.search.playlist import ENDINGS, read_playlist, write_playlist
+from unisono.search.playlist import ENDINGS, file_name, read_playlist, write_playlist
 from unisono.search.query import Query, weighted
 from unisono.search.run import search
 from unisono.search.seeds import Playlists
@@ -353,15 +353,3 @@ class Searches:
         name = file_name(wanted.name)
         written = write_playlist(self.playlists / f"{name}.m3u8", tracks)
         return answers.PlaylistAnswer(name=name, target="file", tracks=written.files, left_out=len(written.left_out))
-
-
-def file_name(name: str) -> str:
-    """Return a name as that of a file: one that leads into no other folder, and is visible.
-
-    Raises:
-        UsageError: nothing is left of it.
-    """
-    kept = re.sub(r"[^\w .,()&'+-]", "_", name).strip(" .")[:100]
-    if not kept.strip("_ "):
-        raise UsageError(f"{name!r} is no name of a playlist.", parameter="name")
-    return kept
