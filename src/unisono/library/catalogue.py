@@ -106,9 +106,8 @@ class Catalogue:
             path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained():
             self._db = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None, check_same_thread=False)
-            weakref.finalize(
-                self, self._db.close
-            ).atexit = False  # if nobody closes it; a forked process leaves it alone
+            # If nobody closes it; a forked process leaves it alone.
+            weakref.finalize(self, self._db.close).atexit = False
             try:
                 schema.prepare(self._db, path)
             except BaseException:
