@@ -16,7 +16,7 @@ import argparse
 import resource
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from benchmarks.timing import in_turn
 from unisono.audio.decode import Excerpt, decode
 from unisono.embeddings.audio_cache import CachedAudio, cache_audio, folder_of
 from unisono.embeddings.encoders import audio, tuned
+from unisono.embeddings.encoders.audio import AudioEncoder
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import SplitRows
 from unisono.embeddings.waveforms import Waveforms
@@ -58,8 +59,17 @@ def write_clips(folder: Path, count: int, seconds: float) -> list[Excerpt]:
 class Loop:
     """A step with all that it needs, on some excerpts."""
 
-    def __init__(self, name: str, excerpts: list[Excerpt], batch_size: int, cache: CachedAudio | None = None) -> None:
-        encoder = audio.build(name)
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        excerpts: list[Excerpt],
+        config: TrainingConfig,
+        cache: CachedAudio | None = None,
+        keys: Sequence[bytes] = (),
+        device: torch.device = CPU,
+    ) -> None:
+        """Build the step; `encoder` is on the device, and is changed in place. `keys` are those of the cached audio."""
+        assert config.tune_audio
         dim, count = encoder.spec.dim, len(excerpts)
         rows = SplitRows(
             split="train",
@@ -73,21 +83,20 @@ class Loop:
             start_s=np.zeros(count, np.float32),
             duration_s=np.zeros(count, np.float32),
         )
-        config = TrainingConfig(batch_size=batch_size, tune_audio="full")
-        self.sampler = Sampler(rows.caption_of, batch_size, 0)
-        waveforms = Waveforms(excerpts, encoder.spec, 1, 0, cache, keys_of(count))
-        self.tower = tuned.TunedTower(encoder, "full")
-        source = TunedAudio(self.tower, waveforms, rows.ids, self.sampler, [], CPU)
+        self.sampler = Sampler(rows.caption_of, config.batch_size, 0)
+        waveforms = Waveforms(excerpts, encoder.spec, 1, 0, cache, keys)
+        self.tower = tuned.TunedTower(encoder, config.tune_audio, rank=config.lora_rank)
+        source = TunedAudio(self.tower, waveforms, rows.ids, self.sampler, [], device)
         torch.manual_seed(0)
         heads = ProjectionHeads(
             Architecture(
                 text_dim=TEXT_DIM, audio_dim=dim, layers=1, projection="text", dim=dim, scaled_dim=dim, text_head="mlp",
                 audio_head="linear", hidden=512, dropout=0.2,
             )
-        )  # fmt: skip
+        ).to(device)  # fmt: skip
         table = TextTable(np.random.default_rng(1).standard_normal((count, TEXT_DIM), np.float32), np.arange(count))
         data = SplitData(rows, AudioRows([np.zeros((count, dim), np.float16)]))
-        self.step = Step(heads, data, StoredTexts(table, CPU), config, audio=source)
+        self.step = Step(heads, data, StoredTexts(table, device), config, audio=source)
         self.optimizer = make_optimizer(self.step, config)
 
     def batches(self, count: int) -> Iterator[Batch]:
@@ -101,6 +110,11 @@ class Loop:
             self.optimizer.zero_grad(set_to_none=True)
             self.step(batch, number)
             self.optimizer.step()
+
+
+def tuned_whole(batch_size: int) -> TrainingConfig:
+    """Return the settings of a training that tunes all weights of the encoder."""
+    return TrainingConfig(batch_size=batch_size, tune_audio="full")
 
 
 def keys_of(count: int) -> list[bytes]:
@@ -133,7 +147,7 @@ def data_over_memory(
     rate_hz = audio.spec(name).rate_hz
     cache_audio(folder, rate_hz, dict(zip(keys_of(len(excerpts)), excerpts, strict=True)))
     for what, cache in (("files", None), ("cache", CachedAudio(folder_of(folder, rate_hz)))):
-        loop = Loop(name, excerpts, batch_size, cache)
+        loop = Loop(audio.build(name), excerpts, tuned_whole(batch_size), cache, keys_of(len(excerpts)))
         (held,) = loop.batches(1)
         mine, alone = in_turn(
             repeats,
@@ -151,7 +165,7 @@ def memory(name: str, excerpts: list[Excerpt], batch_size: int, steps: int) -> N
     """Print the peak memory with the excerpts, and then with a hundred times as many."""
     peaks = []
     for times in (1, 100):
-        loop = Loop(name, excerpts * times, batch_size)
+        loop = Loop(audio.build(name), excerpts * times, tuned_whole(batch_size))
         loop.take(loop.batches(steps))
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
     print(
@@ -162,7 +176,7 @@ def memory(name: str, excerpts: list[Excerpt], batch_size: int, steps: int) -> N
 
 def usual_over_ours(name: str, excerpts: list[Excerpt], batch_size: int, steps: int, repeats: int) -> None:
     """Compare with a loop that decodes each file whole, when it is needed, and cuts a window from it."""
-    loop = Loop(name, excerpts, batch_size)
+    loop = Loop(audio.build(name), excerpts, tuned_whole(batch_size))
     spec = loop.tower.encoder.spec
     samples = round(spec.window_s * spec.rate_hz)
 
@@ -196,7 +210,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         excerpts = write_clips(folder, options.clips, options.seconds)
-        step_over_network(Loop(options.encoder, excerpts, options.batch_size), options.repeats)
+        loop = Loop(audio.build(options.encoder), excerpts, tuned_whole(options.batch_size))
+        step_over_network(loop, options.repeats)
         memory(options.encoder, excerpts, options.batch_size, 1)
         size, steps, repeats = options.batch_size, options.steps, options.repeats
         data_over_memory(options.encoder, excerpts, folder, size, steps, repeats)

@@ -21,7 +21,7 @@ TINY = {
     "beyond_memory": "--records 1000 --verbs convert",
     "download": "--megabytes 1 --small-files 4 --share 0.01 --rounds 1",
     "encoders": "--encoders mert_95m --layers 1 --window-s 1 --batch-sizes 2 --repeats 1",
-    "gpu": "--tiny --in-process --parts floors mert memory copies end_to_end step streams",
+    "gpu": "--tiny --in-process --parts floors mert memory copies end_to_end step tuned streams",
     "folder": "--files 30 --repeat 1",
     "library": "--files 100 --repeat 1",
     "matching": "--records 1000",

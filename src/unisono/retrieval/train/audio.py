@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from unisono.audio.decode import Excerpt
 from unisono.audio.decoder_messages import hide_decoder_messages
 from unisono.audio.faults import Fault
+from unisono.audio.open import Samples
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError, UsageError
@@ -123,8 +124,6 @@ class _Read(NamedTuple):
 
     row: int
     caption: int
-    windows: np.ndarray
-    """[W, samples]."""
     faults: list[tuple[int, Fault]]
     """Rows that could not be read, in the place of which this one was."""
 
@@ -182,28 +181,34 @@ class TunedAudio:
         Raises:
             UnisonoError: nothing can be read any more.
         """
-        waiting: deque[tuple[Batch, slice, list[Future[_Read]]]] = deque()
+        waiting: deque[tuple[Batch, slice, Tensor, list[Future[_Read]]]] = deque()
         with ThreadPoolExecutor(self._workers, "decode") as pool:
             try:
                 for number, batch in enumerate(batches, step):
                     mine = distributed.mine(len(batch.rows))
-                    places = range(mine.start, mine.stop)
-                    waiting.append((batch, mine, [pool.submit(self._read, batch, number, place) for place in places]))
-                    size = len(places) * self.waveforms.count * self.waveforms.samples * 4
-                    if len(waiting) > min(MOST_BATCHES_AHEAD, max(1, AHEAD_BYTES // size)):
+                    shape = (mine.stop - mine.start, self.waveforms.count, self.waveforms.samples)
+                    windows = torch.empty(shape, pin_memory=self._device.type == "cuda")
+                    reading = [
+                        pool.submit(self._read, batch, number, mine.start + place, into)
+                        for place, into in enumerate(windows.numpy())
+                    ]
+                    waiting.append((batch, mine, windows, reading))
+                    if len(waiting) > min(MOST_BATCHES_AHEAD, max(1, AHEAD_BYTES // windows.nbytes)):
                         yield self._filled(*waiting.popleft())
                 while waiting:
                     yield self._filled(*waiting.popleft())
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _read(self, batch: Batch, step: int, place: int) -> _Read:
+    def _read(self, batch: Batch, step: int, place: int, into: Samples) -> _Read:
+        """Write the windows [W, samples] of a place of a batch."""
         row, caption = int(batch.rows[place]), int(batch.captions[place])
         faults: list[tuple[int, Fault]] = []
         for attempt in range(REPLACEMENTS):
             found = self.waveforms.draw(row, step)
             if not isinstance(found, Fault):
-                return _Read(row, caption, found, faults)
+                into[:] = found
+                return _Read(row, caption, faults)
             faults.append((row, found))
             row, caption = self._sampler.another(step, place, attempt)
         row, fault = faults[-1]
@@ -213,18 +218,17 @@ class TunedAudio:
             hint="When the audio is back, run the same command again: it continues.",
         )
 
-    def _filled(self, batch: Batch, mine: slice, reading: "list[Future[_Read]]") -> Batch:
+    def _filled(self, batch: Batch, mine: slice, windows: Tensor, reading: "list[Future[_Read]]") -> Batch:
         read = [each.result() for each in reading]
         for row, fault in (each for one in read for each in one.faults):
             if self._ids[row] not in self.skipped:
                 self._note(self._ids[row], fault, self.waveforms.excerpts[row].path)
-        found = torch.from_numpy(np.stack([each.windows for each in read]))
         drawn = torch.tensor([[each.row, each.caption] for each in read])
         if distributed.world_size() > 1:  # others may have replaced some of theirs
             drawn = distributed.gather(drawn.to(self._device)).cpu()
         rows, captions = drawn.numpy().T
         false = None if batch.false is None else np.where(captions == batch.captions, batch.false, -1)
-        return replace(batch, rows=rows, captions=captions, false=false, waveforms=found, waveforms_begin=mine.start)
+        return replace(batch, rows=rows, captions=captions, false=false, waveforms=windows, waveforms_begin=mine.start)
 
     def _note(self, id: str, fault: Fault, path: str) -> None:
         reason = _in_words(fault, path)
