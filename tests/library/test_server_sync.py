@@ -130,12 +130,15 @@ def test_from_the_server_to_its_playlists_as_typed(typed, stub):
     assert (code, json.loads(out)["embedded"]) == (0, 6)
     code, _, err = typed("search", "calm", "--top", "2", "--playlist", "subsonic:Quiet evening")
     assert code == 0 and "Wrote the playlist Quiet evening: 2 tracks." in err
-    code, _, err = typed("playlist", "add", "loud", "metal", "--not", "calm", "--top", "3", "--to", "subsonic:Loud")
-    assert code == 0 and "subsonic:Loud: 3 tracks." in err
+    code, _, err = typed(
+        "playlist", "add", "loud", "metal", "--not", "calm", "--where", "title!=x", "artist!=y", "--top", "3",
+        "--to", "subsonic:Loud",
+    )  # fmt: skip
+    assert code == 0 and "subsonic:Loud: 3 tracks." in err, err
     quiet, loud = stub.playlists.values()
     assert (quiet["name"], len(quiet["entry"]), quiet["comment"]) == ("Quiet evening", 2, "calm [unisono]")
-    assert (loud["name"], loud["comment"]) == ("Loud", "metal, without calm [unisono]")
-    assert "metal, without calm" in " ".join(typed("playlist", "list")[1].split())
+    assert (loud["name"], loud["comment"]) == ("Loud", "metal, without calm, where title!=x and artist!=y [unisono]")
+    assert "metal, without calm, where title!=x" in " ".join(typed("playlist", "list")[1].split())
     loud["entry"] = []
     code, out, _ = typed("library", "sync", "--json")
     assert (code, len(loud["entry"])) == (0, 3) and json.loads(out)["sources"]

@@ -274,7 +274,7 @@ def _show(hits: "Hits", *, brief: bool) -> None:
 def _because(hit: "Hit") -> list[str]:
     """Say why it was found: its tags, what each part of the query says, and the moment that fits best."""
     said = [", ".join(f"{tag} {part:.2f}" for tag, part in hit.why.items())]
-    said.append(", ".join(f"{part} {says:+.1f}" for part, says in hit.parts.items()))
+    said.append(", ".join(f"{part} {round(says, 1) or 0:+.1f}" for part, says in hit.parts.items()))
     if hit.moment_s is not None:
         said.append(f"best at {int(hit.moment_s) // 60}:{int(hit.moment_s) % 60:02}")
     return [line for line in said if line]

@@ -74,6 +74,7 @@ function Search({ asked, onAsk, field }) {
   </form>`;
 }
 
+const signed = value => { const size = Math.abs(value).toFixed(1); return size === "0.0" ? size : (value > 0 ? "+" : "−") + size; };
 const playlistName = like => like.replace(/(subsonic|jellyfin):.*#/, "").replace(/\.m3u8$/, "");
 
 function Chosen({ asked, names, onAsk }) {
@@ -139,7 +140,7 @@ function Hit({ found, place, range, now, isNow, isPlaying, missing }) {
   const { track } = found, name = nameOf(track);
   const by = byOf(track), facts = [track.year, clock(track.duration_s)].filter(Boolean).join(" · ");
   const why = Object.keys(found.why).slice(0, 3);
-  const parts = Object.entries(found.parts).map(([part, value]) => `${part.startsWith("like ") ? playlistName(part) : part} ${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(1)}`);
+  const parts = Object.entries(found.parts).map(([part, value]) => `${part.startsWith("like ") ? playlistName(part) : part} ${signed(value)}`);
   const rejected = found.verdict === "reject", kept = found.verdict === "keep";
   return html`<li class=${`hit${isNow ? " now" : ""}${rejected ? " rejected" : ""}`}>
     <button class="art" aria-label=${isPlaying ? `Pause ${name}` : `Play ${name}`} onClick=${() => isNow ? now.current.player.toggle() : now.current.onPlay(place)}>
