@@ -79,7 +79,7 @@ def list_playlist(*, options: PlaylistOptions = PlaylistOptions()) -> None:
         from unisono.library.playlists import saved_searches
 
         rows = [
-            (saved.name, str(saved.query), saved.target, saved.refreshed[:16].replace("T", " ") or "never")
+            (saved.name, saved.query.with_conditions(), saved.target, saved.refreshed[:16].replace("T", " ") or "never")
             for saved in saved_searches(library)
         ]
     if not rows:

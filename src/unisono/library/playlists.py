@@ -299,7 +299,7 @@ def refresh(library: Library, names: Sequence[str] = (), model: JointModel | Non
                 [library],
                 each.target,
                 [hit.track for hit in hits],
-                comment=str(each.query),
+                comment=each.query.with_conditions(),
                 path_map=each.path_map,
                 relative_to=Path(each.relative_to) if each.relative_to else None,
             )

@@ -66,13 +66,16 @@ class Query:
                 raise UsageError(f"{each.name} must not be empty.", parameter=each.name)
 
     def __str__(self) -> str:
-        """Return it as it is shown: `calm guitar, like Artist - Title, without vocals, where year>=1990 and genre=folk`."""
+        """Return it as it is shown: `calm guitar, like Artist - Title, without vocals`."""
         said = [f"like {weighted(part)[0]}" for part in self.like]
         said += [f"without {weighted(part)[0]}" for part in self.without]
         said += [f"{len(ids)} {word}" for ids, word in ((self.keep, "kept"), (self.reject, "rejected")) if ids]
         texts = " + ".join(weighted(part)[0] for part in self.text)
-        where = f"where {' and '.join(self.where)}" if self.where else ""
-        return ", ".join(filter(None, [texts, *said, where])) or "everything"
+        return ", ".join(filter(None, [texts, *said])) or "everything"
+
+    def with_conditions(self) -> str:
+        """Return it as it is shown, and its conditions: `calm guitar, where year>=1990 and genre=folk`."""
+        return f"{self}, where {' and '.join(self.where)}" if self.where else str(self)
 
 
 PARTS = ("text", "like", "without", "where", "keep", "reject")
