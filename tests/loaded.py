@@ -32,6 +32,7 @@ PRELOADED = (
     "pyarrow.parquet",
     "rich.markdown",
     "safetensors.torch",
+    "sentence_transformers",
     "soundfile",
     "soxr",
     "torch._dynamo",
