@@ -1,4 +1,4 @@
-"""Check and time unisono on a GPU: a script of at most 11 minutes for a bare machine with torch and no network.
+"""Check and time unisono on a GPU: a script of at most 8 minutes for a bare machine with torch and no network.
 
     python benchmarks/gpu.py                      # on a GPU if there is one
     python benchmarks/gpu.py --wheels FOLDER      # first makes the wheels of a folder importable, where a package is missing
@@ -32,13 +32,13 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
-LIMIT_S = 640.0
+LIMIT_S = 475.0
 CLIP_S = 30.0
 BUDGETS_S = {
     "floors": 40, "muq": 45, "mert": 40, "latent": 45, "clap": 35, "musicfm": 45, "memory": 30, "copies": 45,
-    "end_to_end": 130, "step": 25, "lora": 30, "tuned": 80, "streams": 40,
+    "end_to_end": 110, "step": 25, "lora": 30, "tuned": 80, "streams": 40,
 }  # fmt: skip
-"""Seconds of each part; their sum is below the limit."""
+"""The most seconds of each part: on an H100 with 16 cores they took 17 to 99, with more clips and longer timings."""
 ENCODERS = ("muq", "mert", "latent", "clap", "musicfm")
 GOALS = {
     "bf16 over the matrix peak": ">= 0.35",
@@ -73,7 +73,7 @@ class Bench:
         if self.device != "cpu":
             torch.cuda.synchronize()
 
-    def seconds(self, work: Callable[[], object], most_s: float = 4.0) -> float:
+    def seconds(self, work: Callable[[], object], most_s: float = 2.5) -> float:
         """Return the median seconds of some work on the device; the first run, which warms up, does not count."""
         work()
         self.sync()
@@ -140,7 +140,7 @@ def clips(bench: Bench) -> list[Any]:
 
     folder = bench.folder / "clips"
     folder.mkdir(exist_ok=True)
-    return repeated(make_clips(folder, 1 if bench.tiny else 8), 1 if bench.tiny else 96 * available_cores())
+    return repeated(make_clips(folder, 1 if bench.tiny else 8), 1 if bench.tiny else 64 * available_cores())
 
 
 def build(name: str, bench: Bench) -> Any:
