@@ -133,6 +133,7 @@ def _program(
     for each in list(weakref.finalize._registry):  # type: ignore[attr-defined] # the server's, thousands for torch
         each.atexit = False
     if most_bytes is not None:
+        sys.dont_write_bytecode = True  # Python keeps a file of bytecode that is cut short
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     for descriptor, path in enumerate(said, 1):

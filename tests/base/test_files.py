@@ -52,7 +52,8 @@ def test_a_file_larger_than_allowed_leaves_nothing(tmp_path: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=limit, check=False)
+    command = [sys.executable, "-B", "-c", code]  # Python keeps a file of bytecode that is cut short
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=limit, check=False)
     assert done.returncode != 0
     assert list(tmp_path.iterdir()) == []
 
