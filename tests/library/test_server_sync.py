@@ -138,7 +138,7 @@ def test_from_the_server_to_its_playlists_as_typed(typed, stub):
     quiet, loud = stub.playlists.values()
     assert (quiet["name"], len(quiet["entry"]), quiet["comment"]) == ("Quiet evening", 2, "calm [unisono]")
     assert (loud["name"], loud["comment"]) == ("Loud", "metal, without calm, where title!=x and artist!=y [unisono]")
-    assert "metal, without calm, where title!=x" in " ".join(typed("playlist", "list")[1].split())
+    assert "title!=x" in typed("playlist", "list")[1]
     loud["entry"] = []
     code, out, _ = typed("library", "sync", "--json")
     assert (code, len(loud["entry"])) == (0, 3) and json.loads(out)["sources"]
