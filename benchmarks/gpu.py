@@ -94,10 +94,8 @@ class Bench:
     def say(self, what: str, value: float, **more: float) -> None:
         """Report a figure; `more` is kept for later parts."""
         (self.folder / "known.json").write_text(json.dumps(self.known() | more))
-        print(
-            f"  {what:<58} {value:12.4g}  {next((goal for end, goal in GOALS.items() if what.endswith(end)), '')}",
-            flush=True,
-        )
+        goal = next((goal for end, goal in GOALS.items() if what.endswith(end)), "")
+        print(f"  {what:<58} {value:12.4g}  {goal}", flush=True)
 
     def check(self, what: str, value: float, most: float) -> None:
         """Report a difference that must be small.
@@ -444,6 +442,7 @@ def tuned(bench: Bench) -> None:
     from unisono.embeddings.audio_cache import CachedAudio, cache_audio, folder_of
     from unisono.retrieval.train.config import TrainingConfig
 
+    device = torch.device(bench.device)
     rows, part = (8, 2) if bench.tiny else (1024, 32)
     config = TrainingConfig(batch_size=rows, micro_batch=part, tune_audio="lora", precision="bf16")
     folder = bench.folder / "tuned"
@@ -454,7 +453,7 @@ def tuned(bench: Bench) -> None:
     rate_hz = built.spec.rate_hz
     cache_audio(folder, rate_hz, dict(zip(tuning.keys_of(len(few)), few, strict=True)))
     cached = CachedAudio(folder_of(folder, rate_hz))
-    loop = tuning.Loop(built, excerpts, config, device=torch.device(bench.device))
+    loop = tuning.Loop(built, excerpts, config, device=device)
     began = time.perf_counter()
     loop.take(loop.batches(1))
     bench.sync()
@@ -463,24 +462,23 @@ def tuned(bench: Bench) -> None:
         bench.say("tuned muq: peak memory, GB", torch.cuda.max_memory_allocated() / 1e9)
     config = replace(config, batch_size=rows // 4)
     keys = tuning.keys_of(len(few)) * (len(excerpts) // len(few))
-    loop = tuning.Loop(build("muq", bench), excerpts, config, cached, keys, torch.device(bench.device))
+    loop = tuning.Loop(build("muq", bench), excerpts, config, cached, keys, device)
     (held,) = loop.batches(1)
     assert held.waveforms is not None
     windows = held.waveforms.to(bench.device)
 
     def bare() -> None:
         for at in range(0, len(windows), part):
-            with torch.autocast(torch.device(bench.device).type, torch.bfloat16):
+            with torch.autocast(device.type, torch.bfloat16):
                 with torch.no_grad():
                     loop.tower.embed(windows[at : at + part])
-                rows = loop.tower.embed(windows[at : at + part])
-            rows.sum().backward()  # type: ignore[no-untyped-call]
+                embedded = loop.tower.embed(windows[at : at + part])
+            embedded.sum().backward()  # type: ignore[no-untyped-call]
 
     alone = bench.seconds(bare)
     mine = bench.seconds(lambda: loop.take(iter([held])))
     bench.say(f"tuned muq: step of {len(windows)} over its network's own passes", mine / alone)
-    steps = 2
-    fresh = bench.seconds(lambda: loop.take(loop.batches(steps))) / steps
+    fresh = bench.seconds(lambda: loop.take(loop.batches(2))) / 2
     bench.say("tuned muq: steps on fresh windows of the cache over one batch", fresh / mine)
     bench.say("tuned muq: windows a second", len(windows) / fresh)
 
