@@ -34,9 +34,11 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.extras import MissingExtraError
 from unisono.embeddings.encoders import audio
 from unisono.embeddings.encoders.audio import dsp
+from unisono.embeddings.encoders.audio._musicnn import MusicnnNetwork
 from unisono.embeddings.prepare import executors
 from unisono.embeddings.prepare.executors import Embedded, Executor, Failed, Job, Outcome
 from unisono.embeddings.prepare.executors import ray as ray_executor
+from unisono.embeddings.prepare.executors._together import paired, parted
 from unisono.embeddings.prepare.executors._windows import Collector, outcome
 from unisono.embeddings.prepare.plan import WorkItem
 from unisono.embeddings.prepare.pooling import Pooling, pool
@@ -118,6 +120,29 @@ def test_the_results_are_those_of_a_plain_loop(name: str, items: list[WorkItem],
     results = list(executors.build(name, job).map(items))
     assert not faults(results)
     compare(results, plain_loop(items, job))
+
+
+@HERE
+def test_a_network_that_two_encoders_share_is_passed_once(
+    name: str, items: list[WorkItem], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, job, windows = of_pairs(items)
+    expected = plain_loop(some, job)
+    passed = []
+    pool_of_network = MusicnnNetwork.pool
+    monkeypatch.setattr(MusicnnNetwork, "pool", lambda *given: passed.append(given) or pool_of_network(*given))
+    executor = executors.build(name, job)
+    assert executor.specs.keys() == job.encoders.keys()
+    results = list(executor.map(some))
+    compare(results, expected)
+    assert len(passed) == 2 * windows, "each of two networks once"
+
+
+def of_pairs(items: list[WorkItem]) -> tuple[list[WorkItem], Job, int]:
+    """Return three items of which one needs no pair, a job for them, and how many windows these encoders get of them."""
+    wanted = {0: ("tags", "musicnn"), 2: ("tags",), 4: ("musicnn", "dsp", "tags")}
+    some = [replace(items[number], encoders=encoders) for number, encoders in wanted.items()]
+    return some, replace(JOB, encoders=dict.fromkeys(("tags", "dsp", "musicnn"), "")), 1 + 1 + 4
 
 
 def compare(results: Sequence[Outcome], expected: dict[tuple[bytes, str], Embedded]) -> None:
@@ -250,7 +275,11 @@ def actor(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[WorkItem], Job], li
         found: list[Any] = []
         collector = Collector(found.append)
         rows = [
-            row for item in items for row in ray_executor._decode_one(Decoder({dsp.SPEC.rate_hz}), item, job, built)
+            row
+            for item in (paired(item, built.specs) for item in items)
+            for row in ray_executor._decode_one(
+                Decoder({spec.rate_hz for spec in built.specs.values()}), item, job, built
+            )
         ]
         encoders = ray_executor._Encoders(job, built, tries)
         for begin in range(0, len(rows), ray_executor.ROWS_ON_CPU):
@@ -262,9 +291,16 @@ def actor(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[WorkItem], Job], li
             for method, *arguments in (pickle.loads(row["call"][0]) for row in done):
                 getattr(collector, method)(*arguments)
         assert not begun
-        return [outcome(each, job) for each in found]
+        return [outcome(part, job) for each in found for part in parted(each, built.specs)]
 
     return embedded
+
+
+def test_what_two_encoders_share_is_passed_once_on_ray_too(
+    items: list[WorkItem], actor: Callable[[list[WorkItem], Job], list[Outcome]]
+) -> None:
+    some, job, _ = of_pairs(items)
+    compare(actor(some, job), plain_loop(some, job))
 
 
 def test_windows_of_an_encoder_that_joins_them_stay_together(

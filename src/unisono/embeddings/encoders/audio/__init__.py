@@ -97,6 +97,17 @@ class AudioEncoder(Protocol):
         ...
 
 
+class FollowingAudioEncoder(AudioEncoder, Protocol):
+    """An audio encoder that goes on from what another one computes of the same windows."""
+
+    follows: EncoderSpec
+    """Of the other one; of the same windows."""
+
+    def embed_after(self, rows: "torch.Tensor", windows: "torch.Tensor") -> "torch.Tensor":
+        """Return what `embed` makes of windows, bit for bit, from the other encoder's rows of them."""
+        ...
+
+
 class TunableAudioEncoder(AudioEncoder, Protocol):
     """An audio encoder that is a network in torch: what is needed to train it.
 

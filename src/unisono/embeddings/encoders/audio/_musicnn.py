@@ -67,13 +67,12 @@ class Front(nn.Module):
         if spectrogram.device.type == "cpu" and len(spectrogram) > AT_A_TIME:
             return torch.cat([self(part) for part in torch.split(spectrogram, AT_A_TIME)])
         found = []
+        graded = torch.is_grad_enabled()  # then `max` is the faster one, as it knows where the value was; else `amax`
         for convolution, length, norm in zip(self.filters, self.lengths, self.norms, strict=True):
-            filtered = convolution(pad(spectrogram, (0, 0, (length - 1) // 2, length // 2)))
-            kept = filtered.max(dim=3).values
-            turned = cast("nn.BatchNorm1d", norm).weight < 0
-            if turned.any():
-                kept = torch.where(turned[:, None], filtered.min(dim=3).values, kept)
-            found.append(norm(kept.relu()))
+            sign = torch.where(cast("nn.BatchNorm1d", norm).weight < 0, -1.0, 1.0)[:, None]
+            filtered = convolution(pad(spectrogram, (0, 0, (length - 1) // 2, length // 2))).mul_(sign[..., None])
+            strongest = filtered.max(dim=3).values if graded else filtered.amax(dim=3)
+            found.append(norm((strongest * sign).relu()))
         return torch.cat(found, dim=1)
 
 
@@ -126,6 +125,12 @@ class MusicnnNetwork(nn.Module):
         pooled = self.pool(log_mel)
         parts = (self.pooled_norm, pooled), (self.hidden_norm, self.hidden(pooled))
         return torch.cat([_standardised(norm, features) for norm, features in parts], dim=1)
+
+    def tags_of(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return the log-odds [B, 50] of the tags from the hidden layer [B, 200] as an embedding has it, standardised."""
+        norm = cast("nn.BatchNorm1d", self.hidden_norm)
+        found: torch.Tensor = self.tags(hidden * norm.weight + norm.bias)
+        return found
 
 
 def _standardised(norm: nn.Module, features: torch.Tensor) -> torch.Tensor:

@@ -86,22 +86,9 @@ class Musicnn:
         found: torch.Tensor = self.network(self.log_mel(windows))
         return found
 
-    def tags(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Return the probabilities [B, 50] of the tags that the network was trained on."""
-        import torch
-
-        return torch.sigmoid(self.log_odds(windows))
-
-    def log_odds(self, windows: "torch.Tensor") -> "torch.Tensor":
-        """Return the log-odds [B, 50] of the tags."""
-        return self.log_odds_of(self.log_mel(windows))
-
-    def log_odds_of(self, log_mel: "torch.Tensor") -> "torch.Tensor":
-        """Return the log-odds [B, 50] of the tags of log-mel spectrograms [B, T, 96]."""
+    def log_odds(self, rows: "torch.Tensor") -> "torch.Tensor":
+        """Return the log-odds [B, 50] of the tags that the network was trained on, from embeddings [B, 1706]."""
         import torch
 
         with torch.inference_mode():
-            found: torch.Tensor = self.network.tags(
-                self.network.hidden_norm(self.network.hidden(self.network.pool(log_mel)))
-            )
-            return found
+            return self.network.tags_of(rows[:, POOLED_DIM:])

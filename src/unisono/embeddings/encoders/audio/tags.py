@@ -2,7 +2,8 @@
 
 Both are the network of the encoder `musicnn`. One was trained on the Million Song Dataset (genres, decades, moods), the
 other on MagnaTagATune (instruments, voices, tempo, loudness); 50 tags each. The embedding is the log-odds of both, the
-Million Song tags first. The model `tags` searches them without any training.
+Million Song tags first. The model `tags` searches them without any training. `musicnn` is the first network: it is
+passed once for both encoders.
 
 Weights: ISC licence, inside the package `musicnn` on PyPI (29 MB), installed without its dependencies.
 """
@@ -10,13 +11,12 @@ Weights: ISC licence, inside the package `musicnn` on PyPI (29 MB), installed wi
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from unisono.embeddings.encoders.audio import EncoderSpec
-from unisono.embeddings.encoders.audio._taggers import MSD, MTT, find_weights, read_variables
+from unisono.embeddings.encoders.audio import EncoderSpec, musicnn
+from unisono.embeddings.encoders.audio._taggers import MSD, MTT, Tagger, find_weights, read_variables
+from unisono.embeddings.encoders.audio.musicnn import Musicnn
 
 if TYPE_CHECKING:
     import torch
-
-    from unisono.embeddings.encoders.audio.musicnn import Musicnn
 
 __all__ = ["SPEC", "build", "find_weights"]
 
@@ -40,26 +40,28 @@ def build(device: str = "cpu", weights: Path | None = None) -> "Tags":
         WeightsAbsentError: the package is not installed, or a file is missing.
         DataError: a file is cut short or altered.
     """
-    from unisono.embeddings.encoders.audio.musicnn import Musicnn
 
-    networks = []
-    for tagger in (MSD, MTT):
-        variables = read_variables(tagger, SPEC.name, weights / tagger.folder if weights else None)
-        networks.append(Musicnn(variables, device))
-    return Tags(networks)
+    def tagger(kind: Tagger) -> Musicnn:
+        return Musicnn(read_variables(kind, SPEC.name, weights / kind.folder if weights else None), device)
+
+    return Tags(tagger(MSD), tagger(MTT))
 
 
 class Tags:
     """Both taggers, for inference."""
 
     spec = SPEC
+    follows = musicnn.SPEC
 
-    def __init__(self, networks: "list[Musicnn]") -> None:
-        self.networks = networks
+    def __init__(self, first: "Musicnn", second: "Musicnn") -> None:
+        self.first, self.second = first, second
 
     def embed(self, windows: "torch.Tensor") -> "torch.Tensor":
         """Return the log-odds [B, 100] of the tags in windows [B, 48000]."""
+        return self.embed_after(self.first.embed(windows), windows)
+
+    def embed_after(self, rows: "torch.Tensor", windows: "torch.Tensor") -> "torch.Tensor":
+        """Return the same from the embeddings [B, 1706] of the encoder `musicnn`, which is the first tagger."""
         import torch
 
-        log_mel = self.networks[0].log_mel(windows)  # the same of both
-        return torch.cat([network.log_odds_of(log_mel) for network in self.networks], dim=1)
+        return torch.cat([self.first.log_odds(rows), self.second.log_odds(self.second.embed(windows))], dim=1)

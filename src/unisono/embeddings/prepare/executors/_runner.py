@@ -229,7 +229,8 @@ def log_estimate(items: Sequence[WorkItem], runners: list[Runner]) -> None:
     if sum(windows.values()) < WORTH_ESTIMATING_WINDOWS:
         return
     seconds = {}
-    for name, encoder in encoders.items():
+    for name in filter(windows.get, windows):
+        encoder = encoders[name]
         size = runners[0].batch_sizes[name]
         noise = np.random.default_rng(0).uniform(-0.5, 0.5, round(encoder.spec.window_s * encoder.spec.rate_hz))
         lot = [noise.astype(np.float32)] * size

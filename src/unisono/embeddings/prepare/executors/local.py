@@ -26,6 +26,7 @@ from unisono.embeddings.prepare.executors._runner import (
     choose_devices,
     log_estimate,
 )
+from unisono.embeddings.prepare.executors._together import paired, parted, with_pairs
 from unisono.embeddings.prepare.executors._windows import (
     Collector,
     EmbeddedWindows,
@@ -48,7 +49,7 @@ def build(job: Job) -> "LocalExecutor":
         UnisonoError: weights or a device are not there.
     """
     devices = choose_devices(job.devices, job.workers)
-    built = build_encoders(job.encoders, devices, job.tuned)
+    built = {device: with_pairs(each) for device, each in build_encoders(job.encoders, devices, job.tuned).items()}
     log.info("Encoders %s on %s", ", ".join(job.encoders), ", ".join(dict.fromkeys(devices)))
     return LocalExecutor(job, [Runner(device, built[device], job.batch_size) for device in devices])
 
@@ -65,13 +66,14 @@ class LocalExecutor:
 
     def __init__(self, job: Job, runners: list[Runner]) -> None:
         self.runners = runners
-        self.specs: Mapping[str, EncoderSpec] = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
+        self._kinds = {name: encoder.spec for name, encoder in runners[0].encoders.items()}
+        self.specs: Mapping[str, EncoderSpec] = {name: self._kinds[name] for name in job.encoders}
         self._job = job
 
     def map(self, items: Sequence[WorkItem]) -> Generator[Outcome, None, None]:
         """Yield a result for each encoder of each item, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
-            log_estimate(items, self.runners)
+            log_estimate([paired(item, self._kinds) for item in items], self.runners)
         yield from self.outcomes(items)
 
     def outcomes(self, items: Iterable[WorkItem]) -> Generator[Outcome, None, None]:
@@ -84,10 +86,10 @@ class LocalExecutor:
         """Yield the windows of each excerpt before they are pooled, or one failure for the item, in any order."""
         with _single_threaded_kernels(self.runners):
             runner = self.runners[0]
-            for found in embed_windows(items, self.runners, self._job):
+            for found in embed_windows((paired(item, self._kinds) for item in items), self.runners, self._job):
                 if isinstance(found, EmbeddedWindows):
                     found = joined(found, runner.encoders[found.encoder], runner.device)
-                yield found
+                yield from parted(found, self.specs)
 
 
 @contextmanager

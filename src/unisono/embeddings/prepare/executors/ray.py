@@ -30,6 +30,7 @@ from unisono.embeddings.encoders.audio import AudioEncoder, EncoderSpec
 from unisono.embeddings.prepare.contents import hash_of, identity
 from unisono.embeddings.prepare.executors import Failed, Job, Outcome
 from unisono.embeddings.prepare.executors._runner import Runner, build_encoders
+from unisono.embeddings.prepare.executors._together import paired, parted, with_pairs
 from unisono.embeddings.prepare.executors._windows import (
     Collector,
     EmbeddedWindows,
@@ -58,6 +59,7 @@ class _Built:
     node: str
     device: str
     specs: Mapping[str, EncoderSpec]
+    """Of pairs too."""
     batch_sizes: Mapping[str, int]
     joining: frozenset[str]
     """Encoders that read all windows of an excerpt as a sequence."""
@@ -99,14 +101,15 @@ class RayExecutor:
             device, self._encoders, self._most = "cpu", {"num_cpus": ENCODER_CPUS}, job.workers or self._cpus
         with _explained(ray):
             self._built: _Built = ray.get(ray.remote(**self._encoders)(_build_once).remote(job, device))
-        self.specs = self._built.specs
+        self.specs = {name: self._built.specs[name] for name in job.encoders}
         log.info("Encoders %s on up to %d x %s", ", ".join(job.encoders), self._most, device)
 
     def map(self, items: Sequence[WorkItem]) -> Generator[Outcome, None, None]:
         """Yield a result for each encoder of each item, or one failure for the item, in any order."""
         ray = self._ray
         lot = max(1, min(-(-len(items) // (4 * self._cpus)), max(ITEMS_A_TASK, len(items) // MOST_TASKS)))
-        lots = [pickle.dumps(items[begin : begin + lot]) for begin in range(0, len(items), lot)]
+        ours = [paired(item, self._built.specs) for item in items]
+        lots = [pickle.dumps(ours[begin : begin + lot]) for begin in range(0, len(ours), lot)]
         if not lots:
             return
         lives = {"num_cpus": 0, "max_concurrency": 2, "resources": {"node:__internal_head__": 0.001}}
@@ -137,7 +140,7 @@ class _Coordinator:
         context.max_errored_blocks = 0
         context.raise_original_map_exception = True
         context.target_max_block_size = BLOCK_BYTES
-        self._job = job
+        self._job, self._specs = job, built.specs
         self._found: list[EmbeddedWindows | Failed] = []
         self._collector = Collector(self._found.append)
         self._begun: Counter[object] = Counter()
@@ -179,7 +182,7 @@ class _Coordinator:
                 getattr(self._collector, method)(*arguments)
             if self._found:
                 break
-        found = [outcome(each, self._job) for each in self._found]
+        found = [outcome(part, self._job) for each in self._found for part in parted(each, self._specs)]
         self._found.clear()
         return found
 
@@ -263,7 +266,7 @@ class _Encoders:
                     if _begin(self._tries, _name(of_file[0])) < TRIES:
                         yield from self._embedded(of_file)
                     else:
-                        yield _crashed(key, self._job.encoders)
+                        yield _crashed(key, self._built.specs)
                     self._tries.end.remote(_name(of_file[0]))
             self._tries.end.remote(work)
 
@@ -301,7 +304,7 @@ def _build(job: Job, device: str) -> dict[str, AudioEncoder]:
         import torch
 
         torch.set_num_threads(1)  # results do not depend on threads
-    return build_encoders(job.encoders, [device], job.tuned)[device]
+    return with_pairs(build_encoders(job.encoders, [device], job.tuned)[device])
 
 
 def _build_once(job: Job, device: str) -> _Built:
