@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 
 from unisono.base.errors import DataError, UnisonoError
@@ -88,11 +90,17 @@ def snapshot(repository: str, revision: str, otherwise: str) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    unwanted = ["onnx/*", "openvino/*"]
+    get = partial(
+        snapshot_download,
+        repository,
+        revision=revision,
+        allow_patterns=list(WANTED),
+        ignore_patterns=["onnx/*", "openvino/*"],
+    )
     try:
-        return Path(
-            snapshot_download(repository, revision=revision, allow_patterns=list(WANTED), ignore_patterns=unwanted)
-        )
+        return Path(get())
     except Exception as error:  # the hub's client passes on the errors of several libraries
+        with suppress(Exception):  # some versions of it ask the hub for a list even where all files are in the cache
+            return Path(get(local_files_only=True))
         reason = str(error).split("\n", maxsplit=1)[0]
         raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error
