@@ -29,6 +29,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.timing import in_turn, seconds
+from unisono.base import memory
 from unisono.embeddings.encoders import text as text_encoders
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.file import EncoderRecord, SplitRows, create_embeddings, open_embeddings
@@ -104,7 +105,7 @@ def references() -> Iterator[None]:
         for target, name, reference in (
             (fast_cpu, "info_nce", infonce.info_nce),
             (fast_cpu, "normalize", partial(functional.normalize, dim=-1)),
-            (fast_cpu, "keep_freed_memory", lambda: None),
+            (memory, "keep_freed", lambda: None),
             (fast_cpu.Dropout, "forward", torch.nn.Dropout.forward),
         ):
             stack.enter_context(mock.patch.object(target, name, reference))

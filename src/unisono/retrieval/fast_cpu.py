@@ -116,11 +116,3 @@ class Dropout(nn.Dropout):
         numbers = draws.random_(-(2**63), None).view(torch.int16)[: inputs.numel()].view(inputs.shape)
         kept: Tensor = (numbers >= round(self.p * 2**16) - 2**15).to(inputs.dtype)
         return inputs * kept.mul_(1 / (1 - self.p))
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep the memory that a step frees for the next step, instead of returning it to the kernel each time.
-
-    glibc raises its threshold to the size of a large block that is freed; it accepts about 31 MiB at most.
-    """
-    torch.empty(31 << 20, dtype=torch.uint8)

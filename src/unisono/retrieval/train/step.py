@@ -13,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from unisono.base import memory
 from unisono.base.seeded import rank_key
 from unisono.embeddings.encoders.text_store import TextTable
 from unisono.embeddings.encoders.text_tokens import TokenTable
-from unisono.retrieval import fast_cpu
 from unisono.retrieval.heads import ProjectionHeads
 from unisono.retrieval.positives import Positives, positives
 from unisono.retrieval.train import distributed, losses
@@ -107,7 +107,7 @@ class Step:
         self.device = heads.log_scale.device
         self._loss = losses.get(config.loss)
         if self.device.type == "cpu":
-            fast_cpu.keep_freed_memory()
+            memory.keep_freed()
 
     def __call__(self, batch: Batch, number: int) -> float:
         """Add the gradient of a batch to the parameters, averaged over the processes, and return the loss.

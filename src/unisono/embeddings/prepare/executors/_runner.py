@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unisono.audio.decode import count_windows
 from unisono.audio.open import Samples
+from unisono.base import memory
 from unisono.base.cores import available_cores
 from unisono.base.errors import UnisonoError
 from unisono.base.log import log
@@ -40,6 +41,8 @@ class Runner:
     """
 
     def __init__(self, device: str, encoders: dict[str, AudioEncoder], batch_size: int | None) -> None:
+        if device == "cpu":
+            memory.keep_freed()
         self.device = device
         self.encoders = encoders
         first = 1 if device == "cpu" else batch_size
