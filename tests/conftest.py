@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import loaded
 from unisono.audio import ffmpeg
 from unisono.base.log import log
 from unisono.base.progress import _Silent, show_with
@@ -75,6 +76,12 @@ def with_ffmpeg() -> None:
     """The programs that decode what libsndfile cannot, where this machine has them."""
     if not ffmpeg.is_here():
         pytest.skip(NO_FFMPEG)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server of loaded programs, which the processes that run the tests share; it loads while they collect."""
+    if config.getoption("numprocesses", None):
+        loaded.serve()
 
 
 @pytest.hookimpl(trylast=True)

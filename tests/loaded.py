@@ -1,28 +1,36 @@
 """Run Python programs in processes of their own that need not load the large packages again.
 
-A server, one for each process of pytest, has loaded them and forks for each program; without it, starting takes longer than
+A server, one for all processes of pytest, has loaded them and forks for each program; without it, starting takes longer than
 what most tests look at. A program that depends on how Python starts (its environment when packages are imported, limits, the
 installed packages) is started with `subprocess`.
 """
 
 import atexit
-import multiprocessing
+import importlib
+import json
 import os
 import pkgutil
 import resource
 import runpy
+import select
 import shutil
 import signal
+import socket
+import socketserver
+import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
 from unisono import commands
 
+REPOSITORY = Path(__file__).parent.parent
 LISTED = {module.name for module in pkgutil.iter_modules(commands.__path__)}
 PRELOADED = (
     "h5py",
@@ -44,8 +52,8 @@ PRELOADED = (
     "unisono.retrieval.evaluate.run",
     "unisono.retrieval.train.run",
 )
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload(list(PRELOADED))
+AT = "UNISONO_TEST_SERVER"
+"""The variable with the place of the server's socket, which all processes of pytest share."""
 
 
 class Program:
@@ -54,27 +62,43 @@ class Program:
     def __init__(self, words: Sequence[str], cwd: Path, env: Mapping[str, str], most_bytes: int | None) -> None:
         self._folder = Path(tempfile.mkdtemp())
         self._said = [self._folder / name for name in ("out", "err")]
-        self._process = _forking.Process(target=_program, args=(words, cwd, dict(env), most_bytes, self._said))
-        self._process.start()
+        self._code: int | None = None
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.connect(os.environ.get(AT) or serve())
+        given = [words, str(cwd), dict(env), most_bytes, [str(path) for path in self._said]]
+        self._server.sendall(json.dumps(given).encode() + b"\n")
+        weakref.finalize(self, self._server.close)
+        self.pid = self._answer()
 
     def poll(self) -> int | None:
         """Return its exit code, or None while it runs."""
-        return self._process.exitcode
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> int | None:
+        """Return its exit code as soon as it ends; None if it has not ended after so many seconds."""
+        if self._code is None and select.select([self._server], [], [], seconds)[0]:
+            self._code = self._answer()
+            self._server.close()
+        return self._code
+
+    def _answer(self) -> int:
+        answer = b""
+        while not answer.endswith(b"\n"):
+            some = self._server.recv(64)
+            assert some, "the server has gone"
+            answer += some
+        return int(answer)
 
     @property
-    def pid(self) -> int:
-        assert self._process.pid
-        return self._process.pid
+    def returncode(self) -> int | None:
+        return self.poll()
 
     def send_signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        self._process.kill()
-
-    @property
-    def returncode(self) -> int | None:
-        return self._process.exitcode
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
 
     def first_line(self, timeout: float = 60) -> str:
         """Wait for the first line of its output, or for its end."""
@@ -88,9 +112,9 @@ class Program:
 
     def communicate(self, timeout: float = 250) -> tuple[str, str]:
         """Wait until it ends, and return what it printed. After so many seconds it is killed, and fails thereby."""
-        self._process.join(timeout)
-        self._process.kill()
-        self._process.join()
+        if self.wait(timeout) is None:
+            self.kill()
+            self.wait(timeout)
         out, err = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in self._said)
         shutil.rmtree(self._folder, ignore_errors=True)
         return out, err
@@ -127,9 +151,59 @@ def unisono(
     return python("-m", "unisono", *words, cwd=cwd, env=env, most_bytes=most_bytes)
 
 
+def serve() -> str:
+    """Start the server for this process and those that it starts, until it ends; return the place of the server's socket."""
+    os.environ[AT] = place = f"{tempfile.mkdtemp()}/server"
+    held, alive = os.pipe()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(place)
+        listening.listen(128)
+        words = [sys.executable, "-m", "tests.loaded", place, str(listening.fileno()), str(held)]
+        server = subprocess.Popen(words, cwd=REPOSITORY, stdin=subprocess.DEVNULL, pass_fds=(listening.fileno(), held))
+    atexit.register(lambda: (os.close(alive), server.wait()))
+    os.close(held)
+    return place
+
+
+class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    max_children = 1000
+
+    def __init__(self, place: str, listening: int, held: int) -> None:
+        super().__init__(place, _Forking, bind_and_activate=False)
+        self.socket = socket.socket(fileno=listening)
+        self._held = held
+
+    def service_actions(self) -> None:
+        """End with the process that has started the server, however that ends: no other can write to this pipe."""
+        super().service_actions()
+        if select.select([self._held], [], [], 0)[0]:
+            shutil.rmtree(Path(str(self.server_address)).parent)
+            os._exit(0)
+
+
+class _Forking(socketserver.StreamRequestHandler):
+    """Forks a program, and tells its process id and, when it has ended, its exit code; in a process of its own."""
+
+    def handle(self) -> None:
+        words, cwd, environment, most_bytes, said = json.loads(self.rfile.readline())
+        program = os.fork()
+        if not program:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            code = 1
+            try:
+                code = _program(words, Path(cwd), environment, most_bytes, said)
+            finally:
+                os._exit(code)
+        self.wfile.write(f"{program}\n".encode())
+        _, status = os.waitpid(program, 0)
+        with suppress(BrokenPipeError):
+            self.wfile.write(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+
+
 def _program(
-    words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None, said: Sequence[Path]
-) -> None:
+    words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None, said: Sequence[str]
+) -> int:
+    """Run a program, and return its exit code."""
     for each in list(weakref.finalize._registry):  # type: ignore[attr-defined] # the server's, thousands for torch
         each.atexit = False
     if most_bytes is not None:
@@ -144,6 +218,7 @@ def _program(
     os.environ.update(environment)
     sys.path[:0] = [str(cwd), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     kind, *rest = [*words]
+    code = 0
     try:
         if kind == "-m":
             sys.argv = [*rest]
@@ -154,7 +229,21 @@ def _program(
         else:
             sys.argv = [*words]
             runpy.run_path(kind, run_name="__main__")
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        atexit._run_exitfuncs()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    _Server(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).serve_forever(0.1)
