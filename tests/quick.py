@@ -25,6 +25,7 @@ def use(patch: pytest.MonkeyPatch) -> None:
     """Let musicnn and its taggers, in this process, compute hardly anything."""
     for encoder in (Musicnn, Tags):
         patch.setattr(encoder, "embed", embed)
+    patch.setattr(Tags, "embed_after", lambda self, _, windows: embed(self, windows))
 
 
 @pytest.fixture

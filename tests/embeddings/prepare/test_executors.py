@@ -246,7 +246,7 @@ def test_nodes_that_differ_are_refused_and_named(folder: Folder, cluster: Any, t
         folder.add(f"t{number:02}", 1.0)
     folder.write()
     there = tmp_path / "there"
-    shutil.copytree(Path(unisono.__file__).parent, there / "unisono", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(unisono.__file__).parent, there / "unisono")
     with (there / "unisono" / "__init__.py").open("a") as module:
         module.write('__version__ = "0.0.1"\n')
     paths = os.pathsep.join([str(there), str(REPOSITORY)])
