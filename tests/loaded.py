@@ -16,7 +16,6 @@ import select
 import shutil
 import signal
 import socket
-import socketserver
 import subprocess
 import sys
 import tempfile
@@ -165,39 +164,48 @@ def serve() -> str:
     return place
 
 
-class _Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
-    max_children = 1000
-
-    def __init__(self, place: str, listening: int, held: int) -> None:
-        super().__init__(place, _Forking, bind_and_activate=False)
-        self.socket = socket.socket(fileno=listening)
-        self._held = held
-
-    def service_actions(self) -> None:
-        """End with the process that has started the server, however that ends: no other can write to this pipe."""
-        super().service_actions()
-        if select.select([self._held], [], [], 0)[0]:
-            shutil.rmtree(Path(str(self.server_address)).parent)
+def _serve(place: str, listening: socket.socket, held: int) -> None:
+    """Fork a program for each connection; tell its process id and, when it has ended, its exit code."""
+    running: dict[int, socket.socket] = {}
+    ended, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    while True:
+        ready = select.select([listening.fileno(), ended, held], [], [])[0]
+        if held in ready:  # the process that started the server has ended, however: no other can write to this pipe
+            shutil.rmtree(Path(place).parent)
             os._exit(0)
+        if ended in ready:
+            os.read(ended, 1000)
+            for program in list(running):
+                found, status = os.waitpid(program, os.WNOHANG)
+                if found:
+                    with running.pop(program) as client, suppress(OSError):  # if nobody asks any more
+                        client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        if listening.fileno() in ready:
+            client, _ = listening.accept()
+            with client.makefile("rb") as lines:
+                given = json.loads(lines.readline())
+            program = os.fork()
+            if not program:
+                _begin(*given)
+            running[program] = client
+            with suppress(OSError):
+                client.sendall(f"{program}\n".encode())
 
 
-class _Forking(socketserver.StreamRequestHandler):
-    """Forks a program, and tells its process id and, when it has ended, its exit code; in a process of its own."""
-
-    def handle(self) -> None:
-        words, cwd, environment, most_bytes, said = json.loads(self.rfile.readline())
-        program = os.fork()
-        if not program:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            code = 1
-            try:
-                code = _program(words, Path(cwd), environment, most_bytes, said)
-            finally:
-                os._exit(code)
-        self.wfile.write(f"{program}\n".encode())
-        _, status = os.waitpid(program, 0)
-        with suppress(BrokenPipeError):
-            self.wfile.write(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+def _begin(
+    words: Sequence[str], cwd: str, environment: dict[str, str], most_bytes: int | None, said: Sequence[str]
+) -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    code = 1
+    try:
+        code = _program(words, Path(cwd), environment, most_bytes, said)
+    finally:
+        os._exit(code)
 
 
 def _program(
@@ -246,4 +254,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
-    _Server(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).serve_forever(0.1)
+    _serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3]))
