@@ -1,6 +1,6 @@
 # make setup   create .venv and install everything into it
 # make test    lint, layers, types, tests
-# make demo    from rendered music to an answered query, in about five minutes
+# make demo    from rendered music to an answered query, in three to five minutes
 # make docs    the documentation as a site, in build/site
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
