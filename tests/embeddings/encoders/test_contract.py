@@ -76,6 +76,16 @@ def test_a_window_does_not_see_its_neighbours(
     torch.testing.assert_close(found, embeddings[1], rtol=1e-4, atol=2e-5)
 
 
+def test_one_that_follows_another_goes_on_from_its_rows(
+    encoder: AudioEncoder, windows: torch.Tensor, embeddings: torch.Tensor
+) -> None:
+    if follows := getattr(encoder, "follows", None):
+        cut = ("rate_hz", "window_s", "hop_s", "tail", "shortest_s", "whole")
+        assert all(getattr(follows, name) == getattr(encoder.spec, name) for name in cut)
+        rows = audio.build(follows.name).embed(windows)
+        assert torch.equal(encoder.embed_after(rows, windows), embeddings)  # type: ignore[attr-defined]
+
+
 def test_silence_clipping_and_overs_are_finite(encoder: AudioEncoder, windows: torch.Tensor) -> None:
     silence = torch.zeros_like(windows[0])
     clipped = (windows[1] * 100).clamp(-1, 1) * 1.5

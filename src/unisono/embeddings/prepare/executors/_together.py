@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
 PLUS = "+"
-"""Divides the names of two encoders in the name of the pair; no encoder has it in its own."""
+"""Divides the names of two encoders in the name of the pair."""
 
 
 class Pair:
@@ -48,17 +48,23 @@ def paired(item: WorkItem, specs: Mapping[str, EncoderSpec]) -> WorkItem:
     """Return an item with a pair in place of the two encoders that it consists of."""
     names = item.encoders
     for pair in specs:
-        parts = pair.split(PLUS)
-        if len(parts) > 1 and set(parts) <= set(names):
+        parts = _parts(pair, specs)
+        if parts and parts <= set(names):
             names = (*(name for name in names if name not in parts), pair)
     return replace(item, encoders=names) if names != item.encoders else item
 
 
 def parted(found: EmbeddedWindows | Failed, specs: Mapping[str, EncoderSpec]) -> Iterator[EmbeddedWindows | Failed]:
     """Yield what each encoder of a pair has made; what is not of a pair passes."""
-    if isinstance(found, Failed) or PLUS not in found.encoder:
+    if isinstance(found, Failed) or not _parts(found.encoder, specs):
         yield found
         return
     first, second = found.encoder.split(PLUS)
     yield found._replace(encoder=first, windows=found.windows[:, : specs[first].dim])
     yield found._replace(encoder=second, windows=found.windows[:, specs[first].dim :])
+
+
+def _parts(name: str, specs: Mapping[str, EncoderSpec]) -> set[str]:
+    """Return the names of the encoders of a pair; none if it is not one."""
+    parts = set(name.split(PLUS))
+    return parts if len(parts) == 2 and parts <= specs.keys() else set()
