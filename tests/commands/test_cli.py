@@ -14,7 +14,7 @@ from unisono.cli import GROUPS, VERBS
 from unisono.tracks.files import write_tracks
 
 EVERY_VERB = [*VERBS, *(f"{group} {verb}" for group, (_, verbs) in GROUPS.items() for verb in verbs)]
-HEAVY = ["torch", "transformers", "h5py", "pyarrow", "soundfile", "numpy", "requests", "huggingface_hub", "sqlite3"]
+HEAVY = ["torch", "transformers", "h5py", "pyarrow", "soundfile", "numpy", "requests", "huggingface_hub"]
 SCRIPTS = {
     "download_datasets.py": "download",
     "unify_datasets.py": "unify",
