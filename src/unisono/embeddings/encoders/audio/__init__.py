@@ -98,7 +98,7 @@ class AudioEncoder(Protocol):
 
 
 class FollowingAudioEncoder(AudioEncoder, Protocol):
-    """An audio encoder that goes on from what another one computes of the same windows."""
+    """An audio encoder that goes on from what another one computes of the same windows; both make rows [B, D]."""
 
     follows: EncoderSpec
     """Of the other one; of the same windows."""

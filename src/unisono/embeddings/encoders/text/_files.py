@@ -33,26 +33,30 @@ def published(name: str, files: Iterable[str]) -> HubWeights:
     wanted = sorted(
         file for file in files if "/" not in file and file != RECORD and any(fnmatchcase(file, kind) for kind in WANTED)
     )
-    tensors = [file for file in wanted if file.endswith(".safetensors")]
-    parts = re.search(r"-of-(\d+)\.", tensors[-1]) if tensors else None
-    lacking = ""
-    if not tensors:
-        lacking = "*.safetensors"
-    elif "config.json" not in wanted:
-        lacking = "config.json"
-    elif parts and len(tensors) < int(parts[1]):
-        lacking = f"{int(parts[1]) - len(tensors)} of the {int(parts[1])} files of tensors"
-    if lacking:
+    if lacking := _lacking(wanted):
         raise DataError(
             f"The files of {repo} are not all there: missing is {lacking}.",
             hint=f"Get them where there is a network: hf download {repo} --revision {revision} --local-dir FOLDER",
         )
+    tensors = [file for file in wanted if file.endswith(".safetensors")]
     return HubWeights(
         repo=repo,
         revision=revision,
         weights=HubFile(name=tensors[-1], sha256=getattr(text.module(name), "SHA256", "")),
         others=tuple(HubFile(name=file) for file in wanted if file != tensors[-1]),
     )
+
+
+def _lacking(files: list[str]) -> str:
+    """Return what sorted files lack to be a text encoder; "" if nothing."""
+    tensors = [file for file in files if file.endswith(".safetensors")]
+    if not tensors:
+        return "*.safetensors"
+    if "config.json" not in files:
+        return "config.json"
+    parts = re.search(r"-of-(\d+)\.", tensors[-1])
+    missing = int(parts[1]) - len(tensors) if parts else 0
+    return f"{missing} of the {len(tensors) + missing} files of tensors" if missing > 0 else ""
 
 
 def kept(name: str) -> Path | None:
@@ -101,6 +105,8 @@ def snapshot(repository: str, revision: str, otherwise: str) -> Path:
         return Path(get())
     except Exception as error:  # the hub's client passes on the errors of several libraries
         with suppress(Exception):  # some versions of it ask the hub for a list even where all files are in the cache
-            return Path(get(local_files_only=True))
+            cached = Path(get(local_files_only=True))
+            if not _lacking(sorted(path.name for path in cached.iterdir())):
+                return cached
         reason = str(error).split("\n", maxsplit=1)[0]
         raise UnisonoError(f"Cannot fetch {repository} from the Hugging Face Hub: {reason}.", hint=otherwise) from error
