@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from glob import escape
 from pathlib import Path
+from typing import IO
 
 from unisono.base.errors import UnisonoError, UsageError
 
@@ -116,6 +117,12 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a small file in one go, whole or not at all."""
     with whole_file(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_all(file: IO[bytes], content: bytes) -> None:
+    """Write to a file without a buffer, which may take a part at a time."""
+    while content:
+        content = content[file.write(content) :]
 
 
 def sync(path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from unisono.base.errors import UnisonoError
-from unisono.base.files import explained, whole_file
+from unisono.base.files import explained, whole_file, write_all
 
 HELD = 10_000
 """What was dropped is held in memory up to this number, then written to a temporary file."""
@@ -64,8 +64,7 @@ class DroppedList:
                 weakref.finalize(self, self._file.close)
             content = msgspec.json.encode(self._held)
             self._places.append(self._places[-1] + len(content))
-            while content:
-                content = content[self._file.write(content) :]
+            write_all(self._file, content)
         self._held.clear()
 
     def __len__(self) -> int:

@@ -5,10 +5,13 @@ import mmap
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unisono.base.files import explained, write_all
 
 HELD = 1_000_000
 """Of up to this number, texts are held in memory."""
@@ -19,14 +22,21 @@ class TextsOnDisk(Sequence[str]):
     """Texts in a temporary file, which vanishes with this object or with the process."""
 
     def __init__(self, texts: Iterable[bytes]) -> None:
-        """Write texts, in UTF-8, to a file in the folder of temporary files."""
-        ends, at = array("q"), 0
-        with tempfile.TemporaryFile() as file:
-            for text in texts:
-                file.write(text)
-                at += len(text)
-                ends.append(at)
-            file.flush()
+        """Write texts, in UTF-8, to a file in the folder of temporary files.
+
+        Raises:
+            UnisonoError: the disk is full.
+        """
+        ends, at, iterator, folder = array("q"), 0, iter(texts), Path(tempfile.gettempdir())
+        with explained(folder):
+            file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
+        with file:
+            while some := list(itertools.islice(iterator, _AT_A_TIME)):
+                for text in some:
+                    at += len(text)
+                    ends.append(at)
+                with explained(folder):
+                    write_all(file, b"".join(some))
             self._content = mmap.mmap(file.fileno(), at, access=mmap.ACCESS_READ) if at else b""
         self._end = np.asarray(ends)
         self._begin = np.concatenate([[0], self._end[:-1]]).astype(np.int64)[: len(self._end)]

@@ -4,20 +4,19 @@ import difflib
 import itertools
 import os
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from unisono.base.errors import DataError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import progress
-from unisono.base.tally import Dropped
+from unisono.base.tally import Dropped, DroppedList
 from unisono.sources.base import ParseOptions
 from unisono.sources.cells import (
     artist_key,
@@ -29,17 +28,17 @@ from unisono.sources.cells import (
     tidy_tags,
     time_s,
 )
+from unisono.sources.own.excerpts import Excerpt, Excerpts
 from unisono.sources.own.guess import guessed
 from unisono.sources.own.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.sources.own.recipe import Recipe
 from unisono.sources.readers import MALFORMED, CsvTable, JsonLines, json_items
-from unisono.tracks.track import Caption, Split, Track, captions_of, replace
+from unisono.tracks.track import Split, Track, captions_of
 from unisono.tracks.unpacked import AudioFolder
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 _ROWS_SEARCHED_FOR_COLUMNS = 100
 _ARROW = (".parquet", ".arrow")
-_HELD_OUT: dict[Split | None, int] = {None: 0, "train": 1, "val": 2, "test": 3}
 
 _DELIMITERS = (",", ";", "\t", "|")
 _CLOSE_S = 0.5
@@ -68,17 +67,6 @@ class _Table:
         return self.path.suffix.lower() in _ARROW
 
 
-class _Excerpt(NamedTuple):
-    """What a row describes."""
-
-    id: str
-    """As the row states it; else made from the path of its audio."""
-    is_stated: bool
-    audio_path: str
-    start_s: float
-    duration_s: float
-
-
 def parse_table(
     recipe: Recipe, name: str, place: Path, root: Path, options: ParseOptions, tidy_paths: dict[str, str]
 ) -> Iterator[Track | Dropped]:
@@ -94,63 +82,35 @@ def parse_table(
     recipes = [recipe] * len(tables)
     if not recipe.audio:
         recipes = [guessed(recipe, table.path, _column_names(table), _audio_columns(table)) for table in tables]
-    tracks: dict[_Excerpt, Track] = {}
-    where: dict[_Excerpt, Where] = {}
+    dropped = DroppedList()
+
+    def described() -> Iterator[tuple[int, Excerpt, Track]]:
+        with ExitStack() as stack:
+            unpacked = None
+            if options.unpack_to is not None:
+                unpacked = AudioFolder(options.unpack_to / name)
+                stack.callback(unpacked.close)
+            for number, (row, table, its_recipe) in enumerate(_all_rows(recipes, tables, stack)):
+                item = (
+                    row
+                    if isinstance(row, Dropped)
+                    else _Row(its_recipe, name, *row, table, root).track(unpacked, tidy_paths)
+                )
+                if isinstance(item, Dropped):
+                    dropped.extend([(name, item)])
+                else:
+                    yield number, *item
+
+    excerpts = Excerpts(described())
+    yield from (item for _, item in dropped)
+    yield from excerpts.tracks(f"{name}_", lambda number: _place(recipes, tables, number))
+
+
+def _place(recipes: Sequence[Recipe], tables: Sequence[_Table], number: int) -> str:
+    """Return the place of a row, by its number among those of all tables."""
     with ExitStack() as stack:
-        unpacked = None
-        if options.unpack_to is not None:
-            unpacked = AudioFolder(options.unpack_to / name)
-            stack.callback(unpacked.close)
-        for row, table, its_recipe in _all_rows(recipes, tables, stack):
-            item = (
-                row
-                if isinstance(row, Dropped)
-                else _Row(its_recipe, name, *row, table, root).track(unpacked, tidy_paths)
-            )
-            if isinstance(item, Dropped):
-                yield item
-                continue
-            assert not isinstance(row, Dropped)
-            excerpt, track = item
-            first = tracks.get(excerpt)
-            tracks[excerpt] = _merged(first, track) if first else track
-            where.setdefault(excerpt, row[0])
-    ids = _distinct_ids(where)
-    for excerpt, track in tracks.items():
-        id = f"{name}_{ids[excerpt]}"
-        yield track if track.id == id else replace(track, id=id)
-
-
-def _distinct_ids(where: dict[_Excerpt, Where]) -> dict[_Excerpt, str]:
-    """Return an id for each excerpt that does not depend on the order of the rows.
-
-    Raises:
-        DataError: rows state one id for two files.
-    """
-    same: dict[str, list[_Excerpt]] = defaultdict(list)
-    for excerpt in where:
-        same[excerpt.id].append(excerpt)
-    ids: dict[_Excerpt, str] = {}
-    for id, excerpts in same.items():
-        paths = {excerpt.audio_path: excerpt for excerpt in reversed(excerpts)}
-        if len(paths) > 1 and any(excerpt.is_stated for excerpt in excerpts):
-            one, other, *_ = reversed(paths.values())
-            raise DataError(
-                f"{where[one]()} and {where[other]()} have the id {id!r}, but two files: {one.audio_path} and "
-                f"{other.audio_path}.",
-                hint="Correct the table, or leave out id in the recipe: then the file's path is the id.",
-            )
-        starts = [excerpt.audio_path for excerpt in excerpts]
-        for excerpt in excerpts:
-            base = id if len(paths) == 1 else excerpt.audio_path
-            several = starts.count(excerpt.audio_path) > 1 if len(paths) > 1 else len(starts) > 1
-            ids[excerpt] = base + (f"_{_part(excerpt)}" if several else "")
-    return ids
-
-
-def _part(excerpt: _Excerpt) -> str:
-    end = f"{excerpt.start_s + excerpt.duration_s:.10g}" if excerpt.duration_s else ""
-    return f"{excerpt.start_s:.10g}-{end}"
+        row, _, _ = next(itertools.islice(_all_rows(recipes, tables, stack), number, None))
+    return row.id if isinstance(row, Dropped) else row[0]()
 
 
 def _tables(recipe: Recipe, name: str, place: Path, root: Path) -> list[_Table]:
@@ -172,18 +132,6 @@ def _tables(recipe: Recipe, name: str, place: Path, root: Path) -> list[_Table]:
 def _audio_folder(path: Path, root: Path) -> str:
     folder = path.parent
     return folder.relative_to(root).as_posix() if folder.is_relative_to(root) and folder != root else ""
-
-
-def _merged(first: Track, more: Track) -> Track:
-    """Join the captions of two rows of one track. If their splits differ, test counts before val, and val before train."""
-    captions: dict[str, Caption] = {}
-    for caption in (*first.captions, *more.captions):
-        captions.setdefault(caption.text, caption)
-    return replace(
-        first,
-        captions=tuple(captions.values()),
-        split=max(first.split, more.split, key=_HELD_OUT.__getitem__),
-    )
 
 
 def _all_rows(
@@ -343,7 +291,7 @@ class _Row:
         self._recipe, self._name, self._where, self._values, self._table = recipe, name, where, values, table
         self._root = root
 
-    def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[_Excerpt, Track] | Dropped:
+    def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[Excerpt, Track] | Dropped:
         """Return what the row describes, or what is wrong with it."""
         recipe, columns, name = self._recipe, self._recipe.columns, self._name
         try:
@@ -388,7 +336,7 @@ class _Row:
             extra={"year": year} if (year := self._get(columns.year)) else {},
         )
         part = (start_s, duration_s) if columns.start else (0.0, 0.0)
-        return _Excerpt(id or file, bool(id), audio_path, *part), track
+        return Excerpt(id or file, bool(id), audio_path, *part), track
 
     def _get(self, column: str) -> str:
         return _text(self._values.get(column)) if column else ""
