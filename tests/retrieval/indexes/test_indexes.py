@@ -6,6 +6,8 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -209,3 +211,20 @@ def test_what_cannot_be_opened_is_said(address, error, said):
 
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_server_that_has_not_taken_in_what_it_was_sent_is_not_searched(server, monkeypatch):
+    index = open_index(f"milvus://{server}/on_its_way", DIM, "a model")
+    index.upsert(np.arange(2), np.eye(2, DIM, dtype=np.float32))
+    states = iter(("Growing", "Sealed"))
+
+    def files(name, states=None):
+        return [SimpleNamespace(num_rows=5000, state=SimpleNamespace(name=next(states) if states else "Flushed"))]
+
+    monkeypatch.setattr(index._client, "list_persistent_segments", files)
+    monkeypatch.setattr(index._client, "list_loaded_segments", partial(files, states=states))
+    query = np.array([1, 0, 0], dtype=np.float32)
+    with pytest.raises(IndexAwayError, match="still takes in what it was sent: 0 of 5,000 vectors are there"):
+        index.search(query, 1)
+    assert index.search(query, 1)[0].tolist() == [0]
+    assert index.search(query, 1)[0].tolist() == [0]  # and is not asked a third time

@@ -40,6 +40,8 @@ MOST_FOUND = 16_384
 """More cannot be asked for at once."""
 MOST_SENT = 2_000
 """Vectors of one request."""
+ROUNDING = 1e-5
+"""Scores of Milvus that differ by less are compared here."""
 FEW = 0.1
 """Of less than this share of the vectors, each is compared by itself: a graph finds few of them."""
 HNSW = {"M": 16, "efConstruction": 200}
@@ -137,14 +139,17 @@ class MilvusIndex:
             self._refuse_what_is_on_its_way()
         if among is None:
             return self._search(query, top) if top <= MOST_FOUND or count <= MOST_FOUND else self._compared(query, top)
-        if len(among) >= FEW * count:
-            wanted = int(2 * top * count / max(1, len(among))) + top
+        if len(among) and len(among) >= FEW * count:
+            wanted = int(2 * top * count / len(among)) + top
             while wanted <= MOST_FOUND:
-                keys, scores = self._search(query, wanted)
-                chosen = np.isin(keys, among)
-                if chosen.sum() >= top or len(keys) >= count:
-                    return keys[chosen][:top], scores[chosen][:top]
-                wanted *= 4
+                found = self._asked(query, wanted)
+                keys = np.array([each["key"] for each in found], dtype=np.int64)
+                scores = np.array([each["distance"] for each in found], dtype=np.float32)
+                chosen = among[np.minimum(np.searchsorted(among, keys), len(among) - 1)] == keys
+                last = np.sort(scores[chosen])[::-1][:top].min(initial=np.inf) - ROUNDING
+                if len(found) >= count or (chosen.sum() >= top and last > scores.min()):
+                    return self._compared(query, top, keys[chosen & (scores >= last)])
+                wanted *= 16
         return self._compared(query, top, among)
 
     def _refuse_what_is_on_its_way(self) -> None:
@@ -169,16 +174,7 @@ class MilvusIndex:
         """Ask Milvus; it is asked for one more, so that equal scores at the end are told apart by their keys."""
         limit = min(MOST_FOUND, top + 1)
         while True:
-            params = {"ef": max(LEAST_EF, 2 * limit)} if self._is_server else {}
-            with self._asking():
-                (found,) = self._client.search(
-                    self._name,
-                    data=[query],
-                    limit=limit,
-                    output_fields=["key", "vector"],
-                    search_params={"params": params},
-                    consistency_level=OWN,
-                )
+            found = self._asked(query, limit, "vector")
             keys = np.array([each["key"] for each in found], dtype=np.int64)
             vectors = np.array([each["entity"]["vector"] for each in found], dtype=np.float32)
             scores = exact_scores(vectors.reshape(len(keys), -1), query) if len(keys) else np.zeros(0, np.float32)
@@ -186,6 +182,20 @@ class MilvusIndex:
             if ended or np.sort(scores)[::-1][top - 1] > scores.min():
                 return best_of(keys, scores, top)
             limit = min(MOST_FOUND, 4 * limit)
+
+    def _asked(self, query: Floats, limit: int, *fields: str) -> list[Any]:
+        """Return what Milvus takes for the nearest: keys, its scores, and fields."""
+        params = {"ef": max(LEAST_EF, 4 * limit)} if self._is_server else {}
+        with self._asking():
+            (found,) = self._client.search(
+                self._name,
+                data=[query],
+                limit=limit,
+                output_fields=["key", *fields],
+                search_params={"params": params},
+                consistency_level=OWN,
+            )
+        return list(found)
 
     def _compared(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
         """Compare the query with each of some vectors, or with all."""
@@ -246,6 +256,8 @@ def _explained(address: str) -> Iterator[None]:
         yield
     except (MilvusException, grpc.RpcError, OSError) as error:
         said = str(getattr(error, "message", "") or error).strip().rstrip(".")
+        if "illegal connection params" in said:  # what a server is said to be that asks for a token
+            said = f"it cannot be reached, or asks for another token than that in {TOKEN}"
         raise IndexAwayError(f"The index {address} does not answer: {said}.") from error
 
 

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ from unisono.base.errors import DataError
 from unisono.base.texts import TextsOnDisk
 from unisono.tracks.track import Caption, Split, Track, replace
 
+_AT_A_TIME = 10_000
 _HELD_OUT: dict[Split | None, int] = {None: 0, "train": 1, "val": 2, "test": 3}
 
 
@@ -57,7 +58,7 @@ class Excerpts:
     def _noted(self, row: tuple[int, Excerpt, Track]) -> bytes:
         number, excerpt, track = row
         self._numbers.append(number)
-        hashes = hash(excerpt), hash(excerpt.id), hash((excerpt.id, excerpt.audio_path))
+        hashes = hash(excerpt._replace(is_stated=False)), hash(excerpt.id), hash((excerpt.id, excerpt.audio_path))
         for column, value in zip(self._columns, hashes, strict=True):
             column.append(value)
         self._stated.append(excerpt.is_stated)
@@ -73,43 +74,45 @@ class Excerpts:
         Raises:
             DataError: rows state one id for two files.
         """
+        order, ends, names_file, names_part = self._named(place)
+        begin = 0
+        for some in (slice(at, at + _AT_A_TIME) for at in range(0, len(ends), _AT_A_TIME)):
+            named = zip(ends[some].tolist(), names_file[some].tolist(), names_part[some].tolist(), strict=True)
+            for end, its_file, its_part in named:
+                (excerpt, track), *more = map(self._row, order[begin:end].tolist())
+                for _, another in more:
+                    track = _merged(track, another)
+                base = excerpt.audio_path if its_file else excerpt.id
+                id = f"{prefix}{base}_{excerpt.part}" if its_part else f"{prefix}{base}"
+                yield track if track.id == id else replace(track, id=id)
+                begin = end
+
+    def _named(
+        self, place: Callable[[int], str]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return the rows [N], excerpt by excerpt, each one's end there [E], and whether its id names file and part."""
         excerpts, ids, files = map(np.asarray, self._columns)
         first, order, ends = _grouped(excerpts)
-        by_id, by_file = _numbered(ids[first]), _numbered(files[first])
-        names_file = self._have_several_files(first, by_id, by_file, place)[by_id]
+        by_file = _numbered(files[first])
         names_part = np.bincount(by_file)[by_file] > 1
-        begin = 0
-        for end, its_file, its_part in zip(ends.tolist(), names_file.tolist(), names_part.tolist(), strict=True):
-            (excerpt, track), *more = map(self._row, order[begin:end].tolist())
-            for _, another in more:
-                track = _merged(track, another)
-            base = excerpt.audio_path if its_file else excerpt.id
-            id = f"{prefix}{base}_{excerpt.part}" if its_part else f"{prefix}{base}"
-            yield track if track.id == id else replace(track, id=id)
-            begin = end
-
-    def _have_several_files(
-        self,
-        first: NDArray[np.int64],
-        by_id: NDArray[np.int64],
-        by_file: NDArray[np.int64],
-        place: Callable[[int], str],
-    ) -> NDArray[np.bool_]:
-        """Return of each id whether its rows are of several files, which must not be where a row states it."""
         _, each_file = np.unique(by_file, return_index=True)
-        several: NDArray[np.bool_] = np.bincount(by_id[each_file]) > 1
-        stated = np.frombuffer(self._stated, np.bool_)[first]
-        (refused,) = np.nonzero(several & (np.bincount(by_id, weights=stated) > 0))
-        if len(refused):
-            (its,) = np.nonzero(by_id == by_id[np.isin(by_id, refused).argmax()])
-            paths = {self._excerpt(at).audio_path: at for at in first[its[::-1]].tolist()}
-            (one, at), (other, another), *_ = reversed(paths.items())
-            raise DataError(
-                f"{place(self._numbers[at])} and {place(self._numbers[another])} have the id "
-                f"{self._excerpt(at).id!r}, but two files: {one} and {other}.",
-                hint="Correct the table, or leave out id in the recipe: then the file's path is the id.",
-            )
-        return several
+        del by_file
+        known, by_id = np.unique(ids[first], return_inverse=True)
+        several = np.bincount(by_id[each_file]) > 1
+        refused = several & np.isin(known, ids[np.frombuffer(self._stated, np.bool_)])
+        if refused.any():
+            self._refuse(first[by_id == by_id[refused[by_id].argmax()]], place)
+        return order, ends, several[by_id], names_part
+
+    def _refuse(self, rows: NDArray[np.int64], place: Callable[[int], str]) -> NoReturn:
+        """Name the first two files of one id."""
+        at_of = {self._excerpt(at).audio_path: at for at in rows[::-1].tolist()}
+        (one, at), (other, another), *_ = reversed(at_of.items())
+        raise DataError(
+            f"{place(self._numbers[at])} and {place(self._numbers[another])} have the id {self._excerpt(at).id!r}, "
+            f"but two files: {one} and {other}.",
+            hint="Correct the table, or leave out id in the recipe: then the file's path is the id.",
+        )
 
     def _excerpt(self, at: int) -> Excerpt:
         excerpt, _ = self._row(at)
