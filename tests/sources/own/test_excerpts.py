@@ -44,10 +44,9 @@ def simply(rows):
         first_row.setdefault(key, number)
     found = {}
     for id in dict.fromkeys(key[0] for key in excerpts):
-        its = [key for key in excerpts if key[0] == id]
-        files = {key[1] for key in its}
-        if len(files) > 1 and id in stated_ids:
-            return None, {first_row[key] for key in its}
+        same = [key for key in excerpts if key[0] == id]
+        if len({key[1] for key in same}) > 1 and id in stated_ids:
+            return None, {first_row[key] for key in same}
     for key, its in excerpts.items():
         id, path, start, duration = key
         files = {other[1] for other in excerpts if other[0] == id}
