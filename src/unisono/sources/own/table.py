@@ -28,7 +28,7 @@ from unisono.sources.cells import (
     tidy_tags,
     time_s,
 )
-from unisono.sources.own.excerpts import Excerpt, Excerpts
+from unisono.sources.own.described import Described, DescribedRows
 from unisono.sources.own.guess import guessed
 from unisono.sources.own.layout import METADATA, SPLITS, find_tables, splits_of
 from unisono.sources.own.recipe import Recipe
@@ -84,7 +84,7 @@ def parse_table(
         recipes = [guessed(recipe, table.path, _column_names(table), _audio_columns(table)) for table in tables]
     dropped = DroppedList()
 
-    def described() -> Iterator[tuple[int, Excerpt, Track]]:
+    def described() -> Iterator[tuple[int, Described, Track]]:
         with ExitStack() as stack:
             unpacked = None
             if options.unpack_to is not None:
@@ -101,9 +101,9 @@ def parse_table(
                 else:
                     yield number, *item
 
-    excerpts = Excerpts(described())
+    rows = DescribedRows(described())
     yield from (item for _, item in dropped)
-    yield from excerpts.tracks(f"{name}_", lambda number: _place(recipes, tables, number))
+    yield from rows.tracks(f"{name}_", lambda number: _place(recipes, tables, number))
 
 
 def _place(recipes: Sequence[Recipe], tables: Sequence[_Table], number: int) -> str:
@@ -291,7 +291,7 @@ class _Row:
         self._recipe, self._name, self._where, self._values, self._table = recipe, name, where, values, table
         self._root = root
 
-    def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[Excerpt, Track] | Dropped:
+    def track(self, unpacked: AudioFolder | None, tidy_paths: dict[str, str]) -> tuple[Described, Track] | Dropped:
         """Return what the row describes, or what is wrong with it."""
         recipe, columns, name = self._recipe, self._recipe.columns, self._name
         try:
@@ -336,7 +336,7 @@ class _Row:
             extra={"year": year} if (year := self._get(columns.year)) else {},
         )
         part = (start_s, duration_s) if columns.start else (0.0, 0.0)
-        return Excerpt(id or file, bool(id), audio_path, *part), track
+        return Described(id or file, bool(id), audio_path, *part), track
 
     def _get(self, column: str) -> str:
         return _text(self._values.get(column)) if column else ""

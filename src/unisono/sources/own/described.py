@@ -16,7 +16,7 @@ _AT_A_TIME = 10_000
 _HELD_OUT: dict[Split | None, int] = {None: 0, "train": 1, "val": 2, "test": 3}
 
 
-class Excerpt(NamedTuple):
+class Described(NamedTuple):
     """What a row describes."""
 
     id: str
@@ -33,29 +33,29 @@ class Excerpt(NamedTuple):
         return f"{self.start_s:.10g}-{end}"
 
 
-Described = tuple[Excerpt, Track]
+DescribedTrack = tuple[Described, Track]
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Described).decode
+_decode = msgspec.json.Decoder(DescribedTrack).decode
 
 
-class Excerpts:
+class DescribedRows:
     """Rows, put together by the excerpt that they describe.
 
     Excerpts, ids and paths are compared by hashes of 64 bits: two of ten million have the same by chance once in 370,000
     tables.
     """
 
-    def __init__(self, rows: Iterable[tuple[int, Excerpt, Track]]) -> None:
+    def __init__(self, rows: Iterable[tuple[int, Described, Track]]) -> None:
         """Write rows, each with its number, to a temporary file.
 
         Raises:
-            OSError: the disk is full.
+            UnisonoError: the disk is full.
         """
         self._numbers, self._columns = array("q"), tuple(array("q") for _ in range(3))
         self._stated = bytearray()
         self._rows = TextsOnDisk(map(self._noted, rows))
 
-    def _noted(self, row: tuple[int, Excerpt, Track]) -> bytes:
+    def _noted(self, row: tuple[int, Described, Track]) -> bytes:
         number, excerpt, track = row
         self._numbers.append(number)
         hashes = hash(excerpt._replace(is_stated=False)), hash(excerpt.id), hash((excerpt.id, excerpt.audio_path))
@@ -114,12 +114,12 @@ class Excerpts:
             hint="Correct the table, or leave out id in the recipe: then the file's path is the id.",
         )
 
-    def _excerpt(self, at: int) -> Excerpt:
+    def _excerpt(self, at: int) -> Described:
         excerpt, _ = self._row(at)
         return excerpt
 
-    def _row(self, at: int) -> Described:
-        found: Described = _decode(self._rows[at])
+    def _row(self, at: int) -> DescribedTrack:
+        found: DescribedTrack = _decode(self._rows[at])
         return found
 
 

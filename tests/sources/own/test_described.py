@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unisono.base.errors import DataError
-from unisono.sources.own.excerpts import Excerpt, Excerpts
+from unisono.sources.own.described import Described, DescribedRows
 from unisono.tracks.track import Caption, Track
 
 spans = st.sampled_from([(0.0, 0.0), (0.0, 30.0), (30.0, 30.0), (0.5, 12.25)])
@@ -63,7 +63,7 @@ def test_tracks_are_those_of_rows_in_memory(rows):
     described = [
         (
             number,
-            Excerpt(stated or path, stated is not None, path, *span),
+            Described(stated or path, stated is not None, path, *span),
             Track(
                 id=f"x_{stated or path}",
                 audio_path=path,
@@ -78,11 +78,11 @@ def test_tracks_are_those_of_rows_in_memory(rows):
     expected, refused = simply(rows)
     if expected is None:
         with pytest.raises(DataError, match="have the id") as caught:
-            list(Excerpts(described).tracks("x_", "row {}".format))
+            list(DescribedRows(described).tracks("x_", "row {}".format))
         named = list(map(int, re.findall(r"row (\d+)", str(caught.value))))
         assert len(named) == 2 and set(named) <= refused and rows[named[0]][1] != rows[named[1]][1]
         return
-    tracks = list(Excerpts(described).tracks("x_", "row {}".format))
+    tracks = list(DescribedRows(described).tracks("x_", "row {}".format))
     assert [(each.id, each.audio_path, each.texts, each.split) for each in tracks] == [
         (id, *its) for (id, _), its in expected.items()
     ]
