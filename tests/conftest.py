@@ -1,5 +1,7 @@
 import logging
+import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,9 +81,11 @@ def with_ffmpeg() -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the server of loaded programs, which the processes that run the tests share; it loads while they collect."""
-    if config.getoption("numprocesses", None):
+    """Start the server of loaded programs, from which the processes that run the tests are started, and the programs too."""
+    if processes := config.getoption("numprocesses", None):
         loaded.serve()
+        worker = shlex.join([sys.executable, "-S", "-E", str(REPOSITORY / "tests/worker.py")])
+        config.option.tx = [f"popen//python={worker}"] * processes
 
 
 @pytest.hookimpl(trylast=True)

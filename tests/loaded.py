@@ -185,32 +185,43 @@ def _serve(place: str, listening: socket.socket, held: int) -> None:
                         client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
         if listening.fileno() in ready:
             client, _ = listening.accept()
-            with client.makefile("rb") as lines:
-                given = json.loads(lines.readline())
+            asked, streams, _, _ = socket.recv_fds(client, 1 << 16, 3)
+            while not asked.endswith(b"\n"):
+                asked += client.recv(1 << 16)
             program = os.fork()
             if not program:
-                _begin(*given)
+                _begin(streams, *json.loads(asked))
+            for each in streams:
+                os.close(each)
             running[program] = client
             with suppress(OSError):
                 client.sendall(f"{program}\n".encode())
 
 
 def _begin(
-    words: Sequence[str], cwd: str, environment: dict[str, str], most_bytes: int | None, said: Sequence[str]
+    streams: Sequence[int],
+    words: Sequence[str],
+    cwd: str,
+    environment: dict[str, str],
+    most_bytes: int | None,
+    said: Sequence[str],
 ) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 1
+    for descriptor, path in enumerate(said, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+    for descriptor, each in enumerate(streams):
+        os.dup2(each, descriptor)
+        os.close(each)
     try:
-        code = _program(words, Path(cwd), environment, most_bytes, said)
+        code = _program(words, Path(cwd), environment, most_bytes)
     finally:
         os._exit(code)
 
 
-def _program(
-    words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None, said: Sequence[str]
-) -> int:
+def _program(words: Sequence[str], cwd: Path, environment: dict[str, str], most_bytes: int | None) -> int:
     """Run a program, and return its exit code."""
     for each in list(weakref.finalize._registry):  # type: ignore[attr-defined] # the server's, thousands for torch
         each.atexit = False
@@ -218,8 +229,7 @@ def _program(
         sys.dont_write_bytecode = True  # Python keeps a file of bytecode that is cut short
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
-    for descriptor, path in enumerate(said, 1):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), descriptor)
+    sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout, sys.stderr = (open(at, "w", encoding="utf-8", closefd=False) for at in (1, 2))  # noqa: SIM115
     os.chdir(cwd)
     os.environ.clear()

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,7 +215,7 @@ def unit(rows):
 
 
 def test_a_server_that_has_not_taken_in_what_it_was_sent_is_not_searched(server, monkeypatch):
-    index = open_index(f"milvus://{server}/on_its_way", DIM, "a model")
+    index: Any = open_index(f"milvus://{server}/on_its_way", DIM, "a model")
     index.upsert(np.arange(2), np.eye(2, DIM, dtype=np.float32))
     states = iter(("Growing", "Sealed"))
 
