@@ -17,6 +17,7 @@ LONG = (
     "tests/test_benchmarks.py",
     "tests/test_documented_commands.py",
     "tests/test_extras.py",
+    "tests/embeddings/encoders/test_contract.py",
     "tests/embeddings/prepare/",
     "tests/retrieval/train/",
 )
