@@ -22,6 +22,8 @@ LONG = (
     "tests/retrieval/train/",
 )
 """Files that take long: they begin first, so that in the end no process is alone with one."""
+COSTLY = ("encoder", "model", "address", "added")
+"""Fixtures that take long to make for each of their parameters."""
 NO_REAL_ROWS = "real upstream metadata is not on this machine"
 NO_FFMPEG = "ffmpeg is not on this machine"
 NO_BROWSER = "there is no Chromium on this machine"
@@ -91,8 +93,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; otherwise the order stays random."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    """Put the long files first, and the tests of one costly thing together; otherwise the order stays random."""
+    first: dict[tuple[Path, object], int] = {}
+    for number, item in enumerate(items):
+        first.setdefault((item.path, None), number)
+        first.setdefault((item.path, _costly(item)), number)
+
+    def place(item: pytest.Item) -> tuple[bool, int, int]:
+        return not item.nodeid.startswith(LONG), first[item.path, None], first[item.path, _costly(item)]
+
+    items.sort(key=place)
+
+
+def _costly(item: pytest.Item) -> object:
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return next((parameters[name] for name in COSTLY if name in parameters), None)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
