@@ -4,10 +4,11 @@ import itertools
 import mmap
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -67,6 +68,30 @@ class TextsOnDisk(Sequence[str]):
     __hash__ = None  # type: ignore[assignment]
 
 
+class ListsOnDisk(Sequence[list[str]]):
+    """Lists of texts, each of which is a text of JSON on the disk."""
+
+    def __init__(self, texts: TextsOnDisk) -> None:
+        self.texts = texts
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return map(decoded_list, self.texts)
+
+    @overload
+    def __getitem__(self, place: int) -> list[str]: ...
+    @overload
+    def __getitem__(self, place: slice) -> "ListsOnDisk": ...
+    def __getitem__(self, place: int | slice) -> "list[str] | ListsOnDisk":
+        return ListsOnDisk(self.texts[place]) if isinstance(place, slice) else decoded_list(self.texts[place])
+
+
+decoded_list: Callable[[str], list[str]] = msgspec.json.Decoder(list[str]).decode
+"""Return a list that is a text of JSON."""
+
+
 def taken(texts: Sequence[str], places: NDArray[np.int64]) -> Sequence[str]:
     """Return the texts at some places."""
     return texts[places] if isinstance(texts, TextsOnDisk) else [texts[place] for place in places.tolist()]
@@ -80,12 +105,31 @@ def chained(parts: Sequence[Sequence[str]]) -> Sequence[str]:
     return TextsOnDisk(text.encode() for text in every)
 
 
+def taken_lists(lists: Sequence[list[str]], places: NDArray[np.int64]) -> Sequence[list[str]]:
+    """Return the lists at some places."""
+    if isinstance(lists, ListsOnDisk):
+        return ListsOnDisk(lists.texts[places])
+    return [lists[place] for place in places.tolist()]
+
+
+def chained_lists(parts: Sequence[Sequence[list[str]]]) -> Sequence[list[str]]:
+    """Return the lists of several sequences as one."""
+    every = itertools.chain.from_iterable(parts)
+    if not any(isinstance(part, ListsOnDisk) for part in parts):
+        return list(every)
+    return ListsOnDisk(TextsOnDisk(map(msgspec.json.encode, every)))
+
+
 def distinct(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the places of the distinct texts [T] in order of first appearance, and which of them each text is [n].
 
     They are compared by hashes of 64 bits: two of a hundred million have the same by chance once in 3,700 runs.
     """
-    hashes = np.fromiter(map(hash, texts), np.int64, len(texts))
+    return numbered(np.fromiter(map(hash, texts), np.int64, len(texts)))
+
+
+def numbered(hashes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the places of the distinct hashes [T] in order of first appearance, and which of them each is [n]."""
     _, first, which = np.unique(hashes, return_index=True, return_inverse=True)
     order = np.argsort(first)
     number = np.empty(len(order), dtype=np.int64)

@@ -40,7 +40,7 @@ from unisono.base import texts
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
 from unisono.base.table import Table
-from unisono.base.texts import TextsOnDisk
+from unisono.base.texts import ListsOnDisk, TextsOnDisk, chained, decoded_list, distinct
 from unisono.embeddings.encoders.weights import refuse_untrained
 from unisono.embeddings.structure import (
     BLOCK_BYTES,
@@ -76,20 +76,20 @@ __all__ = [
 
 @dataclass
 class SplitRows:
-    """One split, in memory."""
+    """One split, in memory; of many excerpts or captions, the texts are on the disk."""
 
     split: Split
-    ids: list[str]
+    ids: Sequence[str]
     embeddings: dict[str, NDArray[np.float16]]
     """encoder -> [N, D] or [N, L, D]."""
     captions: Sequence[str]
-    """[M]: in memory, or if there are many, on the disk."""
+    """[M]."""
     caption_of: NDArray[np.int64]
     """[M]: row of `ids`."""
     caption_origin: list[str]
-    texts: dict[str, list[str]]
+    texts: dict[str, Sequence[str]]
     """Column of `ROW_TEXTS` -> N strings."""
-    tags: list[list[str]]
+    tags: Sequence[list[str]]
     start_s: NDArray[np.float32]
     duration_s: NDArray[np.float32]
 
@@ -214,14 +214,14 @@ class EmbeddingsFile:
         self._check_held(encoder)
         return self.encoders[encoder]
 
-    def recordings(self, split: Split) -> list[str]:
+    def recordings(self, split: Split) -> Sequence[str]:
         """The recordings of the rows of a split."""
-        return self._texts(f"{split}/recording")
+        return self._many_texts(f"{split}/recording")
 
     @property
-    def ids(self) -> list[str]:
+    def ids(self) -> Sequence[str]:
         """The ids of the rows of all splits, in the order train, val, test."""
-        return [id_ for split in SPLITS for id_ in self._texts(f"{split}/ids")]
+        return chained([self._many_texts(f"{split}/ids") for split in SPLITS])
 
     def counts(self) -> dict[Split, int]:
         """Count the rows of each split."""
@@ -282,12 +282,9 @@ class EmbeddingsFile:
         wanted = list(self.encoders) if encoders is None else encoders
         for name in wanted:
             self._check_held(name)
-        ids = self._texts(f"{split}/ids")
-        if len(set(ids)) < len(ids):
+        ids = self._many_texts(f"{split}/ids")
+        if len(distinct(ids)[0]) < len(ids):
             raise damaged(self.path, f"{split}/ids", "an id stands there twice")
-        tags = self._texts(f"{split}/tags")
-        with reading(self.path, f"{split}/tags"):
-            tag_lists = [msgspec.json.decode(each, type=list[str]) for each in tags]
         return SplitRows(
             split=split,
             ids=ids,
@@ -295,8 +292,8 @@ class EmbeddingsFile:
             captions=self._many_texts(f"{split}/captions"),
             caption_of=self._rows(f"{split}/caption_of", len(ids)),
             caption_origin=self._texts(f"{split}/caption_origin"),
-            texts={name: self._texts(f"{split}/{name}") for name in ROW_TEXTS},
-            tags=tag_lists,
+            texts={name: self._many_texts(f"{split}/{name}") for name in ROW_TEXTS},
+            tags=self._lists(f"{split}/tags"),
             start_s=self._seconds(f"{split}/start"),
             duration_s=self._seconds(f"{split}/duration"),
         )
@@ -398,6 +395,16 @@ class EmbeddingsFile:
             for _ in found:  # refuses what is not UTF-8
                 pass
         return found
+
+    def _lists(self, place: str) -> Sequence[list[str]]:
+        """Read lists of texts, which are texts of JSON."""
+        found = self._many_texts(place)
+        with reading(self.path, place):
+            if not isinstance(found, TextsOnDisk):
+                return [decoded_list(each) for each in found]
+            for each in found:  # refuses what is no list
+                decoded_list(each)
+        return ListsOnDisk(found)
 
     def _encoded(self, place: str) -> Iterator[bytes]:
         """Read texts, many at a time, and compare their checksum when all were read."""

@@ -455,7 +455,7 @@ def _limited(hits: list[Hit], max_per_artist: int) -> list[Hit]:
 
 def indexed_tracks(rows: SplitRows) -> list[IndexedTrack]:
     """Return what is known of the excerpts of a split."""
-    columns: dict[str, list[Any]] = {
+    columns: dict[str, Sequence[Any]] = {
         name: values for name, values in rows.texts.items() if name in IndexedTrack.__dataclass_fields__
     }
     return [

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.texts import distinct, taken
+from unisono.base.texts import distinct, numbered, taken
 from unisono.embeddings.file import SplitRows
 from unisono.retrieval.metrics import MUSIC_TO_TEXT, TEXT_TO_MUSIC, Relevance, per_query, ranks, summary
 
@@ -39,15 +39,12 @@ def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Seq
 
     An excerpt without a recording is one of its own.
     """
-    number: dict[str, int] = {}
-    recording = np.array(
-        [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
-    )
+    count, recording = _numbers(recordings)
     places, text_of = distinct(captions)
-    described = np.unique(text_of * max(len(number), 1) + recording[caption_of])
-    described_text, described_recording = np.divmod(described, max(len(number), 1))
+    described = np.unique(text_of * max(count, 1) + recording[caption_of])
+    described_text, described_recording = np.divmod(described, max(count, 1))
     rows_by_recording = np.argsort(recording, kind="stable")
-    begin = np.searchsorted(recording[rows_by_recording], np.arange(len(number) + 1))
+    begin = np.searchsorted(recording[rows_by_recording], np.arange(count + 1))
     counts = np.diff(begin)[described_recording]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
     relevance = Relevance.from_pairs(
@@ -59,6 +56,13 @@ def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Seq
     return Pairing(taken(captions, places), text_of, relevance, recording, recording[caption_of[places]])
 
 
+def _numbers(recordings: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
+    """Return how many recordings there are, and the number of that of each excerpt [N]; one without is of its own."""
+    named = (hash(name or f"\0{row}") for row, name in enumerate(recordings))
+    first, number = numbered(np.fromiter(named, np.int64, len(recordings)))
+    return len(first), number
+
+
 def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequence[str]) -> Pairing:
     """Pair texts with music as judges did.
 
@@ -67,13 +71,10 @@ def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequen
         grades: [T, N], how well each excerpt answers each query; every query has one that does.
         recordings: [N] identity of the recording of each excerpt; an excerpt without one is a recording of its own.
     """
-    number: dict[str, int] = {}
-    recording = np.array(
-        [number.setdefault(name or f"\0{row}", len(number)) for row, name in enumerate(recordings)], dtype=np.int64
-    )
+    count, recording = _numbers(recordings)
     text, row = np.nonzero(grades > 0)
     relevance = Relevance.from_pairs(text, row, len(texts), len(recordings))
-    own = len(number) + np.arange(len(texts))
+    own = count + np.arange(len(texts))
     return Pairing(list(texts), np.empty(0, np.int64), relevance, recording, own, grades)
 
 

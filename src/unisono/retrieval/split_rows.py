@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.arguments import AnyPath, as_path
-from unisono.base.texts import chained, taken
+from unisono.base.texts import chained, chained_lists, taken, taken_lists
 from unisono.embeddings.file import EmbeddingsFile, SplitRows, open_embeddings
 from unisono.tracks.track import SPLITS, Split
 
@@ -42,13 +42,13 @@ def joined(parts: Sequence[SplitRows]) -> SplitRows:
     before = np.cumsum([0, *(len(part.ids) for part in parts)])
     return replace(
         parts[0],
-        ids=[id for part in parts for id in part.ids],
+        ids=chained([part.ids for part in parts]),
         embeddings={name: np.concatenate([part.embeddings[name] for part in parts]) for name in parts[0].embeddings},
         captions=chained([part.captions for part in parts]),
         caption_of=np.concatenate([part.caption_of + start for part, start in zip(parts, before, strict=False)]),
         caption_origin=[origin for part in parts for origin in part.caption_origin],
-        texts={name: [value for part in parts for value in part.texts[name]] for name in parts[0].texts},
-        tags=[tags for part in parts for tags in part.tags],
+        texts={name: chained([part.texts[name] for part in parts]) for name in parts[0].texts},
+        tags=chained_lists([part.tags for part in parts]),
         start_s=np.concatenate([part.start_s for part in parts]),
         duration_s=np.concatenate([part.duration_s for part in parts]),
     )
@@ -61,13 +61,13 @@ def keep_rows(rows: SplitRows, keep: NDArray[np.bool_]) -> SplitRows:
     new_place = np.cumsum(keep) - 1
     return replace(
         rows,
-        ids=[rows.ids[row] for row in chosen],
+        ids=taken(rows.ids, chosen),
         embeddings={name: values[chosen] for name, values in rows.embeddings.items()},
         captions=taken(rows.captions, captions),
         caption_of=new_place[rows.caption_of[captions]].astype(np.int64),
         caption_origin=[rows.caption_origin[caption] for caption in captions],
-        texts={name: [values[row] for row in chosen] for name, values in rows.texts.items()},
-        tags=[rows.tags[row] for row in chosen],
+        texts={name: taken(values, chosen) for name, values in rows.texts.items()},
+        tags=taken_lists(rows.tags, chosen),
         start_s=rows.start_s[chosen],
         duration_s=rows.duration_s[chosen],
     )

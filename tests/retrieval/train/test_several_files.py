@@ -88,7 +88,9 @@ def test_several_files_from_the_disk_go_on_exactly(
     with monkeypatch.context() as patch, pytest.raises(InterruptionError):
         interrupt_at(13, patch)
         train(folders, **given)
-    train(resume=last)
+    with monkeypatch.context() as patch:
+        patch.setattr("unisono.base.texts.HELD", 0)  # what is known of the excerpts, and the captions, are on the disk
+        train(resume=last)
     assert last.read_bytes() == expected
     with pytest.raises(UsageError, match="is not the one that"):
         train(folders[:1], resume=last)

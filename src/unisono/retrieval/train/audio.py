@@ -135,7 +135,7 @@ class TunedAudio:
         self,
         tower: TunedTower,
         waveforms: Waveforms,
-        ids: list[str],
+        ids: Sequence[str],
         sampler: Sampler,
         val_excerpts: list[Excerpt],
         device: torch.device,

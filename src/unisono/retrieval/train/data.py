@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,7 @@ from unisono.retrieval.pairing import Pairing, pair_rows
 from unisono.retrieval.split_rows import joined, keep_rows
 from unisono.retrieval.train.caption_sets import FalseCaptions, FalseDraw
 from unisono.retrieval.train.several_files import common_record, refuse_repeated
-from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, Split
+from unisono.tracks.track import CAPTION_ORIGINS, SPLITS, Split, batched
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -153,7 +153,7 @@ def _part(file: EmbeddingsFile, split: Split, encoder: str, *, in_blocks: bool) 
     stored: Rows = Blocks(file.on_disk(split, encoder), 2 * BLOCKS_MIXED) if in_blocks else rows.embeddings.pop(encoder)
     count = len(rows.ids)
     blocks = ((start, stored[start : start + BLOCK]) for start in range(0, count, BLOCK))
-    bad = [start + at for start, block in blocks for at in np.flatnonzero(~_finite(block))]
+    bad = [start + int(at) for start, block in blocks for at in np.flatnonzero(~_finite(block))]
     if bad:
         raise DataError(
             f"{file.path}: {len(bad)} of {count} {encoder} embeddings of the {split} split are not finite, the first of "
@@ -220,7 +220,7 @@ def sampled(data: SplitData, limit: int, seed: int) -> SplitData:
 def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
     """Record the split that a model is trained on, and the one that selects the best epoch."""
     return TrainedOn(
-        ids_sha256=hashlib.sha256("\n".join(rows.ids).encode("utf-8", "surrogatepass")).hexdigest(),
+        ids_sha256=_sha256(rows.ids),
         excerpts=len(rows.ids),
         captions=len(rows.captions),
         datasets=_counts(rows.texts["dataset"]),
@@ -229,6 +229,15 @@ def trained_on(rows: SplitRows, val: SplitRows | None = None) -> TrainedOn:
         digests=_digests_of(rows),
         val_digests=_digests_of(val) if val else {},
     )
+
+
+def _sha256(ids: Sequence[str]) -> str:
+    """Return the hash of ids, a line each, of which the last one does not end."""
+    found, before = hashlib.sha256(), b""
+    for some in batched(ids, BLOCK):
+        found.update(before + "\n".join(some).encode("utf-8", "surrogatepass"))
+        before = b"\n"
+    return found.hexdigest()
 
 
 def _digests_of(rows: SplitRows) -> dict[str, Ints]:
@@ -241,7 +250,7 @@ def _digests_of(rows: SplitRows) -> dict[str, Ints]:
     return {what: np.sort(digests(filter(None, taken(found, distinct(found)[0])))) for what, found in names.items()}
 
 
-def _counts(names: list[str]) -> dict[str, int]:
+def _counts(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(name or "unknown" for name in names).items()))
 
 

@@ -49,13 +49,16 @@ def refuse_repeated(files: Sequence[EmbeddingsFile]) -> None:
                 hint="Leave out one of the files, or unify their music and prepare it together.",
             )
     trained, held_out = (
-        [{name for name in file.recordings(split) if name} for file in files] for split in ("train", "val")
+        [np.unique(digests(filter(None, file.recordings(split)))) for file in files] for split in ("train", "val")
     )
     for at, its_recordings in enumerate(trained):
         for other, theirs in enumerate(held_out):
-            if at != other and (shared := its_recordings & theirs):
+            shared = np.intersect1d(its_recordings, theirs, assume_unique=True)
+            if at != other and len(shared):
+                names = files[at].recordings("train")
                 log.warning(
                     "%s recordings are in the train split of %s and in the val split of %s, such as %s: the model is "
                     "measured on music that it is trained on. Unify the music of both together to keep them apart.",
-                    f"{len(shared):,}", files[at].path, files[other].path, min(shared),
+                    f"{len(shared):,}", files[at].path, files[other].path,
+                    min(names[place] for place in np.flatnonzero(np.isin(digests(names), shared)).tolist()),
                 )  # fmt: skip
