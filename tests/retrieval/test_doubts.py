@@ -17,6 +17,7 @@ from unisono.retrieval.checkpoint import load
 from unisono.retrieval.evaluate.run import evaluate
 from unisono.retrieval.metrics import Relevance, per_query, ranks, summary
 from unisono.retrieval.model import load_model
+from unisono.retrieval.pairing import pair
 from unisono.retrieval.train.run import train
 from unisono.tracks.track import SPLITS
 
@@ -39,7 +40,8 @@ def test_how_far_luck_goes():
     ("recordings", "says"), [(1, "only 1 recording,"), (49, "only 49 recordings,"), (50, ""), (51, "")]
 )
 def test_few_recordings(recordings: int, says: str):
-    found = doubts.of_data(recordings, [f"c{row}" for row in range(60)], np.arange(60))
+    names = [f"r{row % recordings}" for row in range(60)]
+    found = doubts.of_data(pair([f"c{row}" for row in range(60)], np.arange(60), names))
     assert len(found) == bool(says) and says in "".join(found)
 
 
@@ -47,11 +49,12 @@ def test_few_recordings(recordings: int, says: str):
 def test_one_caption_for_most(same: int, is_said: bool):
     captions = ["a song" if row < same else f"piano {row}" for row in range(60)]
     for order in (range(60), range(59, -1, -1)):
-        found = doubts.of_data(60, [captions[row] for row in order], np.array(sorted(range(60))))
+        found = doubts.of_data(pair([captions[row] for row in order], np.arange(60), [""] * 60))
         assert bool(found) is is_said
         assert not found or f"“a song” is the caption of {same} of 60 excerpts" in found[0]
     # twice for one excerpt is once
-    assert not doubts.of_data(60, ["a song"] * 40 + [f"c{row}" for row in range(60)], np.array([0] * 40 + [*range(60)]))
+    captions, caption_of = ["a song"] * 40 + [f"c{row}" for row in range(60)], np.array([0] * 40 + [*range(60)])
+    assert not doubts.of_data(pair(captions, caption_of, [""] * 60))
 
 
 @pytest.mark.parametrize("layers", [1, 3])

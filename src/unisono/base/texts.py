@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unisono.base.files import explained, write_all
 
-HELD = 1_000_000
+HELD = 200_000
 """Of up to this number, texts are held in memory."""
 _AT_A_TIME = 10_000
 

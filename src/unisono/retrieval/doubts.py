@@ -6,7 +6,6 @@ in question, so that they are those of music that the model has not seen.
 """
 
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unisono.base.texts import distinct
 from unisono.retrieval.audio_rows import AudioRows
 from unisono.retrieval.checkpoint import Checkpoint
 from unisono.retrieval.metrics import TEXT_TO_MUSIC, Relevance, chance
+from unisono.retrieval.pairing import Pairing
 
 FEW_RECORDINGS = 50
 MOST = 0.5
@@ -31,27 +30,20 @@ ENOUGH = 50
 BLOCK = 8192
 
 
-def of_data(recordings: int, captions: Sequence[str], caption_of: NDArray[np.int64]) -> list[str]:
-    """Return in sentences why little can be learned from a train split.
-
-    Args:
-        recordings: the number of distinct recordings.
-        captions: M captions.
-        caption_of: [M] the excerpt of each.
-    """
-    found = []
+def of_data(pairing: Pairing) -> list[str]:
+    """Return in sentences why little can be learned from the captions and the music of a train split."""
+    found, recordings = [], pairing.recordings
     if recordings < FEW_RECORDINGS:
         found.append(
             f"The train split holds only {recordings} recording{'' if recordings == 1 else 's'}, too few to learn what "
             "descriptions of other music mean. Add datasets: unisono unify --datasets ..."
         )
-    places, text_of = distinct(captions)
-    excerpts = len(np.unique(caption_of))
-    described = np.unique(np.stack([text_of, caption_of]), axis=1)[0]
-    described_by = np.bincount(described)
+    last = int(pairing.caption_of.max(initial=0)) + 1
+    excerpts = int((np.bincount(pairing.caption_of) > 0).sum())
+    described_by = np.bincount(np.unique(pairing.text_of * last + pairing.caption_of) // last)
     count = int(described_by.max())
     if count > MOST * excerpts:
-        text = captions[places[described_by.argmax()]]
+        text = pairing.texts[int(described_by.argmax())]
         found.append(
             f"{_shortened(text)} is the caption of {count:,} of {excerpts:,} excerpts: nothing tells them apart. "
             "Use captions that describe each piece of music; unisono check lists those that many share."

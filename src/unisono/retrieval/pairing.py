@@ -6,6 +6,7 @@ is relevant. Music is relevant to a text if the text describes it, or describes 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,8 @@ class Pairing:
     """Distinct captions [T], in order of first appearance."""
     text_of: NDArray[np.int64]
     """[M]: the place of each caption in `texts`."""
-    relevance: Relevance
-    """Which of the N excerpts are relevant to each text."""
+    caption_of: NDArray[np.int64]
+    """[M]: the excerpt that each caption describes."""
     recording: NDArray[np.int64]
     """[N]: a number for the recording of each excerpt."""
     recording_of_text: NDArray[np.int64]
@@ -33,34 +34,46 @@ class Pairing:
     grades: NDArray[np.float32] | None = None
     """[T, N]: how well each excerpt answers each text, if judges said so; an excerpt of grade 0 is not relevant."""
 
+    @property
+    def recordings(self) -> int:
+        """How many recordings there are."""
+        return int(self.recording.max(initial=-1)) + 1
+
+    @cached_property
+    def relevance(self) -> Relevance:
+        """Which of the N excerpts are relevant to each text."""
+        if self.grades is not None:
+            asked, row = np.nonzero(self.grades > 0)
+            return Relevance.from_pairs(asked, row, len(self.texts), len(self.recording))
+        count = max(1, self.recordings)
+        described = np.unique(self.text_of * count + self.recording[self.caption_of])
+        text, recording = np.divmod(described, count)
+        rows_by_recording = np.argsort(self.recording, kind="stable")
+        begin = np.searchsorted(self.recording[rows_by_recording], np.arange(count + 1))
+        counts = np.diff(begin)[recording]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return Relevance.from_pairs(
+            np.repeat(text, counts),
+            rows_by_recording[np.repeat(begin[recording], counts) + within],
+            len(self.texts),
+            len(self.recording),
+        )
+
 
 def pair(captions: Sequence[str], caption_of: NDArray[np.int64], recordings: Sequence[str]) -> Pairing:
     """Pair M captions with the excerpts `caption_of` [M] that they describe, and those with their recordings [N].
 
     An excerpt without a recording is one of its own.
     """
-    count, recording = _numbers(recordings)
+    recording = _numbers(recordings)
     places, text_of = distinct(captions)
-    described = np.unique(text_of * max(count, 1) + recording[caption_of])
-    described_text, described_recording = np.divmod(described, max(count, 1))
-    rows_by_recording = np.argsort(recording, kind="stable")
-    begin = np.searchsorted(recording[rows_by_recording], np.arange(count + 1))
-    counts = np.diff(begin)[described_recording]
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    relevance = Relevance.from_pairs(
-        np.repeat(described_text, counts),
-        rows_by_recording[np.repeat(begin[described_recording], counts) + within],
-        len(places),
-        len(recordings),
-    )
-    return Pairing(taken(captions, places), text_of, relevance, recording, recording[caption_of[places]])
+    return Pairing(taken(captions, places), text_of, caption_of, recording, recording[caption_of[places]])
 
 
-def _numbers(recordings: Sequence[str]) -> tuple[int, NDArray[np.int64]]:
-    """Return how many recordings there are, and the number of that of each excerpt [N]; one without is of its own."""
+def _numbers(recordings: Sequence[str]) -> NDArray[np.int64]:
+    """Return a number from 0 for the recording of each excerpt [N]; one without is of its own."""
     named = (hash(name or f"\0{row}") for row, name in enumerate(recordings))
-    first, number = numbered(np.fromiter(named, np.int64, len(recordings)))
-    return len(first), number
+    return numbered(np.fromiter(named, np.int64, len(recordings)))[1]
 
 
 def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequence[str]) -> Pairing:
@@ -71,11 +84,9 @@ def judged(texts: Sequence[str], grades: NDArray[np.float32], recordings: Sequen
         grades: [T, N], how well each excerpt answers each query; every query has one that does.
         recordings: [N] identity of the recording of each excerpt; an excerpt without one is a recording of its own.
     """
-    count, recording = _numbers(recordings)
-    text, row = np.nonzero(grades > 0)
-    relevance = Relevance.from_pairs(text, row, len(texts), len(recordings))
-    own = count + np.arange(len(texts))
-    return Pairing(list(texts), np.empty(0, np.int64), relevance, recording, own, grades)
+    recording = _numbers(recordings)
+    own = int(recording.max(initial=-1)) + 1 + np.arange(len(texts))
+    return Pairing(list(texts), np.empty(0, np.int64), np.empty(0, np.int64), recording, own, grades)
 
 
 def pair_rows(rows: SplitRows) -> Pairing:

@@ -137,7 +137,7 @@ def read(
             f"{data.where}: the train split is empty.",
             hint="Prepare more tracks: of ten, one is in val and one in test.",
         )
-    if len(set(train.pairing.recording.tolist())) < 2:
+    if train.pairing.recordings < 2:
         raise DataError(f"{data.where}: the train split holds one recording only; two at least are needed.")
     if len(train.pairing.texts) < 2:
         raise DataError(

@@ -363,8 +363,7 @@ def _first_heads(heads: ProjectionHeads, found: Checkpoint | None) -> Projection
 
 def _doubts_of(train: SplitData) -> list[str]:
     """Return what makes the training data doubtful, and log it."""
-    recordings = len(set(train.pairing.recording.tolist()))
-    found = doubts.of_data(recordings, train.rows.captions, train.rows.caption_of)
+    found = doubts.of_data(train.pairing)
     for sentence in found:
         log.warning("%s", sentence)
     return found
