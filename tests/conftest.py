@@ -87,8 +87,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Start the server of loaded programs, from which the processes that run the tests are started, and the programs too."""
     if processes := config.getoption("numprocesses", None):
         loaded.serve()
-        worker = shlex.join([sys.executable, "-S", "-E", str(REPOSITORY / "tests/worker.py")])
-        config.option.tx = [f"popen//python={worker}"] * processes
+        if "coverage" not in sys.modules:  # which does not count what such processes run
+            worker = shlex.join([sys.executable, "-S", "-E", str(REPOSITORY / "tests/worker.py")])
+            config.option.tx = [f"popen//python={worker}"] * processes
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,8 +1,9 @@
 """Run Python programs in processes of their own that need not load the large packages again.
 
 A server, one for all processes of pytest, has loaded them and forks for each program; without it, starting takes longer than
-what most tests look at. The processes that run the tests are its forks as well (`tests/worker.py`). A program that depends on how Python starts (its environment when packages are imported, limits, the
-installed packages) is started with `subprocess`.
+what most tests look at. The processes that run the tests are its forks as well (`tests/worker.py`). A program that depends
+on how Python starts (its environment when packages are imported, limits, the installed packages) is started with
+`subprocess`.
 """
 
 import atexit
