@@ -1,4 +1,4 @@
-"""The tracks that the rows of a table describe: on the disk, and 41 bytes of each row in memory."""
+"""The tracks that the rows of a table describe: on the disk, and at most 150 bytes of each row in memory."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator
