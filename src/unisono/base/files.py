@@ -15,6 +15,7 @@ from typing import IO
 
 from unisono.base.errors import UnisonoError, UsageError
 
+TEMPORARY = "Temporary files are in the folder that the variable TMPDIR names."
 ABANDONED_AFTER_S = 7 * 86400
 """A partial file of another host that has not changed for so long is left behind."""
 
@@ -154,9 +155,10 @@ def explained(path: Path, *, alone: bool = False, elsewhere: str = "") -> Iterat
                 raise  # another file's error
             path = about
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            otherwise = "" if elsewhere else ", or choose another place for the output"
             raise UnisonoError(
                 f"No space left on the disk while writing {path}; nothing half-written was left behind.",
-                hint="Free some space, or choose another place for the output, and run the same command again.",
+                hint=f"Free some space{otherwise}, and run the same command again. {elsewhere}".rstrip(),
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UnisonoError(

@@ -13,7 +13,7 @@ from typing import IO, Any
 import msgspec
 
 from unisono.base.errors import UnisonoError
-from unisono.base.files import explained, whole_file, write_all
+from unisono.base.files import TEMPORARY, explained, whole_file, write_all
 
 HELD = 10_000
 """What was dropped is held in memory up to this number, then written to a temporary file."""
@@ -58,7 +58,7 @@ class DroppedList:
                 self._put_away()
 
     def _put_away(self) -> None:
-        with explained(Path(tempfile.gettempdir())):
+        with explained(Path(tempfile.gettempdir()), elsewhere=TEMPORARY):
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
                 weakref.finalize(self, self._file.close)

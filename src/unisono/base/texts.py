@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from unisono.base.files import explained, write_all
+from unisono.base.files import TEMPORARY, explained, write_all
 
 HELD = 200_000
 """Of up to this number, texts are held in memory."""
@@ -29,14 +29,14 @@ class TextsOnDisk(Sequence[str]):
             UnisonoError: the disk is full.
         """
         ends, at, iterator, folder = array("q"), 0, iter(texts), Path(tempfile.gettempdir())
-        with explained(folder):
+        with explained(folder, elsewhere=TEMPORARY):
             file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
         with file:
             while some := list(itertools.islice(iterator, _AT_A_TIME)):
                 for text in some:
                     at += len(text)
                     ends.append(at)
-                with explained(folder):
+                with explained(folder, elsewhere=TEMPORARY):
                     write_all(file, b"".join(some))
             self._content = mmap.mmap(file.fileno(), at, access=mmap.ACCESS_READ) if at else b""
         self._end = np.asarray(ends)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from functools import partial
+from itertools import chain, repeat
 from types import SimpleNamespace
 from typing import Any
 
@@ -217,15 +217,13 @@ def unit(rows):
 def test_a_server_that_has_not_taken_in_what_it_was_sent_is_not_searched(server, monkeypatch):
     index: Any = open_index(f"milvus://{server}/on_its_way", DIM, "a model")
     index.upsert(np.arange(2), np.eye(2, DIM, dtype=np.float32))
-    states = iter(("Growing", "Sealed"))
-
-    def files(name, states=None):
-        return [SimpleNamespace(num_rows=5000, state=SimpleNamespace(name=next(states) if states else "Flushed"))]
-
-    monkeypatch.setattr(index._client, "list_persistent_segments", files)
-    monkeypatch.setattr(index._client, "list_loaded_segments", partial(files, states=states))
+    large, small = (SimpleNamespace(segment_id=number, num_rows=rows) for number, rows in ((7, 5000), (8, 900)))
+    graphs = chain((0,), repeat(3))
+    monkeypatch.setattr(index._client, "list_persistent_segments", lambda _: [large, small])
+    monkeypatch.setattr(
+        index._client, "list_loaded_segments", lambda _: [SimpleNamespace(segment_id=7, index_id=next(graphs))]
+    )
     query = np.array([1, 0, 0], dtype=np.float32)
-    with pytest.raises(IndexAwayError, match="still takes in what it was sent: 0 of 5,000 vectors are there"):
+    with pytest.raises(IndexAwayError, match="still takes in 5,000 vectors that it was sent"):
         index.search(query, 1)
     assert index.search(query, 1)[0].tolist() == [0]
-    assert index.search(query, 1)[0].tolist() == [0]  # and is not asked a third time

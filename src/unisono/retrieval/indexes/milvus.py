@@ -11,6 +11,7 @@ left, compares with each of them. What stands in expressions is integers of our 
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,10 +47,12 @@ FEW = 0.1
 """Of less than this share of the vectors, each is compared by itself: a graph finds few of them."""
 HNSW = {"M": 16, "efConstruction": 200}
 LEAST_EF = 128
+LOOK_AGAIN_S = 1.0
+"""A server may put its files together at any time; the new ones have no graphs at first."""
 OWN = "Session"
 """Searches see what this process wrote. To see what others wrote in the last moment takes a server a fifth of a second."""
 SEEN_AT_ONCE = 4_000
-"""So many vectors that a server was just sent are compared each; of more it finds half, until it has put them into files."""
+"""In a file of up to so many vectors a server compares each; of more it finds half, until it has built the file's graph."""
 MADE_FOR, SOURCE = "unisono.made_for", "unisono.source"
 
 
@@ -69,7 +72,8 @@ class MilvusIndex:
         self._is_server = is_server
         self._count = -1
         """How many vectors there were when they were last counted; below 0 if they changed since."""
-        self._is_taken_in = not is_server
+        self._looked_at = -np.inf if is_server else np.inf
+        """When it was last seen that the server has built all graphs; of a file, never."""
         with self._asking():
             if client.has_collection(name):
                 about = client.describe_collection(name)
@@ -135,7 +139,7 @@ class MilvusIndex:
     def search(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
         """Find the vectors with the largest dot product with a query; see `Index.search`."""
         count = self.count() if self._count < 0 else self._count
-        if not self._is_taken_in:
+        if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
             self._refuse_what_is_on_its_way()
         if among is None:
             return self._search(query, top) if top <= MOST_FOUND or count <= MOST_FOUND else self._compared(query, top)
@@ -153,22 +157,20 @@ class MilvusIndex:
         return self._compared(query, top, among)
 
     def _refuse_what_is_on_its_way(self) -> None:
-        """Raise if the server does not search all it was sent in files yet, which takes it half a minute."""
+        """Raise if the server has not built the graphs of all it was sent yet, which takes it a minute or more."""
         import grpc
         from pymilvus import MilvusException
 
         try:
-            sent = sum(each.num_rows for each in self._client.list_persistent_segments(self._name))
-            searched = sum(
-                each.num_rows for each in self._client.list_loaded_segments(self._name) if each.state.name == "Sealed"
-            )
+            files = {each.segment_id: each.num_rows for each in self._client.list_persistent_segments(self._name)}
+            loaded = self._client.list_loaded_segments(self._name)
         except (MilvusException, grpc.RpcError):  # it has no such files, or the search will say what is wrong
-            sent = searched = 0
-        if sent - searched > SEEN_AT_ONCE:
-            raise IndexAwayError(
-                f"The index {self._address} still takes in what it was sent: {searched:,} of {sent:,} vectors are there."
-            )
-        self._is_taken_in = True
+            files, loaded = {}, []
+        searched = {each.segment_id for each in loaded if each.index_id}
+        missing = sum(rows for number, rows in files.items() if rows > SEEN_AT_ONCE and number not in searched)
+        if missing:
+            raise IndexAwayError(f"The index {self._address} still takes in {missing:,} vectors that it was sent.")
+        self._looked_at = time.monotonic()
 
     def _search(self, query: Floats, top: int) -> tuple[Positions, Floats]:
         """Ask Milvus; it is asked for one more, so that equal scores at the end are told apart by their keys."""
@@ -230,9 +232,10 @@ class MilvusIndex:
         with self._asking():
             if source:
                 self._client.flush(self._name)  # milvus-lite reads what is not flushed row by row
-                self._is_taken_in = not self._is_server
             self._client.alter_collection_properties(self._name, properties={SOURCE: source})
         self.source = source
+        if self._is_server:
+            self._looked_at = -np.inf
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
