@@ -187,7 +187,7 @@ def test_files_that_are_no_index_are_left_alone(tmp_path):
 def test_a_collection_of_somebody_else_is_left_alone(server):
     from pymilvus import MilvusClient
 
-    client = MilvusClient(uri=f"http://{server}")
+    client = MilvusClient(uri=f"http://{server}", token=os.environ.get("UNISONO_MILVUS_TOKEN", ""))
     client.create_collection("theirs", dimension=4)
     with pytest.raises(UsageError, match="a collection 'theirs' that is no index of unisono"):
         open_index(f"milvus://{server}/theirs", 4)
