@@ -189,3 +189,9 @@ def test_counters_count(port):
 )
 def test_bodies_of_another_form_are_refused(port, body, kind, status):
     assert ask(port, f"{V1}/search", "POST", body, Content_Type=kind)[0].status == status
+
+
+def test_a_track_without_a_file_has_no_cover(caplog):
+    with running([track(0)]) as port:
+        assert ask(port, "/api/v1/cover?id=0")[0].status == 404
+    assert not [each for each in caplog.messages if "cover" in each]

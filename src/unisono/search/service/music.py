@@ -41,8 +41,8 @@ class Music:
         raise NotImplementedError
 
     def file(self, track: IndexedTrack) -> Path | None:
-        """Return the file of a track; None if it lies on a media server."""
-        return Path(track.audio_path)
+        """Return the file of a track; None if it lies on a media server, or if it is not known."""
+        return Path(track.audio_path) if track.audio_path else None
 
     def audio(self, track: IndexedTrack) -> AbstractContextManager[Path]:
         """Yield the file of a track, or one that is fetched from its media server for the time.

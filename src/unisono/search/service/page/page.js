@@ -277,7 +277,11 @@ function App() {
       setResult(found);
     })).catch(isMine(found => { setResult(null); refused(found); })).finally(() => { clearTimeout(slow); isMine(() => { setBusy(false); count(); })(); });
   }, [asked, again]);
-  useLayoutEffect(() => { later(() => setWhole(result?.hits)); }, [result]);
+  useLayoutEffect(() => {
+    let isLast = true;
+    later(() => isLast && setWhole(result?.hits));
+    return () => { isLast = false; };
+  }, [result]);
 
   const onJudge = (found, verdict) => {
     found.verdict = verdict;
