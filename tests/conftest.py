@@ -1,3 +1,4 @@
+import gc
 import logging
 import shlex
 import signal
@@ -90,6 +91,12 @@ def pytest_configure(config: pytest.Config) -> None:
         if "coverage" not in sys.modules:  # which does not count what such processes run
             worker = shlex.join([sys.executable, "-S", "-E", str(REPOSITORY / "tests/worker.py")])
             config.option.tx = [f"popen//python={worker}"] * processes
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of Python's collections of garbage from here on."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

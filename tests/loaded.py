@@ -7,6 +7,7 @@ on how Python starts (its environment when packages are imported, limits, the in
 """
 
 import atexit
+import gc
 import importlib
 import json
 import os
@@ -265,4 +266,6 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no fork looks through what was loaded, nor copies the memory for that
     _serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3]))

@@ -27,7 +27,12 @@ def test_control_characters_are_replaced_wherever_they_are_shown(text: str) -> N
     assert not set(shown) & (set(map(chr, [*range(9), *range(11, 32), *range(127, 160)])) | set("\u202e\u2066"))
 
 
-def test_lines_and_scripts_stay() -> None:
+def test_what_a_person_wrote_stays() -> None:
     file = io.StringIO()
-    SafeConsole(file=file, width=80).print("Größe\n日本語\tعربي", markup=False)
-    assert file.getvalue().split() == ["Größe", "日本語", "عربي"]
+    console = SafeConsole(file=file, width=80)
+    for shown in ("Größe\n日本語\tعربي", ":guitar: 1 [i]"):
+        console.print(shown, markup=False)
+    table = Table(show_header=False, box=None)
+    table.add_row("Life:heart:Music")
+    console.print(table)
+    assert file.getvalue().split() == ["Größe", "日本語", "عربي", ":guitar:", "1", "[i]", "Life:heart:Music"]

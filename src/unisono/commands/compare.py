@@ -65,7 +65,7 @@ def run(
         console.out.print(found.note, soft_wrap=True)
     else:
         text = found.table().markdown() if to == "markdown" else found.table().latex()
-        console.out.print(text, markup=False, soft_wrap=True, emoji=False)
+        console.out.print(text, markup=False, soft_wrap=True)
     return found
 
 

@@ -75,7 +75,11 @@ SHORTEST_COLUMN = 16
 
 
 class SafeConsole(Console):
-    """A console that shows control characters of texts as replacement characters."""
+    """A console that shows texts as they are, `:guitar:` too, and their control characters as replacement characters."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Make a console with rich's settings."""
+        super().__init__(highlight=False, emoji=False, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Any:
         """Render a text without its control characters."""
@@ -96,9 +100,9 @@ class SafeHandler(RichHandler):
         return super().render_message(record, message.translate(_UNSAFE))
 
 
-out = SafeConsole(highlight=False)
+out = SafeConsole()
 """Results go here (standard output); messages and progress go to standard error."""
-err = SafeConsole(stderr=True, highlight=False)
+err = SafeConsole(stderr=True)
 
 
 def configure(*, quiet: bool = False, verbose: bool = False) -> None:
@@ -163,7 +167,7 @@ def print_json(value: Any) -> None:
     """Print a value as JSON; control characters and those that reorder text are escaped, so that nothing is changed."""
     text = json.dumps(value, ensure_ascii=False, indent=1)
     odd = {code: f"\\u{code:04x}" for code in (*_UNSAFE, *range(0xD800, 0xE000)) if code not in (10,)}
-    out.print(text.translate(odd), markup=False, soft_wrap=True, emoji=False)
+    out.print(text.translate(odd), markup=False, soft_wrap=True)
 
 
 def failed(error: UnisonoError, *, debug: bool) -> int:

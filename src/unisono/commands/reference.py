@@ -47,7 +47,7 @@ def run(
         from unisono.retrieval.evaluate import reference as published
     found = published.published(benchmark, queries, candidates)
     if to == "markdown":
-        console.out.print(published.page().rstrip("\n"), markup=False, soft_wrap=True, emoji=False)
+        console.out.print(published.page().rstrip("\n"), markup=False, soft_wrap=True)
     elif to == "json":
         console.print_json(found.as_json())
     else:
