@@ -1,10 +1,10 @@
-"""Texts that stay on the disk: a sequence that holds 16 bytes of each, and reads a text when it is asked for."""
+"""Texts that stay on the disk: a sequence that reads a text when it is asked for."""
 
 import itertools
 import mmap
 import tempfile
-from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import overload
 
@@ -20,27 +20,28 @@ _AT_A_TIME = 10_000
 
 
 class TextsOnDisk(Sequence[str]):
-    """Texts in a temporary file, which vanishes with this object or with the process."""
+    """Texts in a temporary file, which vanishes with this object or with the process; another one holds where each ends."""
 
     def __init__(self, texts: Iterable[bytes]) -> None:
-        """Write texts, in UTF-8, to a file in the folder of temporary files.
+        """Write texts, in UTF-8, to files in the folder of temporary files.
 
         Raises:
             UnisonoError: the disk is full.
         """
-        ends, at, iterator, folder = array("q"), 0, iter(texts), Path(tempfile.gettempdir())
-        with explained(folder, elsewhere=TEMPORARY):
-            file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115
-        with file:
+        at, iterator, folder = 0, iter(texts), Path(tempfile.gettempdir())
+        with ExitStack() as stack:
+            with explained(folder, elsewhere=TEMPORARY):
+                content, bounds = (stack.enter_context(tempfile.TemporaryFile(buffering=0)) for _ in range(2))
+                write_all(bounds, bytes(8))
             while some := list(itertools.islice(iterator, _AT_A_TIME)):
-                for text in some:
-                    at += len(text)
-                    ends.append(at)
+                ends = at + np.cumsum([len(text) for text in some])
+                at = int(ends[-1])
                 with explained(folder, elsewhere=TEMPORARY):
-                    write_all(file, b"".join(some))
-            self._content = mmap.mmap(file.fileno(), at, access=mmap.ACCESS_READ) if at else b""
-        self._end = np.asarray(ends)
-        self._begin = np.concatenate([[0], self._end[:-1]]).astype(np.int64)[: len(self._end)]
+                    write_all(content, b"".join(some))
+                    write_all(bounds, ends.tobytes())
+            self._content = mmap.mmap(content.fileno(), at, access=mmap.ACCESS_READ) if at else b""
+            places = np.frombuffer(mmap.mmap(bounds.fileno(), 0, access=mmap.ACCESS_READ), np.int64)
+        self._begin, self._end = places[:-1], places[1:]
 
     def __len__(self) -> int:
         return len(self._end)
