@@ -4,13 +4,20 @@ Whether two tracks are joined depends only on the two and on their datasets: mor
 promise that adding a dataset moves no track out of test.
 """
 
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
+import numpy as np
+from numpy.typing import NDArray
+
+from unisono.base.texts import numbered
 from unisono.curation.groups import Identity
 from unisono.curation.matching import Published
-from unisono.curation.wording import WordSet, alike, words, written_captions
+from unisono.curation.splits import Further
+from unisono.curation.word_sets import WordSets
+from unisono.curation.wording import words, written_captions
 from unisono.tracks.record import Entry
 
 COMMON = 10
@@ -18,28 +25,27 @@ COMMON = 10
 
 
 def further_identities(
-    tracks: Sequence[Entry],
+    tracks: Iterable[Entry],
     published: Published,
     *,
     captions: bool = False,
     sounds: Iterable[tuple[int, int]] = (),
-) -> list[tuple[Identity, ...]]:
-    """Return further identities of each track: the published hashes of its recording, and its title with its artist.
+) -> Further:
+    """Return what returns further identities of a track: the hashes of its recording, and its title with its artist.
 
     Args:
-        tracks: all tracks.
+        tracks: all tracks; iterated only for their captions.
         published: hashes of recordings, as publishers list them.
         captions: whether captions by people or models that share nine words in ten join tracks, too.
         sounds: pairs of places of tracks that sound the same.
     """
-    found = list(map(names_and_hashes(published), tracks))
-    if captions:
-        found = [(*own, *more) for own, more in zip(found, _caption_identities(tracks), strict=True)]
-    for one, other in sounds:
-        pair = ("audio", f"{tracks[one].id}\n{tracks[other].id}")
-        found[one] += (pair,)
-        found[other] += (pair,)
-    return found
+    of_song = names_and_hashes(published)
+    of_captions = _caption_identities(tracks) if captions else lambda at: ()
+    of_sounds: dict[int, list[Identity]] = defaultdict(list)
+    for number, pair in enumerate(sounds):
+        for at in pair:
+            of_sounds[at].append(("audio", str(number)))
+    return lambda at, track: (*of_song(track), *of_captions(at), *of_sounds.get(at, ()))
 
 
 def names_and_hashes(published: Published) -> Callable[[Entry], tuple[Identity, ...]]:
@@ -59,22 +65,46 @@ def _folded(text: str) -> str:
     return " ".join(words(text))
 
 
-def _caption_identities(tracks: Sequence[Entry]) -> list[list[Identity]]:
-    """Return identities of each track: one for each caption that few recordings have, and one for each similar pair."""
-    of_track = [[frozenset(caption) for caption in written_captions(track, surely=True)] for track in tracks]
-    recordings: dict[tuple[str, WordSet], set[str]] = defaultdict(set)
-    for track, its_captions in zip(tracks, of_track, strict=True):
-        for caption in its_captions:
-            recordings[track.dataset, caption].add(track.recording or track.id)
-    rare = [
-        [caption for caption in its_captions if len(recordings[track.dataset, caption]) < COMMON]
-        for track, its_captions in zip(tracks, of_track, strict=True)
-    ]
-    identities: dict[WordSet, list[Identity]] = {}
-    for number, caption in enumerate(dict.fromkeys(caption for its_captions in rare for caption in its_captions)):
-        identities[caption] = [("caption", str(number))]
-    captions = list(identities)
-    for one, other, *_ in alike(captions, captions):
-        if other < one:
-            identities[captions[one]].append(identities[captions[other]][0])
-    return [[identity for caption in its_captions for identity in identities[caption]] for its_captions in rare]
+def _caption_identities(tracks: Iterable[Entry]) -> Callable[[int], Iterable[Identity]]:
+    """Return what returns identities of a track: one for each caption that few recordings have, and for those like it."""
+    owner, telling = array("I"), _Telling()
+    captions = WordSets(telling.captions(tracks, owner))
+    hashes = captions.hashes()
+    rare = np.flatnonzero(telling.recordings_of(hashes) < COMMON)
+    first, which = numbered(hashes[rare])
+    pairs = np.array([found[:2] for found in captions.at(rare[first]).within()], dtype=np.int64).reshape(-1, 2)
+    begin = np.searchsorted(pairs[:, 0], np.arange(len(first) + 1))
+    of_track = np.searchsorted(np.asarray(owner)[rare], np.arange(telling.tracks + 1))
+
+    def of(at: int) -> Iterable[Identity]:
+        for number in which[of_track[at] : of_track[at + 1]].tolist():
+            for one in (number, *pairs[begin[number] : begin[number + 1], 1].tolist()):
+                yield "caption", str(one)
+
+    return of
+
+
+class _Telling:
+    """How many recordings of a dataset have a caption: one that many have does not tell them apart."""
+
+    def __init__(self) -> None:
+        self.tracks = 0
+        self._datasets, self._recordings = array("q"), array("q")
+
+    def captions(self, tracks: Iterable[Entry], owner: "array[int]") -> Iterator[list[str]]:
+        """Yield the captions of tracks as words; list the place of the track of each."""
+        for at, track in enumerate(tracks):
+            self.tracks = at + 1
+            for caption in written_captions(track, surely=True):
+                owner.append(at)
+                self._datasets.append(hash(track.dataset))
+                self._recordings.append(hash(track.recording or track.id))
+                yield caption
+
+    def recordings_of(self, captions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return for each caption [n], as hashes, how many recordings of its dataset have it."""
+        caption = numbered(captions ^ numbered(np.asarray(self._datasets))[1])[1]
+        recording = numbered(np.asarray(self._recordings))[1]
+        pairs = np.unique(caption * (int(recording.max(initial=0)) + 1) + recording)
+        counts = np.bincount(pairs // (int(recording.max(initial=0)) + 1))
+        return counts[caption]

@@ -22,7 +22,8 @@ from typing import Literal, get_args
 from unisono.base.arguments import AnyPath, as_path
 from unisono.base.errors import DataError
 from unisono.curation.groups import whole
-from unisono.curation.wording import WordSet, alike, words, written_captions
+from unisono.curation.word_sets import WordSets
+from unisono.curation.wording import words, written_captions
 from unisono.sources import registry
 from unisono.tracks.record import Entry
 
@@ -83,7 +84,7 @@ class Matching:
         found = [match for kind in KINDS if kind in self._joins for match in self._joins[kind].matches]
         if "text" in self._kinds:
             matched = {match.first for match in self._joins["text"].matches}
-            found += (each for each in _similar_captions(first, self._second) if each.first not in matched)
+            found += (each for each in _similar_captions(first(), self._second) if each.first not in matched)
         return found
 
 
@@ -156,27 +157,22 @@ def _titles_and_captions(track: Entry) -> Iterator[str]:
         yield f"caption {' '.join(caption)!r}"
 
 
-class _WordSets(Iterable[WordSet]):
-    """The captions of tracks as sets of words; once iterated, it knows which track each is of."""
-
-    def __init__(self, tracks: Callable[[], Iterable[Entry]]) -> None:
-        self._tracks = tracks
-        self.owner = array("I")
-
-    def __iter__(self) -> Iterator[WordSet]:
-        self.owner = array("I")
-        for at, track in enumerate(self._tracks()):
-            for caption in written_captions(track):
-                self.owner.append(at)
-                yield frozenset(caption)
-
-
-def _similar_captions(first: Callable[[], Iterable[Entry]], second: Sequence[Entry]) -> Iterator[Match]:
+def _similar_captions(first: Iterable[Entry], second: Sequence[Entry]) -> Iterator[Match]:
     """Match each track of the first list with the first track of the second that has a similar caption."""
-    mine, theirs = _WordSets(first), _WordSets(lambda: second)
+    mine, theirs = array("I"), array("I")
+    there = WordSets(_captions(second, theirs))
     done: set[int] = set()
-    for one, other, shared, altogether in alike(mine, list(theirs)):
-        at = mine.owner[one]
+    for found in there.like(_captions(first, mine)):
+        at = mine[found.first]
         if at not in done:
             done.add(at)
-            yield Match(at, theirs.owner[other], "text", f"captions that share {shared} of {altogether} words")
+            evidence = f"captions that share {found.shared} of {found.altogether} words"
+            yield Match(at, theirs[found.second], "text", evidence)
+
+
+def _captions(tracks: Iterable[Entry], owners: "array[int]") -> Iterator[list[str]]:
+    """Yield the captions of tracks as words, and list the place of the track of each."""
+    for at, track in enumerate(tracks):
+        for caption in written_captions(track):
+            owners.append(at)
+            yield caption

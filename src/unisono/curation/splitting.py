@@ -14,7 +14,7 @@ from unisono.audio.listening import listen, unheard
 from unisono.base import storage
 from unisono.base.errors import UsageError
 from unisono.base.log import log
-from unisono.curation.joining import further_identities, names_and_hashes
+from unisono.curation.joining import further_identities
 from unisono.curation.matching import BY_LISTENING, Kind, hash_lists, read_published
 from unisono.curation.releases import Release
 from unisono.curation.same_sound import duplicates
@@ -198,13 +198,8 @@ def _further(everything: Callable[[], Iterator[Entry]], rule: SplitRule) -> Furt
     if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in everything()):
         lists = hash_lists(rule.sha256_lists, rule.data_root)
     published = read_published(lists)
-    if not {"text", *BY_LISTENING} & set(rule.match):
-        of_song = names_and_hashes(published)
-        return lambda at, track: of_song(track)
-    tracks = list(map(to_track, everything()))
-    alike = _alike(tracks, rule) if BY_LISTENING & set(rule.match) else []
-    further = further_identities(tracks, published, captions="text" in rule.match, sounds=alike)
-    return lambda at, track: further[at]
+    sounds = _alike(list(map(to_track, everything())), rule) if BY_LISTENING & set(rule.match) else []
+    return further_identities(everything(), published, captions="text" in rule.match, sounds=sounds)
 
 
 def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
