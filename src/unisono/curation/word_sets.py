@@ -107,7 +107,7 @@ class WordSets:
         """Yield each set with those before it that are similar, in order."""
         for begin in range(0, len(self), AT_A_TIME):
             sets = self._sorted(begin, min(begin + AT_A_TIME, len(self)))
-            yield from (found for found in self._similar(sets, begin) if found.second < found.first)
+            yield from self._similar(sets, begin, earlier=True)
 
     @cached_property
     def _rank(self) -> Ints:
@@ -135,8 +135,8 @@ class WordSets:
         words = self._words[self._ends[begin] : self._ends[end]]
         return _ascending(self._rank[words], np.diff(self._ends[begin : end + 1]))
 
-    def _similar(self, sets: _Sets, before: int) -> Iterator[Similar]:
-        """Find what is similar to some sets, before which others came."""
+    def _similar(self, sets: _Sets, before: int, *, earlier: bool = False) -> Iterator[Similar]:
+        """Find what is similar to some sets, before which others came; of what came earlier only, if they are of these."""
         ranks, owners = sets.prefixes()
         ranks, owners = ranks[ranks >= 0], owners[ranks >= 0]
         first, counts = self._index.begin[ranks], self._index.begin[ranks + 1] - self._index.begin[ranks]
@@ -147,6 +147,8 @@ class WordSets:
             low, high = np.searchsorted(owners, [begin, end])
             one = np.repeat(owners[low:high], counts[low:high])
             other = self._index.places[_slices(first[low:high], counts[low:high])].astype(np.int64)
+            if earlier:
+                one, other = one[other < one + before], other[other < one + before]
             for found in self._compared(sets, np.unique(one * len(self) + other)):
                 yield found._replace(first=found.first + before)
             begin = end
