@@ -40,7 +40,10 @@ def of_data(pairing: Pairing) -> list[str]:
         )
     last = int(pairing.caption_of.max(initial=0)) + 1
     excerpts = int((np.bincount(pairing.caption_of) > 0).sum())
-    described_by = np.bincount(np.unique(pairing.text_of * last + pairing.caption_of) // last)
+    pairs = pairing.text_of * last + pairing.caption_of
+    pairs.sort()
+    is_new = np.append(True, pairs[1:] != pairs[:-1])
+    described_by = np.bincount(pairs[is_new] // last)
     count = int(described_by.max())
     if count > MOST * excerpts:
         text = pairing.texts[int(described_by.argmax())]
