@@ -51,6 +51,13 @@ _NOBODY = frozenset({
 })  # fmt: skip
 """What stands for no artist, or for several."""
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,3}):)?(\d+(?:[.,]\d*)?|[.,]\d+)")
+_UNITS = re.compile(
+    r"(?:PT)?(?:(\d+) ?(?:h|hrs?|hours?))? ?(?:(\d+) ?(?:m|mins?|minutes?|['′]))? ?"
+    r"(?:(\d+(?:[.,]\d+)?) ?(?:s|secs?|seconds?|[\"″]|''))?",
+    re.IGNORECASE,
+)
+_MILLISECONDS = re.compile(r"(\d+(?:[.,]\d+)?) ?(?:ms|msecs?|milliseconds?)", re.IGNORECASE)
+_DAYS = re.compile(r"(\d+) days? (?=\d+:)")
 _AMBIGUOUS = re.compile(r"[1-9]\d{0,2},\d{3}")
 """A thousand and more, or one and a fraction."""
 _YEAR = re.compile(r"(?<!\d)(1[89]\d\d|20\d\d)(?!\d)")
@@ -144,30 +151,48 @@ def seconds(cell: str | float | None) -> float:
 
 
 def time_s(cell: str) -> float:
-    """Parse a time that a person wrote: seconds with a decimal point or comma, `mm:ss` or `h:mm:ss`.
+    """Parse a time that a person or a program wrote.
 
-    >>> time_s("2,5"), time_s("00:02"), time_s("1:02:03.5")
-    (2.5, 2.0, 3723.5)
+    That is seconds with a decimal point or comma, `mm:ss` or `h:mm:ss`, also after days as pandas writes them, or numbers
+    with their units.
+
+    >>> time_s("2,5"), time_s("00:02"), time_s("1:02:03.5"), time_s("0 days 00:00:02.500000"), time_s("1 m 5 s")
+    (2.5, 2.0, 3723.5, 2.5, 65.0)
 
     Raises:
         ValueError: it is none of these, or longer than `LONGEST_S`.
     """
-    match = _CLOCK.fullmatch(cell)
-    if match and match[2] is None and not _AMBIGUOUS.fullmatch(cell):
-        number = float(cell.replace(",", "."))
-    elif match and match[2] is not None:
-        hours, minutes, rest = int(match[1] or 0), int(match[2]), float(match[3].replace(",", "."))
-        number = 3600 * hours + 60 * minutes + rest
-        if rest >= 60 or (match[1] and minutes >= 60):
-            number = math.nan
-    else:
-        try:
-            number = float(cell if "," not in cell and "_" not in cell else "")  # such as 1e2
-        except ValueError:
-            number = math.nan
+    number = next((found for parse in (_clock, _units, _number) if (found := parse(cell)) is not None), math.nan)
     if not 0 <= number < LONGEST_S:
         raise ValueError(f"expected seconds, mm:ss or h:mm:ss, found {cell!r}")
     return number
+
+
+def _clock(cell: str) -> float | None:
+    days = _DAYS.match(cell)
+    match = _CLOCK.fullmatch(cell, days.end() if days else 0)
+    if not match or (match[2] is None and _AMBIGUOUS.fullmatch(cell)):
+        return None
+    hours, minutes, rest = int(match[1] or 0), int(match[2] or 0), float(match[3].replace(",", "."))
+    if match[2] is not None and (rest >= 60 or (match[1] and minutes >= 60)):
+        return None
+    return 86_400 * int(days[1] if days else 0) + 3600 * hours + 60 * minutes + rest
+
+
+def _units(cell: str) -> float | None:
+    if match := _MILLISECONDS.fullmatch(cell):
+        return float(match[1].replace(",", ".")) / 1000
+    if not (match := _UNITS.fullmatch(cell)) or not any(match.groups()):
+        return None
+    hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in match.groups())
+    return 3600 * hours + 60 * minutes + rest
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell if "," not in cell and "_" not in cell else "")  # such as 1e2
+    except ValueError:
+        return None
 
 
 def year_field(date: object) -> dict[str, Any]:

@@ -45,6 +45,9 @@ def unified(*names: str, folder: Path, **options: Any) -> list[Track]:
     [
         ("0", 0), ("2.5", 2.5), ("2,5", 2.5), ("0,250", 0.25), ("00:02", 2), ("1:30", 90), ("01:02:03", 3723),
         ("1:02:03.5", 3723.5), ("0:01,5", 1.5), ("90:00", 5400), ("1e2", 100), (".5", 0.5), ("12.", 12),
+        ("0 days 00:00:02.500000", 2.5), ("1 day 00:00:01", 86401), ("3 s", 3), ("65s", 65), ("1m5s", 65), ("2h", 7200),
+        ("1 min 5,5 sec", 65.5), ("1 h 2 m 3 s", 3723), ("PT1M5S", 65), ("1'05\"", 65), ("65000 ms", 65), ("5 MIN", 300),
+        ("1234567 ms", 1234.567),
     ],
 )  # fmt: skip
 def test_times(text: str, expected_s: float) -> None:
@@ -52,8 +55,12 @@ def test_times(text: str, expected_s: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["-3", "1,234", "1:75", "1:60:00", "1:2:3:4", "soon", "3 s", "1_0", "inf", "1e12", "٣:٠٠x"]
-)
+    "text",
+    [
+        "-3", "1,234", "1:75", "1:60:00", "1:2:3:4", "soon", "3 x", "s", "PT", "1s 2m", "-1 days +23:59:57", "3 days",
+        "1 2", "1_0", "inf", "1e12", "٣:٠٠x",
+    ],
+)  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected seconds, mm:ss or h:mm:ss, found"):
         time_s(text)
