@@ -1,6 +1,7 @@
 """Find the audio of tracks by listing folders. Each folder is read once, and no file is looked up by itself."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
@@ -9,6 +10,8 @@ from pathlib import Path
 from unisono.base.errors import UnisonoError
 
 ANYWHERE = "**"
+_ELSEWHERE = re.compile(r"[a-z]:[\\/]|\\\\|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+"""How absolute paths of Windows, and addresses, begin."""
 
 
 class AudioIndex:
@@ -48,7 +51,9 @@ class AudioIndex:
         return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
 
     def is_outside(self, audio_path: str) -> bool:
-        """Return whether a path leads out of the dataset's folder."""
+        """Return whether a path leads out of the dataset's folder, or is one of another system, or an address."""
+        if _ELSEWHERE.match(audio_path):
+            return True
         return (".." in audio_path or audio_path[:1] == "/") and self._inside(audio_path) is None
 
     def _inside(self, audio_path: str) -> str | None:

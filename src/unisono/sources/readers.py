@@ -15,6 +15,7 @@ For authors of datasets, together with `unisono.sources.cells`. A row that canno
         yield Track(...)
 """
 
+import codecs
 import csv
 import json
 import re
@@ -54,6 +55,8 @@ _BLOCK = 1 << 18
 """Bytes of JSON Lines that are read at once; so few that they stay in the processor's cache."""
 _ROWS_BEFORE_GIVING_UP = 100
 
+_SEPARATOR_LINE = re.compile(r'"?sep=.(?:"|[;,\t|]*)[\r\n]*', re.IGNORECASE)
+"""What spreadsheets write before the header, to say what separates the cells."""
 _JSON_TOKENS = re.compile(
     rb'(?P<key>"(?:[^"\\]|\\.)*+")(?=\s*:)|"(?:[^"\\]|\\.)*+"|(?P<name>-?\b(?:NaN|Infinity)\b)', re.DOTALL
 )
@@ -65,7 +68,8 @@ class CsvTable:
     """A table separated by commas or another delimiter. Iteration yields `(row number, cells)` or `Dropped`.
 
     Cells are text, in the order of `columns` and `optional`. Columns are found by name, in any order; the names of several
-    header rows are joined by a dot. The cells of an optional column that the file lacks are empty.
+    header rows are joined by a dot. The cells of an optional column that the file lacks are empty. UTF-16 is known by its
+    mark, and a line before the header that says what separates the cells, as spreadsheets write it, is passed over.
 
     With pyarrow the file is parsed several times faster. A file that pyarrow refuses, or one with a quote where none
     belongs, is read by Python's `csv`, which tells where the fault is; with `exact` every file is.
@@ -87,13 +91,18 @@ class CsvTable:
         exact: bool = False,
     ) -> None:
         refuse_lfs_pointer(path)
-        self._encoding = encoding
+        with path.open("rb") as content:
+            is_wide = content.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        self._encoding = "utf-16" if is_wide else encoding
         self._delimiter = delimiter
         self._path = path
         self._name = relative_name(path, root)
         self._header_rows = header_rows
         self._lines: array[int] | None = None
-        self._exact = exact
+        self._exact = exact or is_wide
+        self._before = 0
+        with self._open() as file:
+            self._before = int(bool(_SEPARATOR_LINE.fullmatch(file.readline(20))))
         self.names = self._header()
         """All columns of the file."""
         self._columns = [*columns, *optional]
@@ -126,11 +135,11 @@ class CsvTable:
             reader = csv.reader(file, delimiter=self._delimiter)
             for _ in range(self._header_rows):
                 next(reader)
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + self._before
             for cells in reader:
                 if cells:
                     yield line
-                line = reader.line_num + 1
+                line = reader.line_num + 1 + self._before
 
     def malformed(self, number: int, detail: str) -> Dropped:
         """Return the `Dropped` that stands for a row; `detail` says what was expected and what was found."""
@@ -159,7 +168,11 @@ class CsvTable:
         return count % 2 == 0
 
     def _open(self) -> Any:
-        return self._path.open(encoding=self._encoding, errors="surrogateescape", newline="")
+        errors = "replace" if self._encoding == "utf-16" else "surrogateescape"
+        file = self._path.open(encoding=self._encoding, errors=errors, newline="")
+        for _ in range(self._before):
+            file.readline()
+        return file
 
     def _header(self) -> list[str]:
         with self._open() as file:
@@ -186,7 +199,7 @@ class CsvTable:
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False,
                     block_size=_CSV_BLOCK,
-                    skip_rows=self._header_rows,
+                    skip_rows=self._before + self._header_rows,
                     column_names=names,
                     encoding="utf8" if self._encoding == "utf-8-sig" else self._encoding,
                 ),
@@ -212,7 +225,7 @@ class CsvTable:
                 next(reader)
             self._lines, good = array("L"), False
             while True:
-                line = reader.line_num + 1
+                line = reader.line_num + 1 + self._before
                 try:
                     row = next(reader, None)
                     if row is None:

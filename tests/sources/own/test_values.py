@@ -128,6 +128,31 @@ def test_a_table_is_read_whatever_separates_it(tmp_path: Path, ending: str, mark
     assert isinstance(item, Track) and (item.audio_path, item.texts) == ("a.wav", ["slow, and; sad"])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("first", ["", "sep=;\r\n", '"sep=;"\r\n', "SEP=;;\n"])
+def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path, encoding: str, first: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-be" else ""
+    content = f'{mark}{first}file;text\r\na.wav;"schöne\r\nMusik"\r\nb.wav;x;y\r\n'
+    (tmp_path / "t.csv").write_bytes(content.encode(encoding))
+    bad, good = read(recipe(tmp_path, "t.csv"))
+    assert isinstance(good, Track) and (good.audio_path, good.texts) == ("a.wav", ["schöne Musik"])
+    assert isinstance(bad, Dropped) and bad.id == f"t.csv:{4 + bool(first)}"
+
+
+def test_addresses_of_files_are_paths_and_no_root_is_put_before_other_absolute_ones(tmp_path: Path) -> None:
+    audio.tone(tmp_path / "clips" / "a b.wav", 6, 300)
+    there = (tmp_path / "clips").as_uri()
+    elsewhere = ["C:\\Music\\a.wav", "\\\\nas\\a.wav", "https://example.org/a.wav", "file:///etc/a.wav"]
+    rows = [f"{there}/a%20b.wav", f"file://localhost{there[7:]}/a%20b.wav", *elsewhere]
+    (tmp_path / "t.csv").write_text("file,text\n" + "".join(f"{row},x{n}\n" for n, row in enumerate(rows)))
+    (track,) = unified(recipe(tmp_path, "t.csv"), folder=tmp_path)
+    assert track.audio_path == str(tmp_path / "clips" / "a b.wav") and track.texts == ["x0", "x1"]
+    dropped = json.loads((tmp_path / "out.report.json").read_text())["dropped"]
+    assert [each["detail"].partition(": expected a path relative to")[0] for each in dropped] == [
+        *elsewhere[:3], "/etc/a.wav",
+    ]  # fmt: skip
+
+
 def test_metadata_separated_by_semicolons(tmp_path: Path) -> None:
     audio.tone(tmp_path / "set" / "a.wav", 1, 300)
     (tmp_path / "set" / "metadata.csv").write_text("file_name;text\na.wav;slow\n")

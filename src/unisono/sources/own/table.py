@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
@@ -37,6 +38,7 @@ from unisono.tracks.track import Split, Track, captions_of
 from unisono.tracks.unpacked import AudioFolder
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
+_FILE_ADDRESS = re.compile(r"file://(?:localhost)?(?=/)", re.IGNORECASE)
 _ROWS_SEARCHED_FOR_COLUMNS = 100
 _ARROW = (".parquet", ".arrow")
 
@@ -396,14 +398,20 @@ class _Row:
                 )
             file = unpacked.put(cell, tidy_path)
             return file, file
-        path = path or _fill(recipe.audio, values, _as_written)
-        tidy_path = tidy_path or _fill(recipe.audio, values, _text)
+        path = _local(path or _fill(recipe.audio, values, _as_written))
+        tidy_path = _local(tidy_path or _fill(recipe.audio, values, _text))
         if not path or not tidy_path:
             return Dropped(id=self._where(), reason="no audio named", detail=f"a column of {recipe.audio!r} is empty")
         folder = self._table.audio_folder
         if folder and not path.startswith("/"):
             return f"{folder}/{path}", f"{folder}/{tidy_path}"
         return path, tidy_path
+
+
+def _local(path: str) -> str:
+    """Return the path that a `file://` address means, or any other text as it is."""
+    match = _FILE_ADDRESS.match(path)
+    return unquote(path[match.end() :]) if match else path
 
 
 def _fill(template: str, values: Values, read: Callable[[Any], str]) -> str:
