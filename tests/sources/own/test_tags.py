@@ -188,7 +188,9 @@ def test_utf_8_that_was_read_as_another_encoding_is_repaired(text: str) -> None:
     [("Джаз", "cp1251"), ("Кино", "cp1251"), ("Группа крови", "cp1251"), ("Русский рок", "koi8-r"), ("Кино", "koi8-r"),
      ("ジャズ", "cp932"), ("音楽", "cp932"), ("爵士", "gbk"), ("摇滚音乐", "gbk"), ("It’s “fine”", "cp1252"),
      ("流行", "big5"), ("愛你一萬年", "big5"), ("古典音樂", "big5"), ("ロック", "euc-jp"), ("浜崎あゆみ", "euc-jp"),
-     ("Λαϊκά", "iso8859-7"), ("Μίκης Θεοδωράκης", "iso8859-7"), ("Άλκηστις", "cp1253")],
+     ("Λαϊκά", "iso8859-7"), ("Μίκης Θεοδωράκης", "iso8859-7"), ("Άλκηστις", "cp1253"),
+     ("שלום עולם", "cp1255"), ("עידן רייכל", "iso8859-8"), ("белая ночь", "cp1251"), ("тихий дом", "cp1251"),
+     ("летний ветер", "cp1251"), ("август", "cp1251")],
 )  # fmt: skip
 def test_bytes_of_old_code_pages_are_repaired(text: str, encoding: str) -> None:
     assert repaired(text.encode(encoding).decode("latin-1")) == text

@@ -14,6 +14,10 @@ _COMMON = frozenset("оеаинтсрвлкмдпу")
 _VOWELS = frozenset("аеёиоуыэюя")
 _BIG5_BYTES = re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")
 """The frequent letters of Big5."""
+_HEBREW_BYTES = re.compile(rb"[\xe0-\xfa]+")
+_HEBREW_FINALS = re.compile("[ךםןףץ](?![א-ת])")
+_NOT_HEBREW = re.compile("[ךםןףץ](?=[א-ת])|[כמנצ](?![א-ת])")
+"""A final letter that is none, and a last letter that has a final form."""
 _GREEK = re.compile(r"[\u0384-\u03ce]+")
 _GREEK_VOWELS = frozenset("αεηιουωάέήίόύώϊϋ")
 _NOT_GREEK = re.compile("(?<![αεηουάέήόύ])[ϊϋΐΰ]|[βγδζθκλμνξπρστφχψ]{4}|ς(?=[α-ώ])")
@@ -49,6 +53,7 @@ def repaired(text: str) -> str | None:
         return text
     return (
         _quotes(text, content)
+        or _hebrew(content)
         or _cyrillic(content)
         or _greek(content)
         or _japanese(text, content)
@@ -78,6 +83,14 @@ def _quotes(text: str, content: bytes) -> str | None:
     if not controls or letters < 2 * controls or _RUN.search(text):
         return None
     return _decoded(content, "windows-1252")
+
+
+def _hebrew(content: bytes) -> str | None:
+    """Return a text in Hebrew: it has final letters, where words end and only there. In Cyrillic it is in lower case."""
+    text = content.decode("iso8859-8", errors="ignore")
+    if not _HEBREW_BYTES.sub(b"", content).isascii() or _NOT_HEBREW.search(text):
+        return None
+    return text if _HEBREW_FINALS.search(text) else None
 
 
 def _cyrillic(content: bytes) -> str | None:
