@@ -39,6 +39,7 @@ def made(path: Path, samples: np.ndarray, codec: str, *more: str) -> Path:
         ("-a b.m4a", "aac", 0.2),
         ("a.wma", "wmav2", None),
         ("a.aac", "aac", None),
+        ("a.oga", "flac", 1e-4),
     ],
 )
 def test_what_is_decoded_is_what_was_encoded(

@@ -386,6 +386,15 @@ def test_chained_ogg_is_read_to_its_end(tmp_path: Path, links: list[tuple[str, i
     np.testing.assert_allclose(chained[-len(alone) + 300 :], alone[300:], atol=1e-6)
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+@pytest.mark.parametrize("seconds", [1.2, 3.0, 20.0])
+def test_ogg_streams_of_one_serial_number_are_read_to_their_end(tmp_path: Path, subtype: str, seconds: float) -> None:
+    link = encoded(seconds, 48_000, 1, "OGG", subtype)
+    for times in (1, 2, 5):
+        probed = all_agree(written(tmp_path / f"{times}.ogg", link * times), seconds * times, 0.02)
+        assert probed.detail == (f"{times} chained streams" if times > 1 else "")
+
+
 def test_ogg_with_a_hole(tmp_path: Path) -> None:
     content = encoded(9, 44_100, 2, "OGG", "VORBIS")
     begin = len(content) // 2

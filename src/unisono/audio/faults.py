@@ -59,6 +59,7 @@ FOREIGN_FORMATS = (
     (0, b"ajkg", Foreign("Shorten", "shn")),
     (0, b"OFR ", Foreign("OptimFROG", "")),
     (28, b"Speex   ", Foreign("Speex", "ogg")),
+    (28, b"\x7fFLAC", Foreign("FLAC in Ogg", "ogg")),
 )
 """Audio that libsndfile cannot decode: offset in bytes, the bytes found there, the format."""
 

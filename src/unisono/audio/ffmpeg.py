@@ -28,9 +28,9 @@ INSTALL = (
 PROBE_S = 30.0
 STALL_S = 60.0
 """How long a program may be silent."""
-WITHOUT_LENGTH = frozenset({"aac", "ac3", "dts", "amr", "shn", "mpc8"})
-"""Formats whose files do not say how long they are, or of which ffprobe says too little (Musepack SV8): they are decoded to
-be measured."""
+WITHOUT_LENGTH = frozenset({"aac", "ac3", "dts", "amr", "shn", "mpc8", "ogg"})
+"""Formats whose files do not say how long they are, or of which ffprobe says too little (Musepack SV8, chained Ogg): they
+are decoded to be measured."""
 UNKNOWN_FRAMES = 1 << 63
 
 
