@@ -236,6 +236,15 @@ def test_an_honest_header_is_not_doubted(tmp_path: Path, monkeypatch: pytest.Mon
         assert probe(written(tmp_path / f"{at}.mp3", id3v2(500) + made(8, *kind).whole + id3v1())) == Probed(8.0)
 
 
+@pytest.mark.parametrize("between", [b"", id3v1() + id3v2(500), bytes(700)])
+def test_files_of_several_kinds_that_were_joined_are_read_to_their_end(tmp_path: Path, between: bytes) -> None:
+    kinds = [MP3_KINDS[0], next(kind for kind in MP3_KINDS if kind[0] != MP3_KINDS[0][0]), MP3_KINDS[0]]
+    parts = [made(seconds, *kind).whole for seconds, kind in zip((8, 3, 4), kinds, strict=True)]
+    probed = all_agree(written(tmp_path / "a.mp3", between.join(parts[:2])), 11, 0.1)
+    assert probed.detail == "2 chained streams"
+    assert probe(written(tmp_path / "b.mp3", between.join(parts))).duration_s == pytest.approx(15, abs=0.2)
+
+
 @pytest.mark.parametrize("kind", ["WAV", "WAVEX"])
 @pytest.mark.parametrize("data_size", [0, 0xFFFFFFFF, 0x80000000, 10_000_000])
 @pytest.mark.parametrize("riff_size", [None, 0, 0xFFFFFFFF])

@@ -76,6 +76,8 @@ class Walk(NamedTuple):
     is_cut: bool
     """The file ends before its header says."""
     holes: list[Hole]
+    end: int
+    """Offset of what follows the last frame."""
 
     @property
     def samples(self) -> int:
@@ -148,11 +150,22 @@ def _mean_size(descriptor: int, begin: int, size: int, kind: Kind, places: tuple
     return total / frames
 
 
-def walk(descriptor: int, size: int) -> Walk | None:
-    """Read the headers of all frames; None if there is not one."""
+def walk(descriptor: int, size: int) -> list[Walk]:
+    """Read the headers of all frames: those of one kind, and of each further kind that takes its place for a second."""
+    found: list[Walk] = []
     begin = behind_tags(descriptor)
     if begin >= size:  # the tag's size is wrong
         begin = 0
+    while begin < size and (walked := _walk_one(descriptor, begin, size)):
+        if found and walked.samples < walked.kind.rate_hz:  # or what follows some music by chance looks like it
+            break
+        found.append(walked)
+        begin = behind_tags(descriptor, walked.end)
+    return found
+
+
+def _walk_one(descriptor: int, begin: int, size: int) -> Walk | None:
+    """Read the headers of the frames from a place on that are of the first one's kind; None if there is not one."""
     end = before_tags(descriptor, begin, size)
     found = _first(descriptor, begin, end)
     if found is None:
@@ -170,7 +183,7 @@ def walk(descriptor: int, size: int) -> Walk | None:
     if kind.layer == 3:
         total = sum(run.end - run.begin for run in runs)
         pieces.insert(0, _stating(head, first, header, kind, frames, total, is_cut=is_cut))
-    return Walk(kind, frames, pieces, stated, is_cut, holes)
+    return Walk(kind, frames, pieces, stated, is_cut, holes, runs[-1].end)
 
 
 class _Run(NamedTuple):
@@ -190,13 +203,22 @@ def _runs(descriptor: int, begin: int, end: int, kind: Kind) -> tuple[list[_Run]
             runs.append(run)
             total_frames, total_bytes = total_frames + run.frames, total_bytes + run.end - run.begin
         resumed, tags = _resume(descriptor, run.end, end, kind)
-        if resumed is None:
+        if resumed is None or (total_frames and _is_another(descriptor, run.end, resumed)):
             break
         if total_frames and resumed - run.end > tags:
             lost = (resumed - run.end - tags) / (total_bytes / total_frames)
             holes.append(Hole(total_frames * kind.samples / kind.rate_hz, lost * kind.samples / kind.rate_hz))
         at = resumed
     return runs, holes
+
+
+def _is_another(descriptor: int, begin: int, end: int) -> bool:
+    """Return whether a second of frames of another kind lies between two places."""
+    found = _first(descriptor, begin, end)
+    if found is None:
+        return False
+    at, kind, _ = found
+    return _run(descriptor, at, end, kind).frames * kind.samples >= kind.rate_hz
 
 
 def _run(descriptor: int, begin: int, end: int, kind: Kind) -> _Run:
@@ -339,9 +361,8 @@ def _tag_bytes(head: bytes) -> int:
     return 128 if head[:3] == b"TAG" else _id3_bytes(head)
 
 
-def behind_tags(descriptor: int) -> int:
-    """Return where the tags at the beginning of a file end."""
-    at = 0
+def behind_tags(descriptor: int, at: int = 0) -> int:
+    """Return where the tags at the beginning of a file, or at a place of it, end."""
     while size := _tag_bytes(os.pread(descriptor, 32, at)):
         at += size
     return at

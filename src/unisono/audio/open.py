@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -317,20 +318,28 @@ def _find_streams(audio: AudioFile) -> None:
         audio.streams = [_Stream(lambda: SoundFile(spliced(descriptor, pieces)))]
 
 
-def _use(audio: AudioFile, walked: mp3.Walk | None) -> None:
+def _use(audio: AudioFile, walks: list[mp3.Walk]) -> None:
     """Read an MP3 file by its frames, if they tell something else than libsndfile does."""
-    if walked is None:
+    if not walks:
         return
-    if walked.is_cut:
-        audio.stated_frames = walked.stated_frames * walked.kind.samples
-    audio.holes = list(walked.holes)
+    first = walks[0]
+    if first.is_cut:
+        audio.stated_frames = first.stated_frames * first.kind.samples
+    begin_s = 0.0
+    for walked in walks:
+        audio.holes += [hole._replace(at_s=begin_s + hole.at_s) for hole in walked.holes]
+        begin_s += walked.samples / walked.kind.rate_hz
     if audio.streams:
         stream = audio.streams[0]
-        is_right = walked.frames == walked.stated_frames or walked.samples == stream.frames
-        if is_right and not walked.holes:
+        is_right = first.frames == first.stated_frames or first.samples == stream.frames
+        if is_right and not audio.holes and len(walks) == 1:
             return
         stream.sound.close()
-    audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, walked.pieces)))]
+    audio.streams = [_Stream(partial(_pieces, audio.descriptor, walked)) for walked in walks]
+
+
+def _pieces(descriptor: int, walked: mp3.Walk) -> SoundFile:
+    return SoundFile(spliced(descriptor, walked.pieces))
 
 
 def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
