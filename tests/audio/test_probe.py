@@ -1,5 +1,6 @@
 """Durations are those of the audio that is there, whatever a header says; the journal saves asking twice."""
 
+import gzip
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,25 @@ def test_faults(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
     assert probed.fault == fault
     assert str(path) in probed.detail
     assert probed.duration_s == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"\xef\xbb\xbf\n <!DOCTYPE html><title>404</title>", "a page of the web"),
+        (b'{"error": "quota"}', "a JSON document"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (gzip.compress(b"ID3"), "compressed by gzip: unpack it"),
+        (b"PK\x03\x04", "a zip archive"),
+        (b"MThd\0\0\0\x06", "MIDI"),
+        (bytes(5000), "nothing but zeros"),
+        (b"something else that is not known", "recogni"),
+    ],
+)
+def test_what_is_no_audio_is_named(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "a.mp3").write_bytes(content)
+    probed = probe(str(tmp_path / "a.mp3"))
+    assert probed.fault == "not an audio file" and what in probed.detail
 
 
 def opened(descriptors: Path) -> set[str]:

@@ -64,6 +64,27 @@ FOREIGN_FORMATS = (
 """Audio that libsndfile cannot decode: offset in bytes, the bytes found there, the format."""
 
 
+OTHER_CONTENT = (
+    (b"<!doctype", "a page of the web, as a failed download leaves it: fetch it again"),
+    (b"<html", "a page of the web, as a failed download leaves it: fetch it again"),
+    (b"<?xml", "an XML document, as a failed download leaves it: fetch it again"),
+    (b"{", "a JSON document, as a failed download leaves it: fetch it again"),
+    (b"version https://git-lfs", "a pointer of Git LFS: fetch the content with git lfs pull"),
+    (b"\x1f\x8b", "compressed by gzip: unpack it"),
+    (b"pk\x03\x04", "a zip archive: unpack it"),
+    (b"rar!", "a rar archive: unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
+    (b"mthd", "MIDI, which holds no sound: render it"),
+    (b"%pdf", "a PDF document"),
+    (b"\x89png", "a picture"),
+    (b"\xff\xd8\xff", "a picture"),
+    (b"#extm3u", "a playlist"),
+    (b"[playlist]", "a playlist"),
+    (bytes(64), "nothing but zeros where it begins, as a cut download leaves it: fetch it again"),
+)
+"""What files that claim to be audio often are: the first bytes, in lower case, and what that is."""
+
+
 class Fault(NamedTuple):
     """Why an excerpt cannot be used."""
 
@@ -92,3 +113,9 @@ def of_system(error: OSError | ValueError) -> Fault:
 def foreign_format(head: bytes) -> Foreign | None:
     """Return the format of a file by its first bytes, if it is audio that libsndfile cannot decode."""
     return next((found for offset, mark, found in FOREIGN_FORMATS if head.startswith(mark, offset)), None)
+
+
+def other_content(head: bytes) -> str:
+    """Return what a file is by its first bytes, and what to do about it, if it is no audio; empty if that is not known."""
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")[:64].lower()
+    return next((what for mark, what in OTHER_CONTENT if begin.startswith(mark)), "")

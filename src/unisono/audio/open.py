@@ -27,6 +27,7 @@ from unisono.audio.faults import (
     UnusableError,
     foreign_format,
     of_system,
+    other_content,
 )
 from unisono.audio.mp3 import Hole
 from unisono.audio.spliced import spliced
@@ -269,7 +270,9 @@ def _ready(audio: AudioFile) -> AudioFile:
     except BaseException as error:
         audio.close()
         if isinstance(error, _ERRORS):
-            raise UnusableError(_not_audio(error)) from error
+            fault = _not_audio(error)
+            what = other_content(audio.head) if fault.reason == NOT_AUDIO else ""
+            raise UnusableError(fault._replace(detail=what or fault.detail)) from error
         raise
     return audio
 
