@@ -102,6 +102,20 @@ def comments(*texts: bytes) -> bytes:
     return b"\x04" + len(body).to_bytes(3, "big") + body
 
 
+@pytest.mark.parametrize(
+    ("written", "genre", "tags"),
+    [("(8)", "Jazz", []), ("(4)Eurodisco", "Disco", ["Eurodisco"]), ("80", "80", []), ("(80s)", "(80s)", [])],
+)
+def test_numbers_that_converters_leave_in_other_tags(tmp_path: Path, written: str, genre: str, tags: list[str]) -> None:
+    mp3(tmp_path / "x.mp3", behind=ape(Genre=written))
+    assert (only(tmp_path).genre, only(tmp_path).tags) == (genre, tags)
+    (tmp_path / "x.mp3").unlink()
+    soundfile.write(str(tmp_path / "x.flac"), np.zeros(16000), 16000)
+    content = (tmp_path / "x.flac").read_bytes()
+    (tmp_path / "x.flac").write_bytes(content[:42] + comments(b"GENRE=" + written.encode()) + content[42:])
+    assert (only(tmp_path).genre, only(tmp_path).tags) == (genre, tags)
+
+
 def test_all_values_of_all_fields(tmp_path: Path) -> None:
     soundfile.write(str(tmp_path / "x.flac"), np.zeros(16000), 16000)
     content = (tmp_path / "x.flac").read_bytes()

@@ -65,7 +65,10 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
         if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
             for field, texts in _ape(file).items():
                 if not any(found.get(field, ())):
-                    found[field] = texts
+                    is_genre = field == "genre"
+                    found[field] = (
+                        [name for text in texts for name in _genres(text, by_number=False)] if is_genre else texts
+                    )
             if not found["genre"]:
                 found["genre"] = _first_version_genre(file)
     rating = rating_of({**tag.other, **found})
@@ -164,9 +167,12 @@ def _synchronised(file: BinaryIO) -> bytes:
 
 
 def _genres(text: str, *, by_number: bool = True) -> list[str]:
-    """Return the genres of an ID3 field: `17`, `(51)(39)`, and `(4)Eurodisco`, which are a genre and its refinement."""
+    """Return the genres of an ID3 field: `17`, `(51)(39)`, and `(4)Eurodisco`, which are a genre and its refinement.
+
+    Not `by_number`, as in other tags than ID3, numbers count in parentheses only, as converters leave them.
+    """
     text = text.strip()
-    if not by_number:
+    if not by_number and not _NUMBERED.match(text):
         return [text]
     found = [text] if text.isdecimal() else []
     rest = text if not found else ""
