@@ -184,9 +184,24 @@ def test_json_items(tmp_path: Path) -> None:
     items = list(json_items(path, tmp_path, Row))
     assert items[0] == ("t.json: item 1", Row("a"))
     assert isinstance(items[1], Dropped) and items[1].id == "t.json: item 2"
-    path.write_text('"text"')
-    with pytest.raises(DataError, match="expected a list of items"):
-        list(json_items(path, tmp_path, Row))
+    for content, found in (('"text"', "'text'"), ('{"a": {"id": "a"}}', "an object with a")):
+        path.write_text(content)
+        with pytest.raises(DataError, match=f"expected a list of items, .* found {found}"):
+            list(json_items(path, tmp_path, Row))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"id": "a"}, {"id": "b"}]', '{"data": [{"id": "a"}, {"id": "b"}], "version": 1}', '{"id": {"0": "a", "1": "b"}}',
+        '{"id": ["a", "b"], "more": [1, 2]}', '{"id": {"0": "a", "1": "b"}, "more": {"0": 1, "1": null}}',
+        '{"0": {"id": "a"}, "1": {"id": "b"}}',
+    ],
+)  # fmt: skip
+def test_tables_as_programs_write_them(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "t.json"
+    path.write_text(content)
+    assert list(json_items(path, tmp_path, Row)) == [("t.json: item 1", Row("a")), ("t.json: item 2", Row("b"))]
 
 
 def test_tab_rows(tmp_path: Path) -> None:

@@ -350,17 +350,21 @@ def read_json(path: Path, kind: type[T]) -> T:
 
 
 def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") -> Iterator[tuple[str, T] | Dropped]:
-    """Yield `(place, item)` for each item of a JSON list, or of the list that a JSON object has under `key`.
+    """Yield `(place, item)` for each item of a JSON list.
+
+    A JSON object stands for the list that it has under `key`, or for the only one in it, or is a table as pandas writes it:
+    columns of equal length, or with the numbers of rows as keys, or rows by number.
 
     Raises:
         DataError: it is not JSON, or there is no list.
     """
     content = read_json(path, object)
-    items = content.get(key) if isinstance(content, dict) else content
+    items = _rows_of(content, key) if isinstance(content, dict) else content
     if not isinstance(items, list):
-        raise DataError(
-            f"{path}: expected a list of items, or an object with {key!r}, found a {type(content).__name__}."
+        found = (
+            f"an object with {shorten(', '.join(content), 200)}" if isinstance(content, dict) else f"{content!r:.50}"
         )
+        raise DataError(f"{path}: expected a list of items, or an object with one list of them, found {found}.")
     name = relative_name(path, root)
     for number, item in enumerate(items, 1):
         where = f"{name}: item {number}"
@@ -368,6 +372,23 @@ def json_items(path: Path, root: Path, kind: type[T], *, key: str = "tracks") ->
             yield where, msgspec.convert(item, kind, strict=False)
         except msgspec.ValidationError as error:
             yield Dropped(id=where, reason=MALFORMED, detail=_field(error))
+
+
+def _rows_of(content: dict[str, Any], key: str) -> Any:
+    """Return the rows that a JSON object stands for; None if it stands for none."""
+    values = list(content.values())
+    lists = [value for value in values if isinstance(value, list)]
+    if key in content or len(lists) == 1:
+        return content.get(key, lists[0] if lists else None)
+    if lists and len(lists) == len(values) and len({len(value) for value in lists}) == 1:
+        return [dict(zip(content, row, strict=True)) for row in zip(*lists, strict=True)]
+    if not values or not all(isinstance(value, dict) for value in values):
+        return None
+    if all(number.isdecimal() for number in content):
+        return values
+    if all(value.keys() == values[0].keys() for value in values) and all(map(str.isdecimal, values[0])):
+        return [{name: value[number] for name, value in content.items()} for number in values[0]]
+    return None
 
 
 def _field(error: msgspec.ValidationError) -> str:
