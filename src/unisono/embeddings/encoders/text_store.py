@@ -30,7 +30,7 @@ from unisono.base.errors import DataError
 from unisono.base.files import explained, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
-from unisono.base.texts import taken
+from unisono.base.texts import numbered, taken
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
 
 FORMAT = 1
@@ -97,10 +97,9 @@ def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], Te
             (missing,) = np.nonzero(position < 0)
             if len(missing):
                 count = (folder / "captions.md5").stat().st_size // DIGEST
-                _, first, which = np.unique(names[missing], axis=0, return_index=True, return_inverse=True)
-                order = np.argsort(first)  # rows are appended in the order in which captions come
-                _append(folder, captions, names, missing[first[order]], build())
-                position[missing] = count + np.argsort(order)[which.reshape(-1)]
+                first, which = numbered((names[missing, 0] ^ names[missing, 1]).view(np.int64))
+                _append(folder, captions, names, missing[first], build())
+                position[missing] = count + which
     matrix = _matrix(folder, spec.dim)
     used, position_in_used = np.unique(position, return_inverse=True)
     if len(used) * spec.dim * 4 <= IN_MEMORY:
