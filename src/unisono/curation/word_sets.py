@@ -21,7 +21,7 @@ PAIRS_AT_A_TIME = 1 << 17
 """Pairs of sets compared at a time, or those of one set."""
 
 
-class Similar(NamedTuple):
+class SimilarSets(NamedTuple):
     """Two sets that share nine words in ten."""
 
     first: int
@@ -92,7 +92,7 @@ class WordSets:
         found._ends = np.concatenate([[0], np.cumsum(sizes)])
         return found
 
-    def like(self, others: Iterable[Iterable[str]]) -> Iterator[Similar]:
+    def like(self, others: Iterable[Iterable[str]]) -> Iterator[SimilarSets]:
         """Yield each of other sets with those of these that are similar, in order."""
         numbers, rank, count = self._numbers, self._rank, 0
         for some in batched(others, AT_A_TIME):
@@ -103,7 +103,7 @@ class WordSets:
             yield from self._similar(_ascending(ranks, [len(its_words) for its_words in sets]), count)
             count += len(sets)
 
-    def within(self) -> Iterator[Similar]:
+    def within(self) -> Iterator[SimilarSets]:
         """Yield each set with those before it that are similar, in order."""
         for begin in range(0, len(self), AT_A_TIME):
             sets = self._sorted(begin, min(begin + AT_A_TIME, len(self)))
@@ -135,7 +135,7 @@ class WordSets:
         words = self._words[self._ends[begin] : self._ends[end]]
         return _ascending(self._rank[words], np.diff(self._ends[begin : end + 1]))
 
-    def _similar(self, sets: _Sets, before: int, *, earlier: bool = False) -> Iterator[Similar]:
+    def _similar(self, sets: _Sets, before: int, *, earlier: bool = False) -> Iterator[SimilarSets]:
         """Find what is similar to some sets, before which others came; of what came earlier only, if they are of these."""
         ranks, owners = sets.prefixes()
         ranks, owners = ranks[ranks >= 0], owners[ranks >= 0]
@@ -153,7 +153,7 @@ class WordSets:
                 yield found._replace(first=found.first + before)
             begin = end
 
-    def _compared(self, sets: _Sets, pairs: Ints) -> Iterator[Similar]:
+    def _compared(self, sets: _Sets, pairs: Ints) -> Iterator[SimilarSets]:
         """Compare pairs, each a place among some sets times the number of these plus a place among these."""
         one, other = np.divmod(pairs, max(1, len(self)))
         sizes, its_sizes = np.diff(sets.ends)[one], self._ends[other + 1] - self._ends[other]
@@ -172,7 +172,7 @@ class WordSets:
         altogether = sizes + its_sizes - shared
         alike = np.flatnonzero(shared >= SIMILAR * altogether)
         columns: Sequence[Ints] = (one, other, shared, altogether)
-        yield from map(Similar._make, zip(*(column[alike].tolist() for column in columns), strict=True))
+        yield from map(SimilarSets._make, zip(*(column[alike].tolist() for column in columns), strict=True))
 
 
 def _ascending(values: Ints, sizes: Sequence[int] | Ints) -> _Sets:
