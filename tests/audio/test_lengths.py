@@ -252,6 +252,12 @@ def test_wav_with_sizes_of_a_stream(tmp_path: Path, kind: str, data_size: int, r
     all_agree(written(tmp_path / "a.wav", wav(data_size, riff_size, kind=kind)), 3, 1e-6)
 
 
+def test_a_second_chunk_of_samples_is_no_part_of_the_first(tmp_path: Path) -> None:
+    content = wav(None)
+    again = content[content.index(b"data") :]
+    all_agree(written(tmp_path / "a.wav", content + again), 3, 1e-6)
+
+
 @pytest.mark.parametrize("sizes", [(0, 0), (0, 0xFFFFFFFF), (0xFFFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF), None])
 def test_rf64_with_sizes_of_a_stream(tmp_path: Path, sizes: tuple[int, int] | None) -> None:
     content = bytearray(encoded(3, 22_050, 2, "RF64", "PCM_16"))

@@ -44,7 +44,10 @@ _FORMATS = {
 
 
 def mended(descriptor: int, head: bytes, size: int) -> list[Piece] | None:
-    """Return a file with samples that reach to its end; None if it is of another format, or complete and empty."""
+    """Return a file with samples that reach to its end, or to where further chunks begin.
+
+    None if it is of another format, or complete and empty.
+    """
     if head[:4] == b".snd" and len(head) >= 24:
         return [head[:8] + b"\xff" * 4 + head[12:24], (24, size - 24)] if size > 24 else None
     form = _FORMATS.get(head[:4])
@@ -62,13 +65,14 @@ def mended(descriptor: int, head: bytes, size: int) -> list[Piece] | None:
         return None
     start = bytearray(os.pread(descriptor, begin, 0))
     largest = 256 ** struct.calcsize(form.size) - 1
-    rest = size - begin
+    is_right = begin < following < size and _is_complete(descriptor, form, following, size)
+    rest = (following if is_right else size) - begin
     struct.pack_into(form.size, start, at + 4, min(rest, largest))
     if head[:4] == b"RF64" and head[12:16] == b"ds64":
         struct.pack_into("<I", start, at + 4, largest)
-        struct.pack_into("<QQ", start, 20, size - 8, rest)
+        struct.pack_into("<QQ", start, 20, begin + rest - 8, rest)
     elif head[:4] != b"caff":
-        struct.pack_into(form.size, start, 4, min(size - 8, largest))
+        struct.pack_into(form.size, start, 4, min(begin + rest - 8, largest))
     return [bytes(start), (begin, rest)]
 
 
