@@ -105,6 +105,6 @@ class _Telling:
         """Return for each caption [n], as hashes, how many recordings of its dataset have it."""
         caption = numbered(captions ^ numbered(np.asarray(self._datasets))[1])[1]
         recording = numbered(np.asarray(self._recordings))[1]
-        pairs = np.unique(caption * (int(recording.max(initial=0)) + 1) + recording)
-        counts = np.bincount(pairs // (int(recording.max(initial=0)) + 1))
+        most = int(recording.max(initial=0)) + 1
+        counts = np.bincount(np.unique(caption * most + recording) // most)
         return counts[caption]

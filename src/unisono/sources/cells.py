@@ -173,10 +173,10 @@ def _clock(cell: str) -> float | None:
     match = _CLOCK.fullmatch(cell, days.end() if days else 0)
     if not match or (match[2] is None and _AMBIGUOUS.fullmatch(cell)):
         return None
-    hours, minutes, rest = int(match[1] or 0), int(match[2] or 0), float(match[3].replace(",", "."))
+    hours, minutes, rest = (float((part or "0").replace(",", ".")) for part in match.groups())
     if match[2] is not None and (rest >= 60 or (match[1] and minutes >= 60)):
         return None
-    return 86_400 * int(days[1] if days else 0) + 3600 * hours + 60 * minutes + rest
+    return 86_400 * float(days[1] if days else 0) + 3600 * hours + 60 * minutes + rest
 
 
 def _units(cell: str) -> float | None:

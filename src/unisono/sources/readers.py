@@ -378,8 +378,10 @@ def _rows_of(content: dict[str, Any], key: str) -> Any:
     """Return the rows that a JSON object stands for; None if it stands for none."""
     values = list(content.values())
     lists = [value for value in values if isinstance(value, list)]
-    if key in content or len(lists) == 1:
-        return content.get(key, lists[0] if lists else None)
+    if key in content:
+        return content[key]
+    if len(lists) == 1:
+        return lists[0]
     if lists and len(lists) == len(values) and len({len(value) for value in lists}) == 1:
         return [dict(zip(content, row, strict=True)) for row in zip(*lists, strict=True)]
     if not values or not all(isinstance(value, dict) for value in values):

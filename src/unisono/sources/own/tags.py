@@ -63,12 +63,11 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
             found[field] = list(tag.other.get(field, ()))
         found["genre"] = [name for text in _texts(found["genre"]) for name in _genres(text, by_number=_is_id3(tag))]
         if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
-            for field, texts in _ape(file).items():
+            ape = _ape(file)
+            ape["genre"] = [name for text in ape.get("genre", ()) for name in _genres(text, by_number=False)]
+            for field, texts in ape.items():
                 if not any(found.get(field, ())):
-                    is_genre = field == "genre"
-                    found[field] = (
-                        [name for text in texts for name in _genres(text, by_number=False)] if is_genre else texts
-                    )
+                    found[field] = texts
             if not found["genre"]:
                 found["genre"] = _first_version_genre(file)
     rating = rating_of({**tag.other, **found})
