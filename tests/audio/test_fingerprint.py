@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.planted import BITRATES_KBIT, SOURCE_HZ, alike_by_all_pairs, music, write_copy, write_mp3
+from unisono.audio import fingerprint
 from unisono.audio.decode import Decoder, Excerpt
 from unisono.audio.fingerprint import (
     BANDS,
@@ -130,6 +131,20 @@ def test_many_copies_of_one_sound_are_all_joined() -> None:
         joined |= {at for pair in pairs if joined & {*pair} for at in pair}
     assert joined == set(range(3 * COMMON))
     assert len(pairs) < len(copies) * COMMON * 2
+
+
+def test_a_table_that_is_searched_in_parts_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs, their order, and their offsets: the words of a pair may all be in different parts."""
+    noise = np.random.default_rng(1)
+    sounds = [at_rate(music(seed, 8)) for seed in range(6)]
+    copies = [sound[seed * 900 :] + noise.normal(0, 1e-3, len(sound) - seed * 900) for seed, sound in enumerate(sounds)]
+    first, second = map(of_samples, sounds), [of_samples(copy.astype(np.float32)) for copy in copies]
+    prints = [*first, *second]
+    expected = list(same_audio(prints)), list(same_audio(prints[:6], second))
+    assert [(same.first, same.second) for same in expected[0]] == [(number, number + 6) for number in range(6)]
+    monkeypatch.setattr(fingerprint, "SORTED_AT_ONCE", 5)
+    monkeypatch.setattr(fingerprint, "LOOKED_UP_AT_ONCE", 30)
+    assert (list(same_audio(prints)), list(same_audio(prints[:6], second))) == expected
 
 
 @settings(max_examples=25, deadline=None)

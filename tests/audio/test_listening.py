@@ -103,6 +103,7 @@ def test_each_pair_has_its_strongest_evidence(tmp_path: Path) -> None:
     found = [(match.first, match.second, match.kind) for match in audio_matches(first, second, ["decoded"])]
     assert found == [(0, 0, "decoded")]
     assert duplicates(heard) == [(0, 2), (0, 3), (0, 4)]
+    assert [len(each.bits) for each in heard.fingerprints([4, 1])] == [len(heard[at].fingerprint.bits) for at in (4, 1)]
 
 
 def test_nothing_is_decoded_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

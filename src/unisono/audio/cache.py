@@ -52,12 +52,12 @@ class ListeningCache:
     def get(self, keys: Sequence[bytes]) -> Iterator[tuple[bytes, Listened]]:
         """Yield those of the keys that are there, with their results."""
         for key, value in self._store.get(keys).items():
-            yield key, _from_bytes(value)
+            yield key, from_bytes(value)
 
     def put(self, results: Iterable[tuple[bytes, Listened]]) -> None:
         """Keep results, except faults that may pass; they are safe after a few seconds, or when the cache is closed."""
         self._store.put(
-            {key: _to_bytes(listened) for key, listened in results if listened.fault is None or listened.fault.lasting}
+            {key: to_bytes(listened) for key, listened in results if listened.fault is None or listened.fault.lasting}
         )
 
     def close(self) -> None:
@@ -65,12 +65,14 @@ class ListeningCache:
         self._store.close()
 
 
-def _to_bytes(listened: Listened) -> bytes:
+def to_bytes(listened: Listened) -> bytes:
+    """Return a result as bytes."""
     arrays = [array.tobytes() for array in listened.fingerprint]
     return msgspec.msgpack.encode((listened.decoded, *arrays, *(listened.fault or ("", ""))[:2]))
 
 
-def _from_bytes(value: bytes) -> Listened:
+def from_bytes(value: bytes) -> Listened:
+    """Return the result whose bytes these are."""
     decoded, bits, words, places, reason, detail = msgspec.msgpack.decode(
         value, type=tuple[str, bytes, bytes, bytes, str, str]
     )

@@ -13,7 +13,9 @@ A fingerprint has two parts. Both look at the energies of 33 bands from 300 to 2
   with the number of files and of copies, not of pairs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +50,15 @@ DOUBTFUL = 2
 COMMON = 50
 """The most fingerprints that one is compared with for one shared word."""
 LOOKED_UP_AT_ONCE = 1 << 16
+SORTED_AT_ONCE = 1 << 23
+"""Words of the table; more are looked up in parts."""
 OFFSETS_TRIED = 3
 MOST_DIFFERENT = 0.3
 """Share of the bits that may differ."""
 SHORTEST_OVERLAP_S = 3.0
+
+_MIXING = np.uint64(0x9E3779B97F4A7C15)
+"""Odd and irregular: its products with words that have much in common differ in their upper bits."""
 
 Words = NDArray[np.uint64]
 
@@ -159,16 +166,25 @@ def _candidates(
     first: Sequence[Fingerprint], second: Sequence[Fingerprint], *, within: bool
 ) -> Iterator[tuple[int, int, list[int]]]:
     """Yield (first, second, offsets in frames) of all pairs that share a word, the offsets with most words first."""
-    words, owners, places = _table(second)
-    order = np.argsort(words[:, 0], kind="stable")
-    words, owners, places = words[order, 0], owners[order], places[order]
-    for begin, end in _portions(first):
-        wanted, wanting, wanted_places = _table(first[begin:end])
-        wanting += begin
-        spellings = _spellings(wanted)
-        asking = np.repeat(np.arange(len(wanted)), spellings.shape[1])
-        order = np.argsort(spellings, axis=None)  # in order, look-ups stay within the processor's cache
-        asking, spelled = asking[order], spellings.ravel()[order]
+    parts = 1 + sum(len(fingerprint.words) for fingerprint in second) // SORTED_AT_ONCE
+    found = [_counted(hits) for part in range(parts) for hits in _hits(first, second, part, parts, within=within)]
+    counted = _counted(np.concatenate([np.zeros((0, 4), np.int64), *found]))
+    counted = counted[np.lexsort((counted[:, 2], -counted[:, 3], counted[:, 1], counted[:, 0]))]
+    for (one, other), rows in groupby(map(tuple, counted.tolist()), key=itemgetter(0, 1)):
+        yield one, other, [offset for _, _, offset, _ in islice(rows, OFFSETS_TRIED)]
+
+
+def _hits(
+    first: Sequence[Fingerprint], second: Sequence[Fingerprint], part: int, parts: int, *, within: bool
+) -> Iterator[NDArray[np.int64]]:
+    """Yield rows of (first, second, offset, 1), one for each word in common of one part of all words."""
+    words, owners, places = _table(enumerate(second), part, parts)
+    order = np.argsort(words, kind="stable")
+    words, owners, places = words[order], owners[order], places[order]
+    for some in _portions(first):
+        spelled, wanting, wanted_places = _table(some, part, parts, _spellings)
+        asking = np.argsort(spelled)  # in order, look-ups stay within the processor's cache
+        spelled = spelled[asking]
         at = np.searchsorted(words, spelled, "left")
         there = at < len(words)
         there[there] = words[at[there]] == spelled[there]
@@ -182,40 +198,59 @@ def _candidates(
         count = np.minimum(count, COMMON)
         asking = np.repeat(asking, count)
         hits = np.repeat(at, count) + np.arange(len(asking)) - np.repeat(np.cumsum(count) - count, count)
-        found = np.column_stack([wanting[asking], owners[hits], wanted_places[asking] - places[hits]])
-        yield from _by_pair(found[found[:, 0] < found[:, 1]] if within else found)
+        offsets = wanted_places[asking] - places[hits]
+        found = np.column_stack([wanting[asking], owners[hits], offsets, np.ones_like(hits)])
+        yield found[found[:, 0] < found[:, 1]] if within else found
 
 
-def _by_pair(found: NDArray[np.int64]) -> Iterator[tuple[int, int, list[int]]]:
-    """Group rows of (first, second, offset) by pair, with the offsets that recur most."""
-    found = found[np.lexsort(found.T[::-1])]
-    new = np.any(np.diff(found, axis=0, prepend=-1), axis=1)
-    agreeing = np.diff(np.flatnonzero(np.append(new, True)))
-    offsets_of: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for (one, other, offset), number in zip(found[new].tolist(), agreeing.tolist(), strict=True):
-        offsets_of.setdefault((one, other), []).append((-number, offset))
-    for (one, other), offsets in offsets_of.items():
-        yield one, other, [offset for _, offset in sorted(offsets)[:OFFSETS_TRIED]]
+def _counted(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the distinct (first, second, offset) of rows, each with the sum of their counts."""
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 1], rows[:, 0]))]
+    begins = np.flatnonzero(np.any(np.diff(rows[:, :3], axis=0, prepend=-1), axis=1))
+    if not len(begins):
+        return rows
+    return np.column_stack([rows[begins, :3], np.add.reduceat(rows[:, 3], begins)])
 
 
-def _portions(fingerprints: Sequence[Fingerprint]) -> Iterator[tuple[int, int]]:
-    """Yield (begin, end) of portions of a list whose words fit into memory when they are looked up."""
-    begin = words = 0
-    for at, fingerprint in enumerate(fingerprints):
-        words += len(fingerprint.words)
+def _portions(fingerprints: Iterable[Fingerprint]) -> Iterator[list[tuple[int, Fingerprint]]]:
+    """Yield portions of numbered fingerprints whose words fit into memory when they are looked up."""
+    portion: list[tuple[int, Fingerprint]] = []
+    words = 0
+    for each in enumerate(fingerprints):
+        portion.append(each)
+        words += len(each[1].words)
         if words > LOOKED_UP_AT_ONCE:
-            yield begin, at + 1
-            begin, words = at + 1, 0
-    if begin < len(fingerprints):
-        yield begin, len(fingerprints)
+            yield portion
+            portion, words = [], 0
+    if portion:
+        yield portion
 
 
-def _table(fingerprints: Sequence[Fingerprint]) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
-    """Return all words, the index of the fingerprint of each, and its frame."""
-    owners = np.repeat(np.arange(len(fingerprints)), [len(item.words) for item in fingerprints])
-    words = np.concatenate([NOTHING.words, *(item.words for item in fingerprints)])
-    places = np.concatenate([NOTHING.places, *(item.places for item in fingerprints)])
-    return words, owners, places.astype(np.int64)
+def _table(
+    fingerprints: Iterable[tuple[int, Fingerprint]],
+    part: int,
+    parts: int,
+    spelled: Callable[[Words], Words] = lambda words: words[:, :1],
+) -> tuple[Words, NDArray[np.int64], NDArray[np.int64]]:
+    """Return the words of one part of all words, in all their spellings, the number of the owner of each, and its frame."""
+    words: list[Words] = [np.zeros(0, np.uint64)]
+    owners, lengths, places = [], [], [NOTHING.places]
+    for number, fingerprint in fingerprints:
+        spellings = spelled(fingerprint.words)
+        its_places = np.repeat(fingerprint.places, spellings.shape[1])
+        its = spellings.ravel()
+        if parts > 1:
+            chosen = (its * _MIXING >> np.uint64(40)) % np.uint64(parts) == part
+            its, its_places = its[chosen], its_places[chosen]
+        words.append(its)
+        places.append(its_places)
+        owners.append(number)
+        lengths.append(len(its))
+    return (
+        np.concatenate(words),
+        np.repeat(np.array(owners, np.int64), np.array(lengths, np.int64)),
+        np.concatenate(places).astype(np.int64),
+    )
 
 
 def _spellings(words: Words) -> Words:

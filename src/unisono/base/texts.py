@@ -1,4 +1,4 @@
-"""Texts that stay on the disk: a sequence that reads a text when it is asked for."""
+"""Values that stay on the disk, mostly texts: sequences that read a value when it is asked for."""
 
 import itertools
 import mmap
@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import overload
+from typing import Generic, Self, TypeVar, overload
 
 import msgspec
 import numpy as np
@@ -19,22 +19,28 @@ HELD = 200_000
 _AT_A_TIME = 10_000
 
 
-class TextsOnDisk(Sequence[str]):
-    """Texts in a temporary file, which vanishes with this object or with the process; another one holds where each ends."""
+Value = TypeVar("Value", covariant=True)
 
-    def __init__(self, texts: Iterable[bytes]) -> None:
-        """Write texts, in UTF-8, to files in the folder of temporary files.
+
+class OnDisk(Sequence[Value], Generic[Value]):
+    """Values in a temporary file, which vanishes with this object or with the process; another one holds where each ends."""
+
+    read: Callable[[bytes], Value]
+    """Return a value from its bytes."""
+
+    def __init__(self, values: Iterable[bytes], *, at_a_time: int = _AT_A_TIME) -> None:
+        """Write values, in bytes, to files in the folder of temporary files; so many are held until they are written.
 
         Raises:
             UnisonoError: the disk is full.
         """
-        at, iterator, folder = 0, iter(texts), Path(tempfile.gettempdir())
+        at, iterator, folder = 0, iter(values), Path(tempfile.gettempdir())
         with ExitStack() as stack:
             with explained(folder, elsewhere=TEMPORARY):
                 content, bounds = (stack.enter_context(tempfile.TemporaryFile(buffering=0)) for _ in range(2))
                 write_all(bounds, bytes(8))
-            while some := list(itertools.islice(iterator, _AT_A_TIME)):
-                ends = at + np.cumsum([len(text) for text in some])
+            while some := list(itertools.islice(iterator, at_a_time)):
+                ends = at + np.cumsum([len(value) for value in some])
                 at = int(ends[-1])
                 with explained(folder, elsewhere=TEMPORARY):
                     write_all(content, b"".join(some))
@@ -46,20 +52,20 @@ class TextsOnDisk(Sequence[str]):
     def __len__(self) -> int:
         return len(self._end)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Value]:
         for at in range(0, len(self), _AT_A_TIME):
             begins, ends = (each[at : at + _AT_A_TIME].tolist() for each in (self._begin, self._end))
-            yield from (self._content[begin:end].decode() for begin, end in zip(begins, ends, strict=True))
+            yield from (self.read(self._content[begin:end]) for begin, end in zip(begins, ends, strict=True))
 
     @overload
-    def __getitem__(self, place: int) -> str: ...
+    def __getitem__(self, place: int) -> Value: ...
     @overload
-    def __getitem__(self, place: "slice | NDArray[np.int64]") -> "TextsOnDisk": ...
-    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "str | TextsOnDisk":
-        """Return a text, or those at some places, which are not copied."""
+    def __getitem__(self, place: "slice | NDArray[np.int64]") -> Self: ...
+    def __getitem__(self, place: "int | slice | NDArray[np.int64]") -> "Value | Self":
+        """Return a value, or those at some places, which are not copied."""
         if not isinstance(place, (slice, np.ndarray)):
-            return self._content[self._begin[place] : self._end[place]].decode()
-        found = object.__new__(TextsOnDisk)
+            return self.read(self._content[self._begin[place] : self._end[place]])
+        found = object.__new__(type(self))
         found._content, found._begin, found._end = self._content, self._begin[place], self._end[place]
         return found
 
@@ -67,6 +73,12 @@ class TextsOnDisk(Sequence[str]):
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class TextsOnDisk(OnDisk[str]):
+    """Texts, in UTF-8."""
+
+    read = staticmethod(bytes.decode)
 
 
 class ListsOnDisk(Sequence[list[str]]):

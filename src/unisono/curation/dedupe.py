@@ -122,8 +122,8 @@ def dedupe(
     decoded: list[str] = []
     not_heard: list[dict[str, str]] = []
     if audio:
-        heard = listen(came, workers, as_path(data_root))
-        not_heard, decoded = unheard(came, heard), [item.decoded for item in heard]
+        heard = listen(came.entries(), workers, as_path(data_root))
+        not_heard, decoded = unheard(came.entries(), heard), heard.decoded
         alike = [(one, other) for one, other in duplicates(heard) if decoded[one] != decoded[other]]
         if not_heard and strict:
             listed = "; ".join(f"{item['id']}: {item['reason']}" for item in not_heard[:SHOWN])

@@ -173,9 +173,8 @@ def leaks(
     matches = matching.found(first.entries)
     not_heard: list[dict[str, str]] = []
     if BY_LISTENING & kinds:
-        both = [*first, *second]
-        heard = listen(both, workers, as_path(data_root))
+        heard = listen(itertools.chain(first.entries(), second), workers, as_path(data_root))
         matches += audio_matches(heard[: len(first)], heard[len(first) :], sorted(kinds))
-        not_heard = unheard(both, heard)
+        not_heard = unheard(itertools.chain(first.entries(), second), heard)
     counting: set[Kind] = {*match, *(("decoded",) if "audio" in match else ())} or set(CERTAIN)
     return LeakReport(everything, first, is_compared, second, matches, frozenset(counting), not_heard)

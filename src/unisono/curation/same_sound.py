@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from unisono.audio.cache import Listened
 from unisono.audio.fingerprint import SameAudio, same_audio
+from unisono.audio.listening import Heard
 from unisono.curation.matching import Kind, Match
 
 
-def audio_matches(first: Sequence[Listened], second: Sequence[Listened], kinds: Sequence[Kind]) -> list[Match]:
+def audio_matches(first: Heard, second: Heard, kinds: Sequence[Kind]) -> list[Match]:
     """Compare each track of one list with each of another, by samples (`decoded`) and by fingerprint (`audio`).
 
     Of several tracks of the second list with the same samples, the first one is named. `audio` includes exact copies, but
@@ -32,29 +32,29 @@ def audio_matches(first: Sequence[Listened], second: Sequence[Listened], kinds: 
 
 
 def _alike(
-    first: Sequence[Listened], second: Sequence[Listened], mine: dict[str, list[int]], theirs: dict[str, list[int]]
+    first: Heard, second: Heard, mine: dict[str, list[int]], theirs: dict[str, list[int]]
 ) -> Iterator[tuple[SameAudio, str, str]]:
     """Yield similar sounds with the hashes of both; of exact copies, one is compared."""
     hashes, other_hashes = list(mine), list(theirs)
-    prints = [first[mine[decoded][0]].fingerprint for decoded in hashes]
-    others = [second[theirs[decoded][0]].fingerprint for decoded in other_hashes]
+    prints = first.fingerprints([mine[decoded][0] for decoded in hashes])
+    others = second.fingerprints([theirs[decoded][0] for decoded in other_hashes])
     for same in same_audio(prints, others):
         yield same, hashes[same.first], other_hashes[same.second]
 
 
-def duplicates(heard: Sequence[Listened]) -> list[tuple[int, int]]:
+def duplicates(heard: Heard) -> list[tuple[int, int]]:
     """Return pairs of places within one list, the lower place first: enough of them to join all that sound the same."""
     places = _by_samples(heard)
     pairs = [(members[0], at) for members in places.values() for at in members[1:]]
     distinct = [members[0] for members in places.values()]
-    alike = same_audio([heard[at].fingerprint for at in distinct])
+    alike = same_audio(heard.fingerprints(distinct))
     return sorted(pairs + [(distinct[same.first], distinct[same.second]) for same in alike])
 
 
-def _by_samples(heard: Sequence[Listened]) -> dict[str, list[int]]:
+def _by_samples(heard: Heard) -> dict[str, list[int]]:
     """Return hash of samples -> places of the tracks that have them."""
     places: dict[str, list[int]] = {}
-    for at, item in enumerate(heard):
-        if item.decoded:
-            places.setdefault(item.decoded, []).append(at)
+    for at, decoded in enumerate(heard.decoded):
+        if decoded:
+            places.setdefault(decoded, []).append(at)
     return places

@@ -20,7 +20,7 @@ from unisono.curation.releases import Release
 from unisono.curation.same_sound import duplicates
 from unisono.curation.splits import TRAIN, VAL, Codes, Further, SplitColumns
 from unisono.sources.audio_index import AudioIndex
-from unisono.tracks.record import Entry, to_track
+from unisono.tracks.record import Entry
 from unisono.tracks.stored import SPLIT_OF_CODE, StoredTracks
 from unisono.tracks.track import Split, Track, replace
 from unisono.tracks.workspace import DEFAULT_ROOT
@@ -198,21 +198,21 @@ def _further(everything: Callable[[], Iterator[Entry]], rule: SplitRule) -> Furt
     if rule.sha256_lists or any(track.recording.startswith("jamendo:") for track in everything()):
         lists = hash_lists(rule.sha256_lists, rule.data_root)
     published = read_published(lists)
-    sounds = _alike(list(map(to_track, everything())), rule) if BY_LISTENING & set(rule.match) else []
+    sounds = _alike(everything, rule) if BY_LISTENING & set(rule.match) else []
     return further_identities(everything(), published, captions="text" in rule.match, sounds=sounds)
 
 
-def _alike(tracks: Sequence[Track], rule: SplitRule) -> list[tuple[int, int]]:
+def _alike(everything: Callable[[], Iterator[Entry]], rule: SplitRule) -> list[tuple[int, int]]:
     """Listen to the files that are there, and return pairs of tracks with the same samples or, if asked, the same sound."""
-    places = [at for at, track in enumerate(tracks) if storage.is_file(track.audio_path)]
-    listened_to = [tracks[at] for at in places]
-    heard = listen(listened_to, rule.workers, rule.data_root if rule.remember else None)
-    unheard(listened_to, heard)
+    is_there = [storage.is_file(track.audio_path) for track in everything()]
+    heard = listen(itertools.compress(everything(), is_there), rule.workers, rule.data_root if rule.remember else None)
+    unheard(itertools.compress(everything(), is_there), heard)
     if "audio" in rule.match:
         pairs = duplicates(heard)
     else:
         first: dict[str, int] = {}
-        pairs = [(first.setdefault(item.decoded, at), at) for at, item in enumerate(heard) if item.decoded]
+        pairs = [(first.setdefault(decoded, at), at) for at, decoded in enumerate(heard.decoded) if decoded]
+    places = np.flatnonzero(is_there).tolist()
     return [(places[one], places[other]) for one, other in pairs if one != other]
 
 
