@@ -102,6 +102,17 @@ def test_broken_files_are_faults(tmp_path: Path, how: str) -> None:
     assert fault.lasting == (how != "missing")
 
 
+def test_of_an_encoding_that_only_ffmpeg_may_know_both_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    path = tmp_path / "g721.au"
+    path.write_bytes(b".snd" + np.array([24, 2000, 24, 8000, 1], ">u4").tobytes() + bytes(2000))
+    probed = probe(str(path))
+    assert probed.fault == "not an audio file"
+    assert "not recognised" in probed.detail and "apt install ffmpeg" in probed.detail
+
+
 @pytest.mark.parametrize(
     ("name", "begin", "what"),
     [

@@ -40,6 +40,11 @@ def made(path: Path, samples: np.ndarray, codec: str, *more: str) -> Path:
         ("a.wma", "wmav2", None),
         ("a.aac", "aac", None),
         ("a.oga", "flac", 1e-4),
+        ("a.caf", "alac", 1e-4),
+        ("a.avi", "pcm_s16le", 1e-4),
+        ("a.wav", "adpcm_yamaha", 0.2),
+        ("a.ts", "mp2", None),
+        ("a.flv", "aac", None),
     ],
 )
 def test_what_is_decoded_is_what_was_encoded(

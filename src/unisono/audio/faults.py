@@ -1,5 +1,6 @@
 """Why an audio file, or an excerpt of one, cannot be used: the same words in every stage and every report."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 MISSING = "audio file missing"
@@ -60,8 +61,21 @@ FOREIGN_FORMATS = (
     (0, b"OFR ", Foreign("OptimFROG", "")),
     (28, b"Speex   ", Foreign("Speex", "ogg")),
     (28, b"\x7fFLAC", Foreign("FLAC in Ogg", "ogg")),
+    (8, b"AVI ", Foreign("AVI", "avi")),
+    (0, b"FLV\x01", Foreign("Flash video", "flv")),
+    (0, b"\x47\x40\x00", Foreign("MPEG transport stream", "mpegts")),
+    (0, b"\x47\x40\x11", Foreign("MPEG transport stream", "mpegts")),
 )
 """Audio that libsndfile cannot decode: offset in bytes, the bytes found there, the format."""
+CONTAINERS = (
+    (8, b"WAVE", Foreign("an encoding in WAV", "wav")),
+    (8, b"AIFC", Foreign("an encoding in AIFF", "aiff")),
+    (0, b"caff", Foreign("an encoding in CAF", "caf")),
+    (0, b".snd", Foreign("an encoding in AU", "au")),
+    (0, b"Creative Voice File", Foreign("an encoding in VOC", "voc")),
+    (0, b"OggS", Foreign("streams in Ogg", "ogg")),
+)
+"""What libsndfile knows, but not with every encoding."""
 
 
 OTHER_CONTENT = (
@@ -110,9 +124,9 @@ def of_system(error: OSError | ValueError) -> Fault:
     return Fault(UNREADABLE, error.strerror or str(error), lasting=False)
 
 
-def foreign_format(head: bytes) -> Foreign | None:
+def foreign_format(head: bytes, among: Iterable[tuple[int, bytes, Foreign]] = FOREIGN_FORMATS) -> Foreign | None:
     """Return the format of a file by its first bytes, if it is audio that libsndfile cannot decode."""
-    return next((found for offset, mark, found in FOREIGN_FORMATS if head.startswith(mark, offset)), None)
+    return next((found for offset, mark, found in among if head.startswith(mark, offset)), None)
 
 
 def other_content(head: bytes) -> str:

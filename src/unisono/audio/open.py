@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from unisono.audio import ffmpeg, mp3, ogg, unfinished
 from unisono.audio.faults import (
     ABSURD_RATE,
+    CONTAINERS,
     EMPTY,
     NO_AUDIO,
     NOT_A_FILE,
     NOT_AUDIO,
     Fault,
+    Foreign,
     UnusableError,
     foreign_format,
     of_system,
@@ -348,8 +350,9 @@ def _pieces(descriptor: int, walked: mp3.Walk) -> SoundFile:
 def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
     """Try what libsndfile does not recognise by its first bytes."""
     if pieces := unfinished.mended(audio.descriptor, audio.head, audio.size):
-        audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
-        return
+        with suppress(*_ERRORS):
+            audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
+            return
     begin = mp3.behind_tags(audio.descriptor)
     if foreign := foreign_format(os.pread(audio.descriptor, 64, begin)):
         audio.streams = [_Stream(lambda: ffmpeg.open_foreign(audio.path, foreign))]
@@ -359,10 +362,26 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
         return
     if begin:
         raise UnusableError(Fault(NO_AUDIO, "nothing but tags")) from error
+    if container := foreign_format(audio.head, CONTAINERS):
+        audio.streams = [_of_rare_encoding(audio.path, container, error)]
+        return
     try:
         audio.streams = [_Stream(lambda: SoundFile(audio.path))]  # some formats are known by their ending
     except _ERRORS:
         raise error from None
+
+
+def _of_rare_encoding(path: str, container: Foreign, error: Exception) -> _Stream:
+    """Open a file of which libsndfile knows the container alone; raise its error if ffmpeg does not know more."""
+    try:
+        return _Stream(lambda: ffmpeg.open_foreign(path, container))
+    except UnusableError as refused:
+        if ffmpeg.is_here():
+            raise error from None
+        said = _not_audio(error)
+        raise UnusableError(
+            Fault(said.reason, f"{said.detail} If it plays elsewhere, {refused.fault.detail}", lasting=False)
+        ) from error
 
 
 def _link(descriptor: int, link: tuple[int, int]) -> _Stream | None:
