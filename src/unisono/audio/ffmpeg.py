@@ -54,13 +54,35 @@ def open_foreign(path: str, foreign: Foreign) -> "PipedSound":
     return PipedSound(path, foreign)
 
 
+def tags(path: str, foreign: Foreign) -> dict[str, str]:
+    """Return the tags of a file by their names in lower case; none if ffmpeg is not here or cannot read it."""
+    if not foreign.demuxer or not is_here():
+        return {}
+    try:
+        said = _asked(_input(path, foreign), "format_tags:stream_tags").stdout
+        found = json.loads(said or b"{}")
+    except (subprocess.TimeoutExpired, ValueError):
+        return {}
+    parts = [*found.get("streams", ())[:1], found.get("format", {})]
+    return {name.lower(): text for part in parts for name, text in part.get("tags", {}).items()}
+
+
+def _input(path: str, foreign: Foreign) -> list[str]:
+    return ["-protocol_whitelist", "file", "-f", foreign.demuxer, "-i", f"file:{Path(path).absolute()}"]
+
+
+def _asked(source: list[str], entries: str) -> "subprocess.CompletedProcess[bytes]":
+    words = ["ffprobe", "-v", "error", "-select_streams", "a:0", "-show_entries", entries, "-of", "json", *source]
+    return subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_S, check=False)
+
+
 class PipedSound:
     """A file that ffmpeg decodes, with those methods of `soundfile.SoundFile` that are used."""
 
     format = FORMAT
 
     def __init__(self, path: str, foreign: Foreign) -> None:
-        self._input = ["-protocol_whitelist", "file", "-f", foreign.demuxer, "-i", f"file:{Path(path).absolute()}"]
+        self._input = _input(path, foreign)
         self._process: subprocess.Popen[bytes] | None = None
         self._at = 0
         found = self._probed()
@@ -74,21 +96,8 @@ class PipedSound:
         self.frames = round(stated_s * self.samplerate) if is_known else UNKNOWN_FRAMES
 
     def _probed(self) -> dict[str, Any]:
-        entries = "stream=sample_rate,channels,duration:format=duration"
-        words = [
-            "ffprobe",
-            "-v",
-            "error",
-            "-select_streams",
-            "a:0",
-            "-show_entries",
-            entries,
-            "-of",
-            "json",
-            *self._input,
-        ]
         try:
-            done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PROBE_S, check=False)
+            done = _asked(self._input, "stream=sample_rate,channels,duration:format=duration")
         except subprocess.TimeoutExpired as error:
             raise UnusableError(Fault(NOT_AUDIO, f"ffprobe says nothing for {PROBE_S:.0f} s")) from error
         if done.returncode:

@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import subprocess
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -41,10 +43,10 @@ def only(folder: Path) -> Track:
     return item
 
 
-def ape(**fields: str) -> bytes:
+def ape(**fields: str | bytes) -> bytes:
     items = b""
     for name, text in fields.items():
-        content = text.encode()
+        content = text if isinstance(text, bytes) else text.encode()
         items += len(content).to_bytes(4, "little") + bytes(4) + name.encode() + b"\0" + content
     footer = b"APETAGEX" + (2000).to_bytes(4, "little") + (len(items) + 32).to_bytes(4, "little")
     return items + footer + len(fields).to_bytes(4, "little") + bytes(12)
@@ -264,6 +266,73 @@ def test_unsynchronised_tags(tmp_path: Path, version: int) -> None:
     track = only(tmp_path)
     assert (track.title, track.genre, track.extra["album"]) == ("Café del Mar", "Jazz", "Ｊａｚｚ！ １９５９")
     assert track.duration == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize(("version", "begin"), [(3, b"\0\0\0\6" + bytes(6)), (4, b"\0\0\0\6\1\0")])
+@pytest.mark.parametrize("flags", [0x40, 0xC0])
+def test_extended_headers(tmp_path: Path, version: int, begin: bytes, flags: int) -> None:
+    body = b"\0Jazz"
+    content = begin + b"TCON" + len(body).to_bytes(4, "big") + b"\0\0" + body
+    mp3(tmp_path / "x.mp3", b"ID3" + bytes([version, 0, flags]) + synchsafe(len(content)) + content)
+    assert only(tmp_path).genre == "Jazz"
+
+
+def chunk(name: bytes, content: bytes, order: Literal["little", "big"]) -> bytes:
+    return name + len(content).to_bytes(4, order) + content + bytes(len(content) % 2)
+
+
+def listed(content: bytes, *comments: bytes) -> bytes:
+    """Put Vorbis comments into a FLAC file."""
+    inner = b"".join(len(each).to_bytes(4, "little") + each for each in comments)
+    block = bytes(4) + len(comments).to_bytes(4, "little") + inner
+    return content[:42] + b"\4" + len(block).to_bytes(3, "big") + block + content[42:]
+
+
+@pytest.mark.parametrize(
+    ("artist", "encoding"), [("Кино и группа", "cp1251"), ("Björk", "latin-1"), ("Björk", "utf-8")]
+)
+@pytest.mark.parametrize("kind", ["flac", "wav", "aiff", "ape"])
+def test_texts_of_other_tags_in_old_code_pages(tmp_path: Path, artist: str, encoding: str, kind: str) -> None:
+    text, path = artist.encode(encoding), tmp_path / f"x.{kind}"
+    if kind == "ape":
+        path = mp3(tmp_path / "x.mp3", behind=ape(Artist=text, Genre=b"Jazz"))
+    else:
+        soundfile.write(path, np.zeros(8000), 8000)
+        content = path.read_bytes()
+        info = b"INFO" + chunk(b"IART", text + b"\0", "little") + chunk(b"IGNR", b"Jazz\0", "little")
+        path.write_bytes(
+            {
+                "flac": lambda: listed(content, b"Artist=" + text, b"GENRE=Jazz"),
+                "wav": lambda: content + chunk(b"LIST", info, "little"),
+                "aiff": lambda: content + chunk(b"AUTH", text, "big") + chunk(b"ID3 ", id3({"TCON": "Jazz"}), "big"),
+            }[kind]()
+        )
+    track = only(tmp_path)
+    assert (track.artist, track.genre) == (artist, "Jazz")
+
+
+def test_fields_of_a_free_name_as_ffmpeg_writes_them(tmp_path: Path) -> None:
+    mp3(tmp_path / "x.mp3", tag(frame("TXXX", b"comment\0so calm"), frame("TXXX", b"GENRE\0Jazz")))
+    assert (only(tmp_path).genre, only(tmp_path).extra["comment"]) == ("Jazz", "so calm")
+
+
+@pytest.mark.parametrize("ending", ["mka", "webm", "tta"])
+def test_formats_whose_tags_ffmpeg_reads(tmp_path: Path, with_ffmpeg: None, ending: str) -> None:
+    audio.tone(tmp_path / "x.wav", 1, 300)
+    words = ["-metadata", "artist=Björk", "-metadata", "genre=Trip Hop", *(["-c:a", "flac"] if ending == "mka" else [])]
+    command = [
+        "ffmpeg",
+        "-nostdin",
+        "-v",
+        "error",
+        "-i",
+        str(tmp_path / "x.wav"),
+        *words,
+        str(tmp_path / f"x.{ending}"),
+    ]
+    subprocess.run(command, check=True)
+    (tmp_path / "x.wav").unlink()
+    assert (only(tmp_path).artist, only(tmp_path).genre) == ("Björk", "Trip Hop")
 
 
 def test_two_backslashes_separate_values(tmp_path: Path) -> None:

@@ -13,10 +13,13 @@ from typing import Any, BinaryIO, NamedTuple
 
 import soundfile
 
+from unisono.audio import ffmpeg
+from unisono.audio.faults import foreign_format
 from unisono.sources.cells import name_of, text_of, tidy
 from unisono.sources.own.encodings import repaired
 from unisono.sources.own.id3 import as_seven_bits, seven_bits
 from unisono.sources.own.ratings import popularimeters, rating_of
+from unisono.sources.own.raw_texts import as_text, chunks, raw_texts
 
 _NUMBERED = re.compile(r"\((\d{1,3}|RX|CR)\)")
 _MISSING_GENRES = ((139, "Crossover"), (164, "Global"), (165, "IDM"))
@@ -56,13 +59,15 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
             field: [getattr(tag, field), *tag.other.get(field, ())] for field in ("title", "artist", "album", "genre")
         }
         found["comment"] = [tag.comment, *tag.other.get("comment", ())]
+        for field in ("comment", "genre"):  # as text fields of a free name, such as ffmpeg writes
+            found[field] = found[field] if any(found[field]) else list(tag.other.get(f"_{field}", ()))
         found["year"] = [tag.year]
         found["albumartist"] = [tag.albumartist, *tag.other.get("albumartist", ())]
         found["mood"] = [*tag.other.get("mood", ()), *tag.other.get("tmoo", ())]
         for field in ("license", "copyright", "url", "bpm", "isrc", "musicbrainz_trackid"):
             found[field] = list(tag.other.get(field, ()))
         found["genre"] = [name for text in _texts(found["genre"]) for name in _genres(text, by_number=_is_id3(tag))]
-        if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak"):
+        if _is_id3(tag) or path.suffix.lower() in (".ape", ".mpc", ".wv", ".tak", ".tta"):
             ape = _ape(file)
             ape["genre"] = [name for text in ape.get("genre", ()) for name in _genres(text, by_number=False)]
             for field, texts in ape.items():
@@ -70,6 +75,8 @@ def read_tags(path: Path, *, duration: bool = True) -> FileTags:
                     found[field] = texts
             if not found["genre"]:
                 found["genre"] = _first_version_genre(file)
+        if any("\ufffd" in text for texts in found.values() for text in _texts(texts)):
+            found |= {field: texts for field, texts in raw_texts(file).items() if any(found.get(field, ()))}
     rating = rating_of({**tag.other, **found})
     values: dict[str, list[str]] = {}
     doubtful: dict[str, list[str]] = {}
@@ -109,6 +116,7 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
         except UnsupportedFormatError:
             tag = TinyTag()
             _add_from_libsndfile(tag, path)
+            _add_from_ffmpeg(tag, path)
     content = _synchronised(file) if is_mpeg else b""
     if content:
         duration_s, tag = tag.duration, _id3_reader().get(file_obj=BytesIO(content), duration=False)
@@ -144,25 +152,28 @@ def _genre_names() -> list[str]:
 
 
 def _synchronised(file: BinaryIO) -> bytes:
-    """Return the ID3 tag of a file without the zeros that keep its bytes from looking like sound; empty if it has none.
+    """Return the ID3 tag of a file without an extended header, and without the zeros that keep its bytes from looking like
+    sound; empty if it has neither.
 
-    tinytag does not remove them. See https://id3.org/id3v2.4.0-structure, section 6.1.
+    tinytag reads both wrongly. See https://id3.org/id3v2.4.0-structure, sections 3.2 and 6.1.
     """
     file.seek(0)
     head = file.read(10)
-    if head[:3] != b"ID3" or not head[5] & 0x80:
+    if head[:3] != b"ID3" or not head[5] & 0xC0 or head[3] < 3:
         return b""
     content = file.read(min(seven_bits(head[6:]), _LARGEST_TAG_WITH_COVER))
-    if head[3] >= 4:  # frame by frame
+    if head[5] & 0x80 and head[3] == 3:
+        content = content.replace(b"\xff\0", b"\xff")
+    if head[5] & 0x40:  # of a length that counts itself since version 2.4
+        content = content[seven_bits(content[:4]) if head[3] >= 4 else 4 + int.from_bytes(content[:4], "big") :]
+    if head[5] & 0x80 and head[3] >= 4:  # frame by frame
         content, frames = b"", content
         while len(frames) > 10 and frames[0]:
             size, flags = seven_bits(frames[4:8]), frames[9]
             body = frames[10 : 10 + size][4 if flags & 1 else 0 :].replace(b"\xff\0", b"\xff")
             content += frames[:4] + as_seven_bits(len(body)) + bytes([0, flags & 0xFC]) + body
             frames = frames[10 + size :]
-    else:
-        content = content.replace(b"\xff\0", b"\xff")
-    return head[:5] + bytes([head[5] & 0x7F]) + as_seven_bits(len(content)) + content
+    return head[:5] + bytes([head[5] & 0x3F]) + as_seven_bits(len(content)) + content
 
 
 def _genres(text: str, *, by_number: bool = True) -> list[str]:
@@ -226,20 +237,15 @@ def _ape_items(content: bytes, count: int) -> dict[str, list[str]]:
         field = _APE_FIELDS.get(content[at + 8 : key_end].decode("latin-1").lower())
         at = key_end + 1 + length
         if field and not flags[0] & 0b110:  # a text
-            found[field] = content[key_end + 1 : at].decode("utf-8", "replace").split("\0")
+            found[field] = as_text(content[key_end + 1 : at]).split("\0")
     return found
 
 
 def _id3_chunk(file: BinaryIO, order: Any) -> bytes:
     """Return the ID3 tag in a WAV or AIFF file."""
-    at, size = 12, file.seek(0, os.SEEK_END)
-    while at + 8 <= size:
-        file.seek(at)
-        header = file.read(8)
-        length = int.from_bytes(header[4:], order)
-        if header[:4].lower() == b"id3 ":
+    for name, length in chunks(file, order):
+        if name.lower() == b"id3 ":
             return file.read(min(length, _LARGEST_TAG))
-        at += 8 + length + length % 2
     return b""
 
 
@@ -258,3 +264,18 @@ def _add_from_libsndfile(tag: Any, path: Path) -> None:
         tag.other["license"] = [license]
     for field, text in texts.items():
         setattr(tag, field, text or None)
+
+
+def _add_from_ffmpeg(tag: Any, path: Path) -> None:
+    """Add what ffmpeg, where it is installed, knows of a format that no other one reads."""
+    with path.open("rb") as file:
+        foreign = foreign_format(file.read(64))
+    if not foreign:
+        return
+    for name, text in ffmpeg.tags(str(path), foreign).items():
+        if name in ("title", "artist", "album", "genre", "comment") and not getattr(tag, name):
+            setattr(tag, name, text)
+        elif name in ("date", "year"):
+            tag.year = text
+        else:
+            tag.other.setdefault(name, [text])
