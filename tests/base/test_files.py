@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unisono.base.errors import UnisonoError
-from unisono.base.files import partial_path, remove_left_behind, whole_file, write_whole
+from unisono.base.files import cache_folder, expanded, partial_path, remove_left_behind, whole_file, write_whole
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -94,3 +94,21 @@ def test_a_loop_of_links_is_explained(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(UnisonoError, match="Cannot write"):
         write_whole(tmp_path / "a" / "x.json", "new")
+
+
+def test_a_name_that_begins_like_a_home_is_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert expanded("~/music") == Path("/somewhere/music")
+    assert expanded("~no such user/a.mp3") == Path("~no such user/a.mp3")
+
+
+def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def homeless(name: str) -> Path:
+        raise RuntimeError(name)
+
+    monkeypatch.setattr("platformdirs.user_cache_path", homeless)
+    with pytest.raises(UnisonoError) as raised:
+        cache_folder("audio", "UNISONO_SOMETHING")
+    assert "UNISONO_SOMETHING" in raised.value.hint
+    monkeypatch.setenv("UNISONO_SOMETHING", str(tmp_path))
+    assert cache_folder("audio", "UNISONO_SOMETHING") == tmp_path

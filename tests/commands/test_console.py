@@ -6,7 +6,7 @@ import logging
 import pytest
 from rich.table import Table
 
-from unisono.commands.console import SafeConsole, SafeHandler
+from unisono.commands.console import SafeConsole, SafeHandler, failed_unexpectedly
 
 HOSTILE = ["\x1b]52;c;YQ==\x07", "\x1b[31m", "\x9b1m", "\x7f", "\x00", "\u202egnp.exe", "\u2066x"]
 
@@ -36,3 +36,17 @@ def test_what_a_person_wrote_stays() -> None:
     table.add_row("Life:heart:Music")
     console.print(table)
     assert file.getvalue().split() == ["Größe", "日本語", "عربي", ":guitar:", "1", "[i]", "Life:heart:Music"]
+
+
+def test_no_columns_stand_for_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "0")
+    file = io.StringIO()
+    SafeConsole(file=file).print("one two")
+    assert file.getvalue() == "one two\n"
+
+
+def test_a_name_that_is_not_utf_8_is_nobodys_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UnicodeEncodeError) as raised:
+        "folder\udcff".encode()
+    assert failed_unexpectedly(raised.value, debug=False) == 1
+    assert "is not UTF-8" in capsys.readouterr().err

@@ -230,6 +230,7 @@ def test_a_hit_says_what_each_part_of_the_query_said_of_it():
     ("values", "said"),
     [
         ({"text": ""}, "text must not be empty"),
+        ({"without": "\udcff"}, "not UTF-8"),
         ({"text": "loud^0"}, "A weight is above 0"),
         ({"top": 0}, "top must be at least 1"),
         ({"diversity": 2}, "diversity must be"),

@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Meta
 
 from unisono.base.errors import UsageError
+from unisono.base.files import expanded
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,7 +49,7 @@ def as_path(path: AnyPath) -> Path:
     """
     if not isinstance(path, (str, os.PathLike)) or not str(path):
         raise UsageError(f"Expected a path, found {_say(path)}.")
-    return Path(path).expanduser()
+    return expanded(path)
 
 
 def checked(function: Callable[P, R]) -> Callable[P, R]:

@@ -20,6 +20,29 @@ ABANDONED_AFTER_S = 7 * 86400
 """A partial file of another host that has not changed for so long is left behind."""
 
 
+def expanded(path: "str | os.PathLike[str]") -> Path:
+    """Return a path with `~` expanded; a name that begins so, and is no user's, stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - that of pathlib raises
+
+
+def cache_folder(name: str, variable: str) -> Path:
+    """Return the folder that an environment variable names, or else one in the user's cache folder.
+
+    Raises:
+        UnisonoError: the user has no home.
+    """
+    from platformdirs import user_cache_path
+
+    if chosen := os.environ.get(variable):
+        return expanded(chosen)
+    try:
+        return user_cache_path("unisono") / name
+    except RuntimeError as error:
+        raise UnisonoError(
+            "This user has no home folder.", hint=f"Set HOME, or name a folder in {variable}."
+        ) from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a path in the same folder to write to. On success sync it and rename it into place, on any failure remove it.

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from unisono.base.backoff import Patience
 from unisono.base.errors import UsageError
 from unisono.base.extras import MissingExtraError, extra
+from unisono.base.files import cache_folder
 
 SCHEMES = ("s3://", "gs://", "file://")
 FOLDER = "UNISONO_AUDIO_CACHE"
@@ -177,9 +178,7 @@ def _file_system(scheme: str) -> Any:
 
 
 def _folder() -> Path:
-    from platformdirs import user_cache_path
-
-    return Path(os.environ.get(FOLDER) or user_cache_path("unisono") / "audio")
+    return cache_folder("audio", FOLDER)
 
 
 def _limit() -> int:

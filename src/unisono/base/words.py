@@ -26,3 +26,14 @@ def _short(number: float) -> str:
 def plain_markdown(text: str) -> str:
     """Return a text that stays as it is in Markdown, on one line: special characters are escaped."""
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>#|" else letter for letter in " ".join(text.split()))
+
+
+def is_text(text: str) -> bool:
+    """Return whether a text can be written as UTF-8: bytes that are not become lone surrogates when they are read."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

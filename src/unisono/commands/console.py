@@ -34,7 +34,7 @@ from unisono.base.errors import UnisonoError, UsageError
 from unisono.base.log import log
 from unisono.base.progress import show_with
 from unisono.base.table import Table
-from unisono.base.words import rate_in_words
+from unisono.base.words import is_text, rate_in_words
 
 __all__ = [
     "ask_secret",
@@ -70,6 +70,7 @@ _OF_THE_DISK = {
 )
 """Errors of the system that are nobody's fault but the disk's, and what to do."""
 
+_WITHOUT_TERMINAL = 80
 SHORTEST_COLUMN = 16
 """A column of words is at least this wide, or as wide as its longest word."""
 
@@ -80,6 +81,8 @@ class SafeConsole(Console):
     def __init__(self, **settings: Any) -> None:
         """Make a console with rich's settings."""
         super().__init__(highlight=False, emoji=False, **settings)
+        if not self.width:  # COLUMNS=0, which stands for no terminal
+            self.width = _WITHOUT_TERMINAL
 
     def render_str(self, text: str, **settings: Any) -> Any:
         """Render a text without its control characters."""
@@ -187,6 +190,11 @@ def failed_unexpectedly(error: Exception, *, debug: bool) -> int:
     if isinstance(error, OSError) and error.filename is not None and error.errno in _OF_THE_DISK:
         found = UnisonoError(f"{os.fsdecode(error.filename)}: {error.strerror}.", hint=_OF_THE_DISK[error.errno])
         found.exit_code = getattr(error, "exit_code", 1)
+        return failed(found, debug=debug)
+    if isinstance(error, UnicodeEncodeError) and not is_text(error.object):
+        found = UnisonoError(
+            f"{error.object[:200]!r} is not UTF-8.", hint="Rename that file or folder, or choose another."
+        )
         return failed(found, debug=debug)
     if debug:
         traceback.print_exception(error)

@@ -14,7 +14,7 @@ from unisono import __version__
 from unisono.base.arguments import AnyPath, as_path, checked
 from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import require
-from unisono.base.files import explained, partial_path, remove_left_behind, whole_folder
+from unisono.base.files import expanded, explained, partial_path, remove_left_behind, whole_folder
 from unisono.embeddings.encoders.exported_files import CONFIG, PART, TOWER, WEIGHTS
 from unisono.embeddings.encoders.text import TextEncoderSpec
 from unisono.retrieval.checkpoint import Checkpoint
@@ -212,6 +212,6 @@ def _public(values: dict[str, Any]) -> dict[str, Any]:
     """Return settings without the folders of this machine: of a path, only its last part."""
     kept = {name: value for name, value in values.items() if name not in PRIVATE}
     return {
-        name: Path(value).name if isinstance(value, str) and Path(value).expanduser().is_absolute() else value
+        name: Path(value).name if isinstance(value, str) and expanded(value).is_absolute() else value
         for name, value in kept.items()
     }

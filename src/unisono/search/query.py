@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from unisono.base.arguments import Count, check
 from unisono.base.errors import UsageError
+from unisono.base.words import is_text
 
 HEAVIEST = 100
 _WEIGHTED = re.compile(r"(.*\S)\s*\^\s*(\d{1,9}(?:\.\d{1,9})?)\s*", re.DOTALL)
@@ -64,6 +65,8 @@ class Query:
             check(each.name, value, hints[each.name])
             if each.name in PARTS and not all(part.strip() for part in value):
                 raise UsageError(f"{each.name} must not be empty.", parameter=each.name)
+        if not is_text("".join((*self.text, *self.without))):
+            raise UsageError("A description is not text: it holds bytes that are not UTF-8.")
 
     def __str__(self) -> str:
         """Return it as it is shown: `calm guitar, like Artist - Title, without vocals`."""

@@ -3,10 +3,10 @@
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 from unisono.base.errors import UsageError
+from unisono.base.files import expanded
 from unisono.base.words import counted
 from unisono.retrieval.collection import Collection
 from unisono.retrieval.columns import folded
@@ -36,8 +36,8 @@ def find_seeds(collection: Collection, named: str, playlists: Playlists = NONE) 
     if named in playlists:
         return _of_playlist(collection, named, playlists[named])
     if named.lower().endswith(ENDINGS):
-        return _of_playlist(collection, named, read_playlist(Path(named).expanduser()))
-    path = folded(os.path.abspath(Path(named).expanduser()))  # noqa: PTH100 - without resolving links
+        return _of_playlist(collection, named, read_playlist(expanded(named)))
+    path = folded(os.path.abspath(expanded(named)))  # noqa: PTH100 - without resolving links
     at = [row for row, track in enumerate(collection.tracks) if folded(track.audio_path) in (path, folded(named))]
     if at:
         return at, ""

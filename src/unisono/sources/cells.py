@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from unisono.base.words import is_text
 from unisono.tracks.vocabulary import key, spell
 
 __all__ = [
@@ -65,17 +66,6 @@ _WORD = re.compile(r"[^\W_]+")
 _SMALL_WORDS = frozenset({"and", "the"})
 _MOST_SPELLINGS = 1 << 17
 _LONGEST_LITERAL = 100_000
-
-
-def is_text(text: str) -> bool:
-    """Return whether a text was valid UTF-8 in its file; the readers turn other bytes into lone surrogates."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def tidy(text: str) -> str:

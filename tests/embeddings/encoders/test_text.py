@@ -261,6 +261,20 @@ def test_a_store_that_cannot_be_written_names_its_variable(tmp_path: Path, monke
     assert "UNISONO_CAPTIONS" in error.value.hint
 
 
+def test_a_cache_that_cannot_be_written_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("UNISONO_CAPTIONS", raising=False)
+    monkeypatch.setattr(text_store, "cache_folder", lambda name, variable: tmp_path / "file" / name)
+    text_store._passing_root.cache_clear()
+    words = WordEncoder()
+    for _ in range(2):
+        table = text_store.embed(["a", "b"], words.spec, lambda: words)
+        np.testing.assert_array_equal(table.rows(np.arange(2)), words.embed(["a", "b"]))
+    assert len(caplog.records) == 1 and "not kept" in caplog.text
+
+
 def test_an_embedding_that_is_not_finite_is_refused(folder: Path):
     class Broken(WordEncoder):
         def embed(self, captions):

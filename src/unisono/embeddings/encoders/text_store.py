@@ -20,19 +20,23 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from unisono.base.errors import DataError
-from unisono.base.files import explained, write_whole
+from unisono.base.errors import DataError, UnisonoError
+from unisono.base.files import cache_folder, explained, write_whole
 from unisono.base.log import log
 from unisono.base.progress import progress
 from unisono.base.texts import numbered, taken
 from unisono.embeddings.encoders.text import TextEncoder, TextEncoderSpec
 
+VARIABLE = "UNISONO_CAPTIONS"
+_ELSEWHERE = f"Name a folder that you may write to in {VARIABLE}."
 FORMAT = 1
 DIGEST = 16
 _NAME = "<u8"
@@ -65,16 +69,35 @@ class TextTable:
 
 def root() -> Path:
     """Return the folder of all stored text embeddings."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("UNISONO_CAPTIONS")
-    return Path(chosen).expanduser() if chosen else user_cache_path("unisono") / "captions"
+    return cache_folder("captions", VARIABLE)
 
 
 def folder_of(spec: TextEncoderSpec) -> Path:
     """Return the folder of an encoder's embeddings; each revision and instruction has its own."""
     identity = json.dumps({"format": FORMAT, **asdict(spec)}, sort_keys=True)
     return root() / f"{spec.name.replace('/', '--')}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
+
+
+def _usable(spec: TextEncoderSpec) -> Path:
+    """Create the folder of an encoder, or one that vanishes with the process if the user's cache cannot be written."""
+    try:
+        folder = folder_of(spec)
+        with explained(folder, elsewhere=_ELSEWHERE):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "lock").touch()
+    except UnisonoError as error:
+        if os.environ.get(VARIABLE):
+            raise
+        folder = Path(_passing_root().name, spec.name.replace("/", "--"))
+        if not folder.is_dir():
+            log.warning("Embeddings of captions are not kept for the next run. %s", error.message)
+            folder.mkdir()
+    return folder
+
+
+@cache
+def _passing_root() -> "TemporaryDirectory[str]":
+    return TemporaryDirectory(prefix="unisono-captions-")
 
 
 def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], TextEncoder]) -> TextTable:
@@ -84,22 +107,20 @@ def embed(captions: Sequence[str], spec: TextEncoderSpec, build: Callable[[], Te
         DataError: the encoder returned a vector that is not finite.
         UnisonoError: the store cannot be written.
     """
-    folder = folder_of(spec)
+    folder = _usable(spec)
     names = np.empty((len(captions), 2), dtype=np.uint64)
     for begin in range(0, len(captions), BLOCK):
         block = captions[begin : begin + BLOCK]
         names[begin : begin + BLOCK] = np.frombuffer(b"".join(map(_digest, block)), _NAME).reshape(-1, 2)
-    with explained(folder / "embeddings.f32", elsewhere="Name a folder that you may write to in UNISONO_CAPTIONS."):
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):
-            position = _find(names, _whole_names(folder, spec.dim))
-            _forget_damaged(folder, spec.dim, position)
-            (missing,) = np.nonzero(position < 0)
-            if len(missing):
-                count = (folder / "captions.md5").stat().st_size // DIGEST
-                first, which = numbered((names[missing, 0] ^ names[missing, 1]).view(np.int64))
-                _append(folder, captions, names, missing[first], build())
-                position[missing] = count + which
+    with explained(folder / "embeddings.f32", elsewhere=_ELSEWHERE), FileLock(folder / "lock"):
+        position = _find(names, _whole_names(folder, spec.dim))
+        _forget_damaged(folder, spec.dim, position)
+        (missing,) = np.nonzero(position < 0)
+        if len(missing):
+            count = (folder / "captions.md5").stat().st_size // DIGEST
+            first, which = numbered((names[missing, 0] ^ names[missing, 1]).view(np.int64))
+            _append(folder, captions, names, missing[first], build())
+            position[missing] = count + which
     matrix = _matrix(folder, spec.dim)
     used, position_in_used = np.unique(position, return_inverse=True)
     if len(used) * spec.dim * 4 <= IN_MEMORY:

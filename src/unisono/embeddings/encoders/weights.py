@@ -8,12 +8,12 @@ revision, so that embeddings always name what made them.
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import DataError
+from unisono.base.files import cache_folder
 from unisono.base.log import log
 from unisono.embeddings.encoders.audio import EncoderSpec, WeightsAbsentError
 from unisono.embeddings.encoders.audio import spec as audio_spec
@@ -139,10 +139,7 @@ def refuse_untrained(name: str, revision: str, where: str) -> None:
 
 def root() -> Path:
     """Return the folder of all fetched weights: `$UNISONO_WEIGHTS`, or `unisono/weights` in the user's cache folder."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("UNISONO_WEIGHTS")
-    return Path(chosen).expanduser() if chosen else user_cache_path("unisono") / "weights"
+    return cache_folder("weights", "UNISONO_WEIGHTS")
 
 
 def locate(name: str, hub: HubWeights, given: Path | None = None) -> WeightsOnDisk:

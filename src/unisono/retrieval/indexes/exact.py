@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unisono.base.errors import UnisonoError, UsageError
-from unisono.base.files import write_whole
+from unisono.base.files import expanded, write_whole
 from unisono.retrieval.indexes import (
     BLOCK,
     Floats,
@@ -253,4 +253,4 @@ def open_at(place: str, dim: int, made_for: str) -> ExactIndex:
     """
     if place.startswith("//"):
         raise no_place(place, "exact, or exact:FOLDER")
-    return ExactIndex(dim, Path(place).expanduser() if place else None, made_for)
+    return ExactIndex(dim, expanded(place) if place else None, made_for)

@@ -14,13 +14,13 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
+from unisono.base.files import expanded
 from unisono.retrieval.indexes import (
     Floats,
     IndexAwayError,
@@ -273,7 +273,7 @@ def open_at(place: str, dim: int, made_for: str) -> MilvusIndex:
         IndexAwayError: Milvus does not answer.
     """
     found = re.fullmatch(r"//([\w.-]*|\[[0-9a-fA-F:]+\])(?::(\d{1,5}))?(?:/(\w{1,100}))?/?", place)
-    path = Path(place).expanduser()
+    path = expanded(place)
     if not found and (place.startswith("//") or path.suffix != ".db"):
         raise no_place(place, EXPECTED)
     with extra("milvus", "The index milvus"):

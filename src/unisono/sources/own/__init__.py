@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from unisono.base.files import expanded
 from unisono.sources.base import Dataset
 from unisono.tracks.vocabulary import key
 
@@ -25,7 +26,7 @@ def find(name: str, suffix: str = "") -> Dataset | None:
     if name.startswith(_FOLDER):
         from unisono.sources.own.folder import folder_dataset
 
-        return folder_dataset(Path(name.removeprefix(_FOLDER)).expanduser(), suffix)
+        return folder_dataset(expanded(name.removeprefix(_FOLDER)), suffix)
     if name.startswith(_HUGGING_FACE):
         from unisono.sources.own.recipe_dataset import huggingface_dataset
 
@@ -33,7 +34,7 @@ def find(name: str, suffix: str = "") -> Dataset | None:
     if name.endswith(".toml"):
         from unisono.sources.own.recipe_dataset import recipe_dataset
 
-        return recipe_dataset(Path(name).expanduser())
+        return recipe_dataset(expanded(name))
     if name in recipe_names():
         from unisono.sources.own.recipe_dataset import recipe_dataset
 
@@ -43,7 +44,7 @@ def find(name: str, suffix: str = "") -> Dataset | None:
 
 def meant_by(name: str) -> str:
     """Return what to write instead of a path that is no dataset by itself; empty if the name is no path of this disk."""
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return f"A folder of music is named folder:{name}, one of tables with their audio hf:{name}"
     if path.is_file():
@@ -54,7 +55,7 @@ def meant_by(name: str) -> str:
 def one_spelling(name: str) -> str:
     """Return a name with the real path of what it names, where it names a folder or a recipe."""
     kind = next((kind for kind in (_FOLDER, _HUGGING_FACE) if name.startswith(kind)), "")
-    path = Path(name.removeprefix(kind)).expanduser()
+    path = expanded(name.removeprefix(kind))
     is_path = kind == _FOLDER or (path.is_dir() if kind else name.endswith(".toml"))
     return f"{kind}{os.path.realpath(path)}" if is_path else name
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import UsageError
+from unisono.base.files import expanded
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.own.layout import KINDS
@@ -65,10 +66,10 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
     return _dataset(
         recipe,
         name,
-        lambda root: (root if is_shipped else folder) / Path(recipe.table).expanduser(),
+        lambda root: (root if is_shipped else folder) / expanded(recipe.table),
         title=recipe.title or name,
         homepage=recipe.homepage,
-        root=None if is_shipped else folder / Path(recipe.audio_root).expanduser(),
+        root=None if is_shipped else folder / expanded(recipe.audio_root),
         marker_files=(recipe.table,) if is_shipped else ("*",),
         audio_folders=(recipe.audio_root,) if is_shipped else (".",),
     )
@@ -82,7 +83,7 @@ def huggingface_dataset(source: str, suffix: str = "") -> Dataset:
     Raises:
         UsageError: it is neither a folder nor the name of a repository.
     """
-    folder = Path(source.removeprefix(HUB)).expanduser().absolute()
+    folder = expanded(source.removeprefix(HUB)).absolute()
     if source != HUB and folder.is_dir():
         return _folder_dataset(_unmapped(str(folder)), folder, suffix)
     if OnHub.of(source) is None:

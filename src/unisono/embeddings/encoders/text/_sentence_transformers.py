@@ -9,6 +9,7 @@ import torch
 
 from unisono.base.errors import UsageError
 from unisono.base.extras import extra
+from unisono.base.files import expanded
 from unisono.embeddings.encoders.text import TextEncoderSpec, _not_here
 from unisono.embeddings.encoders.text._files import snapshot
 from unisono.embeddings.encoders.text._transformer import TorchTextEncoder
@@ -122,7 +123,7 @@ def check_modules(folder: Path, name: str) -> None:
 
 def _folder(name: str, *, may_fetch: bool) -> Path:
     """Return the folder of a model: the one that is named, or that of a repository in the hub's cache."""
-    folder = Path(name).expanduser()
+    folder = expanded(name)
     if folder.is_dir():
         return folder
     if name.startswith((".", "/", "~")):
