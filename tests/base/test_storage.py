@@ -1,5 +1,6 @@
 """Objects on a real S3 server, a process of its own, behind a proxy that spoils what it is told to."""
 
+import json
 import os
 import socket
 import subprocess
@@ -24,6 +25,8 @@ from unisono.audio.faults import MISSING, UNREADABLE, Fault
 from unisono.audio.probe import probe
 from unisono.base import storage
 from unisono.base.backoff import Patience
+from unisono.curation.collection import read_tracks
+from unisono.curation.unify import unify
 
 Spoil = Callable[[bytes], Any]
 """From a good body to what is sent instead: bytes under its length, bytes in a list under their own, or a status."""
@@ -272,3 +275,30 @@ def test_prepare_reads_where_the_path_map_says(s3: S3, tmp_path: Path) -> None:
     assert sum(folder.done.counts.values()) == 3
     again = folder.prepare(path_map=("/srv/nas=s3://music",))
     assert not folder.done.written and again.is_file()
+
+
+def test_a_recipe_names_a_bucket(s3: S3, music: Path, tmp_path: Path) -> None:
+    """Its files are measured there; what lies elsewhere, or is not there, is said."""
+    s3.put("set/a b.wav", music)
+    s3.put("set/inner/b.wav", music)
+    s3.put("other/c.wav", music)
+    names = (
+        "a b.wav",
+        "s3://music/set/inner/b.wav",
+        "none.wav",
+        "../other/c.wav",
+        "s3://music/other/c.wav",
+        "/etc/c.wav",
+    )
+    rows = "".join(f"{name},a slow song {number}\n" for number, name in enumerate(names))
+    (tmp_path / "t.csv").write_text(f"file,text\n{rows}")
+    recipe = tmp_path / "t.toml"
+    recipe.write_text('table="t.csv"\naudio_root="s3://music/set"\naudio="{file}"\n[columns]\ncaption="text"\n')
+    unify([str(recipe)], output=tmp_path / "u.json", data_root=tmp_path)
+    assert {(track.audio_path, track.duration) for track in read_tracks(tmp_path / "u.json")} == {
+        ("s3://music/set/a b.wav", 2.0),
+        ("s3://music/set/inner/b.wav", 2.0),
+    }
+    dropped = json.loads((tmp_path / "u.report.json").read_text())["dropped"]
+    assert [row["reason"] for row in dropped] == [MISSING] * 4
+    assert sum("relative to s3://music/set" in row["detail"] for row in dropped) == 3

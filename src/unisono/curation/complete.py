@@ -55,7 +55,7 @@ def drafts(release: Release, *, check_audio: bool) -> Iterable[Draft | Dropped]:
         if found is None:
             detail = index.where(item.audio_path)
             if index.is_outside(item.audio_path):
-                detail = f"{item.audio_path}: expected a path relative to {release.root}, or an absolute one below it"
+                detail = f"{item.audio_path}: expected a path relative to {index.place}, or an absolute one below it"
             yield Dropped(id=item.id, reason=MISSING, detail=detail)
         else:
             yield Draft(item, found, check_audio and dataset.is_excerpt(item))

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
 
+from unisono.base import storage
 from unisono.base.errors import UnisonoError
+from unisono.base.words import is_text
 
 ANYWHERE = "**"
 _ELSEWHERE = re.compile(r"[a-z]:[\\/]|\\\\|[a-z][a-z0-9+.-]+://", re.IGNORECASE)
@@ -18,18 +20,24 @@ class AudioIndex:
     """The audio files of one dataset, by the paths in its metadata.
 
     `folders` are `Dataset.audio_folders`; the first one that contains the file counts. Below a folder that ends in `**`
-    a file is found by its name at any depth; of several files of one name, the first in alphabetical order counts.
+    a file is found by its name at any depth; of several files of one name, the first in alphabetical order counts. If the
+    first folder is an address (`s3://bucket/music`), nothing is listed: a file is where its path says.
     """
 
     def __init__(self, root: Path, folders: Sequence[str]) -> None:
         # unlike resolve(), abspath keeps the user's links; "" is the root of the file system
         self._root = os.path.abspath(root).rstrip("/")  # noqa: PTH100
+        self._address = folders[0].rstrip("/") if storage.is_url(folders[0]) else ""
         self._folders = [_below(self._root, folder) for folder in folders]
+        self.place = self._address or str(root)
+        """What the paths are relative to."""
         self._names: dict[str, dict[str, str]] = {}
         self._anywhere: dict[str, dict[str, str]] = {}
 
     def find(self, audio_path: str) -> str | None:
         """Return the absolute path of a file; None if it is not in the dataset's folder."""
+        if self._address:
+            return self._below_address(audio_path)
         if ".." in audio_path or audio_path[:1] == "/":
             inside = self._inside(audio_path)
             if inside is None:
@@ -47,14 +55,20 @@ class AudioIndex:
 
     def where(self, audio_path: str) -> str:
         """Return the absolute path where a file is looked for first; for plans made before the audio is there."""
+        if self._address:
+            return self._below_address(audio_path) or audio_path
         folder, is_anywhere = self._folders[0]
         return f"{folder}/{audio_path.rpartition('/')[2] if is_anywhere else audio_path}"
 
     def is_outside(self, audio_path: str) -> bool:
         """Return whether a path leads out of the dataset's folder, or is one of another system, or an address."""
-        if _ELSEWHERE.match(audio_path):
-            return True
+        if self._address or _ELSEWHERE.match(audio_path):
+            return self.find(audio_path) is None
         return (".." in audio_path or audio_path[:1] == "/") and self._inside(audio_path) is None
+
+    def _below_address(self, audio_path: str) -> str | None:
+        path = audio_path.removeprefix(f"{self._address}/")
+        return None if storage.is_absolute(path) or ".." in path.split("/") else f"{self._address}/{path}"
 
     def _inside(self, audio_path: str) -> str | None:
         """Return an absolute path, or one with `..`, relative to the folder that it is in; None if it is in none."""
@@ -99,12 +113,7 @@ def _look_up(names: dict[str, str], name: str) -> str | None:
     if found is None and not name.isascii():  # file systems store letters composed or decomposed
         for form in ("NFC", "NFD"):
             found = found or names.get(unicodedata.normalize(form, name))
-    return found if found is None or _is_text(found) else None
-
-
-def _is_text(path: str) -> bool:
-    """Return whether a path is valid UTF-8, so that it can be written into a file."""
-    return path.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in path)
+    return found if found is None or is_text(found) else None
 
 
 def _files(directory: str) -> list[str]:

@@ -221,9 +221,27 @@ def test_a_server_that_has_not_taken_in_what_it_was_sent_is_not_searched(server,
     graphs = chain((0,), repeat(3))
     monkeypatch.setattr(index._client, "list_persistent_segments", lambda _: [large, small])
     monkeypatch.setattr(
-        index._client, "list_loaded_segments", lambda _: [SimpleNamespace(segment_id=7, index_id=next(graphs))]
+        index._client,
+        "list_loaded_segments",
+        lambda _: [SimpleNamespace(segment_id=7, num_rows=5000, index_id=next(graphs))],
     )
     query = np.array([1, 0, 0], dtype=np.float32)
     with pytest.raises(IndexAwayError, match="still takes in 5,000 vectors that it was sent"):
         index.search(query, 1)
     assert index.search(query, 1)[0].tolist() == [0]
+
+
+def test_a_server_that_puts_its_files_together_is_searched(server, monkeypatch):
+    """It searches the files that it had, which hold all vectors, until the new ones have their graphs."""
+    index: Any = open_index(f"milvus://{server}/together", DIM, "a model")
+    index.upsert(np.arange(3), np.eye(3, DIM, dtype=np.float32))
+    new = [SimpleNamespace(segment_id=9, num_rows=6000)]
+    old = [SimpleNamespace(segment_id=number, num_rows=rows, index_id=3) for number, rows in ((7, 2), (8, 1))]
+    monkeypatch.setattr(index._client, "list_persistent_segments", lambda _: new)
+    monkeypatch.setattr(index._client, "list_loaded_segments", lambda _: old)
+    query = np.array([1, 0, 0], dtype=np.float32)
+    assert index.search(query, 1)[0].tolist() == [0]
+    old.pop()
+    index._looked_at = -np.inf
+    with pytest.raises(IndexAwayError, match="still takes in 6,000 vectors"):
+        index.search(query, 1)

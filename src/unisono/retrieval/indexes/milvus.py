@@ -140,7 +140,7 @@ class MilvusIndex:
         """Find the vectors with the largest dot product with a query; see `Index.search`."""
         count = self.count() if self._count < 0 else self._count
         if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
-            self._refuse_what_is_on_its_way()
+            self._refuse_what_is_on_its_way(count)
         if among is None:
             return self._search(query, top) if top <= MOST_FOUND or count <= MOST_FOUND else self._compared(query, top)
         if len(among) and len(among) >= FEW * count:
@@ -156,7 +156,7 @@ class MilvusIndex:
                 wanted *= 16
         return self._compared(query, top, among)
 
-    def _refuse_what_is_on_its_way(self) -> None:
+    def _refuse_what_is_on_its_way(self, count: int) -> None:
         """Raise if the server has not built the graphs of all it was sent yet, which takes it a minute or more."""
         import grpc
         from pymilvus import MilvusException
@@ -166,9 +166,9 @@ class MilvusIndex:
             loaded = self._client.list_loaded_segments(self._name)
         except (MilvusException, grpc.RpcError):  # it has no such files, or the search will say what is wrong
             files, loaded = {}, []
-        searched = {each.segment_id for each in loaded if each.index_id}
+        searched = {each.segment_id: each.num_rows for each in loaded if each.index_id or each.num_rows <= SEEN_AT_ONCE}
         missing = sum(rows for number, rows in files.items() if rows > SEEN_AT_ONCE and number not in searched)
-        if missing:
+        if missing and sum(searched.values()) != count:  # while files are put together, those before them are searched
             raise IndexAwayError(f"The index {self._address} still takes in {missing:,} vectors that it was sent.")
         self._looked_at = time.monotonic()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from unisono.base.errors import UsageError
 from unisono.base.files import expanded
+from unisono.base.storage import is_url
 from unisono.base.tally import Dropped
 from unisono.sources.base import Dataset, HubFiles, ParseOptions
 from unisono.sources.own.layout import KINDS
@@ -62,6 +63,7 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
     if recipe.table.startswith(HUB):
         return _hub_dataset(recipe, name, asked_as=name if is_shipped else str(path))
     folder = path.absolute().parent
+    is_there = is_shipped or is_url(recipe.audio_root)
 
     return _dataset(
         recipe,
@@ -69,9 +71,9 @@ def recipe_dataset(path: Path, *, is_shipped: bool = False) -> Dataset:
         lambda root: (root if is_shipped else folder) / expanded(recipe.table),
         title=recipe.title or name,
         homepage=recipe.homepage,
-        root=None if is_shipped else folder / expanded(recipe.audio_root),
+        root=None if is_shipped else folder if is_there else folder / expanded(recipe.audio_root),
         marker_files=(recipe.table,) if is_shipped else ("*",),
-        audio_folders=(recipe.audio_root,) if is_shipped else (".",),
+        audio_folders=(recipe.audio_root,) if is_there else (".",),
     )
 
 
