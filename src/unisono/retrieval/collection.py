@@ -15,6 +15,7 @@ from unisono.embeddings.file import SplitRows
 from unisono.retrieval.columns import Columns
 from unisono.retrieval.indexes import (
     BLOCK,
+    CompareYourselfError,
     Floats,
     Index,
     IndexAwayError,
@@ -265,6 +266,8 @@ class Collection:
                 return places[known], scores[known]
             except IndexAwayError as error:
                 self._lose(error)
+            except CompareYourselfError:
+                self.note = ""
         if self._exact.folder is None:
             return self._exact.search(query, top, among)
         found, scores = self._exact.search(query, top, keys)

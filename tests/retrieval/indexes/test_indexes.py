@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from unisono.base.errors import UnisonoError, UsageError
 from unisono.retrieval import indexes
-from unisono.retrieval.indexes import IndexAwayError, open_index, refresh
+from unisono.retrieval.collection import Collection, Copied
+from unisono.retrieval.indexes import CompareYourselfError, IndexAwayError, milvus, open_index, refresh
 from unisono.retrieval.indexes.exact import ExactIndex
 
 KINDS = ("exact", "exact:FOLDER", "milvus:FILE.db", "milvus://SERVER")
@@ -245,3 +246,24 @@ def test_a_server_that_puts_its_files_together_is_searched(server, monkeypatch):
     index._looked_at = -np.inf
     with pytest.raises(IndexAwayError, match="still takes in 6,000 vectors"):
         index.search(query, 1)
+
+
+def test_a_server_does_not_send_most_of_what_it_has(server, monkeypatch):
+    """It is asked for no more than it may return at once; whoever holds the vectors compares them then."""
+    vectors = unit(np.random.default_rng(0).standard_normal((60, DIM)))
+    index: Any = open_index(f"milvus://{server}/far_away", DIM, "a model")
+    index.upsert(np.arange(60), vectors)
+    query = vectors[0]
+    far = np.sort(np.argsort(vectors @ query)[:30])
+    assert len(index.search(query, 4, far)[0]) == 4
+    monkeypatch.setattr(milvus, "MOST_FOUND", 15)
+    monkeypatch.setattr(milvus, "MOST_COMPARED", 29)
+    for top, among in ((4, far), (16, None)):
+        with pytest.raises(CompareYourselfError):
+            index.search(query, top, among)
+        tracks: Any = ["a track"] * 60
+        held = Collection(tracks, vectors, f"milvus://{server}/far_away", copied=Copied("a model", "all"))
+        found, scores = held.nearest(query, top, among)
+        expected = Collection(tracks, vectors).nearest(query, top, among)
+        assert held.note == "" and found.tolist() == expected[0].tolist()
+        np.testing.assert_array_equal(scores, expected[1])

@@ -39,6 +39,10 @@ class IndexAwayError(UnisonoError):
     """The index cannot be reached, or does not answer."""
 
 
+class CompareYourselfError(Exception):
+    """The index would have to send so many of its vectors that whoever has them compares them sooner."""
+
+
 class Index(Protocol):
     """Unit vectors of D numbers, each under a key."""
 
@@ -68,6 +72,10 @@ class Index(Protocol):
         Returns:
             Keys [k] and scores [k], best first, equal scores by ascending key; k is `top`, or fewer if fewer are searched.
             An approximate index may miss some.
+
+        Raises:
+            IndexAwayError: it does not answer.
+            CompareYourselfError: it cannot tell without sending a large share of the vectors.
         """
         ...
 

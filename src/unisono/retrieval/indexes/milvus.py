@@ -22,6 +22,7 @@ from unisono.base.errors import UsageError
 from unisono.base.extras import extra
 from unisono.base.files import expanded
 from unisono.retrieval.indexes import (
+    CompareYourselfError,
     Floats,
     IndexAwayError,
     Positions,
@@ -39,6 +40,8 @@ WITHIN_S = 30.0
 """A server that has not answered in this time is away."""
 MOST_FOUND = 16_384
 """More cannot be asked for at once."""
+MOST_COMPARED = 50_000
+"""Vectors that a server sends for one query at most."""
 MOST_SENT = 2_000
 """Vectors of one request."""
 ROUNDING = 1e-5
@@ -202,6 +205,8 @@ class MilvusIndex:
     def _compared(self, query: Floats, top: int, among: Positions | None = None) -> tuple[Positions, Floats]:
         """Compare the query with each of some vectors, or with all."""
         best = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        if self._is_server and (self._count if among is None else len(among)) > MOST_COMPARED:
+            raise CompareYourselfError
         for some in _lots((self.held()[0] if among is None else among).tolist()):
             with self._asking():
                 rows = self._client.query(
