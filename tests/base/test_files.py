@@ -3,12 +3,16 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unisono.base.errors import UnisonoError
 from unisono.base.files import cache_folder, expanded, partial_path, remove_left_behind, whole_file, write_whole
+from unisono.curation.collection import read_tracks
+from unisono.embeddings.file import open_embeddings
+from unisono.retrieval import checkpoint
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -112,3 +116,18 @@ def test_a_user_without_a_home_is_told_what_to_name(monkeypatch: pytest.MonkeyPa
     assert "UNISONO_SOMETHING" in raised.value.hint
     monkeypatch.setenv("UNISONO_SOMETHING", str(tmp_path))
     assert cache_folder("audio", "UNISONO_SOMETHING") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [(f"a.{ending}", read_tracks) for ending in ("json", "jsonl", "parquet")]
+    + [("a.h5", open_embeddings), ("a.pt", checkpoint.load)],
+)
+def test_a_pointer_of_git_lfs_is_told_from_a_damaged_file(
+    tmp_path: Path, name: str, read: Callable[[Path], object]
+) -> None:
+    path = tmp_path / name
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12345\n")
+    with pytest.raises(UnisonoError, match="is a Git LFS pointer") as raised:
+        read(path)
+    assert "git lfs pull" in raised.value.hint

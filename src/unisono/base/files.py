@@ -13,7 +13,7 @@ from glob import escape
 from pathlib import Path
 from typing import IO
 
-from unisono.base.errors import UnisonoError, UsageError
+from unisono.base.errors import DataError, UnisonoError, UsageError
 
 TEMPORARY = "Temporary files are in the folder that the variable TMPDIR names."
 ABANDONED_AFTER_S = 7 * 86400
@@ -41,6 +41,21 @@ def cache_folder(name: str, variable: str) -> Path:
         raise UnisonoError(
             "This user has no home folder.", hint=f"Set HOME, or name a folder in {variable}."
         ) from error
+
+
+def refuse_pointer(path: Path) -> None:
+    """Refuse a file that is a pointer of Git LFS instead of what it should be; one that cannot be read is left alone.
+
+    Raises:
+        DataError: it is a pointer.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(24)
+    except OSError:
+        return
+    if start.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
 
 
 @contextmanager

@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from unisono.base import texts
 from unisono.base.arguments import AnyPath, as_path, nearest
 from unisono.base.errors import DataError, UnisonoError, UsageError
+from unisono.base.files import refuse_pointer
 from unisono.base.table import Table
 from unisono.base.texts import ListsOnDisk, TextsOnDisk, chained, decoded_list, distinct
 from unisono.embeddings.encoders.weights import refuse_untrained
@@ -487,6 +488,7 @@ def _open(path: Path) -> h5py.File:
             raise UnisonoError(
                 f"Cannot read {path}: {os.strerror(error.errno)}.", hint="See that you may read it."
             ) from error
+        refuse_pointer(path)
         raise DataError(
             f"{path} is not a whole HDF5 file: {error}.",
             hint="Make one with: unisono prepare, or point to the folder of another.",

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from unisono.base.errors import DataError, MissingFileError
+from unisono.base.files import refuse_pointer
 
 LONGEST_CELL = 1 << 24
 """Bytes of a text in a table; nobody writes longer ones."""
@@ -16,14 +17,12 @@ def refuse_lfs_pointer(path: Path) -> None:
         DataError: it cannot be read, or is a pointer.
     """
     try:
-        with path.open("rb") as file:
-            start = file.read(24)
+        path.open("rb").close()
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} is missing.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
-    if start.startswith(b"version https://git-lfs"):
-        raise DataError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch the file with: git lfs pull")
+    refuse_pointer(path)
 
 
 def relative_name(path: Path, root: Path) -> str:

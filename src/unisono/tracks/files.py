@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from unisono.base.errors import DataError, UsageError
-from unisono.base.files import remove_left_behind, whole_file
+from unisono.base.files import refuse_pointer, remove_left_behind, whole_file
 from unisono.base.tally import Dropped
 from unisono.tracks import formats
 from unisono.tracks.record import Entry, to_track
@@ -58,10 +58,12 @@ def unified_format(path: Path) -> formats.UnifiedFormat:
 
     Raises:
         UsageError: the file is missing, or its ending is none of .json, .jsonl, .parquet.
+        DataError: it is a pointer of Git LFS.
     """
     kind = file_kind(path)
     if not path.is_file():
         raise UsageError(f"There is no file {path}.", hint="Make one with: unisono unify --output " + str(path))
+    refuse_pointer(path)
     return cast(formats.UnifiedFormat, formats.get(kind))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unisono.base.errors import DataError
+from unisono.base.files import refuse_pointer
 
 
 def read_archive(path: Path, device: str = "cpu") -> tuple[Any, int]:
@@ -24,6 +25,7 @@ def read_archive(path: Path, device: str = "cpu") -> tuple[Any, int]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
     try:
         if not zipfile.is_zipfile(file):
+            refuse_pointer(path)
             raise DataError(
                 f"{path} is truncated or is not a checkpoint.",
                 hint="Use another one, or train a new one: unisono train",
