@@ -91,3 +91,9 @@ def test_the_command_line_asks_for_overwrite(data: Path, tmp_path: Path) -> None
     assert "--overwrite" in unify_command(*words, code=2)
     unify_command(*words, "--overwrite")
     assert "replaced" not in unify_command(*words)
+
+
+def test_a_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    (tmp_path / "x.json").mkdir()
+    with pytest.raises(UsageError, match=r"x\.json is a folder"):
+        unify(["fma"], output=tmp_path / "x.json", data_root=tmp_path / "nothing")

@@ -26,8 +26,10 @@ def check_replacing(output: Path, report: Path, options: Mapping[str, Any], *, o
         overwrite: whether to replace a mix that was held out or sampled in another way.
 
     Raises:
-        UsageError: it is such a mix, and `overwrite` is false.
+        UsageError: it is such a mix, and `overwrite` is false; or it is a folder.
     """
+    if output.is_dir():
+        raise UsageError(f"{output} is a folder.", hint=f"Name a file: --output {output / 'unified_dataset.json'}")
     if not output.exists():
         return
     try:
