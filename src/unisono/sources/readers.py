@@ -61,6 +61,10 @@ _JSON_TOKENS = re.compile(
     rb'(?P<key>"(?:[^"\\]|\\.)*+")(?=\s*:)|"(?:[^"\\]|\\.)*+"|(?P<name>-?\b(?:NaN|Infinity)\b)', re.DOTALL
 )
 
+_MARKED = "unisono.marked"
+"""How bytes that are not UTF-16 are read: as what no text holds, so that their row is malformed."""
+
+codecs.register_error(_MARKED, lambda error: ("\udcff", error.end))  # type: ignore[attr-defined]
 csv.field_size_limit(LONGEST_CELL)
 
 
@@ -168,7 +172,7 @@ class CsvTable:
         return count % 2 == 0
 
     def _open(self) -> Any:
-        errors = "replace" if self._encoding == "utf-16" else "surrogateescape"
+        errors = _MARKED if self._encoding == "utf-16" else "surrogateescape"
         file = self._path.open(encoding=self._encoding, errors=errors, newline="")
         for _ in range(self._before):
             file.readline()

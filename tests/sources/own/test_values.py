@@ -139,6 +139,16 @@ def test_a_table_of_a_spreadsheet_is_read(tmp_path: Path, encoding: str, first: 
     assert isinstance(bad, Dropped) and bad.id == f"t.csv:{4 + bool(first)}"
 
 
+def test_a_row_that_is_not_utf_16_is_malformed(tmp_path: Path) -> None:
+    rows = [f"{name}.wav,slow\n".encode("utf-16-le") for name in "abc"]
+    rows[1] = rows[1].replace(b"o\0", b"\0\xd8")  # half a pair
+    (tmp_path / "t.csv").write_bytes("\ufefffile,text\n".encode("utf-16-le") + b"".join(rows))
+    found = read(recipe(tmp_path, "t.csv"))
+    assert [each.audio_path for each in found if isinstance(each, Track)] == ["a.wav", "c.wav"]
+    (bad,) = (each for each in found if isinstance(each, Dropped))
+    assert bad.id == "t.csv:3" and bad.reason == "malformed row"
+
+
 def test_addresses_of_files_are_paths_and_no_root_is_put_before_other_absolute_ones(tmp_path: Path) -> None:
     audio.tone(tmp_path / "clips" / "a b.wav", 6, 300)
     there = (tmp_path / "clips").as_uri()
