@@ -72,7 +72,7 @@ def test_export(checkpoint: Path, exported: tuple[Path, ExportReport, Result]):
     assert config["onnx"]["largest_difference"] < 1e-4
     assert "musicnn" in (folder / "README.md").read_text()
 
-    # the text tower, with the tokenizer beside it
+    # the text tower, with the tokenizer next to it
     session = onnxruntime.InferenceSession(folder / config["onnx"]["file"])
     tokenizer = Tokenizer.from_file(str(folder / config["onnx"]["tokenizer"]))
     tokenizer.enable_padding(pad_id=0, pad_token="[PAD]", direction=config["onnx"]["padding"])

@@ -88,7 +88,7 @@ def saved_to_disk(folder: Path, source: Path) -> None:
 
 
 def audio_folder(folder: Path, source: Path, kind: str = "csv") -> None:
-    """Write audio files beside `metadata.csv`, `.jsonl` or `.parquet`, in a folder a split."""
+    """Write audio files next to `metadata.csv`, `.jsonl` or `.parquet`, in a folder a split."""
     for split, numbers in SPLITS.items():
         (folder / split / "sounds").mkdir(parents=True)
         items = []

@@ -25,7 +25,7 @@ _MADE_BY = f"{METHOD} {VERSION} {soundfile.__libsndfile_version__}"
 
 
 class Listened(NamedTuple):
-    """What listening to an excerpt gave."""
+    """What listening to an excerpt found."""
 
     decoded: str
     """The sha256 of its decoded samples, its rate and its channels; empty where there is a fault."""

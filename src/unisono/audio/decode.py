@@ -14,7 +14,7 @@ from unisono.audio.open import AudioFile, Samples, open_audio
 from unisono.base.log import log
 
 VERSION = 2
-"""Changes when the same file gives other samples."""
+"""Changes when the same file is decoded to other samples."""
 SHORTEST_S = 1.0
 """Excerpts shorter than this are not used."""
 SILENT_PEAK = 1e-4

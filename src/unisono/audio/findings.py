@@ -16,7 +16,7 @@ FindingKind = Literal[
 
 
 HEARD: frozenset[FindingKind] = frozenset({"unreadable", "damaged", "silent", "clipped", "speech", "duration"})
-"""Findings that only decoding gives."""
+"""Findings that need decoded audio."""
 
 
 class Finding(NamedTuple):

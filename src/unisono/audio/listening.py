@@ -30,7 +30,7 @@ EXCERPTS_WAITING = 1024
 
 
 class Heard(Sequence[Listened]):
-    """What listening to tracks gave, in their order. It lies on the disk; the hashes of samples are in memory as well."""
+    """What listening to tracks found, in their order. It lies on the disk; the hashes of samples are in memory as well."""
 
     def __init__(self, results: OnDisk[Listened], decoded: list[str]) -> None:
         self._results, self.decoded = results, decoded
@@ -74,7 +74,7 @@ class _Fingerprints(Sequence[Fingerprint]):
 
 
 def listen(tracks: Iterable[Entry], workers: int | None = None, data_root: Path | None = None) -> Heard:
-    """Decode the excerpts of tracks, and return what each gave, in order: a hash and a fingerprint, or a fault.
+    """Decode the excerpts of tracks, and return what was found of each, in order: a hash and a fingerprint, or a fault.
 
     An excerpt that several tracks share is decoded once. With `data_root`, results are kept in `heard.sqlite` there, and
     excerpts found there are not decoded again.
@@ -95,7 +95,7 @@ def listen(tracks: Iterable[Entry], workers: int | None = None, data_root: Path 
 
 
 def _heard(excerpts: Sequence[Excerpt], workers: int | None, cache: ListeningCache) -> Iterator[Listened]:
-    """Yield what each excerpt gives: what is known of it, or what decoding it does."""
+    """Yield the result of each excerpt: from the cache, or by decoding it."""
     local = threading.local()
 
     def take(task: list[Excerpt]) -> list[Listened]:

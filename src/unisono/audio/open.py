@@ -144,7 +144,7 @@ class AudioFile:
             return True
 
     def count(self) -> int:
-        """Decode the whole file, and return how many frames that gives."""
+        """Decode the whole file, and return how many frames there are."""
         buffer = np.empty(1 << 16, np.float32)
         return sum(len(block.samples) for block in self.blocks(0, 2 * _UNKNOWN, buffer))
 

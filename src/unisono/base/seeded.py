@@ -7,7 +7,7 @@ import random
 def rank_key(seed: int, *names: object) -> int:
     """Return a number in [0, 2**64) that the seed and the names determine: the key that samples and splits rank by.
 
-    Taking the items of smallest key gives nested samples: a larger sample holds every smaller one.
+    Taking the items of smallest key makes samples nested: a larger sample holds every smaller one.
     """
     text = "\x1f".join([str(seed), *map(str, names)])
     return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

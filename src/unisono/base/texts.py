@@ -29,7 +29,7 @@ class OnDisk(Sequence[Value], Generic[Value]):
     """Return a value from its bytes."""
 
     def __init__(self, values: Iterable[bytes], *, at_a_time: int = _AT_A_TIME) -> None:
-        """Write values, in bytes, to files in the folder of temporary files; so many are held until they are written.
+        """Write values, in bytes, to files in the folder of temporary files, `at_a_time` of them at once.
 
         Raises:
             UnisonoError: the disk is full.

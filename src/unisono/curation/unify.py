@@ -97,7 +97,7 @@ def unify(
         keep_splits: an earlier unified file; what it held out stays held out.
         sha256_lists: published lists of hashes; by default, those of the datasets in the data folder.
         draw_val: if there is no val split, draw a tenth of train.
-        assign_splits: give every track a split, upstream's or one that is drawn.
+        assign_splits: assign every track a split, upstream's or one that is drawn.
         seed: of samples, splits and `varied` captions.
         check_audio: keep only tracks whose audio file is there, and measure its duration.
         captions: the ways to caption tracks that upstream does not describe; the first gives the caption.

@@ -77,7 +77,7 @@ def estimate(
     epochs: int = 0,
     measured: float | None = None,
 ) -> Requirements:
-    """Return what it costs to embed excerpts, of so many hours in all, with audio encoders, and to train heads on them.
+    """Return what it costs to embed this number of hours of excerpts with audio encoders, and to train heads on them.
 
     `measured`: hours of audio that a machine embeds in an hour, as `benchmarks/prepare.py` measures it.
 

@@ -35,7 +35,7 @@ ASK_AGAIN_S = 60.0
 FEW = 0.1
 """Of less than this share of the vectors, each is compared with a query."""
 SAMPLED = 10_000
-"""At least so many tracks stand for all where not all are compared with a query."""
+"""At least this number of tracks stands for all where not all are compared with a query."""
 MORE = 4
 """How many times as many tracks are searched for when too many are of the same artists."""
 

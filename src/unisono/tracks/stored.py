@@ -25,7 +25,7 @@ SPLIT_OF_CODE: tuple[Split | None, ...] = ("test", "val", "train", None)
 Passing = Callable[[Sequence[Entry]], object]
 """What looks at records as they pass by, some at a time."""
 _SPARSE_BYTES = 1 << 24
-"""Lines that lie within so many bytes are read together."""
+"""Lines that lie within this number of bytes are read together."""
 
 
 class _File:

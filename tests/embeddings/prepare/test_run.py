@@ -263,7 +263,7 @@ def test_shards_of_tracks_that_are_not_chosen_now_stay(ten_tracks: Folder, monke
 
 
 def test_a_file_of_an_earlier_edition_is_written_anew(ten_tracks: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such files name no excerpts, and their shards lie beside them."""
+    """Such files name no excerpts, and their shards lie next to them."""
     with monkeypatch.context() as patch:
         patch.setattr("unisono.embeddings.prepare.assemble.EDITION", 1)
         patch.setattr("unisono.embeddings.prepare.run._remove_what_is_stored", lambda *_: None)

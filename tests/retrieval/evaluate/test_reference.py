@@ -8,7 +8,7 @@ from tests.conftest import REPOSITORY
 from unisono.base.errors import UsageError
 from unisono.commands.reference import run
 from unisono.retrieval.evaluate.measured import Estimate, Measured
-from unisono.retrieval.evaluate.reference import beside, page, published, reference
+from unisono.retrieval.evaluate.reference import page, published, published_table, reference
 
 TABLE = reference()
 
@@ -54,7 +54,7 @@ def measured(queries, candidates):
 
 
 def test_ones_own_line_is_printed_only_above_results_of_the_same_queries_and_tracks():
-    table = beside("mine", "song-describer", measured(1106, 706))
+    table = published_table("mine", "song-describer", measured(1106, 706))
     assert table and table.rows[0][:2] == ("this result", "mine") and "50.00" in table.rows[0]
     assert "1.40" in table.rows[1] and len(table.rows) == 9
     for benchmark, queries, candidates in (
@@ -63,7 +63,7 @@ def test_ones_own_line_is_printed_only_above_results_of_the_same_queries_and_tra
         ("musiccaps", 1106, 706),
         ("", 1106, 706),
     ):
-        assert beside("mine", benchmark, measured(queries, candidates)) is None
+        assert published_table("mine", benchmark, measured(queries, candidates)) is None
 
 
 def test_the_command_prints_tables_and_json(capsys):

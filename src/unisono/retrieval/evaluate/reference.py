@@ -138,7 +138,7 @@ def published(
     )
 
 
-def beside(called: str, benchmark: str, measured: Measured) -> Table | None:
+def published_table(called: str, benchmark: str, measured: Measured) -> Table | None:
     """Return one's own result above the published ones of the same queries and candidates; None if there are none."""
     rows = [row for row in reference().rows if row.protocol == (benchmark, measured.queries, measured.candidates)]
     if not rows:

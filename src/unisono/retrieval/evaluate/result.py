@@ -13,7 +13,7 @@ from unisono.retrieval.evaluate import benchmarks
 from unisono.retrieval.evaluate.edit_results import RobustnessReport
 from unisono.retrieval.evaluate.hubness import HubReport, hub_table
 from unisono.retrieval.evaluate.measured import CategoryResult, Measured
-from unisono.retrieval.evaluate.reference import beside
+from unisono.retrieval.evaluate.reference import published_table
 from unisono.retrieval.evaluate.tables import result_tables
 from unisono.retrieval.metrics import TEXT_TO_MUSIC
 
@@ -113,7 +113,7 @@ class Result(Tabular, msgspec.Struct, frozen=True, kw_only=True):
         if not self.benchmark:
             return []
         named = f"{Path(self.checkpoint).name}, {self.audio_encoder}"
-        found = beside(named, benchmarks.get(self.benchmark).music, self.retrieval[TEXT_TO_MUSIC]["all"])
+        found = published_table(named, benchmarks.get(self.benchmark).music, self.retrieval[TEXT_TO_MUSIC]["all"])
         return [found] if found else []
 
     def write(self, path: AnyPath) -> None:

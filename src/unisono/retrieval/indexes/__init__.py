@@ -40,7 +40,7 @@ class IndexAwayError(UnisonoError):
 
 
 class CompareYourselfError(Exception):
-    """The index would have to send so many of its vectors that whoever has them compares them sooner."""
+    """To answer, the index would have to send most of its vectors; the caller, who has them, compares them faster."""
 
 
 class Index(Protocol):

@@ -56,7 +56,7 @@ LOOK_AGAIN_S = 1.0
 OWN = "Session"
 """Searches see what this process wrote. To see what others wrote in the last moment takes a server a fifth of a second."""
 SEEN_AT_ONCE = 4_000
-"""In a file of up to so many vectors a server compares each; of more it finds half, until it has built the file's graph."""
+"""In files of up to this size a server compares each vector; of a larger one it finds half, until its graph is built."""
 MADE_FOR, SOURCE = "unisono.made_for", "unisono.source"
 
 

@@ -57,7 +57,7 @@ class AudioSource(Protocol):
         ...
 
     def windows(self, part: Batch) -> Tensor:
-        """Return the embeddings [b, W, L, A] of the windows that were drawn, of which `__call__` gives the mean."""
+        """Return the embeddings [b, W, L, A] of the windows that were drawn, whose mean `__call__` returns."""
         ...
 
     def ahead(self, batches: Iterable[Batch], step: int) -> Generator[Batch, None, None]:

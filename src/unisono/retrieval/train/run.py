@@ -266,7 +266,7 @@ def _prepare(
     found: Checkpoint | None,
     start: Checkpoint | None,
 ) -> Training:
-    """Build what a run needs, in the state of `found`, or else in that of `start`, or else anew."""
+    """Build what a run needs, in the state of `found`, or else in that of `start`, or else from scratch."""
     train, val = data.train, data.val
     captions = chained([train.rows.captions, val.rows.captions])
     false = FalseDraw(train.false, len(captions)) if train.false else None

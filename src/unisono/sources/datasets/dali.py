@@ -7,7 +7,7 @@ Licences:   annotations CC BY-NC-SA 4.0, for research; audio: from YouTube, no l
 Splits:     none.
 Source:     https://github.com/gabolsgabs/DALI (paper: https://arxiv.org/abs/1906.10606)
 Known defects:
-- The release is restricted: Zenodo gives access on request (records 2577915 and 3576083), and audio is the user's own.
+- The release is restricted: Zenodo grants access on request (records 2577915 and 3576083), and audio is the user's own.
 - Each annotation is a gzipped Python pickle. It is read here without executing anything: only plain
   containers and the one class that upstream pickles are accepted.
 - 42 videos are used twice, genres are in French, and a few languages are wrong.

@@ -206,7 +206,7 @@ def _parse_json(path: Path, options: ParseOptions) -> Iterator[Track | Dropped]:
 
 
 def _audio_names(track: Track) -> Iterable[str]:
-    """Return the names that some tools give to the excerpt."""
+    """Return the names that some tools use for the excerpt."""
     name = track.audio_path.removesuffix(".2min.mp3")
     return [f"{name}.mp3", f"{name.rpartition('/')[2]}.2min.mp3", f"{name.rpartition('/')[2]}.mp3"]
 

@@ -232,7 +232,7 @@ def _placed(rows: Iterable[tuple[str, Values] | Dropped]) -> Rows:
 
 
 def _csv_table(table: _Table, wanted: Sequence[str]) -> CsvTable:
-    """Open a table separated by commas or tabs, as its ending says, or by what gives it the columns that are wanted."""
+    """Open a table separated by commas or tabs, as its ending says, or whatever separates it into the wanted columns."""
     usual = "\t" if table.path.suffix.lower() == ".tsv" else ","
     found = {
         delimiter: CsvTable(table.path, table.folder, (), optional=wanted, delimiter=delimiter, exact=True)
