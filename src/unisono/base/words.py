@@ -1,5 +1,7 @@
 """Texts for people."""
 
+import os
+
 
 def counted(count: int, thing: str, plural: str = "") -> str:
     """Write a count with what is counted: "1 track", "3,000 tracks"."""
@@ -37,3 +39,11 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def as_typed(text: str) -> str:
+    """Return a text of the command line; one in UTF-8 is read as such where the locale is not."""
+    try:
+        return text if is_text(text) else os.fsencode(text).decode()
+    except UnicodeError:
+        return text

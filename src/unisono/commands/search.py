@@ -13,7 +13,7 @@ from cyclopts.validators import Number
 from unisono.base.errors import DataError, UsageError
 from unisono.base.extras import require
 from unisono.base.path_map import PathMap
-from unisono.base.words import counted
+from unisono.base.words import as_typed, counted
 from unisono.commands import console
 from unisono.commands.music import music_of
 from unisono.commands.options import Count, StageOptions
@@ -145,9 +145,9 @@ def query_of(text: str, options: QueryOptions) -> "Query":
     from unisono.search.query import Query
 
     return Query(
-        text=(*([text] if text else []), *options.also),
+        text=tuple(map(as_typed, (*([text] if text else []), *options.also))),
         like=options.like,
-        without=options.not_,
+        without=tuple(map(as_typed, options.not_)),
         where=options.where,
         keep=options.keep,
         reject=options.reject,
