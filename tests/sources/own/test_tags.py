@@ -381,8 +381,33 @@ def test_folders_of_systems_are_left_out_and_said(tmp_path: Path) -> None:
         for item in items
         if isinstance(item, Dropped)
     }
-    assert set(said) == {"@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", ".AppleDouble", "MACOSX", "._*"}
+    assert set(said) == {"@eaDir", "#recycle", "$RECYCLE.BIN", "lost+found", ".AppleDouble", "MACOSX", "._*", ".*"}
     assert not any(item.fault for item in said.values()) and said["@eaDir"].detail.startswith("2 ")
+
+
+def test_hidden_files_and_parts_of_downloads_are_said(tmp_path: Path) -> None:
+    names = (
+        "a.mp3",
+        "b.mp3 ",
+        "c.MP3.",
+        ".d.mp3",
+        "e.mp3.part",
+        "f.flac.part",
+        ".g.m4a.icloud",
+        "notes.part",
+        "h.mp3.txt",
+    )
+    for name in names:
+        audio.tone(tmp_path / "x.mp3", 1, 300)
+        (tmp_path / "x.mp3").rename(tmp_path / name)
+    items = read(tmp_path).values()
+    assert {item.audio_path for item in items if isinstance(item, Track)} == {"a.mp3", "b.mp3 ", "c.MP3."}
+    left_out = {(item.id.rpartition("_")[2], item.reason): item for item in items if isinstance(item, Dropped)}
+    assert {named: (item.detail[0], item.fault) for named, item in left_out.items()} == {
+        (".*", "hidden file"): ("1", False),
+        ("*.part", "download that is not finished"): ("2", False),
+        ("*.icloud", "download that is not finished"): ("1", False),
+    }
 
 
 def test_links_to_folders_are_followed_once_and_circles_end(tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ OF_SYSTEMS = frozenset(
     }
 )  # fmt: skip
 """Folders in which systems keep what was deleted, thumbnails and the like, in lower case."""
+_UNFINISHED = frozenset({
+    "!qb", "!ut", "crdownload", "download", "filepart", "icloud", "opdownload", "part", "partial", "unfinished",
+})  # fmt: skip
+"""What programs put behind the name of a file that is not there as a whole yet."""
+_METADATA, _HIDDEN, _CUT = "recycle bin or metadata of a system", "hidden file", "download that is not finished"
 _BATCH = 64
 _SEPARATORS = re.compile(r"[;,/|\\\x00\n]+")
 
@@ -99,12 +104,13 @@ def read_folder(root: Path, name: str) -> Iterator[Track | Dropped]:
 
 
 class AudioFiles:
-    """A walk through a folder for its audio files, which remembers what it left out: hidden files and folders."""
+    """A walk through a folder for its audio files, which remembers what it left out: hidden ones, and parts of downloads."""
 
     def __init__(self, root: Path) -> None:
         self._root = str(root)
         self.unreadable: list[OSError] = []
-        self._of_systems: Counter[str] = Counter()
+        self._left_out: Counter[tuple[str, str]] = Counter()
+        """Names that are alike, and why they are left out."""
 
     def __iter__(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield (path relative to the folder, entry) of each file with the ending of an audio format."""
@@ -113,15 +119,20 @@ class AudioFiles:
             inner = f"{folder[length:]}/".replace(os.sep, "/") if len(folder) > length else ""
             for entry in entries:
                 name = entry.name
-                stem, _, ending = name.rpartition(".")
-                if name[0] == ".":
-                    self._of_systems["._*"] += name.startswith("._")
-                elif stem and ending.lower() in _PLAIN_ENDINGS:
-                    yield inner + name, entry
+                stem, _, ending = name.rstrip(" .").rpartition(".")
+                if name.startswith("._"):
+                    self._left_out["._*", _METADATA] += 1
+                elif ending.lower() in _PLAIN_ENDINGS and stem:
+                    if name[0] != ".":
+                        yield inner + name, entry
+                    else:
+                        self._left_out[".*", _HIDDEN] += 1
+                elif ending.lower() in _UNFINISHED and stem.rpartition(".")[2].lower() in _PLAIN_ENDINGS:
+                    self._left_out[f"*.{ending}", _CUT] += 1
 
     def _skip(self, folder: str) -> bool:
         if folder.lower() in OF_SYSTEMS:
-            self._of_systems[folder] += 1
+            self._left_out[folder, _METADATA] += 1
             return True
         return folder.startswith(".")
 
@@ -134,13 +145,8 @@ class AudioFiles:
                 reason="folder unreadable",
                 detail=f"{error.filename}: {error.strerror or error}".encode(errors="replace").decode(),
             )
-        for kind, count in sorted((+self._of_systems).items()):
-            yield Dropped(
-                id=f"{name}_{kind}",
-                reason="recycle bin or metadata of a system",
-                detail=f"{count} of this name, not read",
-                fault=False,
-            )
+        for (kind, reason), count in sorted(self._left_out.items()):
+            yield Dropped(id=f"{name}_{kind}", reason=reason, detail=f"{count} of this name, not read", fault=False)
 
 
 def _read(root: Path, path: str, name: str) -> Track | Dropped:
