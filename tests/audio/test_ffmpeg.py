@@ -102,3 +102,12 @@ def test_frames_of_aac_behind_a_tag_that_cannot_be_decoded(tmp_path: Path) -> No
 def test_a_musepack_file_is_as_long_as_it_decodes() -> None:
     """Made by mpcenc of 3 s; ffprobe says 1.7 s of it."""
     assert probe(str(Path(__file__).with_name("click.mpc"))).duration_s == pytest.approx(3, abs=0.05)
+
+
+def test_a_file_behind_a_tag_is_read_from_there(tmp_path: Path, samples: np.ndarray) -> None:
+    """MP4 says where in the file its samples are."""
+    content = made(tmp_path / "a, b.m4a", samples, "alac").read_bytes()
+    expected = decode(Excerpt(str(tmp_path / "a, b.m4a"), 0, 4), 44_100)
+    (tmp_path / "a, b.m4a").write_bytes(id3v2(5000) + content)
+    assert probe(str(tmp_path / "a, b.m4a")).duration_s == pytest.approx(4, abs=0.1)
+    np.testing.assert_array_equal(decode(Excerpt(str(tmp_path / "a, b.m4a"), 0, 4), 44_100), expected)

@@ -25,7 +25,7 @@ from tests.broken_audio import music
 from tests.making import in_turn
 from unisono.audio import mp3 as mp3_lengths
 from unisono.audio.decode import Decoder, Excerpt, decode
-from unisono.audio.faults import ABSURD_RATE, CUT_SHORT, NO_AUDIO, NOT_A_FILE, Fault
+from unisono.audio.faults import ABSURD_RATE, CUT_SHORT, NO_AUDIO, NOT_A_FILE, NOT_AUDIO, Fault
 from unisono.audio.open import Samples, measure, open_audio
 from unisono.audio.probe import Probed, probe
 from unisono.audio.quality import listen
@@ -503,3 +503,23 @@ def test_the_same_file_measures_the_same_on_any_number_of_threads(tmp_path: Path
     paths = [written(tmp_path / f"{n}.mp3", content) for n, content in enumerate(contents * 5)]
     assert probe_all(paths, 1, None) == probe_all(paths, 7, None) == {path: probe(path) for path in paths}
     assert measure(paths[0]) == (352_800, 44_100, "")
+
+
+@pytest.mark.parametrize("before", [id3v2(900), id3v2(70_000), bytes(500), id3v2(900) + bytes(64)])
+@pytest.mark.parametrize("kind", ["OGG", "FLAC", "AIFF", "CAF", "W64", "WAV"])
+def test_what_begins_behind_tags_or_zeros_is_read_from_there(tmp_path: Path, before: bytes, kind: str) -> None:
+    content = encoded(3, 16_000, 1, kind)
+    path = written(tmp_path / "a", before + content)
+    all_agree(path, 3)
+    expected = decode(Excerpt(written(tmp_path / "b", content), 0, 3), 16_000)
+    np.testing.assert_array_equal(decode(Excerpt(path, 0, 3), 16_000), expected)
+
+
+def test_a_chained_file_behind_a_tag_is_read_to_its_end(tmp_path: Path) -> None:
+    content = b"".join(encoded(2, 16_000, 1, "OGG", seed=seed) for seed in range(2))
+    assert all_agree(written(tmp_path / "a.ogg", id3v2(70_000) + content), 4).detail == "2 chained streams"
+
+
+@pytest.mark.parametrize("name", ["a.au", "a.snd", "a.vox"])
+def test_no_sound_is_made_of_what_is_not_audio_by_its_ending(tmp_path: Path, name: str) -> None:
+    assert probe(written(tmp_path / name, b"version 1, of something else\n" * 500)).fault == NOT_AUDIO

@@ -39,8 +39,8 @@ def is_here() -> bool:
     return shutil.which("ffmpeg") is not None and shutil.which("ffprobe") is not None
 
 
-def open_foreign(path: str, foreign: Foreign) -> "PipedSound":
-    """Open a file of a format that libsndfile does not know.
+def open_foreign(path: str, foreign: Foreign, begin: int = 0) -> "PipedSound":
+    """Open a file of a format that libsndfile does not know, from an offset in bytes on.
 
     Raises:
         UnusableError: the programs are not here, or cannot decode it.
@@ -51,7 +51,7 @@ def open_foreign(path: str, foreign: Foreign) -> "PipedSound":
         )
     if not is_here():
         raise UnusableError(Fault(foreign.name + NEEDS_FFMPEG, INSTALL, lasting=False))
-    return PipedSound(path, foreign)
+    return PipedSound(path, foreign, begin)
 
 
 def tags(path: str, foreign: Foreign) -> dict[str, str]:
@@ -67,8 +67,10 @@ def tags(path: str, foreign: Foreign) -> dict[str, str]:
     return {name.lower(): text for part in parts for name, text in part.get("tags", {}).items()}
 
 
-def _input(path: str, foreign: Foreign) -> list[str]:
-    return ["-protocol_whitelist", "file", "-f", foreign.demuxer, "-i", f"file:{Path(path).absolute()}"]
+def _input(path: str, foreign: Foreign, begin: int = 0) -> list[str]:
+    place = f"file:{Path(path).absolute()}"
+    part = [] if not begin else ["subfile", f"subfile,,start,{begin},end,0,,:{place}"]
+    return ["-protocol_whitelist", ",".join(["file", *part[:1]]), "-f", foreign.demuxer, "-i", *(part[1:] or [place])]
 
 
 def _asked(source: list[str], entries: str) -> "subprocess.CompletedProcess[bytes]":
@@ -81,8 +83,8 @@ class PipedSound:
 
     format = FORMAT
 
-    def __init__(self, path: str, foreign: Foreign) -> None:
-        self._input = _input(path, foreign)
+    def __init__(self, path: str, foreign: Foreign, begin: int) -> None:
+        self._input = _input(path, foreign, begin)
         self._process: subprocess.Popen[bytes] | None = None
         self._at = 0
         found = self._probed()

@@ -12,12 +12,12 @@ _LOOKED_AT = (1, 2, 4, 6)
 """Eighths of a file where its pages are looked at."""
 
 
-def links(descriptor: int, head: bytes, size: int) -> list[tuple[int, int]]:
-    """Return (offset, length) of each stream of a file, given its first bytes; one for most files."""
+def links(descriptor: int, head: bytes, size: int, begin: int = 0) -> list[tuple[int, int]]:
+    """Return (offset, length) of each stream of a file, given its first bytes from `begin` on; one for most files."""
     if _is_one(descriptor, head[14:18], size):
-        return [(0, size)]
+        return [(begin, size - begin)]
     starts: list[int] = []
-    at, began = 0, False
+    at, began = begin, False
     while header := os.pread(descriptor, 27 + 255, at):
         if header[:4] != b"OggS" or len(header) < 27:
             step = os.pread(descriptor, PAGE_BYTES, at + 1).find(b"OggS")

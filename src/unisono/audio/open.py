@@ -43,6 +43,7 @@ FIRST_STEP = 1024
 """Frames skipped to get behind a damaged place; every further step is a quarter longer."""
 LONGEST_HOLE_S = 30
 """In a file of unknown length, nothing is looked for behind a longer damaged place."""
+_LONGEST_PADDING = 1 << 20
 _UNKNOWN = 1 << 62
 """libsndfile states more frames than this if it does not know how many there are."""
 
@@ -314,10 +315,7 @@ def _find_streams(audio: AudioFile) -> None:
     if stream.format == "MP3":
         _use(audio, mp3.walk(descriptor, size))
     elif stream.format == "OGG":
-        links = ogg.links(descriptor, audio.head, size)
-        if len(links) > 1:
-            stream.sound.close()
-            audio.streams = [each for link in links if (each := _link(descriptor, link))]
+        _use_links(audio, ogg.links(descriptor, audio.head, size))
     elif not stream.frames and (pieces := unfinished.mended(descriptor, audio.head, size)):
         stream.sound.close()
         audio.streams = [_Stream(lambda: SoundFile(spliced(descriptor, pieces)))]
@@ -343,6 +341,13 @@ def _use(audio: AudioFile, walks: list[mp3.Walk]) -> None:
     audio.streams = [_Stream(partial(_pieces, audio.descriptor, walked)) for walked in walks]
 
 
+def _use_links(audio: AudioFile, links: list[tuple[int, int]]) -> None:
+    """Read an Ogg file by its links, if there are several."""
+    if len(links) > 1:
+        audio.streams[0].sound.close()
+        audio.streams = [each for link in links if (each := _link(audio.descriptor, link))]
+
+
 def _pieces(descriptor: int, walked: mp3.Walk) -> SoundFile:
     return SoundFile(spliced(descriptor, walked.pieces))
 
@@ -353,22 +358,40 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
         with suppress(*_ERRORS):
             audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
             return
-    begin = mp3.behind_tags(audio.descriptor)
-    if foreign := foreign_format(os.pread(audio.descriptor, 64, begin)):
-        audio.streams = [_Stream(lambda: ffmpeg.open_foreign(audio.path, foreign))]
-        return
+    tags_end = mp3.behind_tags(audio.descriptor)
+    for begin in dict.fromkeys((tags_end, _behind_zeros(audio.descriptor, tags_end))):  # zeros begin MP4
+        if begin and _find_behind(audio, begin):
+            return
+        if foreign := foreign_format(os.pread(audio.descriptor, 64, begin)):
+            audio.streams = [_Stream(partial(ffmpeg.open_foreign, audio.path, foreign, begin))]
+            return
     _use(audio, mp3.walk(audio.descriptor, audio.size))
     if audio.streams:
         return
-    if begin:
+    if tags_end:
         raise UnusableError(Fault(NO_AUDIO, "nothing but tags")) from error
     if container := foreign_format(audio.head, CONTAINERS):
         audio.streams = [_of_rare_encoding(audio.path, container, error)]
         return
-    try:
-        audio.streams = [_Stream(lambda: SoundFile(audio.path))]  # some formats are known by their ending
-    except _ERRORS:
-        raise error from None
+    raise error
+
+
+def _behind_zeros(descriptor: int, at: int) -> int:
+    """Return where the zeros at a place of a file end, as some programs leave them; the place itself if all is zeros."""
+    content = os.pread(descriptor, _LONGEST_PADDING, at)
+    return at + len(content) - len(content.lstrip(b"\0") or content)
+
+
+def _find_behind(audio: AudioFile, begin: int) -> bool:
+    """Open what begins behind tags or zeros; return whether libsndfile knows it. Frames of MP3 are found otherwise."""
+    rest = begin, audio.size - begin
+    stream = _link(audio.descriptor, rest)
+    if stream is None or stream.format == "MP3":
+        return False
+    audio.streams = [stream]
+    if stream.format == "OGG":
+        _use_links(audio, ogg.links(audio.descriptor, os.pread(audio.descriptor, 64, begin), audio.size, begin))
+    return True
 
 
 def _of_rare_encoding(path: str, container: Foreign, error: Exception) -> _Stream:
