@@ -311,6 +311,17 @@ def test_texts_of_other_tags_in_old_code_pages(tmp_path: Path, artist: str, enco
     assert (track.artist, track.genre) == (artist, "Jazz")
 
 
+@pytest.mark.parametrize("kind", ["flac", "ogg", "wav", "aiff"])
+def test_tags_behind_an_id3_tag(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    with soundfile.SoundFile(path, "w", 8000, 1) as sound:
+        sound.title, sound.genre = "One", "Jazz"
+        sound.write(np.zeros(8000))
+    path.write_bytes(id3({"TPE1": "Alpha"}) + path.read_bytes())
+    track = only(tmp_path)
+    assert (track.artist, track.title, track.genre) == ("Alpha", "One", "Jazz" if kind != "aiff" else "")
+
+
 def test_fields_of_a_free_name_as_ffmpeg_writes_them(tmp_path: Path) -> None:
     mp3(tmp_path / "x.mp3", tag(frame("TXXX", b"comment\0so calm"), frame("TXXX", b"GENRE\0Jazz")))
     assert (only(tmp_path).genre, only(tmp_path).extra["comment"]) == ("Jazz", "so calm")

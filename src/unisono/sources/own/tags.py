@@ -15,6 +15,8 @@ import soundfile
 
 from unisono.audio import ffmpeg
 from unisono.audio.faults import foreign_format
+from unisono.audio.mp3 import behind_tags
+from unisono.audio.spliced import spliced
 from unisono.sources.cells import name_of, text_of, tidy
 from unisono.sources.own.encodings import repaired
 from unisono.sources.own.id3 import as_seven_bits, seven_bits
@@ -121,6 +123,8 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
     if content:
         duration_s, tag = tag.duration, _id3_reader().get(file_obj=BytesIO(content), duration=False)
         tag.duration = duration_s
+    if head[:3] == b"ID3":
+        _add_from_behind(tag, file)
     if is_mpeg:
         tag.other["popm"] = list(map(str, popularimeters(BytesIO(content) if content else file)))
     if head[:4] in (b"RIFF", b"FORM") and (content := _id3_chunk(file, "little" if head[:4] == b"RIFF" else "big")):
@@ -130,6 +134,24 @@ def _tag(path: Path, file: BinaryIO, *, duration: bool) -> Any:
             numbers = [name for text in _texts([inner.genre, *inner.other.get("genre", ())]) for name in _genres(text)]
             tag.genre, tag.other["genre"] = next(iter(numbers), None), numbers[1:]
     return tag
+
+
+def _add_from_behind(tag: Any, file: BinaryIO) -> None:
+    """Add the tags of an Ogg, WAV, MP4 or other file before which some program put an ID3 tag; tinytag does so for FLAC."""
+    from tinytag import TinyTag, TinyTagException
+
+    size, begin = file.seek(0, os.SEEK_END), behind_tags(file.fileno())
+    if os.pread(file.fileno(), 1, begin) in (b"\xff", b""):  # MPEG
+        return
+    try:
+        inner = TinyTag.get(file_obj=spliced(file.fileno(), [(begin, size - begin)]), duration=False)
+    except TinyTagException:
+        return
+    for field in ("title", "artist", "album", "genre", "comment", "year", "albumartist"):
+        if not getattr(tag, field):
+            setattr(tag, field, getattr(inner, field))
+    for name, texts in inner.other.items():
+        tag.other.setdefault(name, texts)
 
 
 @cache
