@@ -386,7 +386,10 @@ def _find_behind(audio: AudioFile, begin: int) -> bool:
     """Open what begins behind tags or zeros; return whether libsndfile knows it. Frames of MP3 are found otherwise."""
     rest = begin, audio.size - begin
     stream = _link(audio.descriptor, rest)
-    if stream is None or stream.format == "MP3":
+    if stream is None:
+        return False
+    if stream.format == "MP3":
+        stream.sound.close()
         return False
     audio.streams = [stream]
     if stream.format == "OGG":
