@@ -49,8 +49,8 @@ ROUNDING = 1e-5
 FEW = 0.1
 """Of less than this share of the vectors, each is compared by itself: a graph finds few of them."""
 HNSW = {"M": 16, "efConstruction": 200}
-LEAST_EF, MOST_EF = 128, 1024
-"""How many candidates a graph keeps at a time: four for each hit, within these bounds."""
+LEAST_EF, CANDIDATES = 128, 4
+"""How many candidates a graph keeps at a time (ef): at least, and for each hit."""
 LOOK_AGAIN_S = 1.0
 """A server may put its files together at any time; the new ones have no graphs at first."""
 OWN = "Session"
@@ -150,7 +150,7 @@ class MilvusIndex:
         if len(among) and len(among) >= FEW * count:
             wanted = int(2 * top * count / len(among)) + top
             while wanted <= MOST_FOUND:
-                found = self._asked(query, wanted)
+                found = self._asked(query, wanted, ef=max(wanted, min(CANDIDATES * wanted, 1024)))  # few of them count
                 keys = np.array([each["key"] for each in found], dtype=np.int64)
                 scores = np.array([each["distance"] for each in found], dtype=np.float32)
                 chosen = among[np.minimum(np.searchsorted(among, keys), len(among) - 1)] == keys
@@ -180,7 +180,7 @@ class MilvusIndex:
         """Ask Milvus; it is asked for one more, so that equal scores at the end are told apart by their keys."""
         limit = min(MOST_FOUND, top + 1)
         while True:
-            found = self._asked(query, limit, "vector")
+            found = self._asked(query, limit, "vector", ef=CANDIDATES * limit)
             keys = np.array([each["key"] for each in found], dtype=np.int64)
             vectors = np.array([each["entity"]["vector"] for each in found], dtype=np.float32)
             scores = exact_scores(vectors.reshape(len(keys), -1), query) if len(keys) else np.zeros(0, np.float32)
@@ -189,9 +189,9 @@ class MilvusIndex:
                 return best_of(keys, scores, top)
             limit = min(MOST_FOUND, 4 * limit)
 
-    def _asked(self, query: Floats, limit: int, *fields: str) -> list[Any]:
+    def _asked(self, query: Floats, limit: int, *fields: str, ef: int) -> list[Any]:
         """Return what Milvus takes for the nearest: keys, its scores, and fields."""
-        params = {"ef": max(limit, min(4 * limit, MOST_EF), LEAST_EF)} if self._is_server else {}
+        params = {"ef": max(LEAST_EF, ef)} if self._is_server else {}
         with self._asking():
             (found,) = self._client.search(
                 self._name,
