@@ -49,8 +49,8 @@ ROUNDING = 1e-5
 FEW = 0.1
 """Of less than this share of the vectors, each is compared by itself: a graph finds few of them."""
 HNSW = {"M": 16, "efConstruction": 200}
-LEAST_EF, CANDIDATES = 128, 4
-"""How many candidates a graph keeps at a time (ef): at least, and for each hit."""
+LEAST_EF, MOST_EF, CANDIDATES = 128, 32_768, 4
+"""How many candidates a graph keeps at a time (ef): at least, at most, and for each hit."""
 LOOK_AGAIN_S = 1.0
 """A server may put its files together at any time; the new ones have no graphs at first."""
 OWN = "Session"
@@ -191,7 +191,7 @@ class MilvusIndex:
 
     def _asked(self, query: Floats, limit: int, *fields: str, ef: int) -> list[Any]:
         """Return what Milvus takes for the nearest: keys, its scores, and fields."""
-        params = {"ef": max(LEAST_EF, ef)} if self._is_server else {}
+        params = {"ef": min(max(LEAST_EF, ef), MOST_EF)} if self._is_server else {}
         with self._asking():
             (found,) = self._client.search(
                 self._name,
