@@ -152,8 +152,8 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a small file in one go, whole or not at all."""
+def write_whole(path: Path, content: bytes | memoryview | str) -> None:
+    """Write a file in one go, whole or not at all."""
     with whole_file(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
 

@@ -28,6 +28,7 @@ from unisono.retrieval.heads import Architecture
 
 KIND = "unisono checkpoint"
 FORMAT = 1
+_DIGESTS = ("digests", "val_digests")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +118,8 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         UnisonoError: it cannot be written; an earlier file of that name is unchanged.
     """
-    trained_on = asdict(checkpoint.trained_on)
-    for each in ("digests", "val_digests"):
-        trained_on[each] = {what: torch.from_numpy(found) for what, found in trained_on[each].items()}
-    content = {
+    trained_on = vars(checkpoint.trained_on) | dict.fromkeys(_DIGESTS)
+    content: dict[str, Any] = {
         "kind": KIND,
         "format": FORMAT,
         "options": checkpoint.options,
@@ -138,9 +137,16 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
             content[part] = found
     if checkpoint.tower:
         content["tower"] = checkpoint.tower.content()
+    content = _canonical(content)
+    for each in _DIGESTS:  # a gigabyte for a hundred million captions, which is not copied
+        digests_of: dict[str, NDArray[np.int64]] = getattr(checkpoint.trained_on, each)
+        content["trained_on"][each] = {
+            sys.intern(what): torch.from_numpy(np.require(found, requirements=["C", "W"]))
+            for what, found in digests_of.items()
+        }
     buffer = io.BytesIO()  # torch.save hides errors of the operating system
-    torch.save(_canonical(content), buffer)
-    write_whole(path, buffer.getvalue())
+    torch.save(content, buffer)
+    write_whole(path, buffer.getbuffer())
 
 
 def _canonical(value: Any) -> Any:

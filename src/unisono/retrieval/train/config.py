@@ -193,7 +193,8 @@ class RunSettings:
     keep_limit: Count = 3
     """How many of these are kept, the latest ones."""
     save_seconds: Seconds = 30.0
-    """How often the state is saved while training, in seconds: the most that a power cut can cost."""
+    """How often the state is saved while training, in seconds, the most that a power cut can cost; less often if that would
+    take a twentieth of the time."""
     device: str = "auto"
     """Where to train: auto, cpu, cuda, cuda:1, ..."""
     dataset_file: Path | None = None

@@ -31,6 +31,8 @@ from unisono.retrieval.train.earlier import remove_earlier_run
 from unisono.retrieval.train.step import Step
 from unisono.retrieval.train.validation import Validation
 
+SAVED_AFTER = 20
+"""A save is this many times as far away as the last one took: with a hundred million captions, which take a gigabyte."""
 LINES = 20
 """About this many epochs are logged as information; the others are logged for debugging."""
 
@@ -160,7 +162,8 @@ class Training:
             _restore(self.optimizer, base.optimizer)
         self.steps = config.epochs * len(sampler)
         self._best: Checkpoint | None = None
-        self._saved = time.monotonic()
+        self._save_at = time.monotonic() + self.settings.save_seconds
+        """When the state is saved next."""
 
     def path_of(self, name: str) -> Path:
         """Return the path of a file of this training: `<checkpoint_dir>/<encoder>_<name>`."""
@@ -213,7 +216,7 @@ class Training:
                     bar.advance(task)
                     if distributed.any_process(bool(received), self.step.device):
                         self._stop(received)
-                    if time.monotonic() - self._saved > self.settings.save_seconds:
+                    if time.monotonic() > self._save_at:
                         self.save()
                 add_to_curves(self._finish_epoch())
         self.save()
@@ -341,12 +344,14 @@ class Training:
 
     def save(self) -> None:
         """Write the weights of the best epoch, if they are new, and the state."""
+        began = time.monotonic()
         if distributed.rank() == 0:
             if self._best is not None:
                 checkpoints.save(self.best_path, self._best)
                 self._best = None
             checkpoints.save(self.last_path, self.snapshot())
-        self._saved = time.monotonic()
+        ended = time.monotonic()
+        self._save_at = ended + max(self.settings.save_seconds, SAVED_AFTER * (ended - began))
 
     def snapshot(self, *, optimizer: bool = True) -> Checkpoint:
         """Return a copy of the state, with or without that of the optimizer."""
