@@ -7,7 +7,7 @@ import pytest
 from tests.retrieval.test_collection import BLANK
 from unisono.base.errors import UsageError
 from unisono.base.path_map import PathMap
-from unisono.search.playlist import write_playlist
+from unisono.search.playlist import read_playlist, write_playlist
 
 
 def test_a_playlist_in_utf8_with_each_file_once(tmp_path):
@@ -84,3 +84,11 @@ def test_an_empty_result_leaves_a_playlist_as_it_is(tmp_path):
     assert write_playlist(path, []).files == 0 and path.read_bytes() == before
     write_playlist(tmp_path / "new.m3u8", [])
     assert (tmp_path / "new.m3u8").read_text() == "#EXTM3U\n"
+
+
+def test_relative_paths_of_windows_are_read(tmp_path):
+    (tmp_path / "a\\b.mp3").touch()
+    (tmp_path / "p.m3u").write_bytes(b".\\sub\\x.mp3\r\n..\\y.mp3\r\na\\b.mp3\r\n")
+    assert read_playlist(tmp_path / "p.m3u") == [
+        str(tmp_path / "sub" / "x.mp3"), str(tmp_path.parent / "y.mp3"), str(tmp_path / "a\\b.mp3"),
+    ]  # fmt: skip

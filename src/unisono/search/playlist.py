@@ -113,4 +113,11 @@ def read_playlist(path: Path) -> list[str]:
         lines = content.decode("cp1252" if path.suffix.lower() == ".m3u" else "utf-8", "surrogateescape").splitlines()
     named = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     named = [unquote(line.removeprefix("file://")) if line.startswith("file://") else line for line in named]
-    return [os.path.normpath(path.absolute().parent / line) for line in named]
+    folder = path.absolute().parent
+    return [os.path.normpath(folder / _with_slashes(line, folder)) for line in named]
+
+
+def _with_slashes(line: str, folder: Path) -> str:
+    """Return a relative path that a program on Windows wrote as it is read elsewhere."""
+    is_windows = "\\" in line and "/" not in line and not os.path.lexists(folder / line)
+    return line.replace("\\", "/") if is_windows else line
