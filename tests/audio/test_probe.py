@@ -90,7 +90,7 @@ def test_faults(tmp_path: Path, name: str, content: bytes, fault: str) -> None:
         (b"\xef\xbb\xbf\n <!DOCTYPE html><title>404</title>", "a page of the web"),
         (b'{"error": "quota"}', "a JSON document"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
-        (gzip.compress(b"ID3"), "compressed by gzip: unpack it"),
+        (gzip.compress(b"ID3", mtime=0), "compressed by gzip: unpack it"),
         (b"PK\x03\x04", "a zip archive"),
         (b"MThd\0\0\0\x06", "MIDI"),
         (bytes(5000), "nothing but zeros"),
