@@ -359,12 +359,11 @@ def _find_unrecognised(audio: AudioFile, error: Exception) -> None:
             audio.streams = [_Stream(lambda: SoundFile(spliced(audio.descriptor, pieces)))]
             return
     tags_end = mp3.behind_tags(audio.descriptor)
-    for begin in dict.fromkeys((tags_end, _behind_zeros(audio.descriptor, tags_end))):  # zeros begin MP4
-        if begin and _find_behind(audio, begin):
-            return
-        if foreign := foreign_format(os.pread(audio.descriptor, 64, begin)):
-            audio.streams = [_Stream(partial(ffmpeg.open_foreign, audio.path, foreign, begin))]
-            return
+    if _find_from(audio, tags_end):
+        return
+    begin = _behind_zeros(audio.descriptor, tags_end)
+    if begin > tags_end and _find_from(audio, begin):
+        return
     _use(audio, mp3.walk(audio.descriptor, audio.size))
     if audio.streams:
         return
@@ -382,10 +381,13 @@ def _behind_zeros(descriptor: int, at: int) -> int:
     return at + len(content) - len(content.lstrip(b"\0") or content)
 
 
-def _find_behind(audio: AudioFile, begin: int) -> bool:
-    """Open what begins behind tags or zeros; return whether libsndfile knows it. Frames of MP3 are found otherwise."""
-    rest = begin, audio.size - begin
-    stream = _link(audio.descriptor, rest)
+def _find_from(audio: AudioFile, begin: int) -> bool:
+    """Open what begins behind tags or zeros; return whether its format is known. Frames of MP3 are found otherwise."""
+    head = os.pread(audio.descriptor, 64, begin)
+    if foreign := foreign_format(head):
+        audio.streams = [_Stream(lambda: ffmpeg.open_foreign(audio.path, foreign, begin))]
+        return True
+    stream = _link(audio.descriptor, (begin, audio.size - begin)) if begin else None
     if stream is None:
         return False
     if stream.format == "MP3":
@@ -393,7 +395,7 @@ def _find_behind(audio: AudioFile, begin: int) -> bool:
         return False
     audio.streams = [stream]
     if stream.format == "OGG":
-        _use_links(audio, ogg.links(audio.descriptor, os.pread(audio.descriptor, 64, begin), audio.size, begin))
+        _use_links(audio, ogg.links(audio.descriptor, head, audio.size, begin))
     return True
 
 

@@ -66,7 +66,7 @@ class Query:
             if each.name in PARTS and not all(part.strip() for part in value):
                 raise UsageError(f"{each.name} must not be empty.", parameter=each.name)
         if not is_text("".join((*self.text, *self.without))):
-            raise UsageError("A description is not text: it holds bytes that are not UTF-8.")
+            raise UsageError("A description holds bytes that are not UTF-8.", hint="Type it as UTF-8.")
 
     def __str__(self) -> str:
         """Return it as it is shown: `calm guitar, like Artist - Title, without vocals`."""

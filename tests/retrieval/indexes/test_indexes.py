@@ -236,7 +236,8 @@ def test_a_server_that_puts_its_files_together_is_searched(server, monkeypatch):
     """It searches the files that it had, which hold all vectors, until the new ones have their graphs."""
     index: Any = open_index(f"milvus://{server}/together", DIM, "a model")
     index.upsert(np.arange(3), np.eye(3, DIM, dtype=np.float32))
-    new = [SimpleNamespace(segment_id=9, num_rows=6000)]
+    monkeypatch.setattr(milvus, "SEEN_AT_ONCE", 1)
+    new = [SimpleNamespace(segment_id=9, num_rows=3)]
     old = [SimpleNamespace(segment_id=number, num_rows=rows, index_id=3) for number, rows in ((7, 2), (8, 1))]
     monkeypatch.setattr(index._client, "list_persistent_segments", lambda _: new)
     monkeypatch.setattr(index._client, "list_loaded_segments", lambda _: old)
@@ -244,8 +245,21 @@ def test_a_server_that_puts_its_files_together_is_searched(server, monkeypatch):
     assert index.search(query, 1)[0].tolist() == [0]
     old.pop()
     index._looked_at = -np.inf
-    with pytest.raises(IndexAwayError, match="still takes in 6,000 vectors"):
+    with pytest.raises(IndexAwayError, match="still takes in 3 vectors"):
         index.search(query, 1)
+
+
+def test_vectors_that_are_replaced_are_waited_for(server, monkeypatch):
+    """There are as many as before, and as the server has loaded, but some of those are the earlier ones."""
+    index: Any = open_index(f"milvus://{server}/replaced", DIM, "a model")
+    index.upsert(np.arange(3), np.eye(3, DIM, dtype=np.float32))
+    monkeypatch.setattr(milvus, "SEEN_AT_ONCE", 1)
+    files = [SimpleNamespace(segment_id=number, num_rows=rows) for number, rows in ((7, 3), (8, 2))]
+    monkeypatch.setattr(index._client, "list_persistent_segments", lambda _: files)
+    loaded = [SimpleNamespace(segment_id=7, num_rows=3, index_id=3)]
+    monkeypatch.setattr(index._client, "list_loaded_segments", lambda _: loaded)
+    with pytest.raises(IndexAwayError, match="still takes in 2 vectors"):
+        index.search(np.array([1, 0, 0], dtype=np.float32), 1)
 
 
 def test_a_server_does_not_send_most_of_what_it_has(server, monkeypatch):

@@ -172,7 +172,8 @@ class MilvusIndex:
             files, loaded = {}, []
         searched = {each.segment_id: each.num_rows for each in loaded if each.index_id or each.num_rows <= SEEN_AT_ONCE}
         missing = sum(rows for number, rows in files.items() if rows > SEEN_AT_ONCE and number not in searched)
-        if missing and sum(searched.values()) != count:  # while files are put together, those before them are searched
+        # While files are put together, those before them are searched: nothing is replaced or new, and all is there.
+        if missing and not sum(files.values()) == sum(searched.values()) == count:
             raise IndexAwayError(f"The index {self._address} still takes in {missing:,} vectors that it was sent.")
         self._looked_at = time.monotonic()
 
